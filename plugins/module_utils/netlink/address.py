@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses of links: RTM_*ADDR of rtnetlink(7), numbers from linux/if_addr.h."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .objects import KernelObject
+from .wire import (
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    Request,
+    attr,
+    attr_u32,
+    family_of,
+    number,
+    parse,
+    split_prefix,
+    unpack_ip,
+)
+
+if False:  # for type checkers only
+    from .channel import Channel
+    from .objects import IndexOf
+
+RTM_NEWADDR = 20
+RTM_DELADDR = 21
+RTM_GETADDR = 22
+
+INFO = Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
+
+IFA_ADDRESS = 1
+IFA_LOCAL = 2
+IFA_BROADCAST = 4
+IFA_FLAGS = 8
+IFA_PROTO = 11
+
+IFA_F_NODAD = 0x02
+IFA_F_DADFAILED = 0x08
+IFA_F_TENTATIVE = 0x40
+IFA_F_PERMANENT = 0x80
+
+SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254}
+SCOPE_NAMES = {value: name for name, value in SCOPES.items()}
+
+
+class Address(KernelObject):
+    """An address with its prefix length, ``"10.244.1.1/24"``, on the link named ``dev``.
+
+    ``broadcast`` and ``scope`` as ``ip address`` shows them. ``tentative`` and ``dadfailed`` (IPv6) are read only.
+    """
+
+    RANK = 1
+    KEY = ("dev", "address")
+    VALUES = ("broadcast", "scope")
+    __slots__ = ("address", "broadcast", "dadfailed", "dev", "index", "scope", "tentative")
+
+    def __init__(self, dev: str, address: str, broadcast: str | None = None, scope: str | None = None):
+        self.dev = dev
+        self.address = address
+        self.broadcast = broadcast
+        self.scope = scope
+        self.index = 0
+        self.tentative = False
+        self.dadfailed = False
+
+    def add(self, index_of: IndexOf) -> list[Request]:
+        return [add(index_of(self.dev), self.address, broadcast=self.broadcast, scope=self.scope or "global")]
+
+    def change(self, actual: Address, index_of: IndexOf) -> list[Request]:
+        # broadcast and scope are fixed when the address is added
+        return self.delete(index_of) + self.add(index_of)
+
+    def delete(self, index_of: IndexOf) -> list[Request]:
+        return [delete(index_of(self.dev), self.address)]
+
+
+def add(
+    index: int, address: str, *, broadcast: str | None = None, scope: str = "global", replace: bool = True
+) -> Request:
+    """Give an address to the link ``index``. IPv6 ones come without duplicate address detection (IFA_F_NODAD)."""
+    packed, length = split_prefix(address)
+    flags = IFA_F_NODAD if len(packed) == 16 else 0
+    body = INFO.pack(family_of(address), length, flags, SCOPES[scope], index)
+    body += attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
+    if broadcast:
+        body += attr(IFA_BROADCAST, split_prefix(broadcast)[0])
+    return RTM_NEWADDR, NLM_F_CREATE | (NLM_F_REPLACE if replace else 0x200), body, f"add address {address}"
+
+
+def delete(index: int, address: str) -> Request:
+    """Take an address from the link ``index``."""
+    packed, length = split_prefix(address)
+    body = INFO.pack(family_of(address), length, 0, 0, index) + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
+    return RTM_DELADDR, 0, body, f"delete address {address}"
+
+
+def dump(channel: Channel, names: dict[int, str] | None = None, index: int = 0, family: int = 0) -> list[Address]:
+    """The addresses of the namespace, or of the link ``index``; ``names`` turns indexes into link names."""
+    body = INFO.pack(family, 0, 0, 0, index) + attr_u32(IFA_FLAGS, 0)
+    return [decode(payload, names) for payload in channel.dump((RTM_GETADDR, 0, body[: INFO.size], "list addresses"))]
+
+
+def decode(payload: bytes, names: dict[int, str] | None = None) -> Address:
+    """An Address from an RTM_NEWADDR body."""
+    _family, length, flags, scope, index = INFO.unpack_from(payload)
+    found = parse(payload, INFO.size)
+    packed = found.get(IFA_LOCAL) or found[IFA_ADDRESS]
+    address = Address((names or {}).get(index, str(index)), f"{unpack_ip(packed)}/{length}")
+    address.index = index
+    address.scope = SCOPE_NAMES.get(scope, str(scope))
+    if IFA_BROADCAST in found:
+        address.broadcast = unpack_ip(found[IFA_BROADCAST])
+    if IFA_FLAGS in found:
+        flags = number(found[IFA_FLAGS])
+    address.tentative = bool(flags & IFA_F_TENTATIVE)
+    address.dadfailed = bool(flags & IFA_F_DADFAILED)
+    return address

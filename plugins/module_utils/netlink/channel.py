@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A netlink socket: requests, dumps, batches.
+
+Every request's outcome is known when the call returns: the kernel works through what is sent in order, answers
+each failure, and acknowledges the last message of what was sent; what it did not refuse before that, it did.
+"""
+
+from __future__ import annotations
+
+from _socket import socket as Socket
+from posix import strerror
+
+from .wire import (
+    HEADER,
+    NETLINK_ROUTE,
+    NLM_F_ACK,
+    NLM_F_ACK_TLVS,
+    NLM_F_CAPPED,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSGERR_ATTR_MSG,
+    S32,
+    U32,
+    NetlinkError,
+    Request,
+    parse,
+    text,
+)
+
+AF_NETLINK = 16
+SOCK_RAW_CLOEXEC = 3 | 0o2000000
+SOL_SOCKET = 1
+SO_RCVBUF = 8
+SO_RCVBUFFORCE = 33
+SOL_NETLINK = 270
+NETLINK_ADD_MEMBERSHIP = 1
+NETLINK_CAP_ACK = 10
+NETLINK_EXT_ACK = 11
+NETLINK_GET_STRICT_CHK = 12
+
+#: A reply datagram is at most this long: NLMSG_GOODSIZE is 8 KiB, a dump's grows to 32 KiB for a large buffer.
+RECEIVE = 65536
+#: How much is sent at once, so that even if every message is refused the answers fit the receive buffer.
+BATCH_BYTES = 65536
+BATCH_MESSAGES = 512
+RECEIVE_BUFFER = 4 << 20
+DUMP_TRIES = 16
+
+EINTR, EBUSY, ENOBUFS = 4, 16, 105
+
+
+class Channel:
+    """One netlink socket in the network namespace in which it was opened.
+
+    ``protocol`` is NETLINK_ROUTE or NETLINK_NETFILTER. Use it as a context manager or call ``close``.
+    """
+
+    def __init__(self, protocol: int = NETLINK_ROUTE):
+        self.socket = Socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol)
+        self.sequence = 0
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+            self.socket.setsockopt(SOL_NETLINK, option, 1)
+        self.socket.bind((0, 0))
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def request(self, request: Request) -> None:
+        """Carry out one request. Raises NetlinkError if the kernel refuses it."""
+        (error,) = self.batch([request])
+        if error:
+            raise error
+
+    def get(self, request: Request) -> bytes:
+        """The body of the one message that answers ``request``. Raises NetlinkError (ENODEV, ENOENT …) if there is none."""
+        kind, flags, body, what = request
+        self._send([HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self._next(), 0), body])
+        while True:
+            for reply, _flags, sequence, payload in self._receive():
+                if sequence != self.sequence:
+                    continue
+                if reply == NLMSG_ERROR:
+                    error = _error(_flags, payload, what)
+                    raise error if error else NetlinkError(61, what, "acknowledged without an answer")
+                return payload
+
+    def dump(self, request: Request) -> list[bytes]:
+        """The bodies of all messages that answer ``request``, a consistent list.
+
+        A dump that the kernel marks as interrupted (NLM_F_DUMP_INTR: what it lists changed meanwhile) is made again.
+        Raises NetlinkError, EBUSY when it never came through undisturbed.
+        """
+        for _try in range(DUMP_TRIES):
+            found = self._dump(request)
+            if found is not None:
+                return found
+        raise NetlinkError(EBUSY, request[3], f"interrupted by changes {DUMP_TRIES} times")
+
+    def _dump(self, request: Request) -> list[bytes] | None:
+        kind, flags, body, what = request
+        flags |= NLM_F_REQUEST | NLM_F_DUMP
+        self._send([HEADER.pack(16 + len(body), kind, flags, self._next(), 0), body])
+        found = []
+        interrupted = False
+        while True:
+            for reply, reply_flags, sequence, payload in self._receive():
+                if sequence != self.sequence:
+                    continue
+                interrupted = interrupted or bool(reply_flags & NLM_F_DUMP_INTR)
+                if reply == NLMSG_DONE:
+                    code = -S32.unpack_from(payload)[0] if len(payload) >= 4 else 0
+                    if code == EINTR:
+                        return None
+                    if code:
+                        raise NetlinkError(code, what, strerror(code))
+                    return None if interrupted else found
+                if reply == NLMSG_ERROR:
+                    error = _error(reply_flags, payload, what)
+                    if error:
+                        raise error
+                    return found
+                found.append(payload)
+
+    def batch(self, requests: list[Request]) -> list[NetlinkError | None]:
+        """Carry out the requests in order, each whatever becomes of the others.
+
+        Returns one entry for each request: None where it was done, the NetlinkError where it was refused.
+        """
+        if len(requests) > 16:
+            self._enlarge()
+        outcome: list[NetlinkError | None] = [None] * len(requests)
+        start = 0
+        while start < len(requests):
+            start = self._chunk(requests, start, outcome)
+        return outcome
+
+    def _chunk(self, requests: list[Request], start: int, outcome: list[NetlinkError | None]) -> int:
+        """Send what fits from ``start`` on, enter the refusals into ``outcome``; returns where to go on."""
+        size = 0
+        end = start
+        while end < len(requests) and end - start < BATCH_MESSAGES:
+            size += 16 + (len(requests[end][2]) + 3 & ~3)
+            if size > BATCH_BYTES and end > start:
+                break
+            end += 1
+        first = self.sequence + 1
+        parts = []
+        for position in range(start, end):
+            kind, flags, body, _what = requests[position]
+            flags |= NLM_F_REQUEST | (NLM_F_ACK if position == end - 1 else 0)
+            parts.append(HEADER.pack(16 + len(body), kind, flags, self._next(), 0))
+            parts.append(body + b"\0" * (-len(body) & 3))
+        self._send(parts)
+        last = self.sequence
+        while True:
+            for reply, flags, sequence, payload in self._receive():
+                if reply != NLMSG_ERROR or not first <= sequence <= last:
+                    continue
+                position = start + sequence - first
+                outcome[position] = _error(flags, payload, requests[position][3])
+                if sequence == last:
+                    return end
+
+    def transaction(self, begin: Request, requests: list[Request], end: Request) -> None:
+        """Carry out the requests as one nfnetlink batch: all of them or none (linux/netfilter/nfnetlink.h).
+
+        Raises the NetlinkError of the first request that was refused, or of the whole if its commit was.
+        """
+        self._enlarge()
+        first = self.sequence + 1
+        messages = [begin, *requests, end]
+        parts = []
+        for position, (kind, flags, body, _what) in enumerate(messages):
+            flags |= NLM_F_REQUEST | (NLM_F_ACK if position == len(requests) else 0)
+            parts.append(HEADER.pack(16 + len(body), kind, flags, self._next(), 0))
+            parts.append(body + b"\0" * (-len(body) & 3))
+        self._send(parts)
+        failed: list[tuple[int, NetlinkError]] = []
+        waiting = True
+        while waiting:
+            for reply, flags, sequence, payload in self._receive():
+                position = sequence - first
+                if reply != NLMSG_ERROR or not 0 <= position <= len(requests):
+                    continue
+                error = _error(flags, payload, messages[position][3])
+                if error:
+                    failed.append((position, error))
+                # an answer to the batch's begin speaks for the whole of it, and may be the only one
+                waiting = waiting and position not in (0, len(requests))
+        if failed:
+            raise min(failed, key=lambda entry: entry[0] or len(messages))[1]
+
+    def _enlarge(self) -> None:
+        """Make room for many answers at once; beyond the sysctl limit where we may (CAP_NET_ADMIN)."""
+        try:
+            self.socket.setsockopt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        except OSError:
+            self.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
+
+    def _next(self) -> int:
+        self.sequence = self.sequence % 0x7FFFFFFF + 1
+        return self.sequence
+
+    def _send(self, parts: list[bytes]) -> None:
+        self.socket.sendto(b"".join(parts), (0, 0))
+
+    def _receive(self) -> list[tuple[int, int, int, bytes]]:
+        """One datagram's messages as (type, flags, sequence, body). Raises OSError ENOBUFS when the kernel dropped some."""
+        datagram = self.socket.recv(RECEIVE)
+        messages = []
+        offset = 0
+        while offset + 16 <= len(datagram):
+            length, kind, flags, sequence, _port = HEADER.unpack_from(datagram, offset)
+            if length < 16:
+                break
+            messages.append((kind, flags, sequence, datagram[offset + 16 : offset + length]))
+            offset += (length + 3) & ~3
+        return messages
+
+
+def _error(flags: int, payload: bytes, what: str) -> NetlinkError | None:
+    """The error that an NLMSG_ERROR carries, None for an acknowledgement."""
+    code = -S32.unpack_from(payload)[0]
+    if not code:
+        return None
+    reason = strerror(code)
+    if flags & NLM_F_ACK_TLVS:
+        # struct nlmsgerr: the code, the request's header, its payload unless capped, then attributes
+        offset = 20
+        if not flags & NLM_F_CAPPED:
+            offset += (U32.unpack_from(payload, 4)[0] - 16 + 3) & ~3
+        message = parse(payload, offset).get(NLMSGERR_ATTR_MSG)
+        if message:
+            reason = f"{text(message)} ({reason})"
+    return NetlinkError(code, what, reason)

@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Neighbours (ARP, NDP) and forwarding entries (FDB): RTM_*NEIGH of rtnetlink(7), numbers from linux/neighbour.h."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .objects import KernelObject
+from .wire import (
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    Request,
+    attr,
+    attr_u32,
+    family_of,
+    number,
+    pack_ip,
+    pack_mac,
+    parse,
+    unpack_ip,
+    unpack_mac,
+)
+
+if False:  # for type checkers only
+    from .channel import Channel
+    from .objects import IndexOf
+
+RTM_NEWNEIGH = 28
+RTM_DELNEIGH = 29
+RTM_GETNEIGH = 30
+
+INFO = Struct("=BxxxiHBB")  # struct ndmsg: family, index, state, flags, type
+AF_BRIDGE = 7
+
+NDA_DST = 1
+NDA_LLADDR = 2
+NDA_VLAN = 5
+NDA_IFINDEX = 8
+NDA_MASTER = 9
+
+STATES = {
+    "incomplete": 0x01, "reachable": 0x02, "stale": 0x04, "delay": 0x08, "probe": 0x10, "failed": 0x20, "noarp": 0x40,
+    "permanent": 0x80,
+}  # fmt: skip
+STATE_NAMES = {value: name for name, value in STATES.items()}
+NTF_SELF = 0x02
+NTF_MASTER = 0x04
+
+
+class Neighbour(KernelObject):
+    """Which MAC address an IP address has on the link named ``dev``. ``state`` as ``ip neigh`` names it, in lower case."""
+
+    RANK = 2
+    KEY = ("dev", "dst")
+    VALUES = ("mac", "state")
+    __slots__ = ("dev", "dst", "index", "mac", "state")
+
+    def __init__(self, dev: str, dst: str, mac: str | None = None, state: str | None = "permanent"):
+        self.dev = dev
+        self.dst = dst
+        self.mac = mac
+        self.state = state
+        self.index = 0
+
+    def add(self, index_of: IndexOf) -> list[Request]:
+        return [add(index_of(self.dev), self.dst, self.mac or "", state=self.state or "permanent")]
+
+    def change(self, actual: Neighbour, index_of: IndexOf) -> list[Request]:
+        return self.add(index_of)
+
+    def delete(self, index_of: IndexOf) -> list[Request]:
+        return [delete(index_of(self.dev), self.dst)]
+
+
+class Fdb(KernelObject):
+    """A forwarding entry of the vxlan link ``dev``: frames to ``mac`` go to the VTEP at address ``dst``.
+
+    One MAC address may have several entries (the all-zero one lists where broadcasts go), so the destination belongs to
+    the identity. ``state`` "permanent" entries don't age.
+    """
+
+    RANK = 3
+    KEY = ("dev", "mac", "dst")
+    VALUES = ("state",)
+    __slots__ = ("dev", "dst", "index", "mac", "state")
+
+    def __init__(self, dev: str, mac: str, dst: str, state: str | None = "permanent"):
+        self.dev = dev
+        self.mac = mac
+        self.dst = dst
+        self.state = state
+        self.index = 0
+
+    def add(self, index_of: IndexOf) -> list[Request]:
+        return [add_fdb(index_of(self.dev), self.mac, self.dst, state=self.state or "permanent")]
+
+    def change(self, actual: Fdb, index_of: IndexOf) -> list[Request]:
+        return self.add(index_of)
+
+    def delete(self, index_of: IndexOf) -> list[Request]:
+        return [delete_fdb(index_of(self.dev), self.mac, self.dst)]
+
+
+def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
+    """Make a neighbour entry, or put it in place of the one there is."""
+    body = INFO.pack(family_of(dst), index, STATES[state], 0, 0) + attr(NDA_DST, pack_ip(dst))
+    return RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body + attr(NDA_LLADDR, pack_mac(mac)), f"add neighbour {dst}"
+
+
+def delete(index: int, dst: str) -> Request:
+    """Remove a neighbour entry."""
+    body = INFO.pack(family_of(dst), index, 0, 0, 0) + attr(NDA_DST, pack_ip(dst))
+    return RTM_DELNEIGH, 0, body, f"delete neighbour {dst}"
+
+
+def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Request:
+    """Make a vxlan link's forwarding entry. A unicast MAC address has one destination: a new one takes the old one's place."""
+    body = INFO.pack(AF_BRIDGE, index, STATES[state], NTF_SELF, 0)
+    body += attr(NDA_DST, pack_ip(dst)) + attr(NDA_LLADDR, pack_mac(mac))
+    # broadcast entries (all-zero) collect destinations, so they are appended to
+    flags = NLM_F_CREATE | (0x800 if mac == "00:00:00:00:00:00" else NLM_F_REPLACE)
+    return RTM_NEWNEIGH, flags, body, f"add forwarding entry {mac} to {dst}"
+
+
+def delete_fdb(index: int, mac: str, dst: str | None = None) -> Request:
+    """Remove a vxlan link's forwarding entry for ``mac``, only if it leads to ``dst`` where that is given."""
+    body = INFO.pack(AF_BRIDGE, index, 0, NTF_SELF, 0) + attr(NDA_LLADDR, pack_mac(mac))
+    if dst:
+        body += attr(NDA_DST, pack_ip(dst))
+    return RTM_DELNEIGH, 0, body, f"delete forwarding entry {mac}"
+
+
+def dump(channel: Channel, names: dict[int, str] | None = None, *, index: int = 0, family: int = 0) -> list[Neighbour]:
+    """The neighbour entries of the namespace, or of the link ``index``."""
+    body = INFO.pack(family, 0, 0, 0, 0) + (attr_u32(NDA_IFINDEX, index) if index else b"")
+    found = []
+    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list neighbours")):
+        _family, at, state, _flags, _type = INFO.unpack_from(payload)
+        values = parse(payload, INFO.size)
+        if NDA_DST not in values:
+            continue
+        mac = unpack_mac(values[NDA_LLADDR]) if NDA_LLADDR in values else None
+        entry = Neighbour((names or {}).get(at, str(at)), unpack_ip(values[NDA_DST]), mac, STATE_NAMES.get(state, str(state)))
+        entry.index = at
+        found.append(entry)
+    return found
+
+
+def dump_fdb(channel: Channel, names: dict[int, str] | None = None, *, index: int = 0) -> list[Fdb]:
+    """The forwarding entries with a destination (those of vxlan links) of the namespace, or of the link ``index``."""
+    # a bridge's dump takes the older header too, and filters by NDA_* only with the new one: rtnl_fdb_dump()
+    body = INFO.pack(AF_BRIDGE, index, 0, 0, 0)
+    found = []
+    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries")):
+        _family, at, state, _flags, _type = INFO.unpack_from(payload)
+        values = parse(payload, INFO.size)
+        if NDA_DST not in values or (index and at != index):
+            continue
+        dev = (names or {}).get(at, str(at))
+        # NUD_NOARP | NUD_PERMANENT and the like: the permanent bit tells what ``bridge fdb`` calls permanent
+        kept = "permanent" if state & STATES["permanent"] else STATE_NAMES.get(state, str(state))
+        entry = Fdb(dev, unpack_mac(values[NDA_LLADDR]), unpack_ip(values[NDA_DST]), kept)
+        entry.index = at
+        found.append(entry)
+    return found
+
+
+def vlan_of(payload: bytes) -> int | None:
+    """The VLAN of an RTM_NEWNEIGH body, None where it has none."""
+    found = parse(payload, INFO.size).get(NDA_VLAN)
+    return number(found) if found else None

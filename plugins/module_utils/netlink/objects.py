@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all kernel objects share: an identity, values, and how two states of one object compare."""
+
+from __future__ import annotations
+
+if False:  # for type checkers only: importing typing costs a CNI call more than its netlink work
+    from typing import Any, Callable
+
+    from .wire import Request
+
+    IndexOf = Callable[[str], int]
+
+
+class KernelObject:
+    """One object of the kernel's network state.
+
+    The values are text and numbers as ``ip -j`` shows them. None means *not known* in an actual object and *whatever
+    is there* in a desired one. Subclasses name the values that identify an object (``KEY``) and those that can be
+    changed (``VALUES``), and say by which requests it comes, changes and goes. ``index_of`` turns a link's name into its
+    index; it raises LookupError if there is no such link.
+    """
+
+    #: In which order kinds of objects are made; they go in the reverse order.
+    RANK = 0
+    KEY: tuple[str, ...] = ()
+    VALUES: tuple[str, ...] = ()
+    __slots__: tuple[str, ...] = ()
+
+    def key(self) -> tuple[Any, ...]:
+        """The object's identity, unique among all objects of one network namespace."""
+        return (type(self).__name__, *[getattr(self, name) for name in self.KEY])
+
+    def differences(self, actual: Any) -> list[str]:
+        """The names of the values that are wanted here and are otherwise in ``actual``."""
+        return [name for name in self.VALUES if not _satisfied(getattr(self, name), getattr(actual, name))]
+
+    def describe(self) -> dict[str, Any]:
+        """The known values by name, for diffs and reports."""
+        shown = {"object": type(self).__name__.lower()}
+        for name in self.KEY + self.VALUES:
+            value = getattr(self, name)
+            if value is not None and value != {}:
+                shown[name] = value
+        return shown
+
+    def title(self) -> str:
+        """The object in a few words: ``route 10.244.1.0/24``."""
+        return " ".join([type(self).__name__.lower(), *[str(getattr(self, name)) for name in self.KEY]])
+
+    def add(self, index_of: IndexOf) -> list[Request]:
+        """The requests that make the object."""
+        raise NotImplementedError
+
+    def change(self, actual: Any, index_of: IndexOf) -> list[Request]:
+        """The requests that turn ``actual`` into this object."""
+        raise NotImplementedError
+
+    def delete(self, index_of: IndexOf) -> list[Request]:
+        """The requests that remove the object."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.describe() == other.describe()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
+
+def _satisfied(wanted: Any, actual: Any) -> bool:
+    if wanted is None:
+        return True
+    if isinstance(wanted, dict):
+        return isinstance(actual, dict) and all(_satisfied(value, actual.get(name)) for name, value in wanted.items())
+    return bool(wanted == actual)

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one movement: desired and actual state, what differs, and its application.
+
+    desired ──┐
+              ├──► plan ──► apply
+    actual ───┘
+"""
+
+from __future__ import annotations
+
+import errno
+
+from . import link as links
+from .link import Link
+from .wire import NetlinkError
+
+if False:  # for type checkers only
+    from typing import Any, Iterable
+
+    from .channel import Channel
+    from .objects import KernelObject
+
+#: What a delete finds when the object went by itself, with its link for instance.
+GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL)
+
+
+class Change:
+    """One step of a plan: ``action`` is "add", "change", "recreate" or "delete"; ``wanted`` and ``actual`` are kernel objects."""
+
+    __slots__ = ("action", "actual", "wanted")
+
+    def __init__(self, action: str, wanted: KernelObject | None, actual: KernelObject | None):
+        self.action = action
+        self.wanted = wanted
+        self.actual = actual
+
+    @property
+    def subject(self) -> KernelObject:
+        subject = self.wanted or self.actual
+        assert subject is not None
+        return subject
+
+    def __str__(self) -> str:
+        """``add route 10.244.1.0/24``; a change says what: ``change link cni0: mtu 1500 → 1450``."""
+        told = f"{self.action} {self.subject.title()}"
+        if self.wanted is not None and self.actual is not None:
+            values = [
+                f"{name} {_short(getattr(self.actual, name))} → {_short(getattr(self.wanted, name))}"
+                for name in self.wanted.differences(self.actual)
+            ]
+            told += ": " + ", ".join(values)
+        return told
+
+
+class Plan:
+    """What must be done to get from actual to desired; false when there is nothing to do."""
+
+    def __init__(self, changes: list[Change]):
+        self.changes = changes
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def describe(self) -> list[str]:
+        """One line for each change."""
+        return [str(change) for change in self.changes]
+
+    def before(self) -> list[dict[str, Any]]:
+        """The objects that the plan touches as they are now."""
+        return [change.actual.describe() for change in self.changes if change.actual is not None]
+
+    def after(self) -> list[dict[str, Any]]:
+        """The same objects as they will be."""
+        return [_after(change) for change in self.changes if change.wanted is not None]
+
+    def apply(self, channel: Channel) -> list[NetlinkError]:
+        """Carry the plan out: first what goes, then what comes, links before all that stands on them.
+
+        Goes on past a refused request and returns the refusals; an empty list means that all was done.
+        """
+        refused: list[NetlinkError] = []
+        indexes = _Indexes(channel)
+        going = [change for change in self.changes if change.action == "delete"]
+        coming = [change for change in self.changes if change.action != "delete"]
+        going.sort(key=lambda change: -change.subject.RANK)
+        coming.sort(key=lambda change: change.subject.RANK)
+        # links one by one, since one may stand on another; the rest in one batch, since it may be thousands
+        self._run(channel, [change for change in going if change.subject.RANK], indexes, refused)
+        for change in [change for change in going + coming if not change.subject.RANK]:
+            self._run(channel, [change], indexes, refused)
+            indexes.forget()
+        self._run(channel, [change for change in coming if change.subject.RANK], indexes, refused)
+        return refused
+
+    @staticmethod
+    def _run(channel: Channel, changes: list[Change], indexes: _Indexes, refused: list[NetlinkError]) -> None:
+        requests = []
+        removals = []
+        for change in changes:
+            try:
+                for request, removal in _requests(change, indexes):
+                    requests.append(request)
+                    removals.append(removal)
+            except LookupError as error:
+                if change.action != "delete":  # what stood on a link that is gone is gone too
+                    refused.append(NetlinkError(errno.ENODEV, str(change), str(error.args[0])))
+        for error, removal in zip(channel.batch(requests), removals):
+            if error and not (removal and error.errno in GONE):
+                refused.append(error)
+
+
+def plan(desired: Iterable[KernelObject], actual: Iterable[KernelObject]) -> Plan:
+    """What turns ``actual`` into ``desired``.
+
+    ``actual`` holds all that is ours to decide about: an object in it that is not desired is deleted. Where a link must
+    be made anew, what stands on it is planned as missing, since it goes with the link.
+    """
+    have = {thing.key(): thing for thing in actual}
+    want = {thing.key(): thing for thing in desired}
+    changes: list[Change] = []
+    lost = set()
+    for key, thing in have.items():
+        wanted = want.get(key)
+        if isinstance(thing, Link) and (wanted is None or (isinstance(wanted, Link) and wanted.must_recreate(thing))):
+            lost.add(thing.name)
+    for key, thing in have.items():
+        if key not in want and getattr(thing, "dev", None) not in lost:
+            changes.append(Change("delete", None, thing))
+    for key, wanted in want.items():
+        existing = have.get(key)
+        if existing is None or getattr(existing, "dev", None) in lost:
+            changes.append(Change("add", wanted, None))
+        elif isinstance(wanted, Link) and wanted.name in lost:
+            changes.append(Change("recreate", wanted, existing))
+        elif wanted.differences(existing):
+            changes.append(Change("change", wanted, existing))
+    return Plan(changes)
+
+
+class _Indexes:
+    """Link names to indexes, asked of the kernel once for each name."""
+
+    def __init__(self, channel: Channel):
+        self.channel = channel
+        self.known: dict[str, int] = {}
+
+    def __call__(self, name: str) -> int:
+        if name not in self.known:
+            found = links.get(self.channel, name)
+            if found is None:
+                raise LookupError(f"there is no link {name}")
+            self.known[name] = found.index
+        return self.known[name]
+
+    def forget(self) -> None:
+        self.known.clear()
+
+
+def _requests(change: Change, indexes: _Indexes) -> list[tuple[Any, bool]]:
+    """The change's requests, each with whether it removes something."""
+    wanted, actual = change.wanted, change.actual
+    if wanted is None:
+        assert actual is not None
+        return [(request, True) for request in actual.delete(indexes)]
+    if actual is None:
+        return [(request, False) for request in wanted.add(indexes)]
+    if change.action == "recreate":
+        return [(request, True) for request in actual.delete(indexes)] + [
+            (request, False) for request in wanted.add(indexes)
+        ]
+    return [(request, False) for request in wanted.change(actual, indexes)]
+
+
+def _after(change: Change) -> dict[str, Any]:
+    """The wanted object's values over what stays of the actual one."""
+    assert change.wanted is not None
+    told = change.actual.describe() if change.actual is not None and change.action == "change" else {}
+    for name, value in change.wanted.describe().items():
+        merged = isinstance(value, dict) and isinstance(told.get(name), dict)
+        told[name] = {**told[name], **value} if merged else value
+    return told
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_short(entry)}" for name, entry in value.items()) + "}"
+    return "none" if value in (None, "") else str(value)

@@ -1,0 +1,273 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Routes: RTM_*ROUTE of rtnetlink(7), numbers from linux/rtnetlink.h."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .objects import KernelObject
+from .wire import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    NetlinkError,
+    Request,
+    attr,
+    attr_u32,
+    family_of,
+    nest,
+    number,
+    pack_ip,
+    parse,
+    split_prefix,
+    unpack_ip,
+)
+
+if False:  # for type checkers only
+    from .channel import Channel
+    from .objects import IndexOf
+
+RTM_NEWROUTE = 24
+RTM_DELROUTE = 25
+RTM_GETROUTE = 26
+
+INFO = Struct("=BBBBBBBBI")  # struct rtmsg: family, dst, src lengths, tos, table, protocol, scope, type, flags
+
+RTA_DST = 1
+RTA_OIF = 4
+RTA_GATEWAY = 5
+RTA_PRIORITY = 6
+RTA_PREFSRC = 7
+RTA_METRICS = 8
+RTA_TABLE = 15
+RTA_VIA = 18
+RTAX_MTU = 2
+RTAX_ADVMSS = 8
+
+RT_TABLE_MAIN = 254
+RT_TABLE_LOCAL = 255
+RTPROT_KERNEL = 2
+RTPROT_BOOT = 3
+RTPROT_STATIC = 4
+RTNH_F_ONLINK = 4
+RTM_F_CLONED = 0x200
+RTM_F_FIB_MATCH = 0x2000
+
+TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
+TYPE_NAMES = {value: name for name, value in TYPES.items()}
+SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
+SCOPE_NAMES = {value: name for name, value in SCOPES.items()}
+
+
+class Route(KernelObject):
+    """A route to ``dst`` ("10.244.1.0/24"; the default route is "0.0.0.0/0" or "::/0").
+
+    ``dev`` is a link's name, ``gateway`` an address, ``onlink`` says that the gateway is reached on the link though no
+    address of it covers it. ``protocol`` is the number of who made the route (rtnetlink.h RTPROT_*). ``mtu`` and ``advmss``
+    are RTAX metrics. The kernel knows one route for each destination, table and metric.
+    """
+
+    RANK = 4
+    KEY = ("dst", "table", "metric")
+    VALUES = ("dev", "gateway", "onlink", "scope", "src", "protocol", "type", "mtu", "advmss")
+    __slots__ = (
+        "advmss", "dev", "dst", "gateway", "index", "metric", "mtu", "onlink", "protocol", "scope", "src", "table", "type",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        dst: str,
+        dev: str | None = None,
+        gateway: str | None = None,
+        onlink: bool | None = None,
+        scope: str | None = None,
+        src: str | None = None,
+        protocol: int | None = None,
+        type: str | None = None,
+        mtu: int | None = None,
+        advmss: int | None = None,
+        table: int = RT_TABLE_MAIN,
+        metric: int | None = None,
+    ):
+        self.dst = dst
+        self.dev = dev
+        self.gateway = gateway
+        self.onlink = onlink
+        self.scope = scope
+        self.src = src
+        self.protocol = protocol
+        self.type = type
+        self.mtu = mtu
+        self.advmss = advmss
+        self.table = table
+        # what the kernel takes where none is given: 0, and 1024 (IP6_RT_PRIO_USER) for IPv6
+        self.metric = metric if metric is not None else 1024 if ":" in dst else 0
+        self.index = 0
+
+    def title(self) -> str:
+        where = "" if self.table == RT_TABLE_MAIN else f" table {self.table}"
+        return f"route {self.dst}{where}"
+
+    def add(self, index_of: IndexOf) -> list[Request]:
+        return [self._request(index_of, NLM_F_CREATE | NLM_F_EXCL)]
+
+    def change(self, actual: Route, index_of: IndexOf) -> list[Request]:
+        if ":" in self.dst and (self.gateway is None) != (actual.gateway is None):
+            # an IPv6 replace adds a sibling when one of the two has a gateway and the other has none
+            return actual.delete(index_of) + self.add(index_of)
+        return [self._request(index_of, NLM_F_CREATE | NLM_F_REPLACE)]
+
+    def delete(self, index_of: IndexOf) -> list[Request]:
+        return [
+            delete(self.dst, self.index or (index_of(self.dev) if self.dev else 0), table=self.table, metric=self.metric)
+        ]
+
+    def _request(self, index_of: IndexOf, flags: int) -> Request:
+        return add(
+            self.dst,
+            index_of(self.dev) if self.dev else 0,
+            gateway=self.gateway,
+            onlink=bool(self.onlink),
+            scope=self.scope,
+            src=self.src,
+            protocol=RTPROT_STATIC if self.protocol is None else self.protocol,
+            kind=self.type or "unicast",
+            mtu=self.mtu,
+            advmss=self.advmss,
+            table=self.table,
+            metric=self.metric,
+            flags=flags,
+        )
+
+
+def add(
+    dst: str,
+    index: int = 0,
+    *,
+    gateway: str | None = None,
+    onlink: bool = False,
+    scope: str | None = None,
+    src: str | None = None,
+    protocol: int = RTPROT_STATIC,
+    kind: str = "unicast",
+    mtu: int | None = None,
+    advmss: int | None = None,
+    table: int = RT_TABLE_MAIN,
+    metric: int | None = None,
+    flags: int = NLM_F_CREATE | NLM_F_EXCL,
+) -> Request:
+    """Make a route; with ``flags`` of NLM_F_CREATE | NLM_F_REPLACE in place of one to the same destination.
+
+    Without ``scope`` it is what ``ip route`` takes: link for a unicast route without gateway, host for a local one, else global.
+    """
+    packed, length = split_prefix(dst)
+    family = family_of(dst)
+    if scope is None:
+        scope = "host" if kind == "local" else "link" if kind == "unicast" and not gateway and family == 2 else "global"
+    body = INFO.pack(
+        family, length, 0, 0, table if table < 256 else 0, protocol, SCOPES[scope], TYPES[kind],
+        RTNH_F_ONLINK if onlink else 0,
+    )  # fmt: skip
+    if length:
+        body += attr(RTA_DST, packed)
+    if index:
+        body += attr_u32(RTA_OIF, index)
+    if gateway:
+        hop = pack_ip(gateway)
+        if len(hop) == len(packed):
+            body += attr(RTA_GATEWAY, hop)
+        else:  # an IPv4 destination behind an IPv6 neighbour: struct rtvia
+            body += attr(RTA_VIA, family_of(gateway).to_bytes(2, "little") + hop)
+    if src:
+        body += attr(RTA_PREFSRC, pack_ip(src))
+    if metric is not None:
+        body += attr_u32(RTA_PRIORITY, metric)
+    if mtu or advmss:
+        metrics = [attr_u32(kind, value) for kind, value in ((RTAX_MTU, mtu), (RTAX_ADVMSS, advmss)) if value]
+        body += nest(RTA_METRICS, *metrics)
+    if table >= 256:
+        body += attr_u32(RTA_TABLE, table)
+    return RTM_NEWROUTE, flags, body, f"add route {dst}"
+
+
+def delete(dst: str, index: int = 0, *, table: int = RT_TABLE_MAIN, metric: int | None = None) -> Request:
+    """Remove the route to ``dst`` (of the link ``index``, where given)."""
+    packed, length = split_prefix(dst)
+    # scope 255 (nowhere) and type 0 match any: fib_table_delete()
+    body = INFO.pack(family_of(dst), length, 0, 0, table if table < 256 else 0, 0, 255, 0, 0)
+    if length:
+        body += attr(RTA_DST, packed)
+    if index:
+        body += attr_u32(RTA_OIF, index)
+    if metric is not None:
+        body += attr_u32(RTA_PRIORITY, metric)
+    if table >= 256:
+        body += attr_u32(RTA_TABLE, table)
+    return RTM_DELROUTE, 0, body, f"delete route {dst}"
+
+
+def dump(
+    channel: Channel,
+    names: dict[int, str] | None = None,
+    *,
+    family: int = 0,
+    table: int = RT_TABLE_MAIN,
+    index: int = 0,
+    protocol: int = 0,
+) -> list[Route]:
+    """The routes of a table (0: all tables), of a link and of a protocol where given; ``family`` 0 lists IPv4 and IPv6."""
+    body = INFO.pack(family, 0, 0, 0, table if table < 256 else 0, protocol, 0, 0, 0)
+    if table >= 256:
+        body += attr_u32(RTA_TABLE, table)
+    if index:
+        body += attr_u32(RTA_OIF, index)
+    families = [family] if family else [2, 10]
+    routes = []
+    for wanted in families:
+        request = (RTM_GETROUTE, 0, bytes([wanted]) + body[1:], "list routes")
+        try:
+            payloads = channel.dump(request)
+        except NetlinkError as error:
+            if error.errno == 2:  # ENOENT: no route was ever put into that table
+                continue
+            raise
+        routes += [decode(payload, names) for payload in payloads if not INFO.unpack_from(payload)[8] & RTM_F_CLONED]
+    return routes
+
+
+def lookup(channel: Channel, address: str, names: dict[int, str] | None = None) -> Route:
+    """The route that a packet to ``address`` takes. Raises NetlinkError (ENETUNREACH, EHOSTUNREACH) where there is none."""
+    packed, length = split_prefix(address)
+    body = INFO.pack(family_of(address), length, 0, 0, 0, 0, 0, 0, 0) + attr(RTA_DST, packed)
+    return decode(channel.get((RTM_GETROUTE, 0, body, f"look up the route to {address}")), names)
+
+
+def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:
+    """A Route from an RTM_NEWROUTE body."""
+    family, length, _src, _tos, table, protocol, scope, kind, flags = INFO.unpack_from(payload)
+    found = parse(payload, INFO.size)
+    any_address = "0.0.0.0" if family == 2 else "::"
+    route = Route(f"{unpack_ip(found[RTA_DST]) if RTA_DST in found else any_address}/{length}")
+    route.table = number(found[RTA_TABLE]) if RTA_TABLE in found else table
+    route.metric = number(found[RTA_PRIORITY]) if RTA_PRIORITY in found else 0
+    route.protocol = protocol
+    route.scope = SCOPE_NAMES.get(scope, str(scope))
+    route.type = TYPE_NAMES.get(kind, str(kind))
+    route.onlink = bool(flags & RTNH_F_ONLINK)
+    if RTA_OIF in found:
+        route.index = number(found[RTA_OIF])
+        route.dev = (names or {}).get(route.index, str(route.index))
+    if RTA_GATEWAY in found:
+        route.gateway = unpack_ip(found[RTA_GATEWAY])
+    elif RTA_VIA in found:
+        route.gateway = unpack_ip(found[RTA_VIA][2:])
+    if RTA_PREFSRC in found:
+        route.src = unpack_ip(found[RTA_PREFSRC])
+    if RTA_METRICS in found:
+        metrics = parse(found[RTA_METRICS])
+        route.mtu = number(metrics[RTAX_MTU]) if RTAX_MTU in metrics else None
+        route.advmss = number(metrics[RTAX_ADVMSS]) if RTAX_ADVMSS in metrics else None
+    return route
