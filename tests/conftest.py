@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of all tests: fresh network namespaces, seen through the usual tools and never through our own code."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+ROOT = Path(__file__).resolve().parent.parent
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_serial = itertools.count(1)
+
+
+class Netns:
+    """A named network namespace of a test, with its loopback up.
+
+    ``name`` is its name under /run/netns, ``path`` the file there. The witnesses return what the tools print as JSON.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path = f"/run/netns/{name}"
+
+    def run(self, *command: str, check: bool = True, **options) -> subprocess.CompletedProcess:
+        """Run a command in the namespace. One argument is split as a shell would; what fails shows its output."""
+        words = shlex.split(command[0]) if len(command) == 1 else list(command)
+        words = ["nsenter", f"--net={self.path}", "--", *words]
+        result = subprocess.run(words, text=True, capture_output=True, check=False, **options)
+        if check and result.returncode:
+            pytest.fail(f"{shlex.join(words)}: exit {result.returncode}\n{result.stdout}{result.stderr}", pytrace=False)
+        return result
+
+    def ip(self, arguments: str) -> list:
+        """``ip -j -d ARGUMENTS`` as parsed JSON; [] where it prints nothing, as after ``ip link add``."""
+        return self._json(f"ip -j -d {arguments}")
+
+    def bridge(self, arguments: str) -> list:
+        """``bridge -j -d ARGUMENTS`` as parsed JSON."""
+        return self._json(f"bridge -j -d {arguments}")
+
+    def nft(self, arguments: str = "list ruleset") -> list:
+        """``nft -j ARGUMENTS``: the list of objects below "nftables"."""
+        answer = self._json(f"nft -j {arguments}")
+        return answer["nftables"] if answer else []
+
+    def sysctl(self, name: str, value: str | None = None) -> str:
+        """Read a sysctl of the namespace (dots or slashes), or write it first."""
+        path = "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+        if value is not None:
+            self.run("sh", "-c", f"echo {shlex.quote(value)} > {path}")
+        return self.run("cat", path).stdout.strip()
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread is inside the namespace; a socket opened here stays there."""
+        with open("/proc/thread-self/ns/net") as home, open(self.path) as there:
+            _setns(there.fileno())
+            try:
+                yield
+            finally:
+                _setns(home.fileno())
+
+    def _json(self, command: str):
+        output = self.run(command).stdout.strip()
+        return json.loads(output) if output else []
+
+
+def _setns(descriptor: int) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def _need_root() -> None:
+    if os.geteuid():
+        pytest.skip("network namespaces need root")
+    missing = [tool for tool in ("ip", "nsenter") if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+@pytest.fixture
+def make_netns() -> Iterator[Callable[[], Netns]]:
+    """A function that makes one more fresh network namespace; all of them are gone after the test."""
+    _need_root()
+    names: list[str] = []
+
+    def make() -> Netns:
+        name = f"podnet-test-{os.getpid()}-{next(_serial)}"
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        names.append(name)
+        netns = Netns(name)
+        netns.run("ip link set lo up")
+        return netns
+
+    yield make
+    for name in names:
+        subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+@pytest.fixture
+def netns(make_netns: Callable[[], Netns]) -> Netns:
+    """A fresh network namespace."""
+    return make_netns()
+
+
+@pytest.fixture
+def need_kernel(netns: Netns) -> Callable[[str], None]:
+    """A function that skips the test, with the reason, where this kernel cannot make a link of that kind."""
+
+    def need(kind: str, arguments: str = "") -> None:
+        result = netns.run(f"ip link add name probe type {kind} {arguments}", check=False)
+        if result.returncode:
+            pytest.skip(f"this kernel has no link of kind {kind}: {result.stderr.strip()}")
+        netns.run("ip link delete probe")
+
+    return need
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout's directory."""
+    return ROOT
+
+
+@pytest.fixture
+def ansible(root: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """A function that runs one of the environment's ansible commands, in the checkout."""
+
+    def run(*command: str, **options) -> subprocess.CompletedProcess:
+        environment = {
+            **os.environ,
+            "PATH": f"{root}/.venv/bin:{os.environ['PATH']}",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+            **options.pop("env", {}),
+        }
+        options.setdefault("cwd", root)
+        return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, **options)
+
+    return run

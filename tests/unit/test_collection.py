@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as a package: it builds, installs and is usable by name; its roles say what they take."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/tasks/main.yml"))
+PLAYBOOKS = sorted(path.relative_to(ROOT / "playbooks") for path in ROOT.glob("playbooks/**/*.yml")
+                   if "vars" not in path.parts and "tasks" not in path.parts)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The directory of collections into which a freshly built archive was installed, and the archive."""
+    directory = tmp_path_factory.mktemp("galaxy")
+    galaxy = ROOT / ".venv/bin/ansible-galaxy"
+    subprocess.run([galaxy, "collection", "build", "--output-path", directory], cwd=ROOT, check=True,
+                   capture_output=True)
+    (archive,) = directory.glob("podnet-cluster-*.tar.gz")
+    subprocess.run([galaxy, "collection", "install", archive, "--offline", "-p", directory / "collections"],
+                   cwd=directory, check=True, capture_output=True)
+    return directory / "collections", archive
+
+
+def test_archive_holds_what_users_need_and_nothing_else(installed):
+    with tarfile.open(installed[1]) as archive:
+        top = {name.split("/")[0] for name in archive.getnames()}
+    assert {"plugins", "roles", "playbooks", "meta", "README.md", "COPYING", "CHANGELOG.rst"} <= top
+    assert not top & {"build", "bench", "tests", "molecule", ".venv", ".git", ".ci", "Makefile"}
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=str)
+def test_playbook_by_name(installed, ansible, tmp_path, playbook):
+    name = "podnet.cluster." + ".".join(playbook.with_suffix("").parts)
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("cluster: {children: {control_plane: {hosts: {a: }}, workers: {hosts: {b: }}}}\n")
+    result = ansible("ansible-playbook", "-i", str(inventory), name, "--syntax-check", cwd=tmp_path,
+                     env={"ANSIBLE_COLLECTIONS_PATH": str(installed[0]), "ANSIBLE_CONFIG": "/dev/null"})
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_declares_its_variables(role):
+    """Every default is declared with the same value, everything declared optional has its default."""
+    directory = ROOT / "roles" / role
+    specs = yaml.safe_load((directory / "meta/argument_specs.yml").read_text())["argument_specs"]
+    defaults_file = directory / "defaults/main.yml"
+    defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
+    assert "main" in specs and specs["main"].get("short_description")
+    declared = {}
+    for spec in specs.values():
+        declared.update(spec.get("options") or {})
+    assert sorted(set(defaults) - set(declared)) == [], "defaults that are not declared"
+    for name, option in declared.items():
+        assert option.get("description"), f"{name} has no description"
+        assert option.get("type"), f"{name} has no type"
+        if "default" in option:
+            assert name in defaults, f"{name}: default declared but not in defaults/main.yml"
+        if name in defaults:
+            assert option.get("default") == defaults[name], f"{name}: the default differs"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_names_are_its_own(role):
+    """Variables bear the role's name, so that two roles never share one by accident."""
+    defaults_file = ROOT / "roles" / role / "defaults/main.yml"
+    defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
+    assert [name for name in defaults if not re.match(rf"_?{role}_", name)] == []
