@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: probes
+short_description: The probes that a node must make to verify a cluster
+version_added: "0.1.0"
+author:
+  - podnet.cluster contributors (@podnet)
+description:
+  - From what the Kubernetes API says of the cluster, the probes that one node makes, from itself and from the
+    workload's pods on it, so that all nodes together walk every way - pod to pod, pod to node, node to pod, ClusterIP,
+    NodePort, hostPort.
+positional: _input, node
+options:
+  _input:
+    description: The items of C(kubectl get nodes,pods,services --output json).
+    type: list
+    elements: dict
+    required: true
+  node:
+    description: The node's name in the cluster.
+    type: str
+    required: true
+  namespace:
+    description: The namespace of the workload, whose pods answer HTTP with their own names.
+    type: str
+    required: true
+  port:
+    description: The port on which they answer.
+    type: int
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Probe from this node
+  podnet.cluster.probe:
+    probes: "{{ items | podnet.cluster.probes('node1', namespace='podnet-verify', port=8080) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Probes as the module P(podnet.cluster.probe#module) takes them.
+  type: list
+  elements: dict
+"""
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.matrix import probes as due
+
+
+def probes(items: list[dict], node: str, namespace: str, port: int) -> list[dict]:
+    try:
+        return due(cluster(items), node, namespace, int(port))
+    except ValueError as error:
+        raise AnsibleFilterError(f"podnet.cluster.probes: {error}") from None
+
+
+class FilterModule:
+    """Filters of the verify role."""
+
+    def filters(self) -> dict:
+        return {"probes": probes}

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Attachments on this node, as the container runtime has noted them in libcni's result cache."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from ..netlink.netns import is_netns
+
+RESULTS = "/var/lib/cni/results"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One pod's interface: ``pod`` is namespace/name, ``netns`` the path of its network namespace, ``addresses``
+    without length.
+    """
+
+    pod: str
+    container_id: str
+    network: str
+    interface: str
+    netns: str
+    addresses: tuple[str, ...]
+
+
+def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachment]:
+    """The attachments named ``interface`` whose network namespace exists, sorted by pod.
+
+    libcni keeps one file for each ADD that succeeded (libcni/api.go, cachedInfo) and removes it with DEL. What a node
+    that died left behind is told by its namespace, which is gone with the boot. An unreadable or foreign file is
+    skipped.
+    """
+    found = []
+    try:
+        names = os.listdir(results)
+    except FileNotFoundError:
+        return []
+    for name in names:
+        try:
+            with open(os.path.join(results, name), encoding="utf-8") as file:
+                noted = json.load(file)
+            attachment = _attachment(noted)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if attachment.interface == interface and is_netns(attachment.netns):
+            found.append(attachment)
+    return sorted(found, key=lambda attachment: attachment.pod)
+
+
+def _attachment(noted: dict) -> Attachment:
+    arguments = dict(noted.get("cniArgs") or [])
+    result = noted["result"]
+    sandboxes = [entry.get("sandbox") for entry in result.get("interfaces", []) if entry.get("name") == noted["ifName"]]
+    return Attachment(
+        pod=f"{arguments.get('K8S_POD_NAMESPACE', '')}/{arguments.get('K8S_POD_NAME', '')}",
+        container_id=noted["containerId"],
+        network=noted["networkName"],
+        interface=noted["ifName"],
+        netns=noted.get("netns") or next(filter(None, sandboxes), ""),
+        addresses=tuple(entry["address"].partition("/")[0] for entry in result.get("ips", [])),
+    )

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A small capture of a tunnel's packets on the underlay: who sends UDP to the VXLAN port to whom (RFC 7348)."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from collections import Counter
+
+ETH_P_IP = 0x0800  # linux/if_ether.h
+SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+PACKET_OUTGOING = 4  # linux/if_packet.h
+VXLAN = struct.Struct("!B3xI")  # flags, VNI in the upper three bytes of a word
+SNAP = 128  # bytes: IPv4, UDP, VXLAN, the inner Ethernet and IPv4 headers
+
+
+class Capture:
+    """Counts the VXLAN packets over IPv4 that pass this namespace's devices.
+
+    Packets from the moment it is made are counted; ``read`` takes what the kernel has queued, ``flows`` tells. Give
+    ``fileno`` to an event loop. Needs CAP_NET_RAW; raises OSError where packet sockets are missing.
+    """
+
+    def __init__(self, port: int = 8472):
+        self.port = port
+        self.counted: Counter[tuple] = Counter()
+        # Protocol 0 queues nothing until bind names one: nothing unfiltered slips in. SOCK_DGRAM: packets start at the
+        # IP header.
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        self.socket.setblocking(False)
+        program = _filter(port)
+        code = ctypes.create_string_buffer(program)
+        # struct sock_fprog: number of instructions, pointer to them (linux/filter.h)
+        self.socket.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, ctypes.addressof(code))
+        )
+        self.socket.bind(("", ETH_P_IP))
+
+    def __enter__(self) -> Capture:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.socket.close()
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def read(self) -> None:
+        """Count what has arrived, without waiting."""
+        while True:
+            try:
+                packet, (device, _protocol, way, _hardware, _mac) = self.socket.recvfrom(SNAP)
+            except BlockingIOError:
+                return
+            flow = dissect(packet)
+            if flow:
+                seen = (device, "out" if way == PACKET_OUTGOING else "in", *flow)
+                self.counted[seen] += 1
+
+    def flows(self) -> list[dict]:
+        """What was seen: ``device``, ``way`` (in or out), ``source`` and ``destination`` (outer addresses), ``vni``,
+        ``packets``.
+        """
+        names = ("device", "way", "source", "destination", "vni")
+        return [dict(zip(names, flow), packets=packets) for flow, packets in sorted(self.counted.items())]
+
+
+def dissect(packet: bytes) -> tuple[str, str, int] | None:
+    """Outer source, outer destination and VNI of an IPv4 packet that the filter let through; None if it has no VXLAN
+    header.
+    """
+    start = (packet[0] & 0x0F) * 4 + 8
+    if len(packet) < start + VXLAN.size:
+        return None
+    flags, word = VXLAN.unpack_from(packet, start)
+    if not flags & 0x08:  # the I flag: the VNI is valid
+        return None
+    return socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]), word >> 8
+
+
+def _filter(port: int) -> bytes:
+    """A classic BPF program: IPv4, UDP, the first fragment, to ``port`` (linux/filter.h; offsets from the IP
+    header).
+    """
+    drop = 8
+    program = [
+        (0x30, 0, 0, 9),  # A = the protocol
+        (0x15, 0, drop - 2, socket.IPPROTO_UDP),
+        (0x28, 0, 0, 6),  # A = flags and fragment offset
+        (0x45, drop - 4, 0, 0x1FFF),
+        (0xB1, 0, 0, 0),  # X = the IP header's length
+        (0x48, 0, 0, 2),  # A = the destination port
+        (0x15, 0, drop - 7, port),
+        (0x06, 0, 0, SNAP),  # take it
+        (0x06, 0, 0, 0),  # drop it
+    ]
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the Kubernetes API says of a cluster, reduced to what verification needs.
+
+Input are the ``items`` of ``kubectl get nodes,pods,services --output json``. Names of pods and services are
+namespace/name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Node:
+    """A node; ``reason`` says why it is not ready, in the kubelet's words."""
+
+    name: str
+    address: str
+    ready: bool
+    reason: str
+    release: str
+    os: str
+    pod_cidrs: list[str]
+
+
+@dataclass
+class Pod:
+    """A pod; ``address`` is empty as long as it has none, ``host_ports`` maps a port of the node to one of the pod."""
+
+    name: str
+    node: str
+    address: str
+    ready: bool
+    host_network: bool
+    labels: dict[str, str]
+    host_ports: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Service:
+    """A service; ``node_ports`` maps its ports to those of the nodes."""
+
+    name: str
+    address: str
+    ports: list[int]
+    node_ports: dict[int, int]
+    selector: dict[str, str]
+
+
+@dataclass
+class Cluster:
+    """Nodes, pods that have not ended, and services with an address of their own; each sorted by name."""
+
+    nodes: list[Node]
+    pods: list[Pod]
+    services: list[Service]
+
+    def behind(self, service: Service) -> list[Pod]:
+        """The pods that a service selects."""
+        namespace = service.name.partition("/")[0]
+        return [
+            pod
+            for pod in self.pods
+            if service.selector
+            and pod.name.startswith(f"{namespace}/")
+            and service.selector.items() <= pod.labels.items()
+        ]
+
+
+def cluster(items: list[dict]) -> Cluster:
+    """Read API objects. Raises ValueError for a list that holds no node."""
+    kinds: dict[str, list[dict]] = {"Node": [], "Pod": [], "Service": []}
+    for item in items:
+        kinds.setdefault(item.get("kind", ""), []).append(item)
+    if not kinds["Node"]:
+        raise ValueError(
+            "items: no object of kind Node; expected those of `kubectl get nodes,pods,services --output json`"
+        )
+    return Cluster(
+        nodes=sorted(map(_node, kinds["Node"]), key=lambda node: node.name),
+        pods=sorted(map(_pod, filter(_lives, kinds["Pod"])), key=lambda pod: pod.name),
+        services=sorted(map(_service, filter(_has_address, kinds["Service"])), key=lambda service: service.name),
+    )
+
+
+def _name(item: dict) -> str:
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+
+
+def _node(item: dict) -> Node:
+    status, spec = item["status"], item["spec"]
+    addresses = [entry["address"] for entry in status.get("addresses", []) if entry["type"] == "InternalIP"]
+    conditions = {entry["type"]: entry for entry in status.get("conditions", [])}
+    ready = conditions.get("Ready", {"status": "Unknown", "message": "the kubelet has not reported"})
+    return Node(
+        name=item["metadata"]["name"],
+        address=addresses[0] if addresses else "",
+        ready=ready["status"] == "True",
+        reason="" if ready["status"] == "True" else ready.get("message", ""),
+        release=status.get("nodeInfo", {}).get("kubeletVersion", ""),
+        os=status.get("nodeInfo", {}).get("osImage", ""),
+        pod_cidrs=spec.get("podCIDRs") or [spec[key] for key in ("podCIDR",) if spec.get(key)],
+    )
+
+
+def _lives(item: dict) -> bool:
+    ended = item.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and "deletionTimestamp" not in item["metadata"]
+
+
+def _pod(item: dict) -> Pod:
+    spec, status = item["spec"], item.get("status", {})
+    ports = [port for container in spec["containers"] for port in container.get("ports", [])]
+    host_network = bool(spec.get("hostNetwork"))
+    return Pod(
+        name=_name(item),
+        node=spec.get("nodeName", ""),
+        address=status.get("podIP", ""),
+        ready=any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions", [])),
+        host_network=host_network,
+        labels=item["metadata"].get("labels") or {},
+        host_ports={}
+        if host_network
+        else {port["hostPort"]: port["containerPort"] for port in ports if port.get("hostPort")},
+    )
+
+
+def _has_address(item: dict) -> bool:
+    return item["spec"].get("clusterIP") not in (None, "", "None")
+
+
+def _service(item: dict) -> Service:
+    spec = item["spec"]
+    return Service(
+        name=_name(item),
+        address=spec["clusterIP"],
+        ports=[port["port"] for port in spec.get("ports", [])],
+        node_ports={port["port"]: port["nodePort"] for port in spec.get("ports", []) if port.get("nodePort")},
+        selector=spec.get("selector") or {},
+    )

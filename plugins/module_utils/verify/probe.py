@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Probes: small proofs that a packet gets from here to there, run many at a time.
+
+A socket belongs to the network namespace in which it was made, whatever thread uses it later. So one event loop serves
+probes from the node and from any number of pods: only the making of a socket happens inside the pod's namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..netlink.netns import Netns
+from . import icmp
+from .capture import Capture
+
+KINDS = ("icmp", "tcp", "udp")
+
+# linux/in.h and linux/in6.h; Python's socket module has none of them.
+IP_MTU_DISCOVER, IP_RECVERR, IP_MTU = 10, 11, 14
+IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR = 23, 24, 25
+PMTUDISC_DO = 2
+MSG_ERRQUEUE = 0x2000
+EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; the offender's address follows
+
+SMALL = 84  # bytes: the packet that ``ping`` sends by default
+READ_LIMIT = 65536  # bytes of a TCP answer that are looked at
+
+_identifiers = itertools.count(os.getpid())
+
+
+@dataclass
+class Probe:
+    """One probe and what it must bring about.
+
+    kind      icmp (echo, don't fragment), tcp (connect and, with ``send`` or ``expect``, an exchange) or udp (a
+              datagram)
+    address   where to, without prefix length; ``port`` for tcp and udp
+    netns     path of the network namespace to start from, None for this one
+    size      icmp: bytes of the whole IP packet, 0 for as large as the path's MTU
+    send      tcp, udp: what to say
+    expect    tcp, udp: texts of which one must be in the answer; none: any answer will do
+    timeout   seconds for one attempt
+    attempts  how often to try before the probe counts as failed
+    source, target, scope   names for the report
+    """
+
+    kind: str
+    address: str
+    port: int | None = None
+    netns: str | None = None
+    size: int = SMALL
+    send: str = ""
+    expect: list[str] = field(default_factory=list)
+    timeout: float = 1.0
+    attempts: int = 3
+    source: str = ""
+    target: str = ""
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r}: a probe is one of {', '.join(KINDS)}")
+        if self.kind != "icmp" and not (self.port and 0 < self.port < 65536):
+            raise ValueError(f"port {self.port!r}: a {self.kind} probe needs one from 1 to 65535")
+        if not 0 <= self.size <= 65535:
+            raise ValueError(f"size {self.size!r}: an IP packet has 0 (the path's MTU) to 65535 bytes")
+        if self.timeout <= 0 or self.attempts < 1:
+            raise ValueError("timeout must be above 0 seconds, attempts at least 1")
+        try:
+            socket.inet_pton(self.family, self.address)
+        except OSError:
+            raise ValueError(f"address {self.address!r} is not an IP address") from None
+
+    @property
+    def family(self) -> int:
+        return socket.AF_INET6 if ":" in self.address else socket.AF_INET
+
+    @property
+    def place(self) -> str:
+        """The target as text: address, and port where there is one."""
+        if self.kind == "icmp":
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class Unreached(Exception):
+    """A probe's attempt failed; the text says why. ``final``: another attempt would end alike."""
+
+    def __init__(self, reason: str, final: bool = False):
+        super().__init__(reason)
+        self.final = final
+
+
+def run(probes: list[Probe], limit: int = 64, capture: Capture | None = None) -> list[dict]:
+    """Carry out all probes, at most ``limit`` at a time, and return their results in the same order.
+
+    ``capture`` is read meanwhile.
+
+    A result names ``source``, ``target``, ``scope``, ``kind``, ``address``, ``port``, ``ok``, ``reason`` (empty if
+    ok), ``ms`` (of the attempt that succeeded, else None), ``attempts`` (made) and, for icmp, ``size``. It takes at
+    most ceil(probes / limit) × attempts × timeout seconds, twice that where large packets fail and small ones are
+    tried.
+    """
+    return asyncio.run(_run(probes, limit, capture))
+
+
+async def _run(probes: list[Probe], limit: int, capture: Capture | None) -> list[dict]:
+    room = asyncio.Semaphore(limit)
+    if capture:
+        asyncio.get_running_loop().add_reader(capture, capture.read)
+
+    async def one(probe: Probe) -> dict:
+        async with room:
+            return await _result(probe)
+
+    return await asyncio.gather(*[one(probe) for probe in probes])
+
+
+async def _result(probe: Probe) -> dict:
+    result: dict[str, Any] = {
+        "source": probe.source,
+        "target": probe.target or probe.address,
+        "scope": probe.scope,
+        "kind": probe.kind,
+        "address": probe.address,
+        "port": probe.port,
+        "ok": False,
+        "reason": "",
+        "ms": None,
+        "attempts": 0,
+    }
+    for number in range(1, probe.attempts + 1):
+        result["attempts"] = number
+        started = time.monotonic()
+        try:
+            result.update(await asyncio.wait_for(_attempt(probe, number), probe.timeout))
+            result.update(ok=True, reason="", ms=round((time.monotonic() - started) * 1000, 3))
+            return result
+        except asyncio.TimeoutError:
+            result["reason"] = f"no answer from {probe.place} in {probe.timeout:g} s"
+        except Unreached as error:
+            result["reason"] = str(error)
+            if error.final:
+                break
+        except OSError as error:
+            result["reason"] = _explain(probe, error)
+            if error.errno == errno.ENOENT:  # the namespace is gone: no second attempt will find it
+                break
+        if number < probe.attempts:  # a refusal comes at once; leave the cause a moment to pass
+            await asyncio.sleep(max(0.0, min(probe.timeout, 0.2) - (time.monotonic() - started)))
+    if probe.kind == "icmp" and probe.size != SMALL:
+        await _blame_size(probe, result)
+    return result
+
+
+async def _attempt(probe: Probe, number: int) -> dict:
+    """One attempt; returns what it adds to the result. Raises OSError or Unreached when it fails."""
+    if probe.kind == "tcp":
+        return await _tcp(probe)
+    if probe.kind == "udp":
+        return await _udp(probe)
+    return await _icmp(probe, number)
+
+
+async def _blame_size(probe: Probe, result: dict) -> None:
+    """Say so when it is the packet's size that fails: the usual sign of an MTU too large for the underlay."""
+    try:
+        await asyncio.wait_for(_icmp(probe, 1, SMALL), probe.timeout)
+    except (asyncio.TimeoutError, OSError, Unreached):
+        return
+    result["reason"] += f"; packets of {SMALL} bytes get through, so an MTU on the way is smaller than the sender's"
+
+
+def _explain(probe: Probe, error: OSError) -> str:
+    """An error of the kernel in the words of somebody who looks for the cause."""
+    texts = {
+        errno.ECONNREFUSED: f"{probe.place} refused: the packet arrived, nothing listens there",
+        errno.ENETUNREACH: f"no route to {probe.address}",
+        errno.EHOSTUNREACH: f"{probe.address} is unreachable: its neighbour entry does not resolve or a router says so",
+        errno.ECONNRESET: f"{probe.place} closed the connection instead of answering",
+        errno.ENOENT: f"the source's network namespace {probe.netns} is gone",
+        errno.EPERM: f"a filter on the source forbids packets to {probe.address}",
+    }
+    return texts.get(error.errno or 0, f"{probe.place}: {error.strerror or error}")
+
+
+def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
+    """A non-blocking socket in the probe's namespace. Raises OSError where that is gone."""
+    if probe.netns:
+        namespace = Netns(probe.netns)
+        try:
+            with namespace:
+                made = socket.socket(probe.family, kind, protocol)
+        finally:
+            namespace.close()
+    else:
+        made = socket.socket(probe.family, kind, protocol)
+    made.setblocking(False)
+    return made
+
+
+async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
+    """One echo with "don't fragment"; returns the packet's size."""
+    family, size = probe.family, probe.size if size is None else size
+    identifier = next(_identifiers) & 0xFFFF
+    with _socket(probe, socket.SOCK_RAW, icmp.PROTOCOL[family]) as raw:
+        if family == socket.AF_INET:
+            raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
+        else:
+            raw.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+        raw.connect((probe.address, 0))
+        size = size or _mtu(raw)
+        try:
+            raw.send(icmp.request(family, identifier, sequence, size))
+            loop = asyncio.get_running_loop()
+            while not icmp.is_reply(family, await loop.sock_recv(raw, READ_LIMIT), identifier, sequence):
+                pass
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            message = f"a packet of {size} bytes that must not be fragmented is larger than the path's MTU, {_mtu(raw)}"
+            raise Unreached(message, final=True) from None
+    return {"size": size}
+
+
+def _mtu(connected: socket.socket) -> int:
+    """The path MTU in bytes that the kernel knows for a connected socket."""
+    if connected.family == socket.AF_INET:
+        return connected.getsockopt(socket.IPPROTO_IP, IP_MTU)
+    return connected.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
+
+
+async def _tcp(probe: Probe) -> dict:
+    """Connect; say ``send``; read until one of ``expect`` (or, without any, the first byte) has come."""
+    loop = asyncio.get_running_loop()
+    with _socket(probe, socket.SOCK_STREAM) as stream:
+        assert probe.port
+        await loop.sock_connect(stream, (probe.address, probe.port))
+        if not probe.send and not probe.expect:
+            return {}
+        await loop.sock_sendall(stream, probe.send.encode())
+        answer = b""
+        while len(answer) < READ_LIMIT:
+            chunk = await loop.sock_recv(stream, READ_LIMIT)
+            answer += chunk
+            if chunk and _expected(probe, answer):
+                return {}
+            if not chunk:
+                break
+    raise Unreached(_unexpected(probe, answer))
+
+
+async def _udp(probe: Probe) -> dict:
+    """Send a datagram. An answer proves the way there and back; without ``expect`` so does the target's own
+    "port unreachable" (RFC 1122, 4.1.3.1), which shows as ECONNREFUSED with the target as offender."""
+    loop = asyncio.get_running_loop()
+    with _socket(probe, socket.SOCK_DGRAM) as datagram:
+        if probe.family == socket.AF_INET:
+            datagram.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        else:
+            datagram.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+        datagram.connect((probe.address, probe.port))
+        datagram.send(probe.send.encode())
+        try:
+            answer = await loop.sock_recv(datagram, READ_LIMIT)
+        except ConnectionRefusedError:
+            offender = _offender(datagram)
+            if offender != probe.address:
+                raise Unreached(f"{probe.place} was refused by {offender or 'a router'} on the way") from None
+            if probe.expect:
+                raise
+            return {}
+    if not _expected(probe, answer):
+        raise Unreached(_unexpected(probe, answer))
+    return {}
+
+
+def _offender(connected: socket.socket) -> str:
+    """Who sent the ICMP error that a socket with IP_RECVERR has just reported; empty if unknown (ip(7))."""
+    try:
+        _data, ancillary, _flags, _address = connected.recvmsg(0, 512, MSG_ERRQUEUE)
+    except OSError:
+        return ""
+    for level, _kind, payload in ancillary:
+        # a struct sockaddr_in or sockaddr_in6: family, port, and for IPv6 a flow label come before the address
+        address = payload[EXTENDED_ERROR.size :]
+        if level == socket.IPPROTO_IP and len(address) >= 8:
+            return socket.inet_ntop(socket.AF_INET, address[4:8])
+        if level == socket.IPPROTO_IPV6 and len(address) >= 24:
+            return socket.inet_ntop(socket.AF_INET6, address[8:24])
+    return ""
+
+
+def _expected(probe: Probe, answer: bytes) -> bool:
+    return not probe.expect or any(text.encode() in answer for text in probe.expect)
+
+
+def _unexpected(probe: Probe, answer: bytes) -> str:
+    got = repr(answer[-60:].decode("utf-8", "replace")) if answer else "nothing"
+    return f"{probe.place} answered {got}, where one of {', '.join(map(repr, probe.expect)) or 'anything'} was expected"
