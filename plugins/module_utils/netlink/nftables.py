@@ -1,0 +1,415 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""nftables: a table declared once, and elements that come and go in its sets and maps.
+
+The declaration (``Table``: sets, maps, chains, rules) is one desired state; ``ensure`` reads what the kernel has, and puts
+right what differs in one transaction, keeping the elements. Nothing outside that table is ever touched. Messages and
+numbers are those of linux/netfilter/nf_tables.h; the datatype numbers, which make ``nft list`` readable, are nft's own.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .nft_expr import DATA_VALUE, LIST_ELEM
+from .wire import (
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    U32BE,
+    U64BE,
+    NetlinkError,
+    Request,
+    attr,
+    attr_str,
+    attr_u32be,
+    attributes,
+    nest,
+    parse,
+    split_prefix,
+    text,
+)
+
+if False:  # for type checkers only
+    from typing import Iterable
+
+    from .channel import Channel
+
+SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
+NEWTABLE, GETTABLE, DELTABLE = SUBSYSTEM, SUBSYSTEM | 1, SUBSYSTEM | 2
+NEWCHAIN, GETCHAIN, DELCHAIN = SUBSYSTEM | 3, SUBSYSTEM | 4, SUBSYSTEM | 5
+NEWRULE, GETRULE, DELRULE = SUBSYSTEM | 6, SUBSYSTEM | 7, SUBSYSTEM | 8
+NEWSET, GETSET, DELSET = SUBSYSTEM | 9, SUBSYSTEM | 10, SUBSYSTEM | 11
+NEWSETELEM, GETSETELEM, DELSETELEM = SUBSYSTEM | 12, SUBSYSTEM | 13, SUBSYSTEM | 14
+BATCH_BEGIN, BATCH_END = 16, 17
+
+INFO = Struct(">BBH")  # struct nfgenmsg: family, version, resource
+FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
+HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+
+SET_ANONYMOUS, SET_INTERVAL, SET_MAP, SET_CONCAT = 1, 4, 8, 0x80
+ELEM_INTERVAL_END = 1
+#: nft's datatypes: name → (number, bytes)
+TYPES = {
+    "ipv4_addr": (7, 4),
+    "ipv6_addr": (8, 16),
+    "ether_addr": (9, 6),
+    "inet_proto": (12, 1),
+    "inet_service": (13, 2),
+    "mark": (19, 4),
+    "ifname": (41, 16),
+}
+TYPE_VERDICT = 0xFFFFFF00
+
+ENOENT = 2
+COMMENT = 0  # NFTNL_UDATA_*_COMMENT, the user data that ``nft list`` shows
+DIGEST = 0xFE  # user data of ours: what a rule was made from
+
+
+class Rule:
+    """A rule: its expressions (see nft_expr) and the comment that ``nft list`` shows."""
+
+    __slots__ = ("comment", "expressions")
+
+    def __init__(self, comment: str, *expressions: bytes):
+        self.comment = comment
+        self.expressions = b"".join(expressions)
+
+    def digest(self) -> bytes:
+        """What tells this rule from another: a checksum (64-bit FNV-1a) of its expressions and comment."""
+        value = 0xCBF29CE484222325
+        for byte in self.expressions + self.comment.encode():
+            value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+        return U64BE.pack(value)
+
+
+class Chain:
+    """A chain: a base chain with ``type`` ("nat", "filter", "route"), ``hook`` and ``priority``, or one to jump to without."""
+
+    __slots__ = ("hook", "name", "priority", "rules", "type")
+
+    def __init__(
+        self, name: str, rules: list[Rule], type: str | None = None, hook: str | None = None, priority: int = 0
+    ):
+        self.name = name
+        self.rules = rules
+        self.type = type
+        self.hook = hook
+        self.priority = priority
+
+
+class Set:
+    """A set, or with ``data`` a map. ``key`` and ``data`` are datatype names of ``TYPES``, several for a concatenation;
+    ``data`` may be "verdict". ``interval``: its elements are prefixes."""
+
+    __slots__ = ("data", "interval", "key", "name")
+
+    def __init__(
+        self, name: str, key: tuple[str, ...], data: tuple[str, ...] | None = None, interval: bool = False
+    ):
+        self.name = name
+        self.key = key
+        self.data = data
+        self.interval = interval
+
+    @property
+    def flags(self) -> int:
+        flags = SET_MAP if self.data else 0
+        if self.interval:
+            flags |= SET_INTERVAL | (SET_CONCAT if len(self.key) > 1 else 0)
+        return flags
+
+    def shape(self) -> tuple[int, int, int, int]:
+        """What can't change while the set lives: flags, key type, key length, data type."""
+        kind, length = _type(self.key)
+        return self.flags, kind, length, _type(self.data)[0] if self.data else 0
+
+
+class Table:
+    """A table of ours and all that it holds but the elements."""
+
+    __slots__ = ("chains", "family", "name", "sets")
+
+    def __init__(self, family: str, name: str, sets: list[Set], chains: list[Chain]):
+        self.family = family
+        self.name = name
+        self.sets = sets
+        self.chains = chains
+
+    def header(self) -> bytes:
+        return INFO.pack(FAMILIES[self.family], 0, 0)
+
+    def title(self) -> str:
+        return f"table {self.family} {self.name}"
+
+
+def transaction(channel: Channel, requests: list[Request]) -> None:
+    """Carry the requests out together or not at all. Raises the NetlinkError of the one that was refused."""
+    if not requests:
+        return
+    batch = INFO.pack(0, 0, 10)
+    channel.transaction((BATCH_BEGIN, 0, batch, "commit nftables changes"), requests, (BATCH_END, 0, batch, ""))
+
+
+def ensure(channel: Channel, table: Table) -> list[str]:
+    """Make the kernel's table what ``table`` declares; elements of sets that stay are kept. Returns what was done, a line each."""
+    requests, changes = differences(channel, table)
+    transaction(channel, requests)
+    return changes
+
+
+def differences(channel: Channel, table: Table) -> tuple[list[Request], list[str]]:
+    """The requests that ``ensure`` would send, and what they do, a line each; both empty if the table is right."""
+    if not exists(channel, table):
+        return [*_new_table(table), *_new_sets(table, table.sets), *_new_chains(table, table.chains)], [
+            f"add {table.title()}"
+        ]
+    sets = read_sets(channel, table)
+    if any(entry.name in sets and sets[entry.name] != entry.shape() for entry in table.sets):
+        requests = [delete_table(table), *_new_table(table), *_new_sets(table, table.sets)]
+        return [*requests, *_new_chains(table, table.chains)], [f"recreate {table.title()}"]
+    missing = [entry for entry in table.sets if entry.name not in sets]
+    chains, rules = read_chains(channel, table), read_rules(channel, table)
+    wrong = [chain for chain in table.chains if rules.get(chain.name, []) != [rule.digest() for rule in chain.rules]]
+    lost = [chain for chain in table.chains if chain.name not in chains]
+    requests = _new_sets(table, missing)
+    requests += [_flush_chain(table, chain.name) for chain in wrong if chain.name in chains]
+    requests += _new_chains(table, [chain for chain in table.chains if chain in wrong or chain in lost])
+    changes = [f"add set {entry.name} of {table.title()}" for entry in missing]
+    changes += [f"restore chain {chain.name} of {table.title()}" for chain in table.chains if chain in wrong or chain in lost]
+    return requests, changes
+
+
+def exists(channel: Channel, table: Table) -> bool:
+    """Whether the kernel has a table of that family and name."""
+    try:
+        channel.get((GETTABLE, 0, table.header() + attr_str(1, table.name), f"get {table.title()}"))
+    except NetlinkError as error:
+        if error.errno == ENOENT:
+            return False
+        raise
+    return True
+
+
+def delete_table(table: Table) -> Request:
+    """Remove the table with all that is in it."""
+    return DELTABLE, 0, table.header() + attr_str(1, table.name), f"delete {table.title()}"
+
+
+def read_sets(channel: Channel, table: Table) -> dict[str, tuple[int, int, int, int]]:
+    """The table's sets and maps by name, each with its shape."""
+    body = table.header() + attr_str(1, table.name)
+    found = {}
+    for payload in channel.dump((GETSET, 0, body, f"list sets of {table.title()}")):
+        values = parse(payload, INFO.size)
+        flags = _be32(values.get(3))
+        if not flags & SET_ANONYMOUS:
+            found[text(values[2])] = (flags, _be32(values.get(4)), _be32(values.get(5)), _be32(values.get(6)))
+    return found
+
+
+def read_chains(channel: Channel, table: Table) -> list[str]:
+    """The names of the table's chains."""
+    names = []
+    for payload in channel.dump((GETCHAIN, 0, table.header(), f"list chains of {table.title()}")):
+        values = parse(payload, INFO.size)
+        if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
+            names.append(text(values[3]))
+    return names
+
+
+def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
+    """The digests of the table's rules in order, by chain; of a rule that isn't ours ``b""``."""
+    found: dict[str, list[bytes]] = {}
+    body = table.header() + attr_str(1, table.name)
+    for payload in channel.dump((GETRULE, 0, body, f"list rules of {table.title()}")):
+        values = parse(payload, INFO.size)
+        if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
+            found.setdefault(text(values[2]), []).append(_user_data(values.get(7, b"")).get(DIGEST, b""))
+    return found
+
+
+def add_elements(table: Table, name: str, elements: Iterable[tuple[bytes, bytes | None]], *, comment: str = "") -> Request:
+    """Put elements into a set (key, None) or a map (key, data), as packed by ``pack``; an equal one may be there already.
+
+    The kernel refuses a map's element (EEXIST) whose key is there with other data.
+    """
+    return NEWSETELEM, NLM_F_CREATE, _elements(table, name, elements, comment), f"add elements to {name}"
+
+
+def delete_elements(table: Table, name: str, keys: Iterable[bytes]) -> Request:
+    """Take elements out of a set or map; the kernel refuses (ENOENT) if one isn't there."""
+    return DELSETELEM, 0, _elements(table, name, [(key, None) for key in keys], ""), f"delete elements of {name}"
+
+
+def add_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
+    """Put prefixes into an interval set; it fails (EEXIST) where they overlap with what is there."""
+    return NEWSETELEM, NLM_F_CREATE, _intervals(table, name, prefixes), f"add prefixes to {name}"
+
+
+def delete_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
+    """Take prefixes out of an interval set."""
+    return DELSETELEM, 0, _intervals(table, name, prefixes), f"delete prefixes of {name}"
+
+
+def read_elements(channel: Channel, table: Table, name: str) -> dict[bytes, tuple[bytes | None, str]]:
+    """A set's elements: key → (data, comment). Data is None in a set. Raises NetlinkError ENOENT if there is no such set."""
+    found = {}
+    for key, _flags, data, comment in _read(channel, table, name):
+        found[key] = (data, comment)
+    return found
+
+
+def read_prefixes(channel: Channel, table: Table, name: str) -> list[tuple[bytes, bytes]]:
+    """An interval set's ranges as (first, last) in order, both included."""
+    ranges: list[tuple[bytes, bytes]] = []
+    marks = sorted((key, not flags & ELEM_INTERVAL_END) for key, flags, _data, _comment in _read(channel, table, name))
+    start: bytes | None = None
+    for key, opens in marks:
+        if start is not None:
+            ranges.append((start, (int.from_bytes(key, "big") - 1).to_bytes(len(key), "big")))
+        start = key if opens else None
+    if start is not None:
+        ranges.append((start, b"\xff" * len(start)))
+    return ranges
+
+
+def has_element(channel: Channel, table: Table, name: str, key: bytes) -> bool:
+    """Whether a set or map holds ``key``, without listing it."""
+    body = _elements(table, name, [(key, None)], "")
+    try:
+        channel.get((GETSETELEM, 0, body, f"get element of {name}"))
+    except NetlinkError as error:
+        if error.errno == ENOENT:
+            return False
+        raise
+    return True
+
+
+def pack(types: tuple[str, ...], *values: bytes) -> bytes:
+    """Values of ``types`` as an element's key or data; those of a concatenation are each padded to four bytes."""
+    if len(types) == 1:
+        return values[0]
+    return b"".join([value + b"\0" * (-len(value) & 3) for value in values])
+
+
+def prefix_range(prefix: str) -> tuple[bytes, bytes]:
+    """A prefix's first and last address, packed."""
+    packed, length = split_prefix(prefix)
+    host = (1 << (len(packed) * 8 - length)) - 1
+    first = int.from_bytes(packed, "big") & ~host
+    return first.to_bytes(len(packed), "big"), (first | host).to_bytes(len(packed), "big")
+
+
+def _new_table(table: Table) -> list[Request]:
+    return [(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table.header() + attr_str(1, table.name), f"add {table.title()}")]
+
+
+def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
+    requests = []
+    for number, entry in enumerate(sets, 1):
+        flags, kind, length, _data = entry.shape()
+        body = table.header() + attr_str(1, table.name) + attr_str(2, entry.name)
+        body += attr_u32be(3, flags) + attr_u32be(4, kind) + attr_u32be(5, length)
+        if entry.data:
+            data_kind, data_length = _type(entry.data)
+            body += attr_u32be(6, data_kind) + attr_u32be(7, data_length)
+        body += attr_u32be(10, number)
+        if flags & SET_CONCAT:
+            fields = [nest(LIST_ELEM, attr_u32be(1, TYPES[name][1])) for name in entry.key]
+            body += nest(9, nest(2, *fields))
+        requests.append((NEWSET, NLM_F_CREATE | NLM_F_EXCL, body, f"add set {entry.name}"))
+    return requests
+
+
+def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
+    """All chains before the first rule, since a rule may jump to any."""
+    requests = []
+    for chain in chains:
+        body = table.header() + attr_str(1, table.name) + attr_str(3, chain.name)
+        if chain.hook and chain.type:
+            priority = (chain.priority & 0xFFFFFFFF).to_bytes(4, "big")
+            body += nest(4, attr_u32be(1, HOOKS[chain.hook]), attr(2, priority))
+            body += attr_str(7, chain.type) + attr_u32be(5, 1)
+        requests.append((NEWCHAIN, NLM_F_CREATE, body, f"add chain {chain.name}"))
+    for chain in chains:
+        for rule in chain.rules:
+            comment = rule.comment.encode() + b"\0"
+            user_data = bytes([COMMENT, len(comment)]) + comment + bytes([DIGEST, 8]) + rule.digest()
+            body = table.header() + attr_str(1, table.name) + attr_str(2, chain.name)
+            body += nest(4, rule.expressions) + attr(7, user_data)
+            requests.append((NEWRULE, NLM_F_CREATE | NLM_F_APPEND, body, f"add rule {rule.comment!r}"))
+    return requests
+
+
+def _flush_chain(table: Table, name: str) -> Request:
+    return DELRULE, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"flush chain {name}"
+
+
+def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, bytes | None]], comment: str) -> bytes:
+    packed = []
+    for key, data in elements:
+        body = nest(1, attr(DATA_VALUE, key))
+        if data is not None:
+            body += nest(2, attr(DATA_VALUE, data))
+        if comment:
+            told = comment.encode()[:120] + b"\0"
+            body += attr(6, bytes([COMMENT, len(told)]) + told)
+        packed.append(nest(LIST_ELEM, body))
+    return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
+
+
+def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
+    """Each prefix as its first address and, marked as an end, the one after its last."""
+    packed = []
+    for prefix in prefixes:
+        first, last = prefix_range(prefix)
+        packed.append(nest(LIST_ELEM, nest(1, attr(DATA_VALUE, first))))
+        after = int.from_bytes(last, "big") + 1
+        if after < 1 << (len(last) * 8):
+            end = nest(1, attr(DATA_VALUE, after.to_bytes(len(last), "big")))
+            packed.append(nest(LIST_ELEM, end, attr_u32be(3, ELEM_INTERVAL_END)))
+    return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
+
+
+def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, bytes | None, str]]:
+    body = table.header() + attr_str(1, table.name) + attr_str(2, name)
+    found = []
+    for payload in channel.dump((GETSETELEM, 0, body, f"list elements of {name}")):
+        for _kind, element in attributes(parse(payload, INFO.size).get(3, b"")):
+            values = parse(element)
+            if 1 not in values:
+                continue  # the catch-all element has no key
+            data = parse(values[2]).get(DATA_VALUE) if 2 in values else None
+            comment = text(_user_data(values.get(6, b"")).get(COMMENT, b""))
+            found.append((parse(values[1])[DATA_VALUE], _be32(values.get(3)), data, comment))
+    return found
+
+
+def _type(names: tuple[str, ...]) -> tuple[int, int]:
+    """The datatype number and length in bytes of a concatenation of ``names``."""
+    if names == ("verdict",):
+        return TYPE_VERDICT, 0
+    if len(names) == 1:
+        return TYPES[names[0]]
+    kind = length = 0
+    for name in names:
+        number, size = TYPES[name]
+        kind = kind << 6 | number
+        length += (size + 3) & ~3
+    return kind, length
+
+
+def _user_data(data: bytes) -> dict[int, bytes]:
+    found = {}
+    offset = 0
+    while offset + 2 <= len(data):
+        found[data[offset]] = data[offset + 2 : offset + 2 + data[offset + 1]]
+        offset += 2 + data[offset + 1]
+    return found
+
+
+def _be32(payload: bytes | None) -> int:
+    return int(U32BE.unpack(payload)[0]) if payload else 0
