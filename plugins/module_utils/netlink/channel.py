@@ -87,7 +87,8 @@ class Channel:
             raise error
 
     def get(self, request: Request) -> bytes:
-        """The body of the one message that answers ``request``. Raises NetlinkError (ENODEV, ENOENT …) if there is none."""
+        """The body of the one message that answers ``request``. Raises NetlinkError (ENODEV, ENOENT …) if there is
+        none."""
         kind, flags, body, what = request
         self._send([HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self._next(), 0), body])
         while True:
@@ -115,7 +116,7 @@ class Channel:
         kind, flags, body, what = request
         flags |= NLM_F_REQUEST | NLM_F_DUMP
         self._send([HEADER.pack(16 + len(body), kind, flags, self._next(), 0), body])
-        found = []
+        found: list[bytes] = []
         interrupted = False
         while True:
             for reply, reply_flags, sequence, payload in self._receive():
@@ -220,7 +221,8 @@ class Channel:
         self.socket.sendto(b"".join(parts), (0, 0))
 
     def _receive(self) -> list[tuple[int, int, int, bytes]]:
-        """One datagram's messages as (type, flags, sequence, body). Raises OSError ENOBUFS when the kernel dropped some."""
+        """One datagram's messages as (type, flags, sequence, body). Raises OSError ENOBUFS when the kernel dropped
+        some."""
         datagram = self.socket.recv(RECEIVE)
         messages = []
         offset = 0

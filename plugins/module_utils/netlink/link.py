@@ -16,6 +16,7 @@ from .wire import (
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    U16,
     U16BE,
     NetlinkError,
     Request,
@@ -123,7 +124,8 @@ class Link(KernelObject):
 
     ``kind`` is the rtnetlink kind ("bridge", "veth", "vxlan"; "" for a physical device), ``data`` that kind's values by
     the names in ``DATA`` (a ``link`` inside it is a name), ``port`` its state as a bridge's port by those in ``PORT``.
-    ``master`` is the name of the bridge it belongs to, "" for none. ``index``, ``peer_index``, ``netnsid``, ``operstate``,
+    ``master`` is the name of the bridge it belongs to, "" for none. ``index``, ``peer_index``, ``netnsid``,
+    ``operstate``,
     ``loopback`` and ``promisc`` are read only.
     """
 
@@ -192,7 +194,9 @@ class Link(KernelObject):
 
     def change(self, actual: Link, index_of: IndexOf) -> list[Request]:
         differing = self.differences(actual)
-        wanted: dict[str, Any] = {name: getattr(self, name) for name in differing if name in ("mac", "mtu", "up", "alias")}
+        wanted: dict[str, Any] = {
+            name: getattr(self, name) for name in differing if name in ("mac", "mtu", "up", "alias")
+        }
         if "master" in differing:
             wanted["master"] = index_of(self.master) if self.master else 0
         requests = [change(actual.index, what=self.name, **wanted)] if wanted else []
@@ -222,7 +226,8 @@ def add(
     netns: int | None = None,
     up: bool = False,
 ) -> Request:
-    """Make a link; ``data`` is its packed IFLA_INFO_DATA, ``link`` the index below it, ``netns`` an open namespace's descriptor."""
+    """Make a link; ``data`` is its packed IFLA_INFO_DATA, ``link`` the index below it, ``netns`` an open
+    namespace's descriptor."""
     body = INFO.pack(0, 0, 0, IFF_UP if up else 0, IFF_UP if up else 0) + attr_str(IFLA_IFNAME, name)
     body += _common(mac, mtu, master, netns)
     if link is not None:
@@ -241,7 +246,8 @@ def add_veth(
     peer_netns: int | None = None,
     up: bool = True,
 ) -> Request:
-    """Make a veth pair in one request: ``name`` here, ``peer`` in the namespace open as descriptor ``peer_netns`` (else here).
+    """Make a veth pair in one request: ``name`` here, ``peer`` in the namespace open as descriptor ``peer_netns``
+    (else here).
 
     The peer is down: the kernel makes it before its other end, without which it can't be up (ENOTCONN).
     """
@@ -309,7 +315,8 @@ def info(kind: str, data: bytes = b"") -> bytes:
 
 
 def get(channel: Channel, name: str | None = None, index: int = 0) -> Link | None:
-    """The link of that name or index, None if there is none. Its ``master`` and ``data["link"]`` are indexes here, not names."""
+    """The link of that name or index, None if there is none. Its ``master`` and ``data["link"]`` are indexes here,
+    not names."""
     body = INFO.pack(0, 0, index, 0, 0) + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     if name:
         body += attr_str(IFLA_IFNAME, name)
@@ -395,7 +402,7 @@ def _pack(attribute: int, how: str, value: Any) -> bytes:
     if how in ("bool", "u8"):
         return attr_u8(attribute, int(value))
     if how == "u16":
-        return attr(attribute, int(value).to_bytes(2, "little"))
+        return attr(attribute, U16.pack(int(value)))
     if how == "u16be":
         return attr_u16be(attribute, int(value))
     if how == "ip":

@@ -51,7 +51,8 @@ NTF_MASTER = 0x04
 
 
 class Neighbour(KernelObject):
-    """Which MAC address an IP address has on the link named ``dev``. ``state`` as ``ip neigh`` names it, in lower case."""
+    """Which MAC address an IP address has on the link named ``dev``. ``state`` as ``ip neigh`` names it, in lower
+    case."""
 
     RANK = 2
     KEY = ("dev", "dst")
@@ -117,7 +118,8 @@ def delete(index: int, dst: str) -> Request:
 
 
 def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Request:
-    """Make a vxlan link's forwarding entry. A unicast MAC address has one destination: a new one takes the old one's place."""
+    """Make a vxlan link's forwarding entry. A unicast MAC address has one destination: a new one takes the old
+    one's place."""
     body = INFO.pack(AF_BRIDGE, index, STATES[state], NTF_SELF, 0)
     body += attr(NDA_DST, pack_ip(dst)) + attr(NDA_LLADDR, pack_mac(mac))
     # broadcast entries (all-zero) collect destinations, so they are appended to
@@ -143,7 +145,9 @@ def dump(channel: Channel, names: dict[int, str] | None = None, *, index: int = 
         if NDA_DST not in values:
             continue
         mac = unpack_mac(values[NDA_LLADDR]) if NDA_LLADDR in values else None
-        entry = Neighbour((names or {}).get(at, str(at)), unpack_ip(values[NDA_DST]), mac, STATE_NAMES.get(state, str(state)))
+        entry = Neighbour(
+            (names or {}).get(at, str(at)), unpack_ip(values[NDA_DST]), mac, STATE_NAMES.get(state, str(state))
+        )
         entry.index = at
         found.append(entry)
     return found

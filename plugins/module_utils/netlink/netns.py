@@ -61,7 +61,7 @@ def _libc_setns(fd: int, kind: int) -> None:
     """setns(2) through libc, for Python below 3.12, whose os has none."""
     import _ctypes  # a quarter of the time that ctypes takes to import
 
-    function = _ctypes.dlsym(_ctypes.dlopen(None, 2), "setns")
+    function = _ctypes.dlsym(_ctypes.dlopen("", 2), "setns")
     if _ctypes.call_function(function, (fd, kind)) == 0:
         return
     import ctypes  # once more, the way that keeps errno

@@ -5,13 +5,14 @@
 """What an nftables rule is made of: expressions, each one attribute of the rule's list.
 
 A rule works on registers: an expression loads a field or a set's value into one, the next compares or uses it.
-Numbers are those of linux/netfilter/nf_tables.h. ``REG`` is the first 16-byte register; fields of a concatenation go into
+Numbers are those of linux/netfilter/nf_tables.h. ``REG`` is the first 16-byte register; fields of a concatenation
+go into
 consecutive 4-byte registers from ``REG32`` on.
 """
 
 from __future__ import annotations
 
-from .wire import S32, attr, attr_str, attr_u32be, nest, pack_ip
+from .wire import attr, attr_str, attr_u32be, nest, pack_ip
 
 LIST_ELEM = 1
 REG = 1  # NFT_REG_1
@@ -34,6 +35,8 @@ FIB_ADDRTYPE = 3
 FIB_DADDR = 2
 RTN_LOCAL = 2
 CT_STATUS = 2
+CT_PROTO_DST = 12
+CT_DIR_ORIGINAL = 0
 IPS_DNAT = 0x20
 PROTO_RANDOM_FULLY = 0x10  # NF_NAT_RANGE_PROTO_RANDOM_FULLY
 
@@ -50,7 +53,9 @@ def meta(key: str, register: int = REG) -> bytes:
 
 def payload(base: int, offset: int, length: int, register: int = REG) -> bytes:
     """Load ``length`` bytes of a header."""
-    return expression("payload", attr_u32be(1, register), attr_u32be(2, base), attr_u32be(3, offset), attr_u32be(4, length))
+    return expression(
+        "payload", attr_u32be(1, register), attr_u32be(2, base), attr_u32be(3, offset), attr_u32be(4, length)
+    )
 
 
 def source(family: int, register: int = REG) -> bytes:
@@ -112,7 +117,7 @@ def verdict(name: str, chain: str | None = None) -> bytes:
 
 def verdict_data(name: str, chain: str | None = None) -> bytes:
     """A verdict as data, of a rule or of a map's element."""
-    packed = attr(VERDICT_CODE, S32.pack(VERDICTS[name])[::-1] if _LITTLE else S32.pack(VERDICTS[name]))
+    packed = attr(VERDICT_CODE, (VERDICTS[name] & 0xFFFFFFFF).to_bytes(4, "big"))
     return nest(DATA_VERDICT, packed, attr_str(VERDICT_CHAIN, chain) if chain else b"")
 
 
@@ -146,9 +151,11 @@ def conntrack_status(register: int = REG) -> bytes:
     return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_STATUS))
 
 
+def original_port(register: int = REG) -> bytes:
+    """Load the destination port that the connection's first packet had, before any translation."""
+    return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_PROTO_DST), attr_u8(3, CT_DIR_ORIGINAL))
+
+
 def counter() -> bytes:
     """Count packets and bytes."""
     return expression("counter")
-
-
-_LITTLE = S32.pack(1)[0] == 1

@@ -4,7 +4,8 @@
 
 """nftables: a table declared once, and elements that come and go in its sets and maps.
 
-The declaration (``Table``: sets, maps, chains, rules) is one desired state; ``ensure`` reads what the kernel has, and puts
+The declaration (``Table``: sets, maps, chains, rules) is one desired state; ``ensure`` reads what the kernel has,
+and puts
 right what differs in one transaction, keeping the elements. Nothing outside that table is ever touched. Messages and
 numbers are those of linux/netfilter/nf_tables.h; the datatype numbers, which make ``nft list`` readable, are nft's own.
 """
@@ -33,7 +34,7 @@ from .wire import (
 )
 
 if False:  # for type checkers only
-    from typing import Iterable
+    from collections.abc import Iterable
 
     from .channel import Channel
 
@@ -86,7 +87,8 @@ class Rule:
 
 
 class Chain:
-    """A chain: a base chain with ``type`` ("nat", "filter", "route"), ``hook`` and ``priority``, or one to jump to without."""
+    """A chain: a base chain with ``type`` ("nat", "filter", "route"), ``hook`` and ``priority``, or one to jump to
+    without."""
 
     __slots__ = ("hook", "name", "priority", "rules", "type")
 
@@ -106,9 +108,7 @@ class Set:
 
     __slots__ = ("data", "interval", "key", "name")
 
-    def __init__(
-        self, name: str, key: tuple[str, ...], data: tuple[str, ...] | None = None, interval: bool = False
-    ):
+    def __init__(self, name: str, key: tuple[str, ...], data: tuple[str, ...] | None = None, interval: bool = False):
         self.name = name
         self.key = key
         self.data = data
@@ -154,7 +154,8 @@ def transaction(channel: Channel, requests: list[Request]) -> None:
 
 
 def ensure(channel: Channel, table: Table) -> list[str]:
-    """Make the kernel's table what ``table`` declares; elements of sets that stay are kept. Returns what was done, a line each."""
+    """Make the kernel's table what ``table`` declares; elements of sets that stay are kept. Returns what was done,
+    a line each."""
     requests, changes = differences(channel, table)
     transaction(channel, requests)
     return changes
@@ -178,7 +179,9 @@ def differences(channel: Channel, table: Table) -> tuple[list[Request], list[str
     requests += [_flush_chain(table, chain.name) for chain in wrong if chain.name in chains]
     requests += _new_chains(table, [chain for chain in table.chains if chain in wrong or chain in lost])
     changes = [f"add set {entry.name} of {table.title()}" for entry in missing]
-    changes += [f"restore chain {chain.name} of {table.title()}" for chain in table.chains if chain in wrong or chain in lost]
+    changes += [
+        f"restore chain {chain.name} of {table.title()}" for chain in table.chains if chain in wrong or chain in lost
+    ]
     return requests, changes
 
 
@@ -231,8 +234,11 @@ def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
     return found
 
 
-def add_elements(table: Table, name: str, elements: Iterable[tuple[bytes, bytes | None]], *, comment: str = "") -> Request:
-    """Put elements into a set (key, None) or a map (key, data), as packed by ``pack``; an equal one may be there already.
+def add_elements(
+    table: Table, name: str, elements: Iterable[tuple[bytes, bytes | None]], *, comment: str = ""
+) -> Request:
+    """Put elements into a set (key, None) or a map (key, data), as packed by ``pack``; an equal one may be there
+    already.
 
     The kernel refuses a map's element (EEXIST) whose key is there with other data.
     """
@@ -254,8 +260,15 @@ def delete_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request
     return DELSETELEM, 0, _intervals(table, name, prefixes), f"delete prefixes of {name}"
 
 
+def flush_set(table: Table, name: str) -> Request:
+    """Take every element out of a set or map."""
+    body = table.header() + attr_str(1, table.name) + attr_str(2, name)
+    return DELSETELEM, 0, body, f"flush set {name}"
+
+
 def read_elements(channel: Channel, table: Table, name: str) -> dict[bytes, tuple[bytes | None, str]]:
-    """A set's elements: key → (data, comment). Data is None in a set. Raises NetlinkError ENOENT if there is no such set."""
+    """A set's elements: key → (data, comment). Data is None in a set. Raises NetlinkError ENOENT if there is no
+    such set."""
     found = {}
     for key, _flags, data, comment in _read(channel, table, name):
         found[key] = (data, comment)
@@ -278,14 +291,21 @@ def read_prefixes(channel: Channel, table: Table, name: str) -> list[tuple[bytes
 
 def has_element(channel: Channel, table: Table, name: str, key: bytes) -> bool:
     """Whether a set or map holds ``key``, without listing it."""
+    return get_element(channel, table, name, key) is not None
+
+
+def get_element(channel: Channel, table: Table, name: str, key: bytes) -> tuple[bytes | None, str] | None:
+    """The (data, comment) that a set or map holds for ``key``, None if it is not there; without listing it."""
     body = _elements(table, name, [(key, None)], "")
     try:
-        channel.get((GETSETELEM, 0, body, f"get element of {name}"))
+        payload = channel.get((GETSETELEM, 0, body, f"get element of {name}"))
     except NetlinkError as error:
         if error.errno == ENOENT:
-            return False
+            return None
         raise
-    return True
+    for _key, _flags, data, comment in _decode_elements(payload):
+        return data, comment
+    return None
 
 
 def pack(types: tuple[str, ...], *values: bytes) -> bytes:
@@ -378,13 +398,20 @@ def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, b
     body = table.header() + attr_str(1, table.name) + attr_str(2, name)
     found = []
     for payload in channel.dump((GETSETELEM, 0, body, f"list elements of {name}")):
-        for _kind, element in attributes(parse(payload, INFO.size).get(3, b"")):
-            values = parse(element)
-            if 1 not in values:
-                continue  # the catch-all element has no key
-            data = parse(values[2]).get(DATA_VALUE) if 2 in values else None
-            comment = text(_user_data(values.get(6, b"")).get(COMMENT, b""))
-            found.append((parse(values[1])[DATA_VALUE], _be32(values.get(3)), data, comment))
+        found += _decode_elements(payload)
+    return found
+
+
+def _decode_elements(payload: bytes) -> list[tuple[bytes, int, bytes | None, str]]:
+    """The (key, flags, data, comment) of each element of an NFT_MSG_NEWSETELEM body."""
+    found = []
+    for _kind, element in attributes(parse(payload, INFO.size).get(3, b"")):
+        values = parse(element)
+        if 1 not in values:
+            continue  # the catch-all element has no key
+        data = parse(values[2]).get(DATA_VALUE) if 2 in values else None
+        comment = text(_user_data(values.get(6, b"")).get(COMMENT, b""))
+        found.append((parse(values[1])[DATA_VALUE], _be32(values.get(3)), data, comment))
     return found
 
 

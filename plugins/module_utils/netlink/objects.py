@@ -19,7 +19,8 @@ class KernelObject:
 
     The values are text and numbers as ``ip -j`` shows them. None means *not known* in an actual object and *whatever
     is there* in a desired one. Subclasses name the values that identify an object (``KEY``) and those that can be
-    changed (``VALUES``), and say by which requests it comes, changes and goes. ``index_of`` turns a link's name into its
+    changed (``VALUES``), and say by which requests it comes, changes and goes. ``index_of`` turns a link's name
+    into its
     index; it raises LookupError if there is no such link.
     """
 

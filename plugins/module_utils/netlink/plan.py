@@ -4,9 +4,9 @@
 
 """The one movement: desired and actual state, what differs, and its application.
 
-    desired ──┐
-              ├──► plan ──► apply
-    actual ───┘
+desired ──┐
+          ├──► plan ──► apply
+actual ───┘
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .link import Link
 from .wire import NetlinkError
 
 if False:  # for type checkers only
-    from typing import Any, Iterable
+    from collections.abc import Iterable
+    from typing import Any
 
     from .channel import Channel
     from .objects import KernelObject
@@ -28,7 +29,8 @@ GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL)
 
 
 class Change:
-    """One step of a plan: ``action`` is "add", "change", "recreate" or "delete"; ``wanted`` and ``actual`` are kernel objects."""
+    """One step of a plan: ``action`` is "add", "change", "recreate" or "delete"; ``wanted`` and ``actual`` are
+    kernel objects."""
 
     __slots__ = ("action", "actual", "wanted")
 
@@ -110,9 +112,9 @@ class Plan:
             except LookupError as error:
                 if change.action != "delete":  # what stood on a link that is gone is gone too
                     refused.append(NetlinkError(errno.ENODEV, str(change), str(error.args[0])))
-        for error, removal in zip(channel.batch(requests), removals):
-            if error and not (removal and error.errno in GONE):
-                refused.append(error)
+        for answer, removal in zip(channel.batch(requests), removals):
+            if answer and not (removal and answer.errno in GONE):
+                refused.append(answer)
 
 
 def plan(desired: Iterable[KernelObject], actual: Iterable[KernelObject]) -> Plan:

@@ -13,6 +13,7 @@ from .wire import (
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REPLACE,
+    U16,
     NetlinkError,
     Request,
     attr,
@@ -66,7 +67,8 @@ class Route(KernelObject):
     """A route to ``dst`` ("10.244.1.0/24"; the default route is "0.0.0.0/0" or "::/0").
 
     ``dev`` is a link's name, ``gateway`` an address, ``onlink`` says that the gateway is reached on the link though no
-    address of it covers it. ``protocol`` is the number of who made the route (rtnetlink.h RTPROT_*). ``mtu`` and ``advmss``
+    address of it covers it. ``protocol`` is the number of who made the route (rtnetlink.h RTPROT_*). ``mtu`` and
+    ``advmss``
     are RTAX metrics. The kernel knows one route for each destination, table and metric.
     """
 
@@ -74,7 +76,8 @@ class Route(KernelObject):
     KEY = ("dst", "table", "metric")
     VALUES = ("dev", "gateway", "onlink", "scope", "src", "protocol", "type", "mtu", "advmss")
     __slots__ = (
-        "advmss", "dev", "dst", "gateway", "index", "metric", "mtu", "onlink", "protocol", "scope", "src", "table", "type",
+        "advmss", "dev", "dst", "gateway", "index", "metric", "mtu", "onlink", "protocol", "scope", "src", "table",
+        "type",
     )  # fmt: skip
 
     def __init__(
@@ -122,7 +125,9 @@ class Route(KernelObject):
 
     def delete(self, index_of: IndexOf) -> list[Request]:
         return [
-            delete(self.dst, self.index or (index_of(self.dev) if self.dev else 0), table=self.table, metric=self.metric)
+            delete(
+                self.dst, self.index or (index_of(self.dev) if self.dev else 0), table=self.table, metric=self.metric
+            )
         ]
 
     def _request(self, index_of: IndexOf, flags: int) -> Request:
@@ -161,7 +166,8 @@ def add(
 ) -> Request:
     """Make a route; with ``flags`` of NLM_F_CREATE | NLM_F_REPLACE in place of one to the same destination.
 
-    Without ``scope`` it is what ``ip route`` takes: link for a unicast route without gateway, host for a local one, else global.
+    Without ``scope`` it is what ``ip route`` takes: link for a unicast route without gateway, host for a local one,
+    else global.
     """
     packed, length = split_prefix(dst)
     family = family_of(dst)
@@ -180,7 +186,7 @@ def add(
         if len(hop) == len(packed):
             body += attr(RTA_GATEWAY, hop)
         else:  # an IPv4 destination behind an IPv6 neighbour: struct rtvia
-            body += attr(RTA_VIA, family_of(gateway).to_bytes(2, "little") + hop)
+            body += attr(RTA_VIA, U16.pack(family_of(gateway)) + hop)
     if src:
         body += attr(RTA_PREFSRC, pack_ip(src))
     if metric is not None:
@@ -218,7 +224,8 @@ def dump(
     index: int = 0,
     protocol: int = 0,
 ) -> list[Route]:
-    """The routes of a table (0: all tables), of a link and of a protocol where given; ``family`` 0 lists IPv4 and IPv6."""
+    """The routes of a table (0: all tables), of a link and of a protocol where given; ``family`` 0 lists IPv4 and
+    IPv6."""
     body = INFO.pack(family, 0, 0, 0, table if table < 256 else 0, protocol, 0, 0, 0)
     if table >= 256:
         body += attr_u32(RTA_TABLE, table)
@@ -239,7 +246,8 @@ def dump(
 
 
 def lookup(channel: Channel, address: str, names: dict[int, str] | None = None) -> Route:
-    """The route that a packet to ``address`` takes. Raises NetlinkError (ENETUNREACH, EHOSTUNREACH) where there is none."""
+    """The route that a packet to ``address`` takes. Raises NetlinkError (ENETUNREACH, EHOSTUNREACH) where there is
+    none."""
     packed, length = split_prefix(address)
     body = INFO.pack(family_of(address), length, 0, 0, 0, 0, 0, 0, 0) + attr(RTA_DST, packed)
     return decode(channel.get((RTM_GETROUTE, 0, body, f"look up the route to {address}")), names)

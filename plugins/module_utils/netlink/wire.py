@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from struct import Struct
+from sys import byteorder
 
 NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
@@ -129,10 +130,7 @@ def text(payload: bytes) -> str:
 
 def number(payload: bytes) -> int:
     """An unsigned integer attribute's value, one to eight bytes in host order."""
-    return int.from_bytes(payload, _BYTE_ORDER)
-
-
-_BYTE_ORDER = "little" if U16.pack(1) == b"\x01\x00" else "big"
+    return int.from_bytes(payload, byteorder)
 
 
 def family_of(ip: str) -> int:
