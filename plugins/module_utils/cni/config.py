@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A plugin's configuration: what comes in on standard input, and how its keys are read."""
+
+from __future__ import annotations
+
+from . import result
+from .environment import identifier
+from .errors import DECODE, INCOMPATIBLE_VERSION, CniError, config_error
+from .result import VERSIONS
+from .text import loads
+
+
+def parse(data: bytes) -> dict:
+    """The configuration in `data`, with ``cniVersion`` filled in.
+
+    Raises CniError: 6 for what isn't a JSON object, 1 for an unknown version.
+    """
+    try:
+        conf = loads(data)
+    except ValueError as error:
+        raise CniError(DECODE, f"error unmarshall conf: {error}") from None
+    if not isinstance(conf, dict):
+        raise CniError(DECODE, f"error unmarshall conf: an object is wanted, not {type(conf).__name__}")
+    version = conf.setdefault("cniVersion", "0.1.0") or "0.1.0"
+    if not isinstance(version, str):
+        raise CniError(DECODE, f"cniVersion must be a string, not {version!r}")
+    if version not in VERSIONS:
+        raise CniError(
+            INCOMPATIBLE_VERSION,
+            "incompatible CNI versions",
+            f"config is {version!r}, plugin supports {list(VERSIONS)}",
+        )
+    conf["cniVersion"] = version
+    return conf
+
+
+def check_name(conf: dict) -> None:
+    """Refuses (CniError 7) a network without a proper name."""
+    name = conf.get("name")
+    if name is None or name == "":
+        raise config_error("missing network name")
+    if not isinstance(name, str) or not identifier(name):
+        raise CniError(7, f"invalid characters found in network name: {name!r}")
+
+
+def previous_result(conf: dict) -> dict | None:
+    """The ``prevResult`` in the newest form, or None; CniError 6 when it is malformed."""
+    previous = conf.get("prevResult")
+    if previous is None:
+        return None
+    try:
+        return result.parse(previous, conf["cniVersion"])
+    except ValueError as error:
+        raise CniError(DECODE, f"could not parse prevResult: {error}") from None
+
+
+def string(conf: dict, key: str, default: str = "") -> str:
+    """A string; null and absence are the default. CniError 7 for another type (likewise below)."""
+    value = conf.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        raise config_error(f"{key} must be a string, not {value!r}")
+    return value
+
+
+def boolean(conf: dict, key: str, default: bool = False) -> bool:
+    """A boolean."""
+    value = conf.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise config_error(f"{key} must be true or false, not {value!r}")
+    return value
+
+
+def integer(conf: dict, key: str, default: int, low: int, high: int) -> int:
+    """A whole number from `low` to `high`."""
+    value = conf.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise config_error(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+    return value
+
+
+def mapping(conf: dict, key: str) -> dict:
+    """An object; absent: empty."""
+    value = conf.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise config_error(f"{key} must be an object, not {value!r}")
+    return value
+
+
+def objects(conf: dict, key: str) -> list[dict]:
+    """A list of objects; absent: empty."""
+    value = conf.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise config_error(f"{key} must be a list of objects, not {value!r}")
+    return value
+
+
+def strings(conf: dict, key: str) -> list[str]:
+    """A list of strings; absent: empty."""
+    value = conf.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise config_error(f"{key} must be a list of strings, not {value!r}")
+    return value

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""JSON without the ``json`` package, whose import costs more than all the work of a plugin.
+
+The interpreter's C scanner does the reading; where an interpreter has none, ``json`` serves.
+"""
+
+from __future__ import annotations
+
+try:
+    from _json import encode_basestring_ascii as quote
+    from _json import make_scanner
+except ImportError:  # an interpreter without the C accelerator
+    from json.encoder import encode_basestring_ascii as quote  # type: ignore[assignment]
+
+    make_scanner = None
+
+BLANK = " \t\r\n"
+
+
+class _Strict:
+    """What the C scanner asks its caller for."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    memo: dict = {}
+
+    @staticmethod
+    def parse_constant(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+
+def loads(data: bytes):
+    """The value in `data`, which must hold exactly one JSON document in UTF-8.
+
+    Raises ValueError for everything else, nesting beyond the interpreter's limit included.
+    """
+    source = data.decode("utf-8").strip(BLANK)
+    if make_scanner is None:
+        return _slow(source)
+    try:
+        value, end = make_scanner(_Strict)(source, 0)
+    except StopIteration as stop:
+        raise ValueError(f"no JSON value at character {stop.value}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except SystemError:  # the scanner words its complaint with the help of a package that isn't loaded
+        return _slow(source)
+    if end != len(source):
+        raise ValueError(f"more data at character {end}, after the JSON value")
+    return value
+
+
+def _slow(source: str):
+    import json  # pylint: disable=import-outside-toplevel
+
+    return json.loads(source, parse_constant=_Strict.parse_constant)
+
+
+def dumps(value, indent: str = "\n") -> str:
+    """`value` (dicts, lists, strings, numbers, booleans, None) as JSON in ASCII, indented for people."""
+    deeper = indent + "    "
+    if isinstance(value, dict):
+        inside = [f"{quote(str(key))}: {dumps(item, deeper)}" for key, item in value.items()]
+        return "{" + deeper + ("," + deeper).join(inside) + indent + "}" if inside else "{}"
+    if isinstance(value, (list, tuple)):
+        inside = [dumps(item, deeper) for item in value]
+        return "[" + deeper + ("," + deeper).join(inside) + indent + "]" if inside else "[]"
+    if isinstance(value, str):
+        return quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise TypeError(f"{value!r} has no JSON form")

@@ -1,0 +1,529 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reservations of pod addresses on one node: host-local's directory, kept exact.
+
+``<directory>/<address>`` holds ``containerID\r\nifname``, ``last_reserved_ip.<set>`` the cursor of next-fit, and
+``lock`` is what everyone locks: so far it is host-local's layout, and its other implementations may work on the same
+directory. Ours adds two things, so that nothing depends on how many reservations there are:
+
+``.attachments/<containerID>,<ifname>``
+    a symbolic link whose text lists the attachment's addresses (one atomic system call, no file to fill).
+``.index``
+    a bitmap of what is taken, the boot it belongs to, and a stamp: the directory's modification time as it was when the
+    bitmap was right. Every change begins by wiping the stamp and ends by writing the new one, and whatever others do to
+    the directory (an operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ, the
+    index is built again from the reservations.
+
+A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
+earlier boot, and an earlier boot's reservations are void, because its containers are gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import posix
+from errno import EEXIST, ENOENT
+
+from .ip import parse_address, to_text
+from .ranges import Range, RangeSet
+
+RECORDS = ".attachments"
+INDEX = ".index"
+FRESH = ".new"
+#: The length of a stamp: nanoseconds, in decimal digits.
+STAMP = 20
+WIPED = b"0" * STAMP
+#: The largest set that has a bitmap, in addresses (128 KiB).
+LARGEST_BITMAP = 1 << 20
+#: How many addresses of a range too large for a bitmap are tried one by one before the directory is listed.
+PROBES = 64
+
+Owner = tuple  # (container ID, interface name)
+
+
+class Exhausted(Exception):
+    """No address is left in a range set; the text is host-local's."""
+
+
+class Refused(Exception):
+    """A wanted address can't be given, or an attachment has one already."""
+
+
+def boot_identity() -> str:
+    """What names this boot of this node: the kernel's boot ID and when process 1 started.
+
+    The second tells boots of a node apart that is itself a container on a kernel that goes on running.
+    """
+    boot = _read("/proc/sys/kernel/random/boot_id").strip()
+    stat = _read("/proc/1/stat")
+    fields = stat[stat.rfind(b")") + 1 :].split()
+    # proc_pid_stat(5): the 22nd field, counted from 1, is the start time; 2 fields end with the parenthesis.
+    started = fields[19] if len(fields) > 19 else b""
+    return (boot + b"." + started).decode("ascii", "replace")
+
+
+class Store:
+    """One network's reservations, locked from ``with`` to its end."""
+
+    def __init__(self, directory: str, sets: list[RangeSet], boot: str | None = None) -> None:
+        """`directory` is ``<dataDir>/<network>``; `sets` are the configured range sets."""
+        self.directory = directory
+        self.sets = sets
+        self.boot = boot
+        self.lock = -1
+        self.index = -1
+        self.offsets: list[int] = []
+        self.bitmaps: list[bytearray | None] = []
+
+    # -- the lock -----------------------------------------------------------------------------------------------
+
+    def open(self, create: bool) -> bool:
+        """Takes the lock and makes sure that the index is right; False when there is no such directory."""
+        try:
+            self.lock = self._open_lock()
+        except FileNotFoundError:
+            if not create:
+                return False
+            _make_directory(self.directory)
+            self.lock = self._open_lock()
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self._load(self.boot or boot_identity())
+        return True
+
+    def _open_lock(self) -> int:
+        return posix.open(f"{self.directory}/lock", posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+
+    def close(self) -> None:
+        """Releases the lock."""
+        for file in (self.index, self.lock):
+            if file >= 0:
+                posix.close(file)
+        self.index = self.lock = -1
+
+    def __enter__(self) -> Store:
+        self.open(create=True)
+        return self
+
+    def __exit__(self, *_failure) -> None:
+        self.close()
+
+    # -- what plugins ask for -----------------------------------------------------------------------------------
+
+    def reserve(self, owner: Owner, wanted: dict[int, int]) -> list[tuple[int, Range]]:
+        """One address from each set for `owner`: (address, its range) in the order of the sets.
+
+        `wanted` maps a set's number to the address that it must be. Either all are reserved or none is.
+        Raises Exhausted or Refused, and OSError when the directory can't be written.
+        """
+        taken = self.addresses(owner)
+        if taken:
+            raise Refused(f"{','.join(taken)} has been allocated to {owner[0]}, duplicate allocation is not allowed")
+        self._wipe()
+        self._write_fresh(owner)
+        got: list[tuple[int, Range]] = []
+        try:
+            for number, ranges in enumerate(self.sets):
+                try:
+                    if number in wanted:
+                        position = self._take_wanted(ranges, wanted[number])
+                    else:
+                        position = self._take_next(number, ranges)
+                except (Exhausted, Refused) as error:
+                    raise type(error)(f"failed to allocate for range {number}: {error}") from None
+                got.append(ranges.at(position))
+            names = [to_text(ranges.family, address) for ranges, (address, _range) in zip(self.sets, got)]
+            self._record(owner, names)
+        except BaseException:
+            for ranges, (address, _range) in zip(self.sets, got):
+                _unlink(self._path(ranges.family, address))
+            self._drop_fresh()
+            self._seal()
+            raise
+        self._drop_fresh()
+        for number, (ranges, (address, _range)) in enumerate(zip(self.sets, got)):
+            self._mark(number, ranges.position((ranges.family, address)), True)
+            if number not in wanted:
+                self._move_cursor(number, to_text(ranges.family, address))
+        self._seal()
+        return got
+
+    def addresses(self, owner: Owner) -> list[str]:
+        """What `owner` has reserved."""
+        return self._read_record(f"{owner[0]},{owner[1]}")
+
+    def release(self, owner: Owner) -> list[str]:
+        """Frees what `owner` has; which may be nothing."""
+        # Reservations of host-local before 0.7.0 name no interface: they go with the container's first DEL.
+        for record in (f"{owner[0]},{owner[1]}", f"{owner[0]},"):
+            names = self._read_record(record)
+            if names:
+                self._free(record, names)
+                return names
+        return []
+
+    def release_all_but(self, valid: set[Owner]) -> list[str]:
+        """Frees what belongs to none of the `valid` attachments; the addresses that were freed."""
+        freed = []
+        for record in self._records():
+            container, _comma, ifname = record.partition(",")
+            if (container, ifname) in valid or (not ifname and any(container == one[0] for one in valid)):
+                continue
+            names = self._read_record(record)
+            self._free(record, names)
+            freed += names
+        return freed
+
+    def owners(self) -> dict[Owner, list[str]]:
+        """Every attachment with its addresses."""
+        found = {}
+        for record in self._records():
+            container, _comma, ifname = record.partition(",")
+            found[(container, ifname)] = self._read_record(record)
+        return found
+
+    def exhausted(self) -> str | None:
+        """host-local's text for the first set that has no address left, or None."""
+        for number, ranges in enumerate(self.sets):
+            if self._next(number, ranges, 0) is None:
+                return f"failed to allocate for range {number}: {_none_left(ranges)}"
+        return None
+
+    # -- reservations -------------------------------------------------------------------------------------------
+
+    def _path(self, family: int, address: int) -> str:
+        return f"{self.directory}/{to_text(family, address)}"
+
+    def _write_fresh(self, owner: Owner) -> None:
+        """The file that becomes the reservation: complete before it gets its name."""
+        path = f"{self.directory}/{FRESH}"
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+        try:
+            file = posix.open(path, flags, 0o600)
+        except FileExistsError:  # left by a process that was killed; it may be a live reservation's other name
+            posix.unlink(path)
+            file = posix.open(path, flags, 0o600)
+        try:
+            _write(file, f"{owner[0]}\r\n{owner[1]}".encode())
+        finally:
+            posix.close(file)
+
+    def _drop_fresh(self) -> None:
+        _unlink(f"{self.directory}/{FRESH}")
+
+    def _claim(self, family: int, address: int) -> bool:
+        try:
+            posix.link(f"{self.directory}/{FRESH}", self._path(family, address))
+        except FileExistsError:
+            return False
+        return True
+
+    def _take_wanted(self, ranges: RangeSet, address: int) -> int:
+        position = ranges.position((ranges.family, address))
+        text = to_text(ranges.family, address)
+        if position is None:
+            raise Refused(f"requested IP address {text} is not available in range set {ranges}")
+        if position in ranges.gateways():
+            raise Refused(f"requested ip {text} is subnet's gateway")
+        if not self._claim(ranges.family, address):
+            raise Refused(f"requested IP address {text} is not available in range set {ranges}")
+        return position
+
+    def _take_next(self, number: int, ranges: RangeSet) -> int:
+        """Next-fit: the first free position after the one that was given last."""
+        start = self._cursor(number, ranges)
+        while True:
+            position = self._next(number, ranges, start)
+            if position is None:
+                raise Exhausted(_none_left(ranges))
+            if self._claim(ranges.family, ranges.at(position)[0]):
+                return position
+            self._mark(number, position, True)  # the index was wrong here: put it right and go on
+
+    def _next(self, number: int, ranges: RangeSet, start: int) -> int | None:
+        """The first free position from `start` on, around the end; None when there is none."""
+        bitmap = self.bitmaps[number]
+        if bitmap is None:
+            return self._probe(ranges, start)
+        size = ranges.size
+        free = ~int.from_bytes(bitmap, "little") & ((1 << size) - 1)
+        if not free:
+            return None
+        after = free >> start
+        if after:
+            return start + (after & -after).bit_length() - 1
+        return (free & -free).bit_length() - 1
+
+    def _probe(self, ranges: RangeSet, start: int) -> int | None:
+        """The same for a range too large for a bitmap: its neighbourhood first, then with the directory's help."""
+        size = ranges.size
+        gateways = ranges.gateways()
+        for step in range(min(PROBES, size)):
+            position = (start + step) % size
+            if position not in gateways and not _exists(self._path(ranges.family, ranges.at(position)[0])):
+                return position
+        taken = {ranges.position(address) for _name, address in self._names()} | set(gateways)
+        for step in range(min(size, len(taken) + 1)):
+            if (start + step) % size not in taken:
+                return (start + step) % size
+        return None
+
+    def _cursor(self, number: int, ranges: RangeSet) -> int:
+        try:
+            last = parse_address(_read(f"{self.directory}/last_reserved_ip.{number}").decode().strip())
+        except ValueError:
+            return 0
+        position = ranges.position(last)
+        return 0 if position is None else (position + 1) % ranges.size
+
+    def _move_cursor(self, number: int, text: str) -> None:
+        # Not truncated first: ext4 flushes a file that was cut to nothing and written again when it is closed.
+        file = posix.open(
+            f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o644
+        )
+        try:
+            _write(file, text.encode())
+            posix.ftruncate(file, len(text))
+        finally:
+            posix.close(file)
+
+    def _free(self, record: str, names: list[str]) -> None:
+        container, _comma, ifname = record.partition(",")
+        self._wipe()
+        for name in names:
+            if self._owner_of(name) != (container, ifname):
+                continue
+            _unlink(f"{self.directory}/{name}")
+            address = parse_address(name)
+            for number, ranges in enumerate(self.sets):
+                position = ranges.position(address)
+                if position is not None:
+                    self._mark(number, position, False)
+        _unlink(f"{self.directory}/{RECORDS}/{record}")
+        self._seal()
+
+    def _owner_of(self, name: str) -> Owner | None:
+        """Who reserved the address; None for nobody, ("", "") for somebody who can't be told."""
+        try:
+            file = posix.open(f"{self.directory}/{name}", posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return "", ""
+        try:
+            data = posix.read(file, 4096)
+        except OSError:  # a directory, say
+            return "", ""
+        finally:
+            posix.close(file)
+        if not data.strip():
+            return None
+        container, _separator, ifname = data.decode("utf-8", "replace").strip().partition("\r\n")
+        if "/" in container or "," in container or "/" in ifname or "\0" in container + ifname:
+            return "", ""
+        return container, ifname
+
+    def _names(self) -> list[tuple[str, tuple[int, int]]]:
+        """The addresses that have a reservation: (file name, (family, number))."""
+        found = []
+        for name in posix.listdir(self.directory):
+            try:
+                address = parse_address(name)
+            except ValueError:
+                continue
+            if to_text(*address) == name:
+                found.append((name, address))
+        return found
+
+    # -- records: which addresses an attachment has -------------------------------------------------------------
+
+    def _records(self) -> list[str]:
+        try:
+            return posix.listdir(f"{self.directory}/{RECORDS}")
+        except FileNotFoundError:
+            return []
+
+    def _read_record(self, record: str) -> list[str]:
+        try:
+            text = posix.readlink(f"{self.directory}/{RECORDS}/{record}")
+        except OSError:
+            return []
+        names = []
+        for name in text.split(","):
+            try:
+                names.append(to_text(*parse_address(name)))
+            except ValueError:
+                continue  # nothing of ours: names are addresses, never paths
+        return names
+
+    def _record(self, owner: Owner, names: list[str]) -> None:
+        path = f"{self.directory}/{RECORDS}/{owner[0]},{owner[1]}"
+        try:
+            posix.symlink(",".join(names), path)
+        except FileExistsError:
+            posix.unlink(path)
+            posix.symlink(",".join(names), path)
+        except FileNotFoundError:
+            _make_directory(f"{self.directory}/{RECORDS}")
+            posix.symlink(",".join(names), path)
+
+    # -- the index ----------------------------------------------------------------------------------------------
+
+    def _description(self, boot: str) -> bytes:
+        """What the index is valid for besides the directory's state."""
+        return f" {boot} {';'.join([str(ranges) for ranges in self.sets])}\n".encode()
+
+    def _stamp(self) -> bytes:
+        return b"%0*d" % (STAMP, posix.stat(self.directory).st_mtime_ns)
+
+    def _load(self, boot: str) -> None:
+        """Reads the index, or builds it when it doesn't fit the directory, the ranges or the boot."""
+        description = self._description(boot)
+        sizes = [(ranges.size + 7) // 8 if ranges.size <= LARGEST_BITMAP else 0 for ranges in self.sets]
+        offset = STAMP + len(description)
+        self.offsets = []
+        for size in sizes:
+            self.offsets.append(offset)
+            offset += size
+        path = f"{self.directory}/{INDEX}"
+        data = _read(path)
+        if len(data) == offset and data[:STAMP] == self._stamp() and data.startswith(description, STAMP):
+            self.bitmaps = [
+                bytearray(data[at : at + size]) if size else None for at, size in zip(self.offsets, sizes)
+            ]
+            self.index = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+            return
+        earlier = data[STAMP:].lstrip().partition(b" ")[0]
+        if _is_boot(earlier) and earlier != boot.encode():
+            self._forget_everything()
+        self._build(description, sizes)
+
+    def _forget_everything(self) -> None:
+        """Another boot's reservations: their containers are gone."""
+        for name, _address in self._names():
+            _unlink(f"{self.directory}/{name}")
+        for record in self._records():
+            _unlink(f"{self.directory}/{RECORDS}/{record}")
+
+    def _build(self, description: bytes, sizes: list[int]) -> None:
+        """Makes records and index agree with the reservations."""
+        held: dict[str, list[str]] = {}
+        self.bitmaps = [bytearray(size) if size else None for size in sizes]
+        for name, address in self._names():
+            owner = self._owner_of(name)
+            if owner is None:  # reserved by a process that died before it said for whom
+                _unlink(f"{self.directory}/{name}")
+                continue
+            if owner[0]:
+                held.setdefault(f"{owner[0]},{owner[1]}", []).append(name)
+            for number, ranges in enumerate(self.sets):
+                position = ranges.position(address)
+                if position is not None:
+                    self._set_bit(number, position, True)
+        for number, ranges in enumerate(self.sets):
+            for position in ranges.gateways():
+                self._set_bit(number, position, True)
+        self._drop_fresh()
+        _make_directory(f"{self.directory}/{RECORDS}")
+        for record in self._records():
+            if record not in held:
+                _unlink(f"{self.directory}/{RECORDS}/{record}")
+        for record, names in held.items():
+            if sorted(self._read_record(record)) != sorted(names):
+                container, _comma, ifname = record.partition(",")
+                self._record((container, ifname), names)
+        body = b"".join([bytes(bitmap) for bitmap in self.bitmaps if bitmap is not None])
+        fresh = f"{self.directory}/{INDEX}{FRESH}"
+        _unlink(fresh)
+        self.index = posix.open(fresh, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o600)
+        _write(self.index, WIPED + description + body)
+        posix.rename(fresh, f"{self.directory}/{INDEX}")
+        self._seal()
+
+    def _set_bit(self, number: int, position: int, taken: bool) -> None:
+        bitmap = self.bitmaps[number]
+        if bitmap is None:
+            return
+        bit = 1 << (position & 7)
+        if taken:
+            bitmap[position >> 3] |= bit
+        else:
+            bitmap[position >> 3] &= ~bit
+
+    def _mark(self, number: int, position: int | None, taken: bool) -> None:
+        """Sets or clears a bit in memory and in the file."""
+        bitmap = self.bitmaps[number]
+        if bitmap is None or position is None or (not taken and position in self.sets[number].gateways()):
+            return
+        self._set_bit(number, position, taken)
+        index = position >> 3
+        posix.pwrite(self.index, bitmap[index : index + 1], self.offsets[number] + index)
+
+    def _wipe(self) -> None:
+        """Says that the index is not to be trusted; the first step of every change."""
+        posix.pwrite(self.index, WIPED, 0)
+
+    def _seal(self) -> None:
+        """Says that the index is right for the directory as it is now; the last step of every change."""
+        posix.pwrite(self.index, self._stamp(), 0)
+
+
+def _is_boot(text: bytes) -> bool:
+    """Whether this is a boot's identity. A damaged index must not make reservations void."""
+    uuid, _dot, started = text.partition(b".")
+    return len(uuid) == 36 and uuid.count(b"-") == 4 and started.isdigit()
+
+
+def _none_left(ranges: RangeSet) -> str:
+    return f"no IP addresses available in range set: {ranges}"
+
+
+def _read(path: str) -> bytes:
+    """A file's content; empty where there is none."""
+    try:
+        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        data = b""
+        while True:
+            part = posix.read(file, 1 << 20)
+            data += part
+            if not part:
+                return data
+    finally:
+        posix.close(file)
+
+
+def _write(file: int, data: bytes) -> None:
+    """Writes all of `data`; OSError when the file system has no room."""
+    while data:
+        data = data[posix.write(file, data) :]
+
+
+def _exists(path: str) -> bool:
+    try:
+        posix.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _unlink(path: str) -> None:
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _make_directory(path: str) -> None:
+    """Makes a directory and those above it; one that exists is fine."""
+    try:
+        posix.mkdir(path, 0o755)
+    except OSError as error:
+        if error.errno == ENOENT and "/" in path.rstrip("/"):
+            _make_directory(path.rstrip("/").rpartition("/")[0])
+            _make_directory(path)
+        elif error.errno != EEXIST:
+            raise

@@ -1,0 +1,332 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Address translation for pods: the one nftables table of ours, ``inet podnet``, and what goes into its sets.
+
+The table's chains and rules are fixed; they are made once (``ensure``) and put right where they differ. Everything that
+comes and goes is an element:
+
+``pod_networks4|6``        prefixes: sources whose way out of the cluster is masqueraded, unless it leads into
+``not_masqueraded4|6``     these prefixes (the pod network itself, and whatever else shall see pod addresses)
+``masqueraded4|6``         single pod addresses to masquerade (the bridge plugin's ipMasq), unless they talk to
+``local_subnets4|6``       the subnets of this node's pods
+``hostports4|6``           protocol, port → pod address, port: on every local address
+``hostports_at4|6``        address, protocol, port → pod address, port: on one address (hostIP)
+``hostport_snat4|6``       protocol, host port, pod address: masquerade connections from loopback and from the pods'
+                           own subnets, whose answers wouldn't come back through this host otherwise
+``hostport_masq_all4|6``   the same, from everywhere (portmap's masqAll)
+
+An element of a single pod carries its owner as comment ("container ID, interface, network"), so that it is removed with
+its owner and never with somebody else's. The packet's original port is asked of conntrack; no packet mark is needed.
+"""
+
+from __future__ import annotations
+
+from sys import byteorder
+
+from .netlink import nft_expr as nft
+from .netlink import nftables
+from .netlink.nftables import Chain, Rule, Set, Table
+from .netlink.wire import U16BE, NetlinkError, pack_ip
+
+if False:  # for type checkers only
+    from .netlink.channel import Channel
+    from .netlink.wire import Request
+
+#: IANA's protocol numbers
+PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+#: Priorities of netfilter's hooks, linux/netfilter_ipv4.h NF_IP_PRI_*
+BEFORE_DNAT, AFTER_SNAT = -100, 100
+NFPROTO = {4: b"\x02", 6: b"\x0a"}
+ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
+LENGTH = {4: 4, 6: 16}
+#: Sets and maps whose elements belong to one attachment.
+OWNED = ("masqueraded", "hostports", "hostports_at", "hostport_snat", "hostport_masq_all")
+COMMENT_MAX = 120
+
+ENOENT, EEXIST, ERESTART = 2, 17, 85
+TRIES = 10
+
+
+def _family(family: int) -> bytes:
+    """Go on only with packets of that family."""
+    return nft.meta("nfproto") + nft.compare(NFPROTO[family])
+
+
+def _not_multicast(family: int) -> bytes:
+    if family == 4:
+        return nft.destination(4) + nft.mask(4, b"\xf0\0\0\0") + nft.compare(b"\xe0\0\0\0", nft.NOT_EQUAL)
+    return nft.destination(6) + nft.mask(16, b"\xff" + bytes(15)) + nft.compare(b"\xff" + bytes(15), nft.NOT_EQUAL)
+
+
+def _mapped(name: str, family: int, at_address: bool) -> bytes:
+    """Translate the destination by the map's entry for (address,) protocol and port."""
+    register = nft.REG32
+    expressions = b""
+    if at_address:
+        expressions += nft.destination(family, register)
+        register += LENGTH[family] // 4
+    expressions += nft.meta("l4proto", register) + nft.destination_port(register + 1)
+    result = register + 2
+    expressions += nft.map_to(name, nft.REG32, result)
+    return expressions + nft.nat(nft.DNAT, family, result, result + LENGTH[family] // 4)
+
+
+def _of_host_port(name: str, family: int) -> bytes:
+    """Go on only with connections to a host port of ours: translated, and known with original port and pod address."""
+    return (
+        nft.conntrack_status()
+        + nft.mask(4, nft.IPS_DNAT.to_bytes(4, byteorder))
+        + nft.compare(bytes(4), nft.NOT_EQUAL)
+        + nft.meta("l4proto", nft.REG32)
+        + nft.original_port(nft.REG32 + 1)
+        + nft.destination(family, nft.REG32 + 2)
+        + nft.in_set(name, nft.REG32)
+    )
+
+
+def _loopback_source() -> bytes:
+    return nft.source(4) + nft.mask(4, b"\xff\0\0\0") + nft.compare(b"\x7f\0\0\0")
+
+
+def _destination_rules(family: int) -> list[Rule]:
+    # Packets from ::1 never leave the host, so its ports can't be a pod's.
+    loopback = nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL) if family == 6 else b""
+    return [
+        Rule(f"host ports at one IPv{family} address", _family(family), loopback, _mapped(f"hostports_at{family}", family, True)),
+        Rule(f"host ports, IPv{family}", _family(family), loopback, _mapped(f"hostports{family}", family, False)),
+    ]
+
+
+def _source_rules(family: int) -> list[Rule]:
+    only = _family(family)
+    out = nft.masquerade()
+    rules = [
+        Rule(
+            f"host ports from the pods' own IPv{family} subnets",
+            only,
+            nft.source(family),
+            nft.in_set(f"local_subnets{family}"),
+            _of_host_port(f"hostport_snat{family}", family),
+            out,
+        )
+    ]
+    if family == 4:
+        rules.append(
+            Rule("host ports from loopback", only, _loopback_source(), _of_host_port("hostport_snat4", 4), out)
+        )
+    rules += [
+        Rule(f"host ports from everywhere, IPv{family}", only, _of_host_port(f"hostport_masq_all{family}", family), out),
+        Rule(
+            f"IPv{family} pods to elsewhere",
+            only,
+            nft.source(family),
+            nft.in_set(f"masqueraded{family}"),
+            nft.destination(family),
+            nft.in_set(f"local_subnets{family}", inverted=True),
+            _not_multicast(family),
+            out,
+        ),
+        Rule(
+            f"IPv{family} pods out of the cluster",
+            only,
+            nft.source(family),
+            nft.in_set(f"pod_networks{family}"),
+            nft.destination(family),
+            nft.in_set(f"not_masqueraded{family}", inverted=True),
+            _not_multicast(family),
+            out,
+        ),
+    ]
+    return rules
+
+
+def _sets(family: int) -> list[Set]:
+    address = ADDRESS[family]
+    target = (address, "inet_service")
+    port = ("inet_proto", "inet_service")
+    return [
+        Set(f"pod_networks{family}", (address,), interval=True),
+        Set(f"not_masqueraded{family}", (address,), interval=True),
+        Set(f"local_subnets{family}", (address,), interval=True),
+        Set(f"masqueraded{family}", (address,)),
+        Set(f"hostports{family}", port, target),
+        Set(f"hostports_at{family}", (address, *port), target),
+        Set(f"hostport_snat{family}", (*port, address)),
+        Set(f"hostport_masq_all{family}", (*port, address)),
+    ]
+
+
+_LOCAL = nft.destination_type() + nft.compare(nft.RTN_LOCAL.to_bytes(4, byteorder))
+_TO_HOST_PORTS = Rule("to this host", _LOCAL, nft.verdict("jump", "hostports"))
+
+TABLE = Table(
+    "inet",
+    "podnet",
+    [*_sets(4), *_sets(6)],
+    [
+        Chain("hostports", [*_destination_rules(4), *_destination_rules(6)]),
+        Chain("prerouting", [_TO_HOST_PORTS], "nat", "prerouting", BEFORE_DNAT),
+        Chain("output", [_TO_HOST_PORTS], "nat", "output", BEFORE_DNAT),
+        Chain("postrouting", [*_source_rules(4), *_source_rules(6)], "nat", "postrouting", AFTER_SNAT),
+    ],
+)
+
+
+def ensure(channel: Channel) -> list[str]:
+    """Make the table and what is fixed in it, where absent or different; elements stay. Returns what was done, a line each.
+
+    ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError when the kernel refuses.
+    """
+    for attempt in range(TRIES):
+        try:
+            return nftables.ensure(channel, TABLE)
+        except NetlinkError as error:
+            # someone else, most likely another call of ours, changed the rules while we read and wrote them
+            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == TRIES - 1:
+                raise
+    return []
+
+
+def differences(channel: Channel) -> tuple[list[Request], list[str]]:
+    """The requests that would put the table right, and what they do, a line each; both empty if it is right."""
+    return nftables.differences(channel, TABLE)
+
+
+def network_differences(
+    channel: Channel, pod_networks: list[str], not_masqueraded: list[str]
+) -> tuple[list[Request], list[str]]:
+    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and a line for each change.
+
+    Works for a table that isn't there yet: then everything is to be added. Carry the requests out together with those of
+    ``differences`` in one ``nftables.transaction``.
+    """
+    requests: list[Request] = []
+    changes: list[str] = []
+    present = nftables.exists(channel, TABLE)
+    known = nftables.read_sets(channel, TABLE) if present else {}
+    for kind, prefixes in (("pod_networks", pod_networks), ("not_masqueraded", not_masqueraded)):
+        for family in (4, 6):
+            name = f"{kind}{family}"
+            wanted = {nftables.prefix_range(item): item for item in prefixes if (":" in item) == (family == 6)}
+            actual = nftables.read_prefixes(channel, TABLE, name) if name in known else []
+            if sorted(wanted) == sorted(actual):
+                continue
+            if actual:
+                requests.append(nftables.flush_set(TABLE, name))
+            if wanted:
+                requests.append(nftables.add_prefixes(TABLE, name, wanted.values()))
+            changes.append(f"set {name} of {TABLE.title()} to {', '.join(wanted.values()) or 'nothing'}")
+    return requests, changes
+
+
+def owner_comment(network: str, container_id: str, ifname: str) -> str:
+    """The comment that marks an attachment's elements; too long ones end in a checksum."""
+    comment = f"{container_id} {ifname} {network}"
+    if len(comment.encode()) <= COMMENT_MAX:
+        return comment
+    digest = Rule(comment).digest().hex()
+    return comment.encode()[: COMMENT_MAX - len(digest) - 1].decode("utf-8", "ignore") + " " + digest
+
+
+def mapping_keys(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
+    """The elements of one port mapping as (set or map, key, data).
+
+    ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, pod_port, snat, masq_all.
+    """
+    family = 6 if ":" in mapping["pod_ip"] else 4
+    protocol = bytes([PROTOCOLS[mapping["protocol"]]])
+    port = U16BE.pack(mapping["host_port"])
+    pod = pack_ip(mapping["pod_ip"])
+    data = nftables.pack(("", ""), pod, U16BE.pack(mapping["pod_port"]))
+    if mapping["host_ip"]:
+        found = [(f"hostports_at{family}", nftables.pack(("", ""), pack_ip(mapping["host_ip"]), protocol, port), data)]
+    else:
+        found = [(f"hostports{family}", nftables.pack(("", ""), protocol, port), data)]
+    elements: list[tuple[str, bytes, bytes | None]] = list(found)
+    if mapping["snat"]:
+        name = "hostport_masq_all" if mapping["masq_all"] else "hostport_snat"
+        elements.append((f"{name}{family}", nftables.pack(("", ""), protocol, port, pod), None))
+        if mapping["masq_all"]:  # loopback's answers need the rule that knows them
+            elements.append((f"hostport_snat{family}", elements[-1][1], None))
+    return elements
+
+
+def add(channel: Channel, elements: list[tuple[str, bytes, bytes | None]], subnets: list[str], comment: str) -> None:
+    """Put an attachment's elements into their sets, all or none, and its subnets among the local ones.
+
+    The table is made where it is missing. Raises NetlinkError, EEXIST for a host port that another pod has.
+    """
+    ensure(channel)
+    for subnet in subnets:
+        add_local_subnet(channel, subnet)
+    requests = [
+        nftables.add_elements(TABLE, name, [(key, data)], comment=comment) for name, key, data in elements
+    ]
+    nftables.transaction(channel, requests)
+
+
+def add_local_subnet(channel: Channel, subnet: str) -> None:
+    """Put a subnet of this node's pods among the local ones; one that overlaps with another's is covered by that."""
+    family = 6 if ":" in subnet else 4
+    try:
+        nftables.transaction(channel, [nftables.add_prefixes(TABLE, f"local_subnets{family}", [subnet])])
+    except NetlinkError as error:
+        if error.errno not in (EEXIST, 39):  # ENOTEMPTY: it overlaps in part
+            raise
+
+
+def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) -> None:
+    """Take elements out that are there and carry this comment; an absent table is as good."""
+    requests = []
+    for name, key in elements:
+        found = nftables.get_element(channel, TABLE, name, key)
+        if found and found[1] == comment:
+            requests.append(nftables.delete_elements(TABLE, name, [key]))
+    _delete(channel, requests)
+
+
+def remove_owner(channel: Channel, comment: str) -> list[tuple[str, bytes]]:
+    """Take out all that carries this comment; (set, key) of what it was."""
+    return remove_where(channel, lambda other: other == comment)
+
+
+def remove_where(channel: Channel, condition) -> list[tuple[str, bytes]]:
+    """Take out every pod's element whose comment satisfies ``condition``; (set, key) of what it was."""
+    removed = []
+    for name, key, _data, comment in owned(channel):
+        if condition(comment):
+            removed.append((name, key))
+    _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key in removed])
+    return removed
+
+
+def owned(channel: Channel) -> list[tuple[str, bytes, bytes | None, str]]:
+    """All elements that belong to single attachments, as (set or map, key, data, comment); none if there is no table."""
+    found = []
+    for kind in OWNED:
+        for family in (4, 6):
+            name = f"{kind}{family}"
+            try:
+                elements = nftables.read_elements(channel, TABLE, name)
+            except NetlinkError as error:
+                if error.errno == ENOENT:
+                    continue
+                raise
+            found += [(name, key, data, comment) for key, (data, comment) in elements.items()]
+    return found
+
+
+def _delete(channel: Channel, requests: list[Request]) -> None:
+    try:
+        nftables.transaction(channel, requests)
+    except NetlinkError as error:
+        if error.errno != ENOENT:
+            raise
+        for request in requests:  # somebody was quicker with one of them: each for itself
+            try:
+                nftables.transaction(channel, [request])
+            except NetlinkError as one:
+                if one.errno != ENOENT:
+                    raise
