@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole lab, as one movement: compare what is wanted with what runs, then do the difference."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from . import host, machine, network, state
+
+
+class Plan:
+    """What bringing a lab to `wanted` (a Lab; None: no lab) takes. True when there is anything to do.
+
+    create, remove and start are lists of nodes; underlay says whether the network between them is yet to be made."""
+
+    def __init__(self, name, wanted):
+        self.wanted, self.found = wanted, state.load(name)
+        have = {node.name: node for node in self.found.nodes} if self.found else {}
+        want = {node.name: node for node in wanted.nodes} if wanted else {}
+        if self.found and wanted:
+            for field in ("network", "mtu", "directory"):
+                if getattr(self.found, field) != getattr(wanted, field):
+                    raise state.LabError(
+                        f"lab {name} is up with {field} {getattr(self.found, field)}, not {getattr(wanted, field)}; take it down first"
+                    )
+        same = {key for key in have if key in want and have[key].as_dict() == want[key].as_dict()}
+        self.underlay = bool(wanted) and (not self.found or wanted.namespace() not in network.namespaces())
+        self.create = [node for key, node in want.items() if key not in have]
+        self.remove = [node for key, node in have.items() if key not in same]
+        self.create += [want[node.name] for node in self.remove if node.name in want]
+        self.start = [want[key] for key in want if key in same and not machine.supervisor(wanted, want[key])]
+
+    def __bool__(self):
+        changed = self.found and self.wanted and self.found.variables != self.wanted.variables
+        return bool(changed or self.underlay or self.create or self.remove or self.start or (self.found and not self.wanted))
+
+    def describe(self):
+        """The state before and after, for --diff."""
+        stopped = {node.name for node in self.start}
+        sides = {}
+        for side, lab, off in (("before", self.found, stopped), ("after", self.wanted, ())):
+            running = {node.name: node.name not in off for node in lab.nodes} if lab else {}
+            sides[side] = {**lab.as_dict(), "running": running} if lab else {}
+        return sides
+
+    def apply(self):
+        """Does it. A lab whose making fails stays recorded, so that `down` finds what there is. Raises LabError."""
+        if not self.wanted:
+            take_down(self.found)
+            return
+        lab = self.wanted
+        for node in self.remove:
+            machine.kill(self.found, node)
+            machine.erase(self.found, node)
+        host.record()
+        lab.save()
+        if self.underlay:
+            make_underlay(lab)
+        for node in self.create:
+            machine.erase(lab, node)  # what an interrupted lab may have left: a new node begins empty
+        for node in self.create + self.start:
+            machine.start(lab, node)
+        for node in self.create + self.start:
+            machine.wait_ready(lab, node)
+
+
+def make_underlay(lab):
+    """The underlay alone, and not half of it: what stands in the way from an interrupted lab is removed first."""
+    network.remove_underlay(lab)
+    network.make_underlay(lab)
+
+
+def take_down(lab):
+    """Removes the lab: nodes, disks, network, state file; the last lab also restores the host."""
+    for node in lab.nodes:
+        machine.kill(lab, node)
+        machine.erase(lab, node)
+    network.remove_underlay(lab)
+    host.remove_cgroups(lab.name)
+    shutil.rmtree(os.path.join(lab.directory, lab.name), ignore_errors=True)
+    shutil.rmtree(f"{state.RUN}/{lab.name}", ignore_errors=True)
+    os.unlink(lab.state_file)
+    host.restore()
+    with contextlib.suppress(OSError):  # only when it is empty, and it need not have been ours
+        os.rmdir(lab.directory)

@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What labs find on the host and put back: the first lab up records it, the last one down restores it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import shutil
+
+from . import network
+from .state import RUN, LabError, names, run, write_json
+
+RECORD = f"{RUN}/.host.json"
+
+# Not tied to a network namespace: kubelet (--protect-kernel-defaults=false), containerd and the node role write these from inside a node.
+SYSCTLS = (
+    "vm/overcommit_memory", "vm/panic_on_oom", "vm/max_map_count", "vm/swappiness",
+    "kernel/panic", "kernel/panic_on_oops", "kernel/pid_max", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+    "fs/file-max", "fs/nr_open", "fs/inotify/max_user_instances", "fs/inotify/max_user_watches", "fs/may_detach_mounts",
+    "net/netfilter/nf_conntrack_max", "net/ipv4/ip_forward",
+)  # fmt: skip
+
+PROGRAMS = {
+    "systemd-nspawn": "systemd-container", "unshare": "util-linux", "nsenter": "util-linux", "setsid": "util-linux", "mount": "mount",
+    "ip": "iproute2", "nft": "nftables",
+}  # fmt: skip
+
+
+def preflight(lab, free_needed, programs=True):
+    """Whether this host can carry `lab`. Raises LabError naming the first thing that is not so; `free_needed` is in bytes. With `programs`
+    false the programs need not be there yet. Changes nothing."""
+    if os.geteuid() != 0:
+        raise LabError("a lab is made as root: its nodes need namespaces, mounts and cgroups")
+    for program, package in PROGRAMS.items():
+        if programs and not shutil.which(program):
+            raise LabError(f"{program} is not installed on this host (Debian: apt-get install {package})")
+    with open("/proc/filesystems") as file:
+        if "\toverlay\n" not in file.read():
+            run("modprobe", "overlay", check=False)
+    if not hierarchies():
+        raise LabError("no cgroup hierarchy is mounted under /sys/fs/cgroup")
+    ours = ipaddress.ip_network(lab.network)
+    for route in json.loads(run("ip", "-j", "-4", "route", "show", "table", "main")):
+        if route["dst"] != "default" and route.get("dev") != lab.host_link and ours.overlaps(ipaddress.ip_network(route["dst"])):
+            raise LabError(
+                f"lab_network {lab.network} overlaps {route['dst']} on {route.get('dev', 'this host')}; choose another, for instance 10.78.0.0/24"
+            )
+    existing = lab.directory
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    free = shutil.disk_usage(existing).free
+    if free < free_needed:
+        raise LabError(f"{lab.directory} has {free / 2**30:.1f} GiB free; this lab wants {free_needed / 2**30:.1f} GiB (lab_directory chooses another place)")
+
+
+def hierarchies():
+    """The mount points of this host's cgroup hierarchies, as {mount point: file system type}."""
+    with open("/proc/mounts") as file:
+        mounts = [line.split() for line in file]
+    return {fields[1]: fields[2] for fields in mounts if fields[2] in ("cgroup", "cgroup2") and fields[1].startswith("/sys/fs/cgroup")}
+
+
+def make_cgroups(*parts):
+    """Makes the cgroup podnet-lab/<parts> in every hierarchy, fit to hold processes; returns the paths of its cgroup.procs files."""
+    files = []
+    for mount, kind in hierarchies().items():
+        parent = mount
+        for part in ("podnet-lab", *parts):
+            if kind == "cgroup2":  # an empty list where the controllers are on version 1
+                controllers = read(f"{parent}/cgroup.controllers").split()
+                write(f"{parent}/cgroup.subtree_control", " ".join("+" + name for name in controllers))
+            path = f"{parent}/{part}"
+            os.makedirs(path, exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):  # version 1: empty in a new cgroup, and then no process may enter it
+                if kind == "cgroup" and os.path.exists(f"{path}/{name}") and not read(f"{path}/{name}"):
+                    write(f"{path}/{name}", read(f"{parent}/{name}"))
+            parent = path
+        files.append(f"{parent}/cgroup.procs")
+    return files
+
+
+def cgroup_directories(*parts):
+    """Every cgroup below and including podnet-lab/<parts>, deepest first."""
+    for mount in hierarchies():
+        for path, _directories, _files in os.walk(os.path.join(mount, "podnet-lab", *parts), topdown=False):
+            yield path
+
+
+def cgroup_processes(*parts):
+    """The host's numbers of the processes in podnet-lab/<parts> and below, in any hierarchy."""
+    found = set()
+    for path in cgroup_directories(*parts):
+        with contextlib.suppress(OSError):
+            found.update(int(pid) for pid in read(f"{path}/cgroup.procs").split())
+    return found - {0}
+
+
+def remove_cgroups(*parts):
+    """Removes podnet-lab/<parts> in every hierarchy. Raises OSError (EBUSY) while a process is left in it."""
+    for path in cgroup_directories(*parts):
+        os.rmdir(path)
+
+
+def record():
+    """Records what labs change, unless an earlier lab did, and lets the host forward."""
+    if not os.path.exists(RECORD):
+        with open("/proc/mounts") as file:
+            mounted = any(line.split()[1] == "/run/netns" for line in file)
+        sysctls = {name: read(f"/proc/sys/{name}") for name in SYSCTLS if os.path.exists(f"/proc/sys/{name}")}
+        write_json(RECORD, {"sysctls": sysctls, "netns_mounted": mounted, "netns_existed": os.path.isdir("/run/netns")})
+    write("/proc/sys/net/ipv4/ip_forward", "1")
+
+
+def restore():
+    """Puts the host back as recorded, when no lab is left."""
+    if names() or not os.path.exists(RECORD):
+        return
+    with open(RECORD) as file:
+        found = json.load(file)
+    for name, value in found["sysctls"].items():
+        if read(f"/proc/sys/{name}") != value:
+            write(f"/proc/sys/{name}", value)
+    with contextlib.suppress(OSError):
+        remove_cgroups()
+    # `ip netns add` makes /run/netns a mount point the first time; somebody else may have put a namespace there since.
+    if not found["netns_mounted"] and not network.namespaces():
+        run("umount", "/run/netns", check=False)
+        if not found["netns_existed"]:
+            with contextlib.suppress(OSError):
+                os.rmdir("/run/netns")
+    os.unlink(RECORD)
+
+
+def read(path):
+    """The text of a kernel file, stripped."""
+    with open(path) as file:
+        return file.read().strip()
+
+
+def write(path, value):
+    """Writes a kernel file."""
+    with open(path, "w") as file:
+        file.write(value)

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The underlay: a bridge in a network namespace of the lab's own, one veth to the host, and the host's masquerade."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from .state import run
+
+
+def namespaces():
+    """The names of the network namespaces in /run/netns."""
+    return {entry["name"] for entry in json.loads(run("ip", "-j", "netns", "list") or "[]")}
+
+
+def mac(*names):
+    """A locally administered unicast MAC address, always the same for the same names."""
+    digest = hashlib.sha256("/".join(names).encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in bytes([digest[0] & 0xFC | 0x02]) + digest[1:6])
+
+
+def make_underlay(lab):
+    """Makes the lab's namespace with the bridge, the link to the host, and the nftables table that masquerades what nodes send elsewhere."""
+    space = lab.namespace()
+    run("ip", "netns", "add", space)
+    run("ip", "-n", space, "-batch", "-", stdin=f"""
+        link set lo up
+        link add underlay address {mac(lab.name)} mtu {lab.mtu} type bridge
+        link set underlay up
+        link add host mtu {lab.mtu} type veth peer name {lab.host_link} netns {os.getpid()} mtu {lab.mtu}
+        link set host master underlay up
+    """)  # fmt: skip
+    run("ip", "-batch", "-", stdin=f"""
+        link set {lab.host_link} up
+        address add {lab.gateway}/{lab.prefix_length} broadcast + dev {lab.host_link}
+    """)  # fmt: skip
+    # A smaller MTU on the host's way out is told to TCP at once: ICMP "too big" is not always let through.
+    run("nft", "-f", "-", stdin=f"""
+        table ip {lab.table} {{
+            chain postrouting {{
+                type nat hook postrouting priority srcnat;
+                ip saddr {lab.network} oifname != "{lab.host_link}" masquerade
+            }}
+            chain forward {{
+                type filter hook forward priority mangle;
+                iifname "{lab.host_link}" tcp flags syn tcp option maxseg size set rt mtu
+            }}
+        }}
+    """)  # fmt: skip
+
+
+def remove_underlay(lab):
+    """Removes what make_underlay made, whatever is left of it."""
+    run("ip", "link", "delete", lab.host_link, check=False)
+    run("ip", "netns", "delete", lab.namespace(), check=False)
+    run("nft", "delete", "table", "ip", lab.table, check=False)
+
+
+def attach(lab, node):
+    """Makes the node's namespace with eth0 on the underlay, up, with its address and default route."""
+    space = lab.namespace(node)
+    run("ip", "netns", "add", space)
+    run("ip", "-n", lab.namespace(), "-batch", "-", stdin=f"""
+        link add {node.name} mtu {lab.mtu} type veth peer name eth0 netns {space} mtu {lab.mtu} address {mac(lab.name, node.name)}
+        link set {node.name} master underlay up
+    """)  # fmt: skip
+    run("ip", "-n", space, "-batch", "-", stdin=f"""
+        link set lo up
+        link set eth0 up
+        address add {node.address}/{lab.prefix_length} broadcast + dev eth0
+        route add default via {lab.gateway}
+    """)  # fmt: skip
+
+
+def detach(lab, node):
+    """Removes the node's namespace and its port on the underlay: after a boot nothing of the old network is left."""
+    run("ip", "-n", lab.namespace(), "link", "delete", node.name, check=False)
+    run("ip", "netns", "delete", lab.namespace(node), check=False)

@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the nodes of a lab."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_nodes
+short_description: Runs a cluster's nodes as systemd-nspawn machines on this host
+version_added: "0.1.0"
+author:
+  - podnet.cluster contributors (@podnet)
+description:
+  - Brings a lab to the wanted nodes and underlay network, or takes it down and leaves the host as it was found.
+  - A node that is wanted and recorded but does not run is started; a node that is no longer wanted is removed with its disk.
+  - Runs as root on the host that carries the lab.
+  - Labs with different names and networks live side by side.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+options:
+  name:
+    description: Name of the lab, at most ten lower-case letters and digits.
+    type: str
+    default: lab
+  network:
+    description: IPv4 network of the underlay. The host takes its first address. Required with I(state=present).
+    type: str
+  mtu:
+    description: MTU of the underlay.
+    type: int
+    default: 1500
+  directory:
+    description: Where the nodes' disks lie. Not on an overlay file system.
+    type: path
+    default: /var/lib/podnet-lab
+  count:
+    description: How many nodes. They are called node1, node2 and so on, and take the network's addresses from the eleventh on.
+    type: int
+    default: 3
+  systems:
+    description:
+      - The nodes' root file systems, dealt out in turn. Required with I(state=present).
+      - Each is a list of layers, uppermost first, separated by colons, as overlayfs's C(lowerdir) has them.
+    type: list
+    elements: str
+  binds:
+    description:
+      - Directories of the host to see in every node, as C(host path:path in the node).
+      - With C(ro:) before it, read-only.
+    type: list
+    elements: str
+    default: []
+  variables:
+    description: Variables that the lab's inventory gives to every node.
+    type: dict
+    default: {}
+  state:
+    description: Whether the lab is there.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Two nodes
+  podnet.cluster.lab_nodes:
+    network: 10.77.0.0/24
+    count: 2
+    systems:
+      - /var/cache/podnet/root/bookworm-bare-0123456789ab
+
+- name: No lab
+  podnet.cluster.lab_nodes:
+    state: absent
+"""
+
+RETURN = r"""
+nodes:
+  description: The nodes of the lab, each with its name and address.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "node1", "address": "10.77.0.11"}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.lab import cluster, host, state
+
+# What a node writes before anything of a user's: images, etcd, kubelet, logs.
+DISK_PER_NODE = 1536 * 2**20
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "default": "lab"},
+            "network": {"type": "str"},
+            "mtu": {"type": "int", "default": 1500},
+            "directory": {"type": "path", "default": "/var/lib/podnet-lab"},
+            "count": {"type": "int", "default": 3},
+            "systems": {"type": "list", "elements": "str"},
+            "binds": {"type": "list", "elements": "str", "default": []},
+            "variables": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        required_if=[("state", "present", ("network", "systems"))],
+        supports_check_mode=True,
+    )
+    wanted = None
+    try:
+        if module.params["state"] == "present":
+            fields = ("name", "network", "mtu", "directory", "variables")
+            wanted = state.Lab(**{field: module.params[field] for field in fields})
+            wanted.validate()
+            wanted.populate(module.params["count"], module.params["systems"], module.params["binds"])
+        with state.locked():
+            plan = cluster.Plan(module.params["name"], wanted)
+            if wanted and plan:
+                host.preflight(wanted, DISK_PER_NODE * len(plan.create), programs=not module.check_mode)
+            if plan and not module.check_mode:
+                plan.apply()
+    except state.LabError as error:
+        module.fail_json(msg=str(error))
+    nodes = [{"name": each.name, "address": each.address} for each in wanted.nodes] if wanted else []
+    module.exit_json(changed=bool(plan), diff=plan.describe(), nodes=nodes)
+
+
+if __name__ == "__main__":
+    main()
