@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""podnetctl: a node's overlay by hand, and at boot.
+
+Exit status: 0 done or level; 1 ``plan`` or ``status`` found differences; 2 it could not be done, the reason on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from ..netlink.channel import Channel
+from ..netlink.wire import NetlinkError
+from ..overlay import reconcile
+from ..overlay.config import ConfigError
+from ..overlay.subnet_env import PATH
+from . import status
+from .source import DIRECTORY, FileSource
+
+#: Seconds between two looks for an underlay that is not there yet.
+PAUSE = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        with Channel() as channel:
+            return int(options.run(options, channel))
+    except (ConfigError, NetlinkError) as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"podnetctl: {reason}", file=sys.stderr)
+    return 2
+
+
+def apply(options: argparse.Namespace, channel: Channel) -> int:
+    """Makes the node's overlay what it must be; tells what it did, a line each."""
+    deadline = time.monotonic() + options.wait
+    while True:
+        config, leases = FileSource(options.config).read()
+        try:
+            overlay = reconcile.present(channel, config, leases, options.subnet_env)
+            break
+        except ConfigError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(PAUSE)
+    _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
+    for line in overlay.movement.describe():
+        print(line)
+    errors = overlay.movement.apply()
+    for line in errors:
+        print(f"podnetctl: {line}", file=sys.stderr)
+    return 2 if errors else 0
+
+
+def plan(options: argparse.Namespace, channel: Channel) -> int:
+    """Tells what ``apply`` would do, and does nothing."""
+    config, leases = FileSource(options.config).read()
+    overlay = reconcile.present(channel, config, leases, options.subnet_env)
+    _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
+    for line in overlay.movement.describe():
+        print(line)
+    return int(bool(overlay.movement))
+
+
+def tell_status(options: argparse.Namespace, channel: Channel) -> int:
+    """Tells how the node's overlay is."""
+    config, leases = FileSource(options.config).read()
+    found = status.collect(config, leases, reconcile.present(channel, config, leases, options.subnet_env))
+    print(json.dumps(found, indent=1) if options.json else status.render(found), end="\n" if options.json else "")
+    return int(not found["level"])
+
+
+def _warn(refused: dict[str, str]) -> None:
+    for name, reason in refused.items():
+        print(f"podnetctl: refused {name}: {reason}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="podnetctl", description="The pod network of this node.")
+    parser.add_argument(
+        "--config", default=DIRECTORY, metavar="DIR", help=f"where overlay.json and leases.json are ({DIRECTORY})"
+    )
+    parser.add_argument("--subnet-env", default=PATH, metavar="FILE", help=f"the file for the CNI plugin ({PATH})")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("apply", help="make the overlay what the files say")
+    command.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="how long to wait for the underlay's address"
+    )
+    command.set_defaults(run=apply)
+    commands.add_parser("plan", help="tell what apply would do").set_defaults(run=plan)
+    command = commands.add_parser("status", help="tell how the overlay is")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.set_defaults(run=tell_status)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What ``podnetctl status`` tells: the node, its peers, the refused ones, what differs from what must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..overlay.config import Config
+from ..overlay.forward import dropping_chains
+from ..overlay.lease import Leases
+from ..overlay.movement import Kernel
+from ..overlay.reconcile import Overlay
+
+
+def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
+    """The status as JSON-ready data; ``overlay`` is a look at the node (``reconcile.present``)."""
+    desired = overlay.desired
+    assert desired is not None
+    drift = _drift_by_object(overlay)
+    refused = {**leases.refused, **desired.refused}
+    peers = []
+    for peer in leases.peers:
+        if peer.name not in refused:
+            told = [drift[thing.key()] for thing in desired.peers[peer.name] if thing.key() in drift]
+            peers.append({**peer.as_json(), "drift": told})
+    return {
+        "node": config.node_name,
+        "address": leases.own.address,
+        "pod_cidrs": [str(cidr) for cidr in leases.own.pod_cidrs],
+        "backend": config.backend.type,
+        "device": desired.device,
+        "mtu": desired.mtu,
+        "vtep_mac": leases.own.vtep_mac if desired.device else None,
+        "level": not overlay.movement,
+        "drift": overlay.movement.describe(),
+        "peers": peers,
+        "refused": refused,
+        "forward_policy_drop": dropping_chains(),
+    }
+
+
+def render(status: dict[str, Any]) -> str:
+    """``status`` for people."""
+    where = f"{status['device']}, " if status["device"] else ""
+    lines = [
+        f"{status['node']}  {status['address']}  {' '.join(status['pod_cidrs'])}  "
+        f"{status['backend']} ({where}MTU {status['mtu']})",
+        f"{len(status['peers'])} peers, {len(status['refused'])} refused, "
+        + ("level" if status["level"] else f"{len(status['drift'])} differences"),
+    ]
+    for peer in status["peers"]:
+        state = "; ".join(peer["drift"]) or "level"
+        lines.append(f"  {peer['name']}  {peer['address']}  {' '.join(peer['pod_cidrs'])}  {peer['vtep_mac']}  {state}")
+    lines += [f"refused: {name}: {reason}" for name, reason in status["refused"].items()]
+    lines += [f"differs: {line}" for line in status["drift"]]
+    lines += [
+        f"warning: nftables chain {chain} drops forwarded packets by its policy: it must accept the pods' packets"
+        for chain in status["forward_policy_drop"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _drift_by_object(overlay: Overlay) -> dict[tuple[Any, ...], str]:
+    kernel = next(part for part in overlay.movement.parts if isinstance(part, Kernel))
+    return {change.subject.key(): str(change) for change in kernel.plan.changes}

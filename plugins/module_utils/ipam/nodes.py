@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which pod CIDRs nodes have already: as the Kubernetes API tells, or the leases that were written before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+
+PAUSE = 0.5  # seconds between two questions to the API
+
+
+class ApiError(Exception):
+    """The Kubernetes API does not tell the nodes' pod CIDRs; the text says why and where to look."""
+
+
+def from_api(
+    kubectl: Sequence[str], names: Sequence[str], timeout: float, *, partial: bool = False
+) -> dict[str, list[str]]:
+    """Pod CIDRs by node name, of every node that the API knows and that has some.
+
+    ``kubectl`` is the command with its options. Asks until all of ``names`` have some, for ``timeout`` seconds at
+    most. Raises ApiError when kubectl does not answer, or when some have none and not ``partial``.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        missing: list[str] = []
+        try:
+            found = _ask(kubectl)
+            missing = [name for name in names if name not in found]
+            if not missing or partial:
+                return found
+        except ApiError:
+            if time.monotonic() >= deadline:
+                raise
+        if missing and time.monotonic() >= deadline:
+            raise ApiError(
+                f"after {timeout:.0f} s these nodes have no .spec.podCIDRs: {', '.join(missing)}. "
+                "Have they joined the cluster, "
+                "and is kube-controller-manager run with --allocate-node-cidrs and a --cluster-cidr large enough?"
+            )
+        time.sleep(PAUSE)
+
+
+def from_leases(path: str) -> dict[str, list[str]]:
+    """Pod CIDRs by node name as in the file of leases ``path``; none where there is no such file or it says nothing
+    of use."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            entries = json.load(file)["leases"]
+        return {entry["name"]: list(entry["pod_cidrs"]) for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _ask(kubectl: Sequence[str]) -> dict[str, list[str]]:
+    command = [*kubectl, "get", "nodes", "--output", "json", "--request-timeout", "10s"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if result.returncode:
+            raise ApiError(f"{' '.join(command)}: {result.stderr.strip() or f'exit status {result.returncode}'}")
+        items = json.loads(result.stdout)["items"]
+    except OSError as error:
+        raise ApiError(f"{command[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise ApiError(f"{' '.join(command)}: no answer within 30 s") from None
+    except (ValueError, KeyError) as error:
+        raise ApiError(f"{' '.join(command)}: its answer is not a list of nodes ({error})") from None
+    return {item["metadata"]["name"]: cidrs for item in items if (cidrs := _cidrs(item.get("spec", {})))}
+
+
+def _cidrs(spec: dict) -> list[str]:
+    """A node's pod CIDRs; ``podCIDR`` alone is what releases before dual-stack wrote."""
+    return list(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []))

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node's overlay is to be: the content of /etc/podnet/overlay.json, strictly read.
+
+{"node_name": "node1", "networks": ["10.244.0.0/16"],
+ "backend": {"type": "vxlan", "vni": 1, "port": 8472, "direct_routing": false, "mtu": null},
+ "masquerade": true, "not_masqueraded": []}
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from ..ipam.prefix import Prefix, parse_prefix
+
+BACKENDS = ("vxlan", "host-gw")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the text says which key, its value and what would be right."""
+
+
+class Backend(NamedTuple):
+    """How pods' packets get to a peer. ``vni``, ``port`` (UDP) and ``direct_routing`` matter to vxlan only; ``mtu`` is
+    the pods' MTU in bytes, None: the underlay's less the back end's overhead."""
+
+    type: str = "vxlan"
+    vni: int = 1
+    port: int = 8472
+    direct_routing: bool = False
+    mtu: int | None = None
+
+
+class Config(NamedTuple):
+    """One node's configuration. ``networks``: the pods' address blocks, one for each IP version at most;
+    ``not_masqueraded``: further destinations that see pods by their own addresses."""
+
+    node_name: str
+    networks: tuple[Prefix, ...]
+    backend: Backend = Backend()
+    masquerade: bool = True
+    not_masqueraded: tuple[Prefix, ...] = ()
+
+    def network(self, version: int) -> Prefix | None:
+        """The pod network of IP ``version``, None when the cluster has none."""
+        return next((network for network in self.networks if network.version == version), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON-ready data; ``parse`` reads it back."""
+        return {
+            "node_name": self.node_name,
+            "networks": [str(network) for network in self.networks],
+            "backend": dict(self.backend._asdict()),
+            "masquerade": self.masquerade,
+            "not_masqueraded": [str(block) for block in self.not_masqueraded],
+        }
+
+
+def parse(data: object) -> Config:
+    """``data`` (decoded JSON) as a Config; keys left out take their defaults. Raises ConfigError."""
+    values = _mapping(data, "the overlay's configuration", ("node_name", "networks"), Config._fields)
+    return Config(
+        node_name(values["node_name"], "node_name"),
+        _networks(values["networks"]),
+        _backend(values.get("backend", {})),
+        _boolean(values.get("masquerade", True), "masquerade"),
+        _blocks(values.get("not_masqueraded", []), "not_masqueraded"),
+    )
+
+
+def node_name(value: object, key: str) -> str:
+    """``value`` if it can name a node (letters, digits, "-", "_" and "."). Raises ConfigError."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ConfigError(
+            f'{key}: {value!r} cannot name a node: give letters, digits, "-", "_" and ".", such as "node1"'
+        )
+    return value
+
+
+def _networks(value: object) -> tuple[Prefix, ...]:
+    networks = _blocks(value, "networks")
+    if not networks:
+        raise ConfigError('networks: is empty: give the pod network, such as ["10.244.0.0/16"]')
+    versions = [network.version for network in networks]
+    for version in set(versions):
+        if versions.count(version) > 1:
+            raise ConfigError(f"networks: {value!r} has more than one IPv{version} block: give one for each IP version")
+    return networks
+
+
+def _backend(value: object) -> Backend:
+    values = _mapping(value, "backend", (), Backend._fields)
+    kind = values.get("type", "vxlan")
+    if kind not in BACKENDS:
+        raise ConfigError(f"backend.type: {kind!r} is not a back end: give one of {', '.join(BACKENDS)}")
+    mtu = values.get("mtu")
+    return Backend(
+        kind,
+        _integer(values.get("vni", 1), "backend.vni", 1, (1 << 24) - 1),
+        _integer(values.get("port", 8472), "backend.port", 1, 65535),
+        _boolean(values.get("direct_routing", False), "backend.direct_routing"),
+        None if mtu is None else _integer(mtu, "backend.mtu", 576, 65535),
+    )
+
+
+def _blocks(value: object, key: str) -> tuple[Prefix, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f'{key}: {value!r} is not a list: give address blocks such as ["10.244.0.0/16"]')
+    try:
+        return tuple(parse_prefix(block) for block in value)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _mapping(value: object, key: str, required: tuple[str, ...], known: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: {value!r} is not an object with the keys {', '.join(known)}")
+    for name in required:
+        if value.get(name) is None:
+            raise ConfigError(f"{name}: is missing from {key}")
+    for name in value:
+        if name not in known:
+            raise ConfigError(f"{name}: is not a key of {key}: it knows {', '.join(known)}")
+    return value
+
+
+def _integer(value: object, key: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigError(f"{key}: {value!r} is not an integer from {least} to {most}")
+    return value
+
+
+def _boolean(value: object, key: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}: {value!r} is neither true nor false")
+    return value

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+
+def read(path: str) -> str | None:
+    """The file's text, None where there is no file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write(path: str, text: str, mode: int = 0o644) -> None:
+    """Replaces ``path`` by ``text`` in one step (temporary file in the same directory, fsync, rename), making the
+    directory when it is missing. Raises OSError; then the old file is as it was."""
+    directory = os.path.dirname(path) or "."
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, mode)
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        _unlink(temporary)
+        raise
+
+
+def remove(path: str) -> None:
+    """Removes ``path``, and its directory when that leaves it empty; nothing to do where it is not there."""
+    _unlink(path)
+    try:
+        os.rmdir(os.path.dirname(path))
+    except OSError:
+        pass
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Leases: what a node must know of a peer to reach its pods, and which of them it can believe.
+
+    {"leases": [{"name": "node2", "address": "10.77.0.12", "pod_cidrs": ["10.244.1.0/24"],
+                 "vtep_mac": "02:…", "addresses": ["10.77.0.12", "fd00::12"]}, …]}
+
+``vtep_mac`` may be left out (it follows from the name) and so may ``addresses`` (then ``address`` is the only one).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any, NamedTuple
+
+from ..ipam.ip import parse_address, to_text, width
+from ..ipam.prefix import Prefix, parse_prefix
+from .config import Config, ConfigError, node_name
+from .mac import mac_of, parse_mac
+
+_KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses")
+
+
+class LeaseError(ValueError):
+    """One lease cannot be used; the text says why."""
+
+
+class Lease(NamedTuple):
+    """A node of the overlay: its name, the underlay address that tunnels end at, its pod CIDRs (one for each IP version
+    at most), its VTEP's MAC, and all its underlay addresses (one for each IP version at most)."""
+
+    name: str
+    address: str
+    pod_cidrs: tuple[Prefix, ...]
+    vtep_mac: str
+    addresses: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON-ready data; ``parse`` reads it back."""
+        return {
+            "name": self.name,
+            "address": self.address,
+            "pod_cidrs": [str(cidr) for cidr in self.pod_cidrs],
+            "vtep_mac": self.vtep_mac,
+            "addresses": list(self.addresses),
+        }
+
+
+class Leases(NamedTuple):
+    """What ``admit`` made of a list: this node's own lease, the peers to serve, and the refused ones by name with the
+    reason."""
+
+    own: Lease
+    peers: list[Lease]
+    refused: dict[str, str]
+
+
+def parse(data: object) -> Lease:
+    """``data`` (decoded JSON) as a Lease. Raises LeaseError."""
+    if not isinstance(data, dict):
+        raise LeaseError(f"{data!r} is not an object with the keys {', '.join(_KEYS)}")
+    for key in data:
+        if key not in _KEYS:
+            raise LeaseError(f"{key}: is not a key of a lease: it knows {', '.join(_KEYS)}")
+    try:
+        name = node_name(data.get("name"), "name")
+        address = _address(data.get("address"), "address")
+        addresses = _addresses(address, data.get("addresses"))
+        mac = data.get("vtep_mac")
+        return Lease(
+            name,
+            address,
+            _pod_cidrs(data.get("pod_cidrs")),
+            mac_of(name, "vtep") if mac is None else _mac(mac),
+            addresses,
+        )
+    except ConfigError as error:
+        raise LeaseError(str(error)) from None
+
+
+def admit(config: Config, entries: object) -> Leases:
+    """Splits ``entries`` (decoded JSON: the list under "leases") into this node's own lease, usable peers and
+    refused ones.
+
+    A refused peer never stands in another's way; where two contradict each other this node's own lease wins, then
+    the one that comes first. Raises ConfigError when ``entries`` is no list, or this node's own lease is missing or
+    bad: then nothing on the node can be right.
+    """
+    if not isinstance(entries, list):
+        raise ConfigError(f"leases: {entries!r:.80} is not a list of leases")
+    own = _own(config, entries)
+    book = _Book(config, own)
+    peers: list[Lease] = []
+    refused: dict[str, str] = {}
+    for position, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if name == config.node_name:
+            continue
+        try:
+            lease = parse(entry)
+            book.enter(lease)
+        except LeaseError as error:
+            label = name if isinstance(name, str) and name else f"leases[{position}]"
+            refused[label if label not in refused and label not in book.names else f"{label} (leases[{position}])"] = (
+                str(error)
+            )
+        else:
+            peers.append(lease)
+    return Leases(own, peers, refused)
+
+
+def _own(config: Config, entries: list[object]) -> Lease:
+    mine = [entry for entry in entries if isinstance(entry, dict) and entry.get("name") == config.node_name]
+    if len(mine) != 1:
+        found = "has no lease" if not mine else f"has {len(mine)} leases"
+        raise ConfigError(f"leases: {config.node_name}, this node, {found}: there must be one")
+    try:
+        lease = parse(mine[0])
+        _Book(config, None).enter(lease)
+    except LeaseError as error:
+        raise ConfigError(f"leases: {config.node_name}, this node: {error}") from None
+    return lease
+
+
+class _Book:
+    """What is taken already, so that each further lease is checked against all before it in O(log n)."""
+
+    def __init__(self, config: Config, own: Lease | None) -> None:
+        self.config = config
+        self.names: set[str] = set()
+        self.addresses: dict[str, str] = {}
+        self.macs: dict[str, str] = {}
+        self.blocks: dict[int, tuple[list[int], list[tuple[Prefix, str]]]] = {4: ([], []), 6: ([], [])}
+        self.own = own.name if own else None
+        if own:
+            self.enter(own)
+
+    def enter(self, lease: Lease) -> None:
+        """Takes the lease in, all of it or nothing. Raises LeaseError."""
+        if lease.name in self.names:
+            raise LeaseError(f"name: {lease.name} has a lease already: names must differ")
+        for address in lease.addresses:
+            if address in self.addresses:
+                raise LeaseError(f"address: {address} is {self._who(self.addresses[address])} address already")
+        if lease.vtep_mac in self.macs:
+            raise LeaseError(f"vtep_mac: {lease.vtep_mac} is {self._who(self.macs[lease.vtep_mac])} already")
+        for cidr in lease.pod_cidrs:
+            self._check(cidr)
+        self.names.add(lease.name)
+        self.macs[lease.vtep_mac] = lease.name
+        for address in lease.addresses:
+            self.addresses[address] = lease.name
+        for cidr in lease.pod_cidrs:
+            starts, entries = self.blocks[cidr.version]
+            place = bisect_left(starts, cidr.first)
+            starts.insert(place, cidr.first)
+            entries.insert(place, (cidr, lease.name))
+
+    def _check(self, cidr: Prefix) -> None:
+        network = self.config.network(cidr.version)
+        if network is None:
+            raise LeaseError(
+                f"pod_cidrs: {cidr} is IPv{cidr.version}, and the cluster has no IPv{cidr.version} pod network"
+            )
+        if not network.covers(cidr):
+            raise LeaseError(f"pod_cidrs: {cidr} is not inside the pod network {network}")
+        starts, entries = self.blocks[cidr.version]
+        place = bisect_left(starts, cidr.first)
+        for other, name in entries[max(place - 1, 0) : place + 1]:
+            if other.overlaps(cidr):
+                raise LeaseError(f"pod_cidrs: {cidr} overlaps {other}, which is {self._who(name)}")
+
+    def _who(self, name: str) -> str:
+        return f"this node's ({name})" if name == self.own else f"{name}'s"
+
+
+def _address(value: object, key: str) -> str:
+    try:
+        version, number = parse_address(value)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise LeaseError(f"{key}: {error}") from None
+    first = number >> (width(version) - 8)
+    unusable = number == 0 or (first >= 224 or first == 127 if version == 4 else first == 0xFF or number == 1)
+    if unusable:
+        raise LeaseError(
+            f"{key}: {value} cannot be a node's address: it is unspecified, loopback, multicast or reserved"
+        )
+    return to_text(version, number)
+
+
+def _addresses(address: str, value: object) -> tuple[str, ...]:
+    if value is None:
+        return (address,)
+    if not isinstance(value, list):
+        raise LeaseError(f"addresses: {value!r} is not a list of IP addresses")
+    addresses = tuple(_address(item, "addresses") for item in value)
+    if address not in addresses:
+        raise LeaseError(f"addresses: {value!r} does not hold the address {address}")
+    if len({":" in item for item in addresses}) != len(addresses):
+        raise LeaseError(f"addresses: {value!r} has more than one of an IP version")
+    return addresses
+
+
+def _pod_cidrs(value: object) -> tuple[Prefix, ...]:
+    if not isinstance(value, list) or not value:
+        raise LeaseError(f'pod_cidrs: {value!r} is not a list with a pod CIDR such as "10.244.1.0/24"')
+    try:
+        cidrs = tuple(parse_prefix(item) for item in value)
+    except ValueError as error:
+        raise LeaseError(f"pod_cidrs: {error}") from None
+    if len({cidr.version for cidr in cidrs}) != len(cidrs):
+        raise LeaseError(f"pod_cidrs: {value!r} has more than one of an IP version")
+    return cidrs
+
+
+def _mac(value: object) -> str:
+    try:
+        return parse_mac(value)
+    except ValueError as error:
+        raise LeaseError(f"vtep_mac: {error}") from None

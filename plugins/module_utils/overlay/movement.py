@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One movement of the node's overlay: all that differs between desired and actual state, and its application.
+
+A movement has parts, each for another kind of state: sysctls, kernel objects, packet filter, files. Their order is that
+of their application; subnet.env comes last, since it tells the CNI plugin that pods may start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Callable, Protocol
+
+from ..netlink.channel import Channel
+from ..netlink.plan import Plan
+
+
+class Part(Protocol):
+    """One kind of state in a movement; false when there is nothing to do."""
+
+    def __bool__(self) -> bool: ...
+
+    def describe(self) -> list[str]:
+        """One line for each change."""
+
+    def before(self) -> list[str]:
+        """What is touched, as it is, as lines of text."""
+
+    def after(self) -> list[str]:
+        """The same as it will be."""
+
+    def apply(self) -> list[str]:
+        """Carries the part out as far as it goes; returns what went wrong, one text each."""
+
+
+class Movement:
+    """The parts of one movement in the order of their application."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = list(parts)
+
+    def __bool__(self) -> bool:
+        return any(self.parts)
+
+    def describe(self) -> list[str]:
+        """One line for each change."""
+        return [line for part in self.parts for line in part.describe()]
+
+    def before(self) -> str:
+        """The text of what is touched, as it is."""
+        return _text(line for part in self.parts for line in part.before())
+
+    def after(self) -> str:
+        """The text of what is touched, as it will be."""
+        return _text(line for part in self.parts for line in part.after())
+
+    def apply(self) -> list[str]:
+        """Carries all parts out; returns what went wrong, an empty list when nothing did."""
+        return [error for part in self.parts if part for error in part.apply()]
+
+
+class Kernel:
+    """Links, addresses, neighbours, forwarding entries and routes."""
+
+    def __init__(self, plan: Plan, channel: Channel) -> None:
+        self.plan = plan
+        self.channel = channel
+
+    def __bool__(self) -> bool:
+        return bool(self.plan)
+
+    def describe(self) -> list[str]:
+        return self.plan.describe()
+
+    def before(self) -> list[str]:
+        return sorted(_line(thing) for thing in self.plan.before())
+
+    def after(self) -> list[str]:
+        return sorted(_line(thing) for thing in self.plan.after())
+
+    def apply(self) -> list[str]:
+        return [str(error) for error in self.plan.apply(self.channel)]
+
+
+class Texts:
+    """Files, or sysctls under /proc/sys: ``wanted`` is their text by path, None for one that is not to be.
+
+    ``read`` gives a path's text or None, ``write`` sets it, ``remove`` takes it away.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        wanted: Mapping[str, str | None],
+        read: Callable[[str], str | None],
+        write: Callable[[str, str], None],
+        remove: Callable[[str], None] | None = None,
+    ) -> None:
+        self.what = what
+        self.write = write
+        self.remove = remove
+        actual = {path: read(path) for path in wanted}
+        self.changes = {path: (actual[path], text) for path, text in wanted.items() if actual[path] != text}
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def describe(self) -> list[str]:
+        return [f"{_verb(old, new)} {self.what} {path}" for path, (old, new) in self.changes.items()]
+
+    def before(self) -> list[str]:
+        return self._lines(0)
+
+    def after(self) -> list[str]:
+        return self._lines(1)
+
+    def apply(self) -> list[str]:
+        errors = []
+        for path, (_old, new) in self.changes.items():
+            try:
+                if new is not None:
+                    self.write(path, new)
+                elif self.remove:
+                    self.remove(path)
+            except OSError as error:
+                errors.append(f"{self.what} {path}: {error.strerror}")
+        return errors
+
+    def _lines(self, side: int) -> list[str]:
+        lines = []
+        for path, texts in self.changes.items():
+            lines += [f"{self.what} {path}: {line}" for line in (texts[side] or "").splitlines()]
+        return lines
+
+
+def _verb(old: str | None, new: str | None) -> str:
+    return "write" if old is None else "remove" if new is None else "change"
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    words = [f"{name}={value}" for name, value in values.items() if name != "object"]
+    return " ".join([values["object"], *words])
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

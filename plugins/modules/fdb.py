@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fdb
+short_description: Make and remove forwarding entries of VXLAN devices
+version_added: "0.1.0"
+description:
+  - Makes sure that a VXLAN device has a permanent forwarding entry, which says to which VTEP frames for a MAC
+    address go, or that it has none.
+  - A unicast MAC address has one destination; an entry to another one is replaced.
+  - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  dev:
+    description: The VXLAN device's name.
+    type: str
+    required: true
+  mac:
+    description: The MAC address; V(00:00:00:00:00:00) is where frames without an entry of their own go.
+    type: str
+    required: true
+  dst:
+    description: The VTEP's IP address.
+    type: str
+    required: true
+  state:
+    description: Whether the entry is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.neighbour
+"""
+
+EXAMPLES = r"""
+- name: Say where the VTEP with a MAC address is
+  podnet.cluster.fdb:
+    dev: flannel.1
+    mac: "02:1a:2b:3c:4d:5e"
+    dst: 192.0.2.12
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["add fdb flannel.1 02:1a:2b:3c:4d:5e 192.0.2.12"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.module import ip, run_object
+from ..module_utils.netlink import neighbour as neighbours
+from ..module_utils.netlink.neighbour import Fdb
+from ..module_utils.netlink.wire import pack_mac, unpack_mac
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "dev": {"type": "str", "required": True},
+            "mac": {"type": "str", "required": True},
+            "dst": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    run_object(module, _wanted, neighbours.dump_fdb)
+
+
+def _wanted(wanted: dict) -> Fdb:
+    return Fdb(wanted["dev"], unpack_mac(pack_mac(wanted["mac"])), ip(wanted["dst"]) or "")
+
+
+if __name__ == "__main__":
+    main()

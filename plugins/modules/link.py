@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: link
+short_description: Make, change and remove network links
+version_added: "0.1.0"
+description:
+  - Makes a bridge, a VXLAN device or another virtual link what it is to be, or removes it.
+  - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
+  - What cannot be changed on a living link (its kind, a VXLAN device's VNI, port, source or underlay) makes it be
+    deleted and made anew.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  name:
+    description: The link's name, 1 to 15 characters.
+    type: str
+    required: true
+  state:
+    description: Whether the link is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  kind:
+    description:
+      - The link's kind.
+      - Without it the link must be there already, as a physical device is, and is only changed.
+    type: str
+    choices: [bridge, dummy, ipvlan, macvlan, vlan, vrf, vxlan]
+  mac:
+    description: The MAC address.
+    type: str
+  mtu:
+    description: The MTU in bytes.
+    type: int
+  up:
+    description: Whether the link is to be up.
+    type: bool
+    default: true
+  master:
+    description: The bridge that the link is to be a port of; the empty string for none.
+    type: str
+  alias:
+    description: A text that the kernel keeps with the link.
+    type: str
+  data:
+    description:
+      - Values of the link's kind.
+      - "V(vxlan): C(id) (VNI), C(link) (underlay device), C(local) (source address), C(port), C(learning), C(ttl),
+        C(udp_csum), C(gbp)."
+      - "V(bridge): C(forward_delay), C(ageing_time), C(stp_state), C(vlan_filtering), C(vlan_default_pvid)."
+      - "V(vlan): C(id). V(vrf): C(table). V(macvlan): C(mode), C(bc_queue_len). V(ipvlan): C(mode), C(flags)."
+    type: dict
+    default: {}
+  port:
+    description: "Values of the link as a bridge's port: C(hairpin), C(learning), C(flood), C(neigh_suppress),
+      C(isolated)."
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.address
+"""
+
+EXAMPLES = r"""
+- name: Make a bridge with a fixed MAC address
+  podnet.cluster.link:
+    name: br0
+    kind: bridge
+    mac: "02:00:00:00:00:01"
+    mtu: 1450
+
+- name: Make a VXLAN device
+  podnet.cluster.link:
+    name: vxlan7
+    kind: vxlan
+    data:
+      id: 7
+      link: eth1
+      local: 192.0.2.11
+      port: 4789
+      learning: false
+
+- name: Remove it
+  podnet.cluster.link:
+    name: vxlan7
+    state: absent
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["change link br0: mtu 1500 → 1450"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.module import run_object
+from ..module_utils.netlink import link as links
+from ..module_utils.netlink.link import Link, pack_data
+from ..module_utils.netlink.wire import pack_mac, unpack_mac
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "kind": {"type": "str", "choices": ["bridge", "dummy", "ipvlan", "macvlan", "vlan", "vrf", "vxlan"]},
+            "mac": {"type": "str"},
+            "mtu": {"type": "int"},
+            "up": {"type": "bool", "default": True},
+            "master": {"type": "str"},
+            "alias": {"type": "str"},
+            "data": {"type": "dict", "default": {}},
+            "port": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    run_object(module, _wanted, lambda channel, _names: _read(channel, module))
+
+
+def _wanted(wanted: dict) -> Link:
+    if not 0 < len(wanted["name"].encode()) < 16:
+        raise ValueError(f"name: {wanted['name']!r} cannot name a link: give 1 to 15 characters")
+    pack_data(wanted["kind"] or "", wanted["data"], lambda name: 0)
+    mac = unpack_mac(pack_mac(wanted["mac"])) if wanted["mac"] else None
+    values = {name: wanted[name] for name in ("kind", "mtu", "up", "master", "alias", "data", "port")}
+    return Link(wanted["name"], mac=mac, **values)
+
+
+def _read(channel, module: AnsibleModule) -> list:
+    found = [link for link in links.dump(channel) if link.name == module.params["name"]]
+    if not found and not module.params["kind"] and module.params["state"] == "present":
+        raise ValueError(f"there is no link {module.params['name']}: give its kind to make it")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: neighbour
+short_description: Make and remove permanent neighbour entries
+version_added: "0.1.0"
+description:
+  - Makes sure that a link has a permanent neighbour (ARP or NDP) entry, which says which MAC address an IP address
+    has, or that it has none for that IP address.
+  - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  dev:
+    description: The link's name.
+    type: str
+    required: true
+  dst:
+    description: The neighbour's IP address.
+    type: str
+    required: true
+  mac:
+    description: The neighbour's MAC address. Required if O(state=present).
+    type: str
+  state:
+    description: Whether the entry is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.fdb
+"""
+
+EXAMPLES = r"""
+- name: Say which MAC address a peer's VTEP has
+  podnet.cluster.neighbour:
+    dev: flannel.1
+    dst: 10.244.2.0
+    mac: "02:1a:2b:3c:4d:5e"
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["add neighbour flannel.1 10.244.2.0"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.module import ip, run_object
+from ..module_utils.netlink import neighbour as neighbours
+from ..module_utils.netlink.neighbour import Neighbour
+from ..module_utils.netlink.wire import pack_mac, unpack_mac
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "dev": {"type": "str", "required": True},
+            "dst": {"type": "str", "required": True},
+            "mac": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        required_if=[("state", "present", ("mac",))],
+        supports_check_mode=True,
+    )
+    run_object(module, _wanted, neighbours.dump)
+
+
+def _wanted(wanted: dict) -> Neighbour:
+    return Neighbour(
+        wanted["dev"], ip(wanted["dst"]) or "", unpack_mac(pack_mac(wanted["mac"])) if wanted["mac"] else None
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: overlay
+short_description: Make a node's part of the pod network what it must be
+version_added: "0.1.0"
+description:
+  - "Compares what a node's overlay must be with what the kernel has, and makes good what differs: the VXLAN device
+    and its address, a neighbour, a forwarding entry and a route for each peer, forwarding, masquerade, and
+    C(subnet.env) for the CNI plugin."
+  - Stale peers' state is removed. What is not the overlay's own is never touched.
+  - A lease that contradicts itself or the others is refused with a reason; the other peers are served all the same.
+  - Given O(config) and O(leases) it also writes them to O(directory), from which C(podnetctl apply) restores the
+    same at boot.
+  - Speaks netlink to the kernel; the node needs nothing but Python.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  state:
+    description:
+      - V(present) makes the overlay.
+      - V(absent) removes all that the overlay made on the node, its files in O(directory) included, and nothing
+        else. Forwarding stays enabled, since others may rely on it.
+    type: str
+    choices: [present, absent]
+    default: present
+  config:
+    description:
+      - What the overlay is to be. Without it C(overlay.json) in O(directory) says so.
+    type: dict
+    suboptions:
+      node_name:
+        description: The name of this node among the leases.
+        type: str
+        required: true
+      networks:
+        description: The pods' address blocks, one for each IP version at most.
+        type: list
+        elements: str
+        required: true
+      backend:
+        description: How packets get to a peer.
+        type: dict
+        default: {}
+        suboptions:
+          type:
+            description:
+              - V(vxlan) carries them in UDP between the nodes.
+              - V(host-gw) routes them through the peers' addresses; all nodes must be on one network.
+            type: str
+            choices: [vxlan, host-gw]
+            default: vxlan
+          vni:
+            description: The VXLAN network identifier. The device is named V(flannel.) and this number.
+            type: int
+            default: 1
+          port:
+            description: The UDP port of VXLAN.
+            type: int
+            default: 8472
+          direct_routing:
+            description: Route without a tunnel to those peers that are on a network of this node.
+            type: bool
+            default: false
+          mtu:
+            description:
+              - The pods' MTU in bytes. The default is the underlay's less the tunnel's overhead, 50 bytes over IPv4
+                and 70 over IPv6.
+            type: int
+      masquerade:
+        description: Whether what pods send out of the cluster leaves with the node's address.
+        type: bool
+        default: true
+      not_masqueraded:
+        description: Further destinations that see pods by their own addresses.
+        type: list
+        elements: str
+        default: []
+  leases:
+    description:
+      - "The nodes of the cluster, this one among them. Each has C(name), C(address) (the underlay address that
+        tunnels end at), C(pod_cidrs), and may have C(vtep_mac) (otherwise it follows from the name) and
+        C(addresses) (the underlay addresses of both IP versions)."
+      - Without it C(leases.json) in O(directory) says so.
+    type: list
+    elements: raw
+  directory:
+    description: Where C(overlay.json) and C(leases.json) are.
+    type: path
+    default: /etc/podnet
+  subnet_env:
+    description: The file for the CNI plugin.
+    type: path
+    default: /run/flannel/subnet.env
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.pod_cidrs
+"""
+
+EXAMPLES = r"""
+- name: Make this node part of the pod network
+  podnet.cluster.overlay:
+    config:
+      node_name: node1
+      networks: [10.244.0.0/16]
+      backend:
+        type: vxlan
+    leases:
+      - name: node1
+        address: 192.0.2.11
+        pod_cidrs: [10.244.0.0/24]
+      - name: node2
+        address: 192.0.2.12
+        pod_cidrs: [10.244.1.0/24]
+
+- name: Put right what was changed by hand
+  podnet.cluster.overlay:
+
+- name: Take the overlay away
+  podnet.cluster.overlay:
+    state: absent
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["add neighbour flannel.1 10.244.1.0"]
+device:
+  description: The VXLAN device, null where the back end has none.
+  returned: O(state=present)
+  type: str
+  sample: flannel.1
+mtu:
+  description: The pods' MTU in bytes.
+  returned: O(state=present)
+  type: int
+  sample: 1450
+lease:
+  description: This node's own lease.
+  returned: O(state=present)
+  type: dict
+  sample:
+    name: node1
+    address: 192.0.2.11
+    addresses: [192.0.2.11]
+    pod_cidrs: [10.244.0.0/24]
+    vtep_mac: "5e:0b:1c:2d:3e:4f"
+peers:
+  description: The leases of the peers that are served.
+  returned: O(state=present)
+  type: list
+  elements: dict
+refused:
+  description: The names of peers that are not served, each with the reason.
+  returned: O(state=present)
+  type: dict
+  sample:
+    node3: "pod_cidrs: 10.244.1.0/24 overlaps 10.244.1.0/24, which is node2's"
+forward_policy_drop:
+  description: Foreign nftables chains that drop what the node forwards by their policy and so may cut pods off.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: ["ip filter FORWARD"]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.agent.source import CONFIG, LEASES, FileSource, texts
+from ..module_utils.module import finish
+from ..module_utils.netlink.channel import Channel
+from ..module_utils.netlink.wire import NetlinkError
+from ..module_utils.overlay import config as configs
+from ..module_utils.overlay import files, lease, reconcile
+from ..module_utils.overlay.config import BACKENDS, ConfigError
+from ..module_utils.overlay.forward import dropping_chains
+from ..module_utils.overlay.movement import Texts
+
+BACKEND = {
+    "type": {"type": "str", "choices": list(BACKENDS), "default": "vxlan"},
+    "vni": {"type": "int", "default": 1},
+    "port": {"type": "int", "default": 8472},
+    "direct_routing": {"type": "bool", "default": False},
+    "mtu": {"type": "int"},
+}
+CONFIGURATION = {
+    "node_name": {"type": "str", "required": True},
+    "networks": {"type": "list", "elements": "str", "required": True},
+    "backend": {"type": "dict", "default": {}, "options": BACKEND},
+    "masquerade": {"type": "bool", "default": True},
+    "not_masqueraded": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "config": {"type": "dict", "options": CONFIGURATION},
+            "leases": {"type": "list", "elements": "raw"},
+            "directory": {"type": "path", "default": "/etc/podnet"},
+            "subnet_env": {"type": "path", "default": "/run/flannel/subnet.env"},
+        },
+        required_together=[("config", "leases")],
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        with Channel() as channel:
+            if wanted["state"] == "present":
+                _present(module, channel)
+            _absent(module, channel)
+    except (ConfigError, NetlinkError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+
+
+def _present(module: AnsibleModule, channel: Channel) -> None:
+    wanted = module.params
+    paths = [os.path.join(wanted["directory"], name) for name in (CONFIG, LEASES)]
+    if wanted["config"] is None:
+        if module.check_mode and not all(map(os.path.exists, paths)):
+            module.exit_json(
+                changed=True, changes=[], msg=f"{' and '.join(paths)} are not there yet: what they say is not known"
+            )
+        config, leases = FileSource(wanted["directory"]).read()
+        kept = {}
+    else:
+        config = configs.parse(wanted["config"])
+        leases = lease.admit(config, wanted["leases"])
+        kept = dict(zip(paths, texts(config, wanted["leases"])))
+    written = Texts("file", kept, files.read, files.write)
+    overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], (written,))
+    desired = overlay.desired
+    refused = {**leases.refused, **desired.refused}
+    for name, reason in refused.items():
+        module.warn(f"peer {name} is refused: {reason}")
+    finish(
+        module,
+        overlay.movement,
+        device=desired.device,
+        mtu=desired.mtu,
+        lease=leases.own.as_json(),
+        peers=[peer.as_json() for peer in leases.peers if peer.name not in refused],
+        refused=refused,
+        forward_policy_drop=dropping_chains(),
+    )
+
+
+def _absent(module: AnsibleModule, channel: Channel) -> None:
+    paths = [os.path.join(module.params["directory"], name) for name in (CONFIG, LEASES)]
+    removed = Texts("file", dict.fromkeys(paths), files.read, files.write, files.remove)
+    finish(module, reconcile.absent(channel, module.params["subnet_env"], (removed,)).movement)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_cidrs
+short_description: Tell which pod CIDRs the nodes have
+version_added: "0.1.0"
+description:
+  - Reads the nodes' C(.spec.podCIDRs) from the Kubernetes API, waiting for those that have none yet, or gives pod
+    CIDRs out as kube-controller-manager's range allocator does, for clusters that don't allocate.
+  - Run it on a control plane node. It changes nothing.
+  - In check mode it says what is to be expected where the API does not answer yet.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  nodes:
+    description: The nodes, in the order in which they were added to the cluster.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The node's name in Kubernetes.
+        type: str
+        required: true
+      address:
+        description: The underlay address that the node's tunnels end at.
+        type: str
+        required: true
+      addresses:
+        description: The node's underlay addresses of both IP versions, where it has both.
+        type: list
+        elements: str
+      vtep_mac:
+        description: The MAC address of the node's VTEP. By default it follows from the name.
+        type: str
+  source:
+    description:
+      - V(api) reads what the cluster gave out.
+      - V(allocator) gives pod CIDRs out. What the nodes in O(leases_file) have they keep.
+    type: str
+    choices: [api, allocator]
+    default: api
+  networks:
+    description: The pods' address blocks, one for each IP version at most.
+    type: list
+    elements: str
+    required: true
+  node_prefix:
+    description: The prefix length of a node's IPv4 pod CIDR.
+    type: int
+    default: 24
+  node_prefix_ipv6:
+    description: The prefix length of a node's IPv6 pod CIDR.
+    type: int
+    default: 64
+  services:
+    description: The services' address blocks, which are never given to nodes.
+    type: list
+    elements: str
+    default: []
+  leases_file:
+    description: Where V(allocator) finds what it gave out before.
+    type: path
+    default: /etc/podnet/leases.json
+  kubectl:
+    description: The kubectl command.
+    type: str
+    default: kubectl
+  kubeconfig:
+    description: The credentials for the Kubernetes API.
+    type: path
+    default: /etc/kubernetes/admin.conf
+  timeout:
+    description: For how many seconds to wait until all nodes have pod CIDRs.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.overlay
+"""
+
+EXAMPLES = r"""
+- name: Read the pod CIDRs of all nodes
+  podnet.cluster.pod_cidrs:
+    nodes:
+      - name: node1
+        address: 192.0.2.11
+      - name: node2
+        address: 192.0.2.12
+    networks: [10.244.0.0/16]
+  delegate_to: node1
+  run_once: true
+  register: pod_cidrs
+
+- name: Make each node part of the pod network
+  podnet.cluster.overlay:
+    config:
+      node_name: "{{ inventory_hostname }}"
+      networks: [10.244.0.0/16]
+    leases: "{{ pod_cidrs.leases }}"
+"""
+
+RETURN = r"""
+leases:
+  description: The nodes with their pod CIDRs, in the order of O(nodes), as M(podnet.cluster.overlay) takes them.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: node1
+      address: 192.0.2.11
+      pod_cidrs: [10.244.0.0/24]
+pod_cidrs:
+  description: The nodes' pod CIDRs by name.
+  returned: always
+  type: dict
+  sample:
+    node1: [10.244.0.0/24]
+predicted:
+  description: The names of nodes whose pod CIDRs are not given out yet; theirs are what is to be expected (check
+    mode only).
+  returned: always
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.ipam.allocator import AllocationError, assign
+from ..module_utils.ipam.nodes import ApiError, from_api, from_leases
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "nodes": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "address": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str"},
+                    "vtep_mac": {"type": "str"},
+                },
+            },
+            "source": {"type": "str", "choices": ["api", "allocator"], "default": "api"},
+            "networks": {"type": "list", "elements": "str", "required": True},
+            "node_prefix": {"type": "int", "default": 24},
+            "node_prefix_ipv6": {"type": "int", "default": 64},
+            "services": {"type": "list", "elements": "str", "default": []},
+            "leases_file": {"type": "path", "default": "/etc/podnet/leases.json"},
+            "kubectl": {"type": "str", "default": "kubectl"},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    names = [node["name"] for node in wanted["nodes"]]
+    predicted: list[str] = []
+    try:
+        if wanted["source"] == "api":
+            found = _from_api(module, names)
+            predicted = [name for name in names if name not in found]
+        else:
+            found = from_leases(wanted["leases_file"])
+        lengths = {4: wanted["node_prefix"], 6: wanted["node_prefix_ipv6"]}
+        if wanted["source"] == "allocator" or predicted:
+            found = assign(names, wanted["networks"], lengths, wanted["services"], found)
+    except (AllocationError, ApiError) as error:
+        module.fail_json(msg=str(error))
+    leases = []
+    for node in wanted["nodes"]:
+        known = {name: value for name, value in node.items() if value is not None}
+        leases.append({**known, "pod_cidrs": found[node["name"]]})
+    module.exit_json(changed=False, leases=leases, pod_cidrs={name: found[name] for name in names}, predicted=predicted)
+
+
+def _from_api(module: AnsibleModule, names: list[str]) -> dict[str, list[str]]:
+    """What the API says; in check mode what it says at once, and nothing where it does not answer."""
+    wanted = module.params
+    try:
+        command = [module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"], "--kubeconfig", wanted["kubeconfig"]]
+        return from_api(command, names, 0 if module.check_mode else wanted["timeout"], partial=module.check_mode)
+    except ApiError:
+        if module.check_mode:
+            return {}
+        raise
+
+
+if __name__ == "__main__":
+    main()
