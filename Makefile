@@ -1,19 +1,112 @@
+# `make help` lists everything. Needs root, git and a python3 >= 3.11; brings the rest itself.
 SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Everything that is made once and used again lies here, keyed by what it was made from.
 export PODNET_CACHE ?= /var/cache/podnet
-HASH := $(shell { python3 --version; command -v python3; cat requirements.txt; } | sha256sum | cut -c1-12)
+export PODNET_LAB ?= lab
+NODES ?= 3
+NODE ?= node1
+DESTDIR ?= build/cni
+
+HASH := $(shell { python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat requirements.txt; } | sha256sum | cut -c1-12)
 VENV := $(PODNET_CACHE)/venv-$(HASH)
 COLLECTION := build/collections/ansible_collections/podnet/cluster
+export PATH := $(VENV)/bin:$(PATH)
+LAB := -e lab_name=$(PODNET_LAB)
 
-.PHONY: help venv
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo; echo "Variables: NODES=$(NODES) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
 
-venv: $(VENV)/ready ## the Python environment (.venv) and the collection's link
+## The lab: a cluster of nspawn machines on this host
+.PHONY: lab lab-status lab-down lab-shell lab-exec kubectl verify reset
+lab: venv ## Make NODES nodes (default 3), provision them, show the cluster
+	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES)
+	ansible-playbook playbooks/site.yml
+	ansible-playbook playbooks/verify.yml
+
+lab-status: venv ## Show the lab's nodes and pods
+	@inventories/lab/nodes.py --exec node1 -- kubectl get nodes,pods --all-namespaces --output wide
+
+lab-down: venv ## Remove the lab; the host is as it was
+	ansible-playbook playbooks/lab/down.yml $(LAB)
+
+lab-shell: venv ## Open a shell on NODE
+	@inventories/lab/nodes.py --exec $(NODE)
+
+lab-exec: venv ## Run the command ARGS="..." on NODE
+	@inventories/lab/nodes.py --exec $(NODE) -- $(ARGS)
+
+kubectl: venv ## Run kubectl with ARGS="get pods -A" on the control plane
+	@inventories/lab/nodes.py --exec node1 -- kubectl $(ARGS)
+
+verify: venv ## Check every pod, service and node path of the lab
+	ansible-playbook playbooks/verify.yml
+
+reset: venv ## Take the lab's nodes back to bare, and prove it
+	ansible-playbook playbooks/reset.yml
+
+## Tests and figures
+.PHONY: test lint sanity unit integration molecule cluster bench
+test: ## Run all parts below and report each one's time
+	@python3 tests/run.py lint sanity unit integration molecule cluster
+
+lint: venv ## ruff, mypy, ansible-lint, changelog and documentation lint
+	ruff check .
+	mypy
+	ansible-lint --offline --strict
+	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+
+sanity: venv ## ansible-test sanity on a copy of the tree
+	bash tests/sanity/run.sh
+
+unit: venv ## Tests that need nothing of the host
+	pytest tests/unit
+
+integration: venv ## Tests in network namespaces (root)
+	pytest tests/integration
+
+molecule: venv ## A scenario for each role, on lab nodes
+	bash tests/molecule.sh
+
+cluster: venv ## The lab from nothing to nothing, and all that must be true of it
+	pytest tests/cluster
+
+bench: venv ## Measure; prints a table and writes build/bench.json
+	python3 bench/run.py
+
+## Building and the rest
+.PHONY: venv packages cni build requirements clean
+cni: ## Install the CNI executables and their library below DESTDIR
+	python3 plugins/module_utils/install.py $(DESTDIR)
+
+build: venv ## Build the collection's archive into build/
+	ansible-galaxy collection build --force --output-path build
+
+venv: packages $(VENV)/ready ## Make the Python environment (.venv) and the collection's link
 	@ln -sfn $(VENV) .venv
 	@mkdir -p $(dir $(COLLECTION)) && ln -sfn ../../../.. $(COLLECTION)
 
+requirements: ## Renew the pins in requirements.txt from requirements.in
+	rm -rf build/pins && python3 -m venv build/pins
+	build/pins/bin/pip install -q -r requirements.in
+	{ head -1 requirements.txt; build/pins/bin/pip freeze; } > build/pins.txt && mv build/pins.txt requirements.txt
+
+clean: ## Remove what was built here (the cache and a running lab stay)
+	rm -rf build .venv .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
 $(VENV)/ready: requirements.txt
+	@echo "Making the Python environment $(VENV) (about half a minute)"
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/pip install -qq --no-deps -r requirements.txt
-	touch $@
+	@touch $@
+
+packages: bindep.txt
+	@missing=$$(comm -13 <(dpkg-query -W -f '$${binary:Package}\n' | sed 's/:.*//' | sort) <(awk '/^[a-z]/ {print $$1}' $< | sort)); \
+	if [ -n "$$missing" ]; then echo "Installing" $$missing; apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing >/dev/null; fi
