@@ -71,7 +71,7 @@ options:
         type: int
         default: 3
       source:
-        description: The source's name in the result. The default is the pod's or the namespace's, else V(node).
+        description: The source's name in the result. The default is the pod's or the namespace's, else O(node).
         type: str
       target:
         description: The target's name in the result. The default is its address.
@@ -80,6 +80,9 @@ options:
         description: What the probe proves, for the result, such as V(pod to pod).
         type: str
         default: ""
+  node:
+    description: The node's name in the result. The default is its host name.
+    type: str
   capture:
     description: UDP port of the VXLAN packets to capture while the probes run. Without it nothing is captured.
     type: int
@@ -124,6 +127,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+node:
+  description: The node's name.
+  returned: always
+  type: str
+  sample: node1
 results:
   description: One entry for each probe, in their order.
   returned: always
@@ -182,6 +190,7 @@ vteps:
       addresses: [10.244.0.0/32]
 """
 
+import platform
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
@@ -219,6 +228,7 @@ def main() -> None:
                 "options": PROBE,
                 "mutually_exclusive": [("pod", "netns")],
             },
+            "node": {"type": "str"},
             "capture": {"type": "int"},
             "interface": {"type": "str", "default": "eth0"},
             "limit": {"type": "int", "default": 64},
@@ -229,12 +239,13 @@ def main() -> None:
     wanted = module.params
     if wanted["limit"] < 1:
         module.fail_json(msg=f"limit {wanted['limit']}: at least 1 probe must be allowed at a time")
+    node = wanted["node"] or platform.node()
     attached = attachments(interface=wanted["interface"])
     try:
-        probes = [_probe(entry, {one.pod: one.netns for one in attached}) for entry in wanted["probes"]]
+        probes = [_probe(entry, node, {one.pod: one.netns for one in attached}) for entry in wanted["probes"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    found = {"changed": False, "attachments": [asdict(one) for one in attached]}
+    found = {"changed": False, "node": node, "attachments": [asdict(one) for one in attached]}
     try:
         with Channel() as channel:
             found["vteps"] = vteps(channel)
@@ -254,7 +265,7 @@ def main() -> None:
     module.exit_json(**found)
 
 
-def _probe(entry: dict, namespaces: dict[str, str]) -> Probe:
+def _probe(entry: dict, node: str, namespaces: dict[str, str]) -> Probe:
     """A Probe from the module's argument. Raises ValueError, among others for a pod that is not on this node."""
     pod = entry.pop("pod")
     if pod and pod not in namespaces:
@@ -262,7 +273,7 @@ def _probe(entry: dict, namespaces: dict[str, str]) -> Probe:
         raise ValueError(f"pod {pod!r} has no network namespace on this node; those that have one: {known}")
     if pod:
         entry["netns"] = namespaces[pod]
-    entry["source"] = entry["source"] or pod or entry["netns"] or "node"
+    entry["source"] = entry["source"] or pod or entry["netns"] or node
     entry["target"] = entry["target"] or ""
     try:
         return Probe(**entry)

@@ -11,7 +11,8 @@ import socket
 import struct
 from collections import Counter
 
-ETH_P_IP = 0x0800  # linux/if_ether.h
+ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003  # linux/if_ether.h
+SKF_AD_PROTOCOL = 0xFFFFF000  # linux/filter.h: where a filter finds the packet's ethertype
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 PACKET_OUTGOING = 4  # linux/if_packet.h
 VXLAN = struct.Struct("!B3xI")  # flags, VNI in the upper three bytes of a word
@@ -28,9 +29,9 @@ class Capture:
     def __init__(self, port: int = 8472):
         self.port = port
         self.counted: Counter[tuple] = Counter()
-        # Protocol 0 queues nothing until bind names one: nothing unfiltered slips in. SOCK_DGRAM: packets start at the
-        # IP header.
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        # SOCK_DGRAM: packets start at the IP header. ETH_P_ALL: only then does the kernel show outgoing ones
+        # (packet(7)).
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self.socket.setblocking(False)
         program = _filter(port)
         code = ctypes.create_string_buffer(program)
@@ -38,7 +39,6 @@ class Capture:
         self.socket.setsockopt(
             socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, ctypes.addressof(code))
         )
-        self.socket.bind(("", ETH_P_IP))
 
     def __enter__(self) -> Capture:
         return self
@@ -56,7 +56,7 @@ class Capture:
                 packet, (device, _protocol, way, _hardware, _mac) = self.socket.recvfrom(SNAP)
             except BlockingIOError:
                 return
-            flow = dissect(packet)
+            flow = dissect(packet, self.port)
             if flow:
                 seen = (device, "out" if way == PACKET_OUTGOING else "in", *flow)
                 self.counted[seen] += 1
@@ -69,14 +69,17 @@ class Capture:
         return [dict(zip(names, flow), packets=packets) for flow, packets in sorted(self.counted.items())]
 
 
-def dissect(packet: bytes) -> tuple[str, str, int] | None:
-    """Outer source, outer destination and VNI of an IPv4 packet that the filter let through; None if it has no VXLAN
-    header.
+def dissect(packet: bytes, port: int) -> tuple[str, str, int] | None:
+    """Outer source, outer destination and VNI of an IPv4 packet; None if it is no VXLAN packet to ``port``.
+
+    The filter lets nothing else through, but what came before it was in place is queued as well.
     """
-    start = (packet[0] & 0x0F) * 4 + 8
-    if len(packet) < start + VXLAN.size:
+    start = (packet[0] & 0x0F) * 4 if packet else 0
+    if len(packet) < start + 8 + VXLAN.size or packet[0] >> 4 != 4 or packet[9] != socket.IPPROTO_UDP:
         return None
-    flags, word = VXLAN.unpack_from(packet, start)
+    if int.from_bytes(packet[start + 2 : start + 4], "big") != port:
+        return None
+    flags, word = VXLAN.unpack_from(packet, start + 8)
     if not flags & 0x08:  # the I flag: the VNI is valid
         return None
     return socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]), word >> 8
@@ -86,15 +89,17 @@ def _filter(port: int) -> bytes:
     """A classic BPF program: IPv4, UDP, the first fragment, to ``port`` (linux/filter.h; offsets from the IP
     header).
     """
-    drop = 8
+    drop = 10
     program = [
+        (0x28, 0, 0, SKF_AD_PROTOCOL),  # A = the ethertype
+        (0x15, 0, drop - 2, ETH_P_IP),
         (0x30, 0, 0, 9),  # A = the protocol
-        (0x15, 0, drop - 2, socket.IPPROTO_UDP),
+        (0x15, 0, drop - 4, socket.IPPROTO_UDP),
         (0x28, 0, 0, 6),  # A = flags and fragment offset
-        (0x45, drop - 4, 0, 0x1FFF),
+        (0x45, drop - 6, 0, 0x1FFF),
         (0xB1, 0, 0, 0),  # X = the IP header's length
         (0x48, 0, 0, 2),  # A = the destination port
-        (0x15, 0, drop - 7, port),
+        (0x15, 0, drop - 9, port),
         (0x06, 0, 0, SNAP),  # take it
         (0x06, 0, 0, 0),  # drop it
     ]

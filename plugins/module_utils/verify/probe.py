@@ -215,6 +215,7 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
     family, size = probe.family, probe.size if size is None else size
     identifier = next(_identifiers) & 0xFFFF
     with _socket(probe, socket.SOCK_RAW, icmp.PROTOCOL[family]) as raw:
+        _report_errors(raw)
         if family == socket.AF_INET:
             raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
         else:
@@ -228,7 +229,7 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
                 pass
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
-                raise
+                raise Unreached(_explain(probe, error) + _by(probe, raw)) from None
             message = f"a packet of {size} bytes that must not be fragmented is larger than the path's MTU, {_mtu(raw)}"
             raise Unreached(message, final=True) from None
     return {"size": size}
@@ -266,10 +267,7 @@ async def _udp(probe: Probe) -> dict:
     "port unreachable" (RFC 1122, 4.1.3.1), which shows as ECONNREFUSED with the target as offender."""
     loop = asyncio.get_running_loop()
     with _socket(probe, socket.SOCK_DGRAM) as datagram:
-        if probe.family == socket.AF_INET:
-            datagram.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-        else:
-            datagram.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+        _report_errors(datagram)
         datagram.connect((probe.address, probe.port))
         datagram.send(probe.send.encode())
         try:
@@ -284,6 +282,20 @@ async def _udp(probe: Probe) -> dict:
     if not _expected(probe, answer):
         raise Unreached(_unexpected(probe, answer))
     return {}
+
+
+def _report_errors(made: socket.socket) -> None:
+    """Have the kernel report every ICMP error to this socket, and keep who sent it (ip(7), IP_RECVERR)."""
+    if made.family == socket.AF_INET:
+        made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    else:
+        made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+
+
+def _by(probe: Probe, connected: socket.socket) -> str:
+    """Who, other than the target, reported the error: a hop that a reader should look at."""
+    offender = _offender(connected)
+    return f" (says {offender})" if offender not in ("", "0.0.0.0", "::", probe.address) else ""
 
 
 def _offender(connected: socket.socket) -> str:

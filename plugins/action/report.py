@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import ANSIBLE_COLOR
+from ansible.utils.display import Display
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures, report
+
+#: A pipe has no width; these columns hold the tables of a small cluster.
+COLUMNS = 110
+
+
+class ActionModule(ActionBase):
+    """Judge what the probe module found on the nodes. Runs on the controller only; documented in
+    plugins/modules/report.py.
+    """
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _, wanted = self.validate_argument_spec(
+            argument_spec={
+                "items": {"type": "list", "elements": "dict", "required": True},
+                "found": {"type": "list", "elements": "dict", "required": True},
+                "namespace": {"type": "str", "required": True},
+                "port": {"type": "int", "required": True},
+                "tunnel": {"type": "bool", "default": False},
+                "path": {"type": "path"},
+                "svg": {"type": "path"},
+                "title": {"type": "str", "default": "podnet.cluster"},
+            }
+        )
+        try:
+            from ansible_collections.podnet.cluster.plugins.plugin_utils import table
+        except ImportError as error:
+            raise AnsibleActionFail(
+                f"the controller lacks the Python library rich ({error}): pip install rich"
+            ) from error
+        by_node = {entry["node"]: entry for entry in wanted["found"] if "node" in entry}
+        try:
+            found = report(cluster(wanted["items"]), by_node, wanted["namespace"], wanted["port"], wanted["tunnel"])
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        if wanted["path"]:
+            _write(wanted["path"], json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        if wanted["svg"]:
+            _write(wanted["svg"], table.export_svg(found, wanted["title"]))
+        display = Display()
+        display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
+        told = failures(found)
+        result.update(changed=False, ok=found["ok"], summary=found["summary"], failures=told)
+        if not found["ok"]:
+            result.update(failed=True, msg=f"{len(told)} failures; the first: {told[0]}")
+        return result
+
+
+def _write(path: str, text: str) -> None:
+    """Write a file of the controller, its directory too. Raises AnsibleActionFail with the reason."""
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(target.name + ".new")
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, target)
+    except OSError as error:
+        raise AnsibleActionFail(f"cannot write {path}: {error.strerror}") from error

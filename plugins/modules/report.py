@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Judge what verification found in a cluster
+version_added: "0.1.0"
+description:
+  - Takes what the Kubernetes API says of a cluster and what M(podnet.cluster.probe) found on its nodes, checks one
+    against the other, shows nodes, reachability and every failure as a table, and writes all of it as JSON.
+  - Fails if any probe or check failed, or if no probe was made.
+  - Runs on the controller, where it needs the Python library rich; makes no connection to a host.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  items:
+    description: The items of C(kubectl get nodes,pods,services --output json).
+    type: list
+    elements: dict
+    required: true
+  found:
+    description: What M(podnet.cluster.probe) returned on each node; its RV(podnet.cluster.probe#module:node) is the
+    node's name in the cluster. type: list
+    elements: dict
+    required: true
+  namespace:
+    description: The namespace of the workload that the probes used.
+    type: str
+    required: true
+  port:
+    description: The port on which its pods answer.
+    type: int
+    required: true
+  tunnel:
+    description: Whether packets between nodes must have been seen as VXLAN.
+    type: bool
+    default: false
+  path:
+    description: The controller's file for the whole report, as JSON.
+    type: path
+  svg:
+    description: The controller's file for a picture of the tables.
+    type: path
+  title:
+    description: The picture's title.
+    type: str
+    default: podnet.cluster
+attributes:
+  check_mode:
+    support: full
+    details: The report's files are written in check mode too; they are no node's state.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Judge the cluster
+  podnet.cluster.report:
+    items: "{{ (api.stdout | from_json)['items'] }}"
+    found: "{{ ansible_play_hosts | map('extract', hostvars, 'probed') | list }}"
+    namespace: podnet-verify
+    port: 8080
+    path: build/verify.json
+"""
+
+RETURN = r"""
+ok:
+  description: Whether everything arrived and holds.
+  returned: always
+  type: bool
+summary:
+  description: For each way how many probes were made and how many arrived.
+  returned: always
+  type: dict
+  sample:
+    pod to pod:
+      ok: 60
+      total: 60
+failures:
+  description: Each failure in a sentence.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+"""

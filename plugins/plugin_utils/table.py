@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A verification report as tables, made with rich."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+#: Up to so many pods the matrix shows each; beyond, pods are taken together by their nodes.
+LARGEST_MATRIX = 16
+#: So many failures are told one by one on a terminal; the file has all.
+TOLD = 20
+
+
+def render(report: dict[str, Any], width: int = 100, colour: bool = False) -> str:
+    """The report as text of ``width`` columns, with terminal escapes if ``colour``."""
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, legacy_windows=False
+    )
+    console.print(tables(report))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def export_svg(report: dict[str, Any], title: str, width: int = 110) -> str:
+    """The report as an SVG picture of a terminal."""
+    console = Console(file=io.StringIO(), width=width, record=True, force_terminal=True, highlight=False)
+    console.print(tables(report))
+    return console.export_svg(title=title)
+
+
+def tables(report: dict[str, Any]) -> Group:
+    """Nodes, reachability, the ways that were walked, and the verdict."""
+    parts: list[RenderableType] = [_nodes(report), _matrix(report), _ways(report)]
+    told = failures(report)
+    for line in told[:TOLD]:
+        parts.append(Text(f"✗ {line}", style="red"))
+    if len(told) > TOLD:
+        parts.append(Text(f"… and {len(told) - TOLD} more", style="red"))
+    parts.append(_verdict(report, told))
+    return Group(*parts)
+
+
+def _verdict(report: dict[str, Any], told: list[str]) -> Text:
+    if told:
+        return Text(f"{len(told)} failures", style="bold red")
+    probes, checks = len(report["probes"]), len(report["checks"])
+    text = f"All {probes} probes arrived, all {checks} checks hold"
+    packets = sum(flow["packets"] for flow in report["flows"] if flow["way"] == "out")
+    if packets:
+        port = {vtep["port"] for node in report["nodes"] for vtep in node["vteps"]}
+        text += f"; {packets} packets between nodes travelled as VXLAN, UDP {', '.join(map(str, sorted(port)))}"
+    return Text(f"{text}.", style="bold green")
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _nodes(report: dict[str, Any]) -> Table:
+    table = _table("Nodes")
+    for name in ("Node", "Ready", "Release", "System", "Address", "podCIDR", "VTEP", "Pods"):
+        table.add_column(name, justify="right" if name == "Pods" else "left", overflow="fold")
+    for node in report["nodes"]:
+        vteps = [vtep["mac"] for vtep in node["vteps"]]
+        table.add_row(
+            node["name"],
+            Text("yes", style="green") if node["ready"] else Text("no", style="red"),
+            node["release"],
+            node["os"].replace("GNU/Linux ", ""),
+            node["address"],
+            "\n".join(node["pod_cidrs"]) or "–",
+            "\n".join(vteps) or "–",
+            str(sum(pod["node"] == node["name"] for pod in report["pods"])),
+        )
+    return table
+
+
+def _matrix(report: dict[str, Any]) -> Table:
+    """Who reaches whom: the worst of a pair's probes, and the time of its echo."""
+    pods = {pod["name"]: pod for pod in report["pods"] if pod["name"].startswith(f"{report['namespace']}/")}
+    by_pod = len(pods) <= LARGEST_MATRIX
+    name_of = {name: name if by_pod else pod["node"] for name, pod in pods.items()}
+    pairs: dict[tuple[str, str], list[dict]] = {}
+    for result in report["probes"]:
+        if result["source"] in name_of and result["target"] in name_of:
+            pairs.setdefault((name_of[result["source"]], name_of[result["target"]]), []).append(result)
+    names = sorted(set(name_of.values()), key=lambda name: (pods[name]["node"], name) if by_pod else (name,))
+    table = _table("Reachability, from row to column" + (" (round trip, ms)" if by_pod else " (probes that arrived)"))
+    table.add_column("")
+    table.add_column("Pod" if by_pod else "Node")
+    if by_pod:
+        table.add_column("Node")
+        table.add_column("Address")
+    for number in range(1, len(names) + 1):
+        table.add_column(str(number), justify="right")
+    for number, name in enumerate(names, 1):
+        about = [name.partition("/")[2], pods[name]["node"], pods[name]["address"]] if by_pod else [name]
+        cells = [_cell(pairs.get((name, other), []), by_pod) for other in names]
+        table.add_row(str(number), *about, *cells)
+    return table
+
+
+def _cell(results: list[dict], by_pod: bool) -> Text:
+    if not results:
+        return Text("·", style="dim")
+    arrived = [result for result in results if result["ok"]]
+    style = "green" if len(arrived) == len(results) else "red"
+    if not by_pod:
+        return Text(f"{len(arrived)}/{len(results)}", style=style)
+    if len(arrived) < len(results):
+        return Text("✗ " + "+".join(sorted(result["kind"] for result in results if not result["ok"])), style=style)
+    echoes = [result["ms"] for result in arrived if result["kind"] == "icmp"]
+    return Text(f"{min(echoes):.1f}" if echoes else "✓", style=style)
+
+
+def _ways(report: dict[str, Any]) -> Table:
+    """How many probes of each way arrived."""
+    table = _table("Ways")
+    for name, justify in (("From", "left"), ("To", "left"), ("Probes", "right"), ("Arrived", "right"), ("", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for scope, count in _sorted(report["summary"].items()):
+        source, _to, target = scope.partition(" to ")
+        good = count["ok"] == count["total"]
+        mark = Text("✓", style="green") if good else Text("✗", style="red")
+        table.add_row(source, target, str(count["total"]), str(count["ok"]), mark)
+    return table
+
+
+def _sorted(ways: Iterable[tuple[str, dict]]) -> list[tuple[str, dict]]:
+    """Pods before nodes, each with the direct ways before those through a service."""
+    targets = ("pod", "node", "ClusterIP", "NodePort", "hostPort")
+
+    def place(way: tuple[str, dict]) -> tuple:
+        source, _to, target = way[0].partition(" to ")
+        return source != "pod", targets.index(target) if target in targets else len(targets), target
+
+    return sorted(ways, key=place)
