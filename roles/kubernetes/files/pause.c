@@ -1,0 +1,23 @@
+// Copyright: (c) 2026, podnet.cluster contributors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// PID 1 of a pod's sandbox: holds the namespaces, reaps orphans, leaves when told to.
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void leave(int signal) { (void)signal; _exit(0); }
+
+static void reap(int signal) {
+	(void)signal;
+	while (waitpid(-1, NULL, WNOHANG) > 0) {}
+}
+
+int main(void) {
+	signal(SIGINT, leave);
+	signal(SIGTERM, leave);
+	signal(SIGCHLD, reap);
+	for (;;) pause();
+}
