@@ -42,7 +42,8 @@ NFPROTO = {4: b"\x02", 6: b"\x0a"}
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 LENGTH = {4: 4, 6: 16}
 #: Sets and maps whose elements belong to one attachment.
-OWNED = ("masqueraded", "hostports", "hostports_at", "hostport_snat", "hostport_masq_all")
+HOST_PORTS = ("hostports", "hostports_at", "hostport_snat", "hostport_masq_all")
+OWNED = ("masqueraded", *HOST_PORTS)
 COMMENT_MAX = 120
 
 ENOENT, EEXIST, ERESTART = 2, 17, 85
@@ -253,6 +254,11 @@ def mapping_keys(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
     return elements
 
 
+def masquerade_element(address: str) -> tuple[str, bytes, None]:
+    """The element that has a pod's address ("10.1.2.3", a prefix length is cut off) masqueraded: (set, key, None)."""
+    return ("masqueraded6" if ":" in address else "masqueraded4"), pack_ip(address.partition("/")[0]), None
+
+
 def add(channel: Channel, elements: list[tuple[str, bytes, bytes | None]], subnets: list[str], comment: str) -> None:
     """Put an attachment's elements into their sets, all or none, and its subnets among the local ones.
 
@@ -287,25 +293,44 @@ def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) ->
     _delete(channel, requests)
 
 
-def remove_owner(channel: Channel, comment: str) -> list[tuple[str, bytes]]:
+def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes]]:
     """Take out all that carries this comment; (set, key) of what it was."""
-    return remove_where(channel, lambda other: other == comment)
+    removed = [(name, key) for name, key, _data, other in owned(channel, kinds) if other == comment]
+    _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key in removed])
+    return removed
 
 
-def remove_where(channel: Channel, condition) -> list[tuple[str, bytes]]:
-    """Take out every pod's element whose comment satisfies ``condition``; (set, key) of what it was."""
+def describe(name: str, key: bytes) -> str:
+    """An element of a host port's set or map in words: "tcp 8080 (hostports4)"."""
+    offset = LENGTH[int(name[-1])] if name.startswith("hostports_at") else 0
+    protocol = {number: text for text, number in PROTOCOLS.items()}.get(key[offset], str(key[offset]))
+    return f"{protocol} {U16BE.unpack_from(key, offset + 4)[0]} ({name})"
+
+
+def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) -> list[tuple[str, bytes]]:
+    """Take out the elements of a network's attachments that aren't ``valid``: (container ID, interface) pairs.
+
+    Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key) of what it was.
+    """
+    kept = {owner_comment(network, *owner) for owner in valid}
     removed = []
-    for name, key, _data, comment in owned(channel):
-        if condition(comment):
+    for name, key, _data, comment in owned(channel, kinds):
+        if comment.endswith(f" {network}") and comment not in kept:
             removed.append((name, key))
     _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key in removed])
     return removed
 
 
-def owned(channel: Channel) -> list[tuple[str, bytes, bytes | None, str]]:
+def comment_of(channel: Channel, name: str, key: bytes) -> str | None:
+    """An element's comment, None if it isn't there."""
+    found = nftables.get_element(channel, TABLE, name, key)
+    return found[1] if found else None
+
+
+def owned(channel: Channel, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes, bytes | None, str]]:
     """All elements that belong to single attachments, as (set or map, key, data, comment); none if there is no table."""
     found = []
-    for kind in OWNED:
+    for kind in kinds:
         for family in (4, 6):
             name = f"{kind}{family}"
             try:

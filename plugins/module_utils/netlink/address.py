@@ -79,11 +79,17 @@ class Address(KernelObject):
 
 
 def add(
-    index: int, address: str, *, broadcast: str | None = None, scope: str = "global", replace: bool = True
+    index: int,
+    address: str,
+    *,
+    broadcast: str | None = None,
+    scope: str = "global",
+    replace: bool = True,
+    nodad: bool = True,
 ) -> Request:
-    """Give an address to the link ``index``. IPv6 ones come without duplicate address detection (IFA_F_NODAD)."""
+    """Give an address to the link ``index``. IPv6 ones skip duplicate address detection (IFA_F_NODAD) unless told not to."""
     packed, length = split_prefix(address)
-    flags = IFA_F_NODAD if len(packed) == 16 else 0
+    flags = IFA_F_NODAD if nodad and len(packed) == 16 else 0
     body = INFO.pack(family_of(address), length, flags, SCOPES[scope], index)
     body += attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
     if broadcast:

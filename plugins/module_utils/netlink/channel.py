@@ -80,6 +80,22 @@ class Channel:
     def fileno(self) -> int:
         return self.socket.fileno()
 
+    def subscribe(self, group: int) -> None:
+        """Receive the events of a multicast group (rtnetlink.h RTNLGRP_*) from now on. For a channel used for nothing else."""
+        self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until an event arrives, or as many at once as do; False if none does in time."""
+        self.socket.settimeout(seconds)
+        try:
+            self.socket.recv(RECEIVE)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            if error.errno != ENOBUFS:  # so many that some were dropped: there is news all the same
+                raise
+        return True
+
     def request(self, request: Request) -> None:
         """Carry out one request. Raises NetlinkError if the kernel refuses it."""
         (error,) = self.batch([request])

@@ -45,6 +45,7 @@ if False:  # for type checkers only
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
 RTM_GETLINK = 18
+RTNLGRP_LINK = 1
 
 INFO = Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change mask
 IFF_UP = 0x1

@@ -12,7 +12,7 @@ consecutive 4-byte registers from ``REG32`` on.
 
 from __future__ import annotations
 
-from .wire import attr, attr_str, attr_u32be, nest, pack_ip
+from .wire import attr, attr_str, attr_u8, attr_u32be, nest, pack_ip
 
 LIST_ELEM = 1
 REG = 1  # NFT_REG_1

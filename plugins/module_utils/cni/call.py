@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One call of a plugin: what the runtime (or a plugin that delegates) wants done, for whom, with which configuration."""
+
+from __future__ import annotations
+
+from . import config
+from .environment import Environment
+
+
+class Call:
+    """``env`` says for whom, ``conf`` with which configuration, ``previous`` what came before in the chain.
+
+    ``previous`` is a result in its inner form (see result.py) or None.
+    """
+
+    def __init__(self, env: Environment, conf: dict, previous: dict | None) -> None:
+        self.env = env
+        self.conf = conf
+        self.previous = previous
+
+    @property
+    def version(self) -> str:
+        """The specification version that the configuration speaks."""
+        return self.conf["cniVersion"]
+
+    @property
+    def network(self) -> str:
+        """The network's name."""
+        return self.conf["name"]
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """The attachment on this network: container ID and interface name."""
+        return self.env.container_id, self.env.ifname
+
+    def with_conf(self, conf: dict) -> Call:
+        """The same call with another configuration, for a delegate: it keeps name, version and what came before."""
+        conf = {**conf, "cniVersion": self.version, "name": self.network}
+        if "prevResult" in self.conf:
+            conf["prevResult"] = self.conf["prevResult"]
+        return Call(self.env, conf, self.previous)
+
+    def with_previous(self, previous: dict | None) -> Call:
+        """The same call, further down the chain."""
+        return Call(self.env, self.conf, previous)
+
+    def runtime(self) -> dict:
+        """``runtimeConfig``: what the runtime supplies for the capabilities."""
+        return config.mapping(self.conf, "runtimeConfig")
+
+    def args(self) -> dict:
+        """``args.cni``."""
+        return config.mapping(config.mapping(self.conf, "args"), "cni")
+
+    def valid_attachments(self) -> set[tuple[str, str]]:
+        """For GC: the attachments that exist, (container ID, interface name) each.
+
+        CniError 7 without such a list: to take its absence for an empty one would remove everything.
+        """
+        key = "cni.dev/valid-attachments"
+        if self.conf.get(key) is None:
+            key = "cni.dev/attachments"  # what libcni called it before the specification named it
+        if not isinstance(self.conf.get(key), list):
+            raise config.config_error("GC needs cni.dev/valid-attachments, a list of {containerID, ifname}")
+        valid = set()
+        for item in config.objects(self.conf, key):
+            valid.add((config.string(item, "containerID"), config.string(item, "ifname")))
+        return valid

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names and MAC addresses that follow from what they belong to: found again without a note, never by chance another's."""
+
+from __future__ import annotations
+
+try:
+    from _blake2 import blake2b  # built in; hashlib costs more to import than all that is hashed here
+except ImportError:
+    from hashlib import blake2b
+
+if False:  # for type checkers only
+    from .call import Call
+
+
+def host_name(call: Call) -> str:
+    """The name of the host's end of a veth pair: unique to network, container and interface (44 bits)."""
+    return "veth" + digest(call.network, *call.owner).hex()[:11]
+
+
+def mac(*parts: str) -> str:
+    """A locally administered unicast MAC address that follows from `parts`."""
+    octets = digest(*parts)[:6]
+    return ":".join([f"{byte:02x}" for byte in bytes([octets[0] & 0xFC | 0x02]) + octets[1:]])
+
+
+def digest(*parts: str) -> bytes:
+    """Sixteen bytes that tell these parts, in this order, from all others."""
+    # \0 is in none of them: they come from JSON names, environment variables and host names
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

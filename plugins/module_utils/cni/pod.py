@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pod's side: entering its namespace, giving its interface what a result says, and checking that it has it."""
+
+from __future__ import annotations
+
+import posix
+
+from ..netlink import address, link, route
+from ..netlink.channel import Channel
+from ..netlink.netns import Netns
+from .environment import Environment
+from .errors import INTERNAL, NETNS, CniError, config_error
+from .result import family
+
+if False:  # for type checkers only
+    from ..netlink.link import Link
+
+EEXIST = 17
+ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def enter(env: Environment) -> Netns:
+    """The pod's namespace, to be used in a ``with``. Raises CniError 8 when it can't be opened."""
+    try:
+        return Netns(env.netns)
+    except OSError as error:
+        raise CniError(NETNS, f"failed to open netns {env.netns!r}: {error.strerror}") from None
+
+
+class Absent:
+    """Stands for a namespace that is gone."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_failure: object) -> None:
+        pass
+
+
+def enter_if_there(env: Environment) -> Netns | Absent:
+    """The same for DEL: a namespace that is gone, or was never named, gives None in the ``with``."""
+    if not env.netns:
+        return Absent()
+    try:
+        # a path that leads to something else than a namespace has nothing of ours either
+        if posix.stat(env.netns).st_dev != posix.stat("/proc/self/ns/net").st_dev:
+            return Absent()
+        return Netns(env.netns)
+    except OSError:
+        return Absent()
+
+
+def configure(channel: Channel, index: int, ifname: str, result: dict, detect: bool = False) -> None:
+    """Gives the interface its addresses, brings it up and sets its routes. `channel` is the pod's.
+
+    `result` says what: its ``ips`` and ``routes``. IPv6 addresses skip duplicate address detection unless `detect`.
+    """
+    prepare(ifname, result)
+    requests = []
+    for item in result["ips"]:
+        requests.append(address.add(index, item["address"], replace=False, nodad=not detect))
+    requests.append(link.change(index, up=True, what=ifname))
+    requests += route_requests(index, result)
+    for request, error in zip(requests, channel.batch(requests)):
+        if error and not (error.errno == EEXIST and request[0] == route.RTM_NEWROUTE):
+            raise CniError(INTERNAL, f"failed to configure {ifname}: {error}")
+
+
+def prepare(ifname: str, result: dict) -> None:
+    """The settings that an interface needs before it gets addresses; the namespace is the thread's."""
+    families = {family(item["address"]) for item in result["ips"]}
+    if 4 in families:  # neighbours learn at once whose the address is now
+        write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1")
+    if 6 in families:
+        write_sysctl(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
+        write_sysctl(f"net/ipv6/conf/{ifname}/keep_addr_on_down", "1", optional=True)
+        write_sysctl(f"net/ipv6/conf/{ifname}/ndisc_notify", "1", optional=True)
+
+
+def route_requests(index: int, result: dict, replace: bool = False) -> list:
+    """The requests for the result's routes; one without gateway takes the first of its family, or none."""
+    gateways: dict[int, str] = {}
+    for item in result["ips"]:
+        if item.get("gateway"):
+            gateways.setdefault(family(item["address"]), item["gateway"])
+    requests = []
+    for item in result["routes"]:
+        scope = item.get("scope")
+        if scope is not None and scope not in route.SCOPE_NAMES:
+            raise config_error(f"route {item['dst']}: scope {scope} is none of {sorted(route.SCOPE_NAMES)}")
+        gateway = item.get("gw") or gateways.get(family(item["dst"]))
+        if scope is not None and scope >= route.SCOPES["link"]:
+            gateway = item.get("gw")
+        requests.append(
+            route.add(
+                item["dst"],
+                index,
+                gateway=gateway,
+                protocol=route.RTPROT_BOOT,
+                scope=None if scope is None else route.SCOPE_NAMES[scope],
+                mtu=item.get("mtu"),
+                advmss=item.get("advmss"),
+                metric=item.get("priority"),
+                table=item.get("table") or route.RT_TABLE_MAIN,
+            )
+        )
+    return requests
+
+
+def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, netns: str) -> Link:
+    """CHECK's part in the pod: the interface is there, of its kind, with its MAC, addresses and routes. Returns it.
+
+    Raises CniError for the first thing that is otherwise.
+    """
+    found = link.get(channel, ifname)
+    if found is None:
+        raise CniError(INTERNAL, f"interface {ifname} is missing in {netns}")
+    if kind and found.kind != kind:
+        raise CniError(INTERNAL, f"interface {ifname} is a {found.kind or 'device'}, not a {kind}")
+    if not found.up:
+        raise CniError(INTERNAL, f"interface {ifname} is down")
+    told = [item for item in previous["interfaces"] if item.get("name") == ifname and item.get("sandbox")]
+    if told and told[0].get("mac") and told[0]["mac"].lower() != found.mac:
+        raise CniError(INTERNAL, f"interface {ifname} has the MAC address {found.mac}, not {told[0]['mac']}")
+    numbers = [index for index, item in enumerate(previous["interfaces"]) if item in told]
+    wanted = [item["address"] for item in previous["ips"] if item.get("interface") in (None, *numbers)]
+    present = [item.address for item in address.dump(channel, index=found.index)]
+    for item in wanted:
+        if canonical(item) not in present:
+            raise CniError(INTERNAL, f"interface {ifname} lacks the address {item}")
+    routes: dict[int, list] = {}
+    for item in previous["routes"]:
+        table = item.get("table") or route.RT_TABLE_MAIN
+        if table not in routes:
+            routes[table] = route.dump(channel, table=table)
+        matching = [one for one in routes[table] if one.dst == canonical(item["dst"])]
+        if not matching:
+            raise CniError(INTERNAL, f"route to {item['dst']} is missing")
+        if item.get("gw") and not any(one.gateway == canonical(item["gw"]) for one in matching):
+            raise CniError(INTERNAL, f"route to {item['dst']} doesn't go via {item['gw']}")
+    return found
+
+
+def canonical(text: str) -> str:
+    """An address or prefix as the kernel's readers spell it."""
+    host, slash, length = text.partition("/")
+    return route.unpack_ip(route.pack_ip(host)) + slash + length
+
+
+def read_sysctl(name: str) -> str:
+    """A sysctl's value by its path below /proc/sys; empty where the kernel has none."""
+    try:
+        file = posix.open(f"/proc/sys/{name}", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return posix.read(file, 4096).decode().strip()
+    finally:
+        posix.close(file)
+
+
+def write_sysctl(name: str, value: str, optional: bool = False) -> None:
+    """Sets a sysctl, unless it has the value already. CniError when it can't be, unless it is `optional`."""
+    if read_sysctl(name) == value:
+        return
+    try:
+        file = posix.open(f"/proc/sys/{name}", posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(file, value.encode())
+        finally:
+            posix.close(file)
+    except OSError as error:
+        if not optional:
+            raise CniError(INTERNAL, f"failed to set {name.replace('/', '.')} to {value}: {error.strerror}") from None
+
+
+def delete_link(channel: Channel, name: str) -> bool:
+    """Removes a link; False when there was none."""
+    error = channel.batch([link.delete(name=name)])[0]
+    if error is None:
+        return True
+    if error.errno == 19:  # ENODEV
+        return False
+    raise CniError(INTERNAL, str(error))
+
+

@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The library and its executables on a node: ``<root>/<version>/{lib/podnet,bin}`` and ``<root>/current`` → the version.
+
+A version is built beside the others and renamed into place when it is complete; ``current`` is swapped by one rename. The
+version before stays, for the calls that run from it. Nothing here is imported from the library: ``make cni`` runs this file
+by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+
+VERSION = "0.1.0"
+ROOT = "/opt/podnet"
+INTERPRETER = "/usr/bin/python3"
+#: What of the collection's module_utils a node needs.
+PARTS = ("agent", "cni", "ipam", "nat.py", "netlink", "overlay", "verify")
+#: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
+PLUGINS = ("bridge", "flannel", "host-local", "loopback", "portmap")
+#: Commands for people: name → module whose ``main()`` returns the exit status.
+COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
+
+PLUGIN_SCRIPT = '''\
+#!{interpreter} -IS
+# The CNI plugin {name}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
+import posix
+import sys
+
+directory = posix.open(sys.argv[0].rpartition("/")[0] or ".", posix.O_RDONLY)
+home = posix.readlink("/proc/self/fd/%d" % directory).rpartition("/")[0]
+posix.close(directory)
+podnet = type(sys)("podnet")
+podnet.__path__ = [home + "/lib/podnet"]
+sys.modules["podnet"] = podnet
+
+from podnet.cni.main import main
+
+main("{name}")
+'''
+
+COMMAND_SCRIPT = '''\
+#!{interpreter} -I
+# The command {name}.
+import os
+import sys
+
+home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
+sys.path.insert(0, os.path.join(home, "lib"))
+
+from podnet.{module} import main
+
+sys.exit(main())
+'''
+
+
+def read_tree(source: str) -> dict[str, bytes]:
+    """The library's files below the directory `source` (a module_utils): path → content, in order."""
+    files = {}
+    for part in PARTS:
+        path = os.path.join(source, part)
+        if os.path.isfile(path):
+            files[part] = _read(path)
+            continue
+        for directory, directories, names in os.walk(path):
+            directories[:] = sorted(name for name in directories if name != "__pycache__")
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    full = os.path.join(directory, name)
+                    files[os.path.relpath(full, source)] = _read(full)
+    return dict(sorted(files.items()))
+
+
+def digest(files: dict[str, bytes], interpreter: str = INTERPRETER) -> str:
+    """What tells one state of the library from another; it counts what the executables are made from, too."""
+    checksum = hashlib.sha256()
+    parts = [VERSION, interpreter, PLUGIN_SCRIPT, COMMAND_SCRIPT, repr(PLUGINS), repr(COMMANDS)]
+    for part in parts:
+        checksum.update(part.encode() + b"\0")
+    for name, content in files.items():
+        checksum.update(f"{name}\0{len(content)}\0".encode() + content)
+    return checksum.hexdigest()
+
+
+def version_name(checksum: str) -> str:
+    """The directory's name of the state with that digest."""
+    return f"{VERSION}-{checksum[:12]}"
+
+
+def pack(files: dict[str, bytes]) -> bytes:
+    """The files as a tar archive that depends on nothing but them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> dict[str, bytes]:
+    """The files in an archive of ``pack``. Raises ValueError for anything that isn't a plain file below it."""
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        for entry in archive:
+            content = archive.extractfile(entry)
+            if content is None or entry.name.startswith("/") or ".." in entry.name.split("/"):
+                raise ValueError(f"the archive holds {entry.name!r}, which isn't a file of the library")
+            files[entry.name] = content.read()
+    return dict(sorted(files.items()))
+
+
+def installed(root: str = ROOT) -> str:
+    """The name of the version that ``current`` leads to; empty when there is none or it isn't complete."""
+    try:
+        name = os.readlink(os.path.join(root, "current"))
+    except OSError:
+        return ""
+    return name if os.path.isdir(os.path.join(root, name, "lib", "podnet")) else ""
+
+
+def install(files: dict[str, bytes], root: str = ROOT, interpreter: str = INTERPRETER) -> str:
+    """Installs the files below `root` and makes them current; returns the version's name. Raises OSError.
+
+    `interpreter` is what the executables run with; it must be there, since it compiles the library.
+    """
+    before = installed(root)
+    version = version_name(digest(files, interpreter))
+    target = os.path.join(root, version)
+    if not os.path.isdir(target):
+        os.makedirs(root, mode=0o755, exist_ok=True)
+        fresh = os.path.join(root, f".{version}.{os.getpid()}")
+        try:
+            _build(files, fresh, interpreter)
+            os.rename(fresh, target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    if before != version:
+        link = os.path.join(root, f".current.{os.getpid()}")
+        os.symlink(version, link)
+        os.rename(link, os.path.join(root, "current"))
+    _prune(root, {version, before})
+    return version
+
+
+def remove(root: str = ROOT) -> None:
+    """Removes all that ``install`` makes below `root`, and `root` if that leaves it empty."""
+    for name in _versions(root):
+        shutil.rmtree(os.path.join(root, name))
+    try:
+        os.unlink(os.path.join(root, "current"))
+    except FileNotFoundError:
+        pass
+    try:
+        os.rmdir(root)
+    except OSError:
+        pass
+
+
+def present(root: str = ROOT) -> bool:
+    """Whether ``remove`` would find anything."""
+    return bool(_versions(root)) or os.path.islink(os.path.join(root, "current"))
+
+
+def _build(files: dict[str, bytes], directory: str, interpreter: str) -> None:
+    library = os.path.join(directory, "lib", "podnet")
+    for name, content in {"__init__.py": b"", **files}.items():
+        _write(os.path.join(library, name), content, 0o644)
+    executables = {name: PLUGIN_SCRIPT.format(interpreter=interpreter, name=name) for name in PLUGINS}
+    for name, module in COMMANDS.items():
+        executables[name] = COMMAND_SCRIPT.format(interpreter=interpreter, name=name, module=module)
+    for name, text in executables.items():
+        _write(os.path.join(directory, "bin", name), text.encode(), 0o755)
+    # "unchecked-hash": the compiled files are valid by themselves; what they are made from never changes in place.
+    command = [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    # -s and -p: tracebacks name the place where the files will be, not where they were compiled.
+    command += ["-s", library, "-p", "podnet", library]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise OSError(f"{interpreter} can't compile the library: {done.stdout.decode(errors='replace').strip()}")
+
+
+def _prune(root: str, kept: set[str]) -> None:
+    for name in _versions(root):
+        if name not in kept:
+            shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+
+
+def _versions(root: str) -> list[str]:
+    """What versions there are below `root`: directories with a library in them."""
+    try:
+        names = os.listdir(root)
+    except OSError:
+        return []
+    return [
+        name
+        for name in names
+        if not os.path.islink(os.path.join(root, name)) and os.path.isdir(os.path.join(root, name, "lib", "podnet"))
+    ]
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _write(path: str, content: bytes, mode: int) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+    os.chmod(path, mode)
+
+
+def main(arguments: list[str]) -> int:
+    """``install.py DESTDIR``: what a node has at ROOT, below DESTDIR."""
+    if len(arguments) != 1:
+        print("usage: install.py DESTDIR (the tree goes to DESTDIR/opt/podnet)", file=sys.stderr)
+        return 2
+    root = os.path.join(os.path.abspath(arguments[0]), ROOT.lstrip("/"))
+    try:
+        install(read_tree(os.path.dirname(os.path.abspath(__file__))), root)
+    except OSError as error:
+        print(f"install.py: {error}", file=sys.stderr)
+        return 1
+    print(os.path.join(root, "current", "bin"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

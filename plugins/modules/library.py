@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: library
+short_description: Install the library, the CNI executables and the commands on a node
+version_added: "0.1.0"
+description:
+  - Installs this collection's library below O(root), as a directory of its own for each version, with the CNI
+    executables and the commands C(podnetctl) and C(podnet-cni) that run from it, and swaps the link V(current) to it in
+    one step. A CNI call that runs meanwhile stays with the version that it began with.
+  - The version's name follows from the files' content. Nothing is sent to a node that has it already.
+  - Versions other than the new one and the one before it are removed.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  state:
+    description: Whether the library is to be installed, or removed with all its versions.
+    type: str
+    choices: [present, absent]
+    default: present
+  root:
+    description: The directory on the node.
+    type: path
+    default: /opt/podnet
+  interpreter:
+    description: The Python, 3.9 or newer, that the executables run with. The node must have it.
+    type: path
+    default: /usr/bin/python3
+  version:
+    description: The name of the wanted version. The controller computes it; there is no need to give it.
+    type: str
+  archive:
+    description: The library's archive on the node. The controller sends it where it is needed; there is no need to give it.
+    type: path
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.conflist
+"""
+
+EXAMPLES = r"""
+- name: Install the library and the CNI executables
+  podnet.cluster.library:
+
+- name: Install them for another interpreter
+  podnet.cluster.library:
+    interpreter: /usr/bin/python3.11
+
+- name: Remove them
+  podnet.cluster.library:
+    state: absent
+"""
+
+RETURN = r"""
+version:
+  description: The name of the version that is current, or in check mode would be. Empty when there is none.
+  returned: success
+  type: str
+  sample: 0.1.0-3f8e0b1c2d4a
+bin_dir:
+  description: Where the executables are.
+  returned: O(state=present)
+  type: str
+  sample: /opt/podnet/current/bin
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import install
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "root": {"type": "path", "default": install.ROOT},
+            "interpreter": {"type": "path", "default": install.INTERPRETER},
+            "version": {"type": "str"},
+            "archive": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        if module.params["state"] == "absent":
+            _absent(module)
+        _present(module)
+    except (OSError, ValueError) as error:
+        module.fail_json(msg=f"library: {error}")
+
+
+def _present(module: AnsibleModule) -> None:
+    root, interpreter, wanted = (module.params[name] for name in ("root", "interpreter", "version"))
+    if not wanted:
+        module.fail_json(msg="library: the version is missing; it comes from the action plugin of the same name")
+    before = install.installed(root)
+    if before != wanted and not os.access(interpreter, os.X_OK):
+        module.fail_json(msg=f"interpreter: {interpreter} is not on the node: install it, or name another Python >= 3.9")
+    if before != wanted and module.params["archive"] and not module.check_mode:
+        with open(module.params["archive"], "rb") as file:
+            files = install.unpack(file.read())
+        if install.version_name(install.digest(files, interpreter)) != wanted:
+            module.fail_json(msg=f"archive: {module.params['archive']} doesn't hold version {wanted}")
+        install.install(files, root, interpreter)
+    _finish(module, before, wanted, bin_dir=os.path.join(root, "current", "bin"))
+
+
+def _absent(module: AnsibleModule) -> None:
+    root = module.params["root"]
+    before = install.installed(root)
+    changed = install.present(root)
+    if changed and not module.check_mode:
+        install.remove(root)
+    _finish(module, before or ("incomplete" if changed else ""), "")
+
+
+def _finish(module: AnsibleModule, before: str, after: str, **result: str) -> None:
+    header = os.path.join(module.params["root"], "current")
+    diff = {
+        "before_header": header,
+        "after_header": header,
+        "before": f"{before}\n" if before else "",
+        "after": f"{after}\n" if after else "",
+    }
+    module.exit_json(changed=before != after, version=after, diff=diff, **result)
+
+
+if __name__ == "__main__":
+    main()
