@@ -16,6 +16,8 @@ VENV := $(PODNET_CACHE)/venv-$(HASH)
 COLLECTION := build/collections/ansible_collections/podnet/cluster
 export PATH := $(VENV)/bin:$(PATH)
 LAB := -e lab_name=$(PODNET_LAB)
+# In this order each finds on the nodes what it builds on.
+SCENARIOS := node containerd kubernetes control_plane worker overlay cni verify lab
 
 .PHONY: help
 help: ## List the targets
@@ -27,10 +29,10 @@ help: ## List the targets
 lab: venv ## Make NODES nodes (default 3), provision them, show the cluster
 	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES)
 	ansible-playbook playbooks/site.yml
-	ansible-playbook playbooks/verify.yml
+	ansible-playbook playbooks/verify.yml -e verify_keep=true
 
-lab-status: venv ## Show the lab's nodes and pods
-	@inventories/lab/nodes.py --exec node1 -- kubectl get nodes,pods --all-namespaces --output wide
+lab-status: venv ## Show the lab's nodes and which of them reach each other
+	@ANSIBLE_DISPLAY_OK_HOSTS=false ansible-playbook playbooks/verify.yml -e verify_keep=true
 
 lab-down: venv ## Remove the lab; the host is as it was
 	ansible-playbook playbooks/lab/down.yml $(LAB)
@@ -72,7 +74,8 @@ integration: venv ## Tests in network namespaces (root)
 	pytest tests/integration
 
 molecule: venv ## A scenario for each role, on lab nodes
-	bash tests/molecule.sh
+	molecule destroy -s default # what an interrupted run may have left
+	molecule test $(addprefix -s ,$(SCENARIOS))
 
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
 	pytest tests/cluster

@@ -17,7 +17,7 @@ from testinfra.host import Host
 ROOT = Path(__file__).resolve().parents[1]
 NODES = ROOT / "inventories/lab/nodes.py"
 # The nodes that a role is for; the others' are all.
-FIRST, REST = {"worker": (1, None), "control_plane": (0, 1)}.get(os.environ.get("MOLECULE_SCENARIO_NAME", ""), (0, None))
+PART = {"worker": slice(1, None), "control_plane": slice(1)}.get(os.environ.get("MOLECULE_SCENARIO_NAME", ""), slice(None))
 
 
 class NodeBackend(testinfra.backend.base.BaseBackend):
@@ -38,7 +38,7 @@ class NodeBackend(testinfra.backend.base.BaseBackend):
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for ``host`` on each node that the role is for."""
     if "host" in metafunc.fixturenames:
-        names = [node.name for node in state.get(os.environ["PODNET_LAB"]).nodes[FIRST:REST]]
+        names = [node.name for node in state.get(os.environ["PODNET_LAB"]).nodes[PART]]
         metafunc.parametrize("host", names, indirect=True, scope="module")
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 
-ADDRESSES = {"node1": "10.79.0.11", "node2": "10.79.0.12"}
+ADDRESSES = {"node1": "10.98.0.11", "node2": "10.98.0.12"}
 
 
 def test_systemd_is_up(host):
@@ -25,11 +25,12 @@ def test_debian_release_is_the_one_asked_for(host):
 def test_interface(host):
     (eth0,) = json.loads(host.check_output("ip -j address show dev eth0"))
     assert eth0["operstate"] == "UP"
-    assert [entry["local"] for entry in eth0["addr_info"] if entry["family"] == "inet"] == [ADDRESSES[host.backend.node]]
+    addresses = [entry["local"] for entry in eth0["addr_info"] if entry["family"] == "inet"]
+    assert addresses == [ADDRESSES[host.backend.node]]
 
 
 def test_peer_and_host_answer(host):
-    for address in {*ADDRESSES.values(), "10.79.0.1"} - {ADDRESSES[host.backend.node]}:
+    for address in {*ADDRESSES.values(), "10.98.0.1"} - {ADDRESSES[host.backend.node]}:
         assert host.run(f"ping -c 1 -W 2 {address}").rc == 0, address
 
 

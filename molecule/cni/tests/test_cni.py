@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plugins and their configuration; the runtime takes them and the node becomes Ready."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+BIN = "/opt/podnet/current/bin"
+
+
+@pytest.mark.parametrize("plugin", ["loopback", "bridge", "host-local", "portmap", "flannel"])
+def test_plugin_answers(host, plugin):
+    answer = host.check_output(f"echo '{{\"cniVersion\": \"1.0.0\"}}' | CNI_COMMAND=VERSION {BIN}/{plugin}")
+    version = json.loads(answer)
+    assert {"0.3.1", "0.4.0", "1.0.0"} <= set(version["supportedVersions"])
+
+
+def test_current_is_a_link_to_a_version(host):
+    assert host.file("/opt/podnet/current").is_symlink
+
+
+def test_conflist(host):
+    conflist = json.loads(host.file("/etc/cni/net.d/10-podnet.conflist").content_string)
+    assert conflist["name"] == "podnet"
+    assert [plugin["type"] for plugin in conflist["plugins"]] == ["flannel"]
+
+
+def test_no_go_plugin(host):
+    """Whatever the packages brought, containerd runs ours: Python, not ELF."""
+    for plugin in ("loopback", "bridge", "flannel"):
+        assert host.run(f"head -c 2 $(readlink -f {BIN}/{plugin})").stdout == "#!"
+
+
+def test_node_becomes_ready(host):
+    node = host.backend.node
+    kubeconfig = "/etc/kubernetes/admin.conf" if node == "node1" else "/etc/kubernetes/kubelet.conf"
+    done = host.run(f"kubectl --kubeconfig {kubeconfig} wait --for condition=Ready --timeout 60s node/{node}")
+    assert done.rc == 0, done.stderr

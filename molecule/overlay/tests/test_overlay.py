@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pod network between the nodes, as the kernel has it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+ADDRESS = {"node1": "10.97.0.11", "node2": "10.97.0.12"}
+
+
+def ip(host, arguments):
+    """``ip -j`` in the node, parsed."""
+    return json.loads(host.check_output(f"ip -j -d {arguments}") or "[]")
+
+
+@pytest.fixture(scope="module")
+def pod_cidrs(host):
+    """Each node's pod CIDR, as the API has it."""
+    kubeconfig = "/etc/kubernetes/admin.conf" if host.backend.node == "node1" else "/etc/kubernetes/kubelet.conf"
+    nodes = json.loads(host.check_output(f"kubectl --kubeconfig {kubeconfig} get nodes --output json"))["items"]
+    return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes}
+
+
+def test_device(host, pod_cidrs):
+    (device,) = ip(host, "address show dev flannel.1")
+    data = device["linkinfo"]["info_data"]
+    assert (data["id"], data["port"], data["local"]) == (1, 8472, ADDRESS[host.backend.node])
+    assert device["mtu"] == 1450
+    addresses = [entry["local"] for entry in device["addr_info"] if entry["family"] == "inet"]
+    assert addresses == [pod_cidrs[host.backend.node].split("/")[0]]
+
+
+def test_way_to_the_peer(host, pod_cidrs):
+    (peer,) = set(ADDRESS) - {host.backend.node}
+    (route,) = ip(host, f"route show {pod_cidrs[peer]}")
+    assert (route["dev"], route["gateway"]) == ("flannel.1", pod_cidrs[peer].split("/")[0])
+    assert "onlink" in route["flags"]
+    (neighbour,) = ip(host, "neighbour show dev flannel.1 nud permanent")
+    assert neighbour["dst"] == route["gateway"]
+    entries = json.loads(host.check_output("bridge -j fdb show dev flannel.1"))
+    assert [entry["dst"] for entry in entries if entry["mac"] == neighbour["lladdr"]] == [ADDRESS[peer]]
+
+
+def test_peer_answers_through_the_tunnel(host, pod_cidrs):
+    (peer,) = set(ADDRESS) - {host.backend.node}
+    assert host.run(f"ping -c 1 -W 2 {pod_cidrs[peer].split('/')[0]}").rc == 0
+
+
+def test_subnet_env(host, pod_cidrs):
+    lines = dict(line.split("=", 1) for line in host.file("/run/flannel/subnet.env").content_string.splitlines())
+    assert lines["FLANNEL_NETWORK"] == "10.244.0.0/16"
+    assert lines["FLANNEL_SUBNET"] == pod_cidrs[host.backend.node].replace(".0/24", ".1/24")
+    assert lines["FLANNEL_MTU"] == "1450"
+
+
+def test_comes_back_at_boot(host):
+    assert host.service("podnet-overlay").is_enabled
+
+
+def test_masquerade_is_in_our_table(host):
+    assert host.run("nft list table inet podnet | grep -q masquerade").rc == 0

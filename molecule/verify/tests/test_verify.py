@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role's report says was seen, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_report(root):
+    report = json.loads((root / "build/molecule-verify.json").read_text())
+    assert report["ok"] is True
+    assert {node["name"] for node in report["nodes"]} == {"node1", "node2"}
+    assert report["summary"]
+    assert all(way["ok"] == way["total"] > 0 for way in report["summary"].values())
+
+
+def test_workload_is_gone(host):
+    kubeconfig = "/etc/kubernetes/admin.conf" if host.backend.node == "node1" else "/etc/kubernetes/kubelet.conf"
+    assert "NotFound" in host.run(f"kubectl --kubeconfig {kubeconfig} get namespace podnet-verify").stderr
