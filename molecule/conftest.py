@@ -17,7 +17,8 @@ from testinfra.host import Host
 ROOT = Path(__file__).resolve().parents[1]
 NODES = ROOT / "inventories/lab/nodes.py"
 # The nodes that a role is for; the others' are all.
-PART = {"worker": slice(1, None), "control_plane": slice(1)}.get(os.environ.get("MOLECULE_SCENARIO_NAME", ""), slice(None))
+SCENARIO = os.environ.get("MOLECULE_SCENARIO_NAME", "")
+PART = {"worker": slice(1, None), "control_plane": slice(1)}.get(SCENARIO, slice(None))
 
 
 class NodeBackend(testinfra.backend.base.BaseBackend):
