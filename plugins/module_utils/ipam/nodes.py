@@ -68,7 +68,7 @@ def _ask(kubectl: Sequence[str]) -> dict[str, list[str]]:
         raise ApiError(f"{command[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise ApiError(f"{' '.join(command)}: no answer within 30 s") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ApiError(f"{' '.join(command)}: its answer is not a list of nodes ({error})") from None
     return {item["metadata"]["name"]: cidrs for item in items if (cidrs := _cidrs(item.get("spec", {})))}
 

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the back ends want on a node, and what they say where it cannot be had."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
+    config,
+    files,
+    host_gw,
+    lease,
+    subnet_env,
+    underlay,
+    vxlan,
+)
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.backend import ROUTE_PROTOCOL
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.movement import Texts
+
+LINKS = [Link("lo", mtu=65536), Link("eth0", mtu=1500), Link("eth1", mtu=9000)]
+ADDRESSES = [
+    Address("lo", "127.0.0.1/8", scope="host"),
+    Address("eth0", "10.0.2.15/24", scope="global"),
+    Address("eth1", "10.77.0.11/24", scope="global"),
+    Address("eth1", "fd77::11/64", scope="global"),
+    Address("eth1", "fe80::1/64", scope="link"),
+]
+
+
+def entry(number, subnet=0, **other):
+    lease = {
+        "name": f"node{number}",
+        "address": f"10.77.{subnet}.{10 + number}",
+        "pod_cidrs": [f"10.244.{number}.0/24"],
+    }
+    return {**lease, **other}
+
+
+def want(kind, *entries, networks=("10.244.0.0/16",), **backend):
+    """What the back end KIND wants on node1 with the leases ENTRIES."""
+    parsed = config.parse({"node_name": "node1", "networks": list(networks), "backend": {"type": kind, **backend}})
+    leases = lease.admit(parsed, list(entries))
+    assert leases.refused == {}
+    found = underlay.find(leases.own, LINKS, ADDRESSES)
+    return {"vxlan": vxlan, "host-gw": host_gw}[kind].desired(parsed, leases, found)
+
+
+def titles(desired):
+    return [thing.title() for thing in desired.objects()]
+
+
+def test_underlay_is_the_interface_with_the_nodes_address_not_the_first():
+    own = lease.parse(entry(1))
+    found = underlay.find(own, LINKS, ADDRESSES)
+    assert (found.device, found.mtu) == ("eth1", 9000)
+    assert [str(network) for network, _device in found.networks] == ["10.77.0.0/24", "fd77::/64"]
+    assert found.reach("10.77.0.99") == "eth1" and found.reach("10.0.2.15") is None
+
+
+def test_an_address_that_no_interface_has_is_told_with_those_there_are():
+    with pytest.raises(ConfigError) as caught:
+        underlay.find(lease.parse(entry(9)), LINKS, ADDRESSES)
+    assert "10.77.0.19 of node9, this node, is on none of its interfaces" in str(caught.value)
+    assert "10.0.2.15/24 on eth0" in str(caught.value)
+
+
+def test_vxlan_wants_device_address_and_three_entries_a_peer():
+    desired = want("vxlan", entry(1), entry(2))
+    mac = desired.own[0].mac
+    assert desired.device == "flannel.1" and desired.mtu == 8950
+    assert desired.own[0].data == {"id": 1, "link": "eth1", "local": "10.77.0.11", "port": 8472, "learning": False}
+    assert titles(desired) == [
+        "link flannel.1",
+        "address flannel.1 10.244.1.0/32",
+        "neighbour flannel.1 10.244.2.0",
+        "route 10.244.2.0/24",
+        f"fdb flannel.1 {desired.peers['node2'][0].mac} 10.77.0.12",
+    ]
+    route = desired.peers["node2"][1]
+    assert (route.gateway, route.onlink, route.protocol) == ("10.244.2.0", True, ROUTE_PROTOCOL)
+    assert desired.peers["node2"][0].mac != mac
+
+
+def test_direct_routing_spares_the_tunnel_on_the_same_network_only():
+    desired = want("vxlan", entry(1), entry(2), entry(3, subnet=9), direct_routing=True)
+    assert [thing.title() for thing in desired.peers["node2"]] == ["route 10.244.2.0/24"]
+    assert desired.peers["node2"][0].gateway == "10.77.0.12" and desired.peers["node2"][0].dev == "eth1"
+    assert len(desired.peers["node3"]) == 3
+
+
+def test_direct_routing_of_one_ip_version_leaves_the_other_its_tunnel():
+    own = entry(1, pod_cidrs=["10.244.1.0/24", "fd00:244:0:1::/64"])
+    peer = entry(2, pod_cidrs=["10.244.2.0/24", "fd00:244:0:2::/64"])
+    desired = want("vxlan", own, peer, networks=("10.244.0.0/16", "fd00:244::/48"), direct_routing=True)
+    assert [thing.title().split()[0] for thing in desired.peers["node2"]] == ["route", "neighbour", "route", "fdb"]
+
+
+def test_an_ipv6_underlay_costs_seventy_bytes():
+    own = entry(1, address="fd77::11")
+    desired = want("vxlan", own, entry(2, address="fd77::12"))
+    assert desired.mtu == 8930
+    assert desired.own[0].data["local"] == "fd77::11"
+
+
+def test_a_peer_without_an_address_of_the_tunnels_ip_version_is_refused_alone():
+    desired = want("vxlan", entry(1), entry(2, address="fd77::12"), entry(3))
+    assert desired.refused == {"node2": "address: fd77::12 is not IPv4, as this node's tunnels are"}
+    assert set(desired.peers) == {"node3"}
+
+
+@pytest.mark.parametrize(("kind", "mtu", "least", "most"), [("vxlan", 8951, 576, 8950), ("host-gw", 9001, 576, 9000)])
+def test_an_mtu_that_does_not_fit_the_underlay_is_an_error(kind, mtu, least, most):
+    with pytest.raises(ConfigError) as caught:
+        want(kind, entry(1), mtu=mtu)
+    assert f"backend.mtu: {mtu} does not fit eth1" in str(caught.value)
+    assert f"from {least} to {most}" in str(caught.value)
+    assert want(kind, entry(1), mtu=most).mtu == most
+
+
+def test_ipv6_pods_need_1280_bytes():
+    own = entry(1, pod_cidrs=["fd00:244:0:1::/64"])
+    with pytest.raises(ConfigError):
+        want("vxlan", own, networks=("fd00:244::/48",), mtu=1279)
+    assert want("vxlan", own, networks=("fd00:244::/48",), mtu=1280).mtu == 1280
+
+
+def test_host_gw_wants_a_route_and_no_device():
+    desired = want("host-gw", entry(1), entry(2))
+    assert desired.device is None and desired.mtu == 9000
+    assert titles(desired) == ["route 10.244.2.0/24"]
+    assert desired.peers["node2"][0].gateway == "10.77.0.12"
+
+
+def test_host_gw_refuses_a_peer_behind_a_router():
+    desired = want("host-gw", entry(1), entry(2, subnet=9), entry(3))
+    assert list(desired.peers) == ["node3"]
+    assert "10.77.9.12 is on no network of this node (10.77.0.0/24 on eth1" in desired.refused["node2"]
+
+
+def test_host_gw_needs_an_address_of_each_ip_version():
+    networks = ("10.244.0.0/16", "fd00:244::/48")
+    both = ["10.244.2.0/24", "fd00:244:0:2::/64"]
+    desired = want("host-gw", entry(1), entry(2, pod_cidrs=both), networks=networks)
+    assert "needs an IPv6 address of the node; it has 10.77.0.12" in desired.refused["node2"]
+    served = want(
+        "host-gw", entry(1), entry(2, pod_cidrs=both, addresses=["10.77.0.12", "fd77::12"]), networks=networks
+    )
+    assert [route.gateway for route in served.peers["node2"]] == ["10.77.0.12", "fd77::12"]
+
+
+def test_subnet_env_is_flannels():
+    parsed = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
+    assert subnet_env.render(parsed, lease.parse(entry(1)), 1450) == (
+        "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+    )
+
+
+def test_subnet_env_of_dual_stack_without_masquerade():
+    networks = ["fd00:244::/48", "10.244.0.0/16"]
+    parsed = config.parse({"node_name": "node1", "networks": networks, "masquerade": False})
+    own = lease.parse(entry(1, pod_cidrs=["fd00:244:0:1::/64", "10.244.1.0/24"]))
+    assert subnet_env.render(parsed, own, 1430).splitlines() == [
+        "FLANNEL_NETWORK=10.244.0.0/16",
+        "FLANNEL_SUBNET=10.244.1.1/24",
+        "FLANNEL_IPV6_NETWORK=fd00:244::/48",
+        "FLANNEL_IPV6_SUBNET=fd00:244:0:1::1/64",
+        "FLANNEL_MTU=1430",
+        "FLANNEL_IPMASQ=false",
+    ]
+
+
+def test_files_are_replaced_whole(tmp_path):
+    path = tmp_path / "deep" / "file"
+    files.write(str(path), "one\n")
+    before = path.stat().st_ino
+    files.write(str(path), "two\n")
+    assert path.read_text() == "two\n" and path.stat().st_ino != before
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in path.parent.iterdir()] == ["file"]
+    files.remove(str(path))
+    assert not path.parent.exists()
+    files.remove(str(path))
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_rubbish(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError):
+        files.write(str(tmp_path / "file"), "x")
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_texts_tell_and_do_what_differs_only(tmp_path):
+    paths = [str(tmp_path / name) for name in ("same", "other", "new", "old")]
+    for path, text in zip(paths, ("1\n", "1\n", None, "1\n")):
+        if text:
+            files.write(path, text)
+    wanted = dict(zip(paths, ("1\n", "2\n", "3\n", None)))
+    part = Texts("file", wanted, files.read, files.write, files.remove)
+    assert part.describe() == [f"change file {paths[1]}", f"write file {paths[2]}", f"remove file {paths[3]}"]
+    assert f"file {paths[1]}: 1" in part.before() and f"file {paths[1]}: 2" in part.after()
+    assert part.apply() == []
+    assert not Texts("file", wanted, files.read, files.write, files.remove)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "other", "same"]
+
+
+def test_texts_go_on_past_what_fails(tmp_path):
+    (tmp_path / "directory").mkdir()
+    wanted = {f"{tmp_path}/directory": "x", f"{tmp_path}/good": "x"}
+    part = Texts("file", wanted, lambda path: None, files.write)
+    (error,) = part.apply()
+    assert "directory" in error
+    assert (tmp_path / "good").read_text() == "x"
