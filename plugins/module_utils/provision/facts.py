@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What there is on a node, read in one go: nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..ipam.ip import parse_address
+from ..netlink import address, link, route
+from ..netlink.channel import Channel
+from ..overlay import files
+from .systemd import show
+
+_DEBIAN = ("debian", "ubuntu")
+_REDHAT = ("rhel", "fedora", "centos")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
+FIREWALLS = ("firewalld.service", "ufw.service")
+KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
+ADMIN_CONF = "/etc/kubernetes/admin.conf"
+
+
+def gather(packages: Sequence[str]) -> dict[str, Any]:
+    """The node as a dictionary; ``packages`` are those whose versions are of interest. See node_facts' RETURN."""
+    units = show([*FIREWALLS, "containerd.service", "kubelet.service"])
+    distribution = os_release()
+    return {
+        "hostname": socket.gethostname(),
+        "distribution": distribution,
+        "kernel": os.uname().release,
+        "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
+        "memory_mib": _memory(),
+        "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+        "swap": [line.split()[0] for line in (files.read("/proc/swaps") or "").splitlines()[1:]],
+        "firewalls": [unit.split(".")[0] for unit in FIREWALLS if units[unit].get("ActiveState") == "active"],
+        "packages": installed(distribution["family"], packages),
+        "held": held(distribution["family"], packages),
+        "containerd": _version("containerd", "--version"),
+        "containerd_active": units["containerd.service"].get("ActiveState") == "active",
+        "kubelet": _version("kubelet", "--version"),
+        "kubelet_active": units["kubelet.service"].get("ActiveState") == "active",
+        "crictl": shutil.which("crictl") is not None,
+        "joined": os.path.exists(KUBELET_CONF),
+        "control_plane": os.path.exists(ADMIN_CONF) and os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
+    }
+
+
+def os_release(text: str | None = None) -> dict[str, str]:
+    """os-release(5): id, version, codename, name, and the family (debian, redhat, other) whose packages it takes."""
+    values = dict(
+        re.findall(
+            r"^([A-Z_]+)=\"?([^\"\n]*)\"?$",
+            text if text is not None else files.read("/etc/os-release") or "",
+            re.MULTILINE,
+        )
+    )
+    kinds = [values.get("ID", ""), *values.get("ID_LIKE", "").split()]
+    family = (
+        "debian"
+        if any(kind in _DEBIAN for kind in kinds)
+        else "redhat"
+        if any(kind in _REDHAT for kind in kinds)
+        else "other"
+    )
+    return {
+        "id": values.get("ID", ""),
+        "version": values.get("VERSION_ID", ""),
+        "codename": values.get("VERSION_CODENAME", ""),
+        "name": values.get("PRETTY_NAME", ""),
+        "family": family,
+    }
+
+
+def installed(family: str, names: Iterable[str]) -> dict[str, str]:
+    """The versions of those of the packages ``names`` that are installed, by name."""
+    names = list(names)
+    if not names:
+        return {}
+    if family == "debian":
+        lines = _output("dpkg-query", "--show", "--showformat=${Package}\t${db:Status-Abbrev}\t${Version}\n", *names)
+        rows = [line.split("\t") for line in lines.splitlines()]
+        return {name: version for name, status, version in rows if status[1:2] == "i"}
+    lines = _output("rpm", "--query", "--queryformat=%{NAME}\t%{VERSION}-%{RELEASE}\n", *names)
+    return dict(line.split("\t") for line in lines.splitlines() if "\t" in line)
+
+
+def held(family: str, names: Iterable[str]) -> list[str]:
+    """Those of the packages ``names`` that dpkg holds; RPM has no such thing (its repository excludes them)."""
+    if family != "debian":
+        return []
+    names = list(names)
+    lines = _output("dpkg-query", "--show", "--showformat=${Package}\t${db:Status-Abbrev}\n", *names) if names else ""
+    return [name for name, status in (line.split("\t") for line in lines.splitlines()) if status.startswith("h")]
+
+
+def underlay() -> dict[str, Any]:
+    """The node's interfaces (addresses, mtu, up) by name, and the one of the default route, None without one."""
+    with Channel() as channel:
+        links = link.dump(channel)
+        names = {each.index: each.name for each in links}
+        interfaces: dict[str, dict[str, Any]] = {
+            each.name: {"addresses": [], "mtu": each.mtu, "up": bool(each.up)} for each in links
+        }
+        for each in address.dump(channel, names):
+            if each.dev in interfaces and each.scope in (None, "global"):
+                interfaces[each.dev]["addresses"].append(each.address)
+        defaults = [each for each in route.dump(channel, names) if each.dst in ("0.0.0.0/0", "::/0") and each.dev]
+    first = min(defaults, key=lambda each: (":" in each.dst, each.metric or 0), default=None)
+    return {"interfaces": interfaces, "default_interface": first.dev if first else None}
+
+
+def place(
+    found: dict[str, Any], wanted_address: str | None, wanted_interface: str | None
+) -> tuple[str | None, str | None, list[str]]:
+    """Which address and interface of ``found`` (underlay's result) the cluster uses: the given address, else the first of
+    the given interface, else the first of the default route's. Returns (address, interface, what is wrong)."""
+    interfaces = found["interfaces"]
+    shown = ", ".join(
+        f"{name} ({' '.join(each['addresses']) or 'no address'})" for name, each in interfaces.items() if name != "lo"
+    )
+    if wanted_interface and wanted_interface not in interfaces:
+        return None, None, [f"node_interface: the node has no interface {wanted_interface!r}: it has {shown}"]
+    if wanted_address:
+        number = parse_address(wanted_address)
+        holders = [
+            name
+            for name, each in interfaces.items()
+            for text in each["addresses"]
+            if parse_address(text.split("/")[0]) == number
+        ]
+        if not holders:
+            return None, None, [f"node_address: the node has no address {wanted_address!r}: it has {shown}"]
+        if wanted_interface and wanted_interface not in holders:
+            message = f"node_address: {wanted_address!r} is on {holders[0]}, not on node_interface {wanted_interface!r}: make the two agree"
+            return None, None, [message]
+        name = wanted_interface or holders[0]
+    else:
+        name = wanted_interface or found["default_interface"]
+        if not name:
+            return (
+                None,
+                None,
+                [
+                    f"node_address: the node has no default route to choose it by: give node_address or node_interface; it has {shown}"
+                ],
+            )
+    addresses = interfaces[name]["addresses"]
+    wrong = []
+    if not interfaces[name]["up"]:
+        wrong.append(f"node_interface: {name} is down: bring it up, or give another")
+    if not wanted_address and not addresses:
+        wrong.append(
+            f"node_interface: {name} has no address: give it one, or give another interface; the node has {shown}"
+        )
+        return None, name, wrong
+    return wanted_address or min(addresses, key=lambda text: ":" in text).split("/")[0], name, wrong
+
+
+def images(namespace: str = "k8s.io") -> list[str]:
+    """Names of the images that containerd has; none where it does not answer."""
+    return _output("ctr", "--namespace", namespace, "images", "list", "--quiet").split()
+
+
+def _version(command: str, *arguments: str) -> str | None:
+    match = re.search(r"\bv?(\d+\.\d+\.\d+)", _output(command, *arguments))
+    return match[1] if match else None
+
+
+def _memory() -> int:
+    match = re.search(r"^MemTotal:\s+(\d+) kB$", files.read("/proc/meminfo") or "", re.MULTILINE)
+    return int(match[1]) // 1024 if match else 0
+
+
+def _output(*command: str) -> str:
+    """What a command prints, "" where there is no such command; its exit status says nothing (a package not installed)."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
+    except (FileNotFoundError, PermissionError):
+        return ""

@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files, directories and symbolic links as they are to be, and the changes that take them there."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+from ..overlay import files as whole
+from .change import Change, StateError
+
+#: What stands around the part of a file that is ours; {} is "BEGIN" or "END" and the block's name.
+MARK = "# {} {}: managed by podnet.cluster"
+SECRET = "(not shown)\n"
+#: What a backup's name ends in, and the word by which a file that was written here is told from one that is to be kept.
+BACKUP = ".before-podnet"
+OURS = "podnet.cluster"
+
+
+def plan(spec: dict[str, Any]) -> Iterator[Change]:
+    """What brings one path to ``spec``: path, state (file, directory, link, absent, restored), content, block, target, mode
+    (octal text), owner, group, backup, secret. Raises StateError for a path that cannot be brought there."""
+    path = spec["path"]
+    if not path.startswith("/"):
+        raise StateError(f"files: the path {path!r} is not absolute: give one that starts with /")
+    state = spec["state"]
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    if state == "restored":
+        yield from _restore(path, found, spec)
+        return
+    if state == "absent":
+        if found:
+            yield Change(f"remove {path}", path, _shown(path, found, spec), "", lambda: _remove(path), path)
+        return
+    if state == "link":
+        yield from _link(path, found, spec["target"], bool(spec.get("backup")))
+        return
+    if state == "directory":
+        if found and not stat.S_ISDIR(found.st_mode):
+            raise StateError(f"files: {path} is to be a directory and is none: move it away")
+        if not found:
+            yield Change(
+                f"make directory {path}", path, "", "directory\n", lambda: os.makedirs(path, exist_ok=True), path
+            )
+    else:
+        yield from _content(path, found, spec)
+    yield from _attributes(path, found, spec)
+
+
+def _content(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> Iterator[Change]:
+    if found and stat.S_ISDIR(found.st_mode):
+        raise StateError(f"files: {path} is to be a file and is a directory: move it away")
+    before = whole.read(path) or ""
+    after = with_block(before, spec["block"], spec["content"]) if spec.get("block") else spec["content"]
+    if found and before == after and not stat.S_ISLNK(found.st_mode):
+        return
+    mode = int(spec["mode"] or "0644", 8) if spec["mode"] or not found else stat.S_IMODE(found.st_mode)
+    owner, group = _ids(spec)
+
+    def write() -> None:
+        if found and spec.get("backup") and OURS not in before and not os.path.exists(path + BACKUP):
+            os.rename(path, path + BACKUP)
+        whole.write(path, after, mode)
+        kept = (found.st_uid, found.st_gid) if found else (0, 0)
+        os.chown(path, kept[0] if owner is None else owner, kept[1] if group is None else group)
+
+    shown = (SECRET, SECRET) if spec.get("secret") else (before, after)
+    yield Change(f"{'write' if found else 'make'} {path}", path, shown[0] if found else "", shown[1], write, path)
+
+
+def _restore(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> Iterator[Change]:
+    """Brings back what was there before; where nothing was, removes the file or link, unless it isn't ours."""
+    before = _shown(path, found, spec) if found else ""
+    if os.path.lexists(path + BACKUP):
+        after = whole.read(path + BACKUP) or ""
+        yield Change(f"restore {path}", path, before, after, lambda: os.rename(path + BACKUP, path), path)
+    elif found and (OURS in before or before == f"link to {spec.get('target')}\n"):
+        yield Change(f"remove {path}", path, before, "", lambda: _remove(path), path)
+
+
+def _attributes(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> Iterator[Change]:
+    """Mode and owner, where the file is there already or they are not a new one's."""
+    owner, group = _ids(spec)
+    is_new = found is None and spec["state"] == "directory"
+    if spec["mode"] and (is_new or (found and stat.S_IMODE(found.st_mode) != int(spec["mode"], 8))):
+        before = f"mode {stat.S_IMODE(found.st_mode):04o}\n" if found else ""
+        mode = int(spec["mode"], 8)
+        yield Change(
+            f"set mode {spec['mode']} of {path}", path, before, f"mode {mode:04o}\n", lambda: os.chmod(path, mode), path
+        )
+    wanted = (owner if owner is not None else -1, group if group is not None else -1)
+    actual = (found.st_uid, found.st_gid) if found else (0, 0)
+    if any(want not in (-1, have) for want, have in zip(wanted, actual)):
+        what = f"{spec.get('owner') or ''}:{spec.get('group') or ''}"
+        yield Change(
+            f"give {path} to {what}",
+            path,
+            f"owner {actual[0]}:{actual[1]}\n",
+            f"owner {what}\n",
+            lambda: os.chown(path, *wanted),
+            path,
+        )
+
+
+def _link(path: str, found: os.stat_result | None, target: str, backup: bool) -> Iterator[Change]:
+    is_link = found is not None and stat.S_ISLNK(found.st_mode)
+    before = os.readlink(path) if is_link else None
+    if before == target:
+        return
+    if found and stat.S_ISDIR(found.st_mode):
+        raise StateError(f"files: {path} is to be a link to {target} and is a directory: move it away")
+
+    def link() -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if found and not is_link and backup:
+            os.rename(path, path + BACKUP)
+        temporary = f"{path}.{os.getpid()}.tmp"
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+
+    shown = f"link to {before}\n" if before else "file\n" if found else ""
+    yield Change(f"link {path} to {target}", path, shown, f"link to {target}\n", link, path)
+
+
+def with_block(text: str, name: str, content: str) -> str:
+    """``text`` with the block ``name`` made ``content`` (taken away where that is empty), the rest as it was."""
+    begin, end = MARK.format("BEGIN", name), MARK.format("END", name)
+    lines = text.splitlines()
+    if begin in lines and end in lines[lines.index(begin) :]:
+        first = lines.index(begin)
+        last = lines.index(end, first)
+        rest, place = lines[:first] + lines[last + 1 :], first
+    else:
+        rest, place = lines, len(lines)
+    block = [begin, *content.splitlines(), end] if content else []
+    result = rest[:place] + block + rest[place:]
+    return "".join(f"{line}\n" for line in result)
+
+
+def _ids(spec: dict[str, Any]) -> tuple[int | None, int | None]:
+    try:
+        owner = pwd.getpwnam(spec["owner"]).pw_uid if spec.get("owner") else None
+        group = grp.getgrnam(spec["group"]).gr_gid if spec.get("group") else None
+    except KeyError as error:
+        raise StateError(
+            f"files: {spec['path']}: there is no such user or group ({error.args[0]}): make it first"
+        ) from None
+    return owner, group
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _shown(path: str, found: os.stat_result, spec: dict[str, Any]) -> str:
+    if stat.S_ISDIR(found.st_mode):
+        return "directory\n"
+    if stat.S_ISLNK(found.st_mode):
+        return f"link to {os.readlink(path)}\n"
+    return SECRET if spec.get("secret") or not stat.S_ISREG(found.st_mode) else whole.read(path) or ""

@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifacts
+short_description: Install executables and container images that come as files
+version_added: "0.1.0"
+description:
+  - Installs executables, and imports images into containerd, from files on the controller or on the node. Every file's
+    checksum is verified on the node before anything is installed.
+  - Only what the node lacks is copied to it. An executable is compared by its content, an image by its name.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  archive:
+    description:
+      - A Kubernetes archive; a directory with C(SHA256SUMS), C(manifest.json), C(bin/) and C(images/). Everything in it is
+        installed.
+    type: path
+  bin_dir:
+    description: Where the executables of O(archive) go.
+    type: path
+    default: /usr/bin
+  images:
+    description: Further images.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The image's name, with registry and tag.
+        type: str
+        required: true
+      file:
+        description: The docker-archive or OCI archive that holds it.
+        type: path
+        required: true
+      sha256:
+        description: The file's SHA-256; of a file on the controller it is made without this.
+        type: str
+  executables:
+    description: Further executables.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where it goes.
+        type: path
+        required: true
+      file:
+        description: The file.
+        type: path
+        required: true
+      sha256:
+        description: The file's SHA-256.
+        type: str
+        required: true
+  remote_src:
+    description: Whether the files are on the node.
+    type: bool
+    default: false
+  plan:
+    description: Only tell what is lacking. The action plugin of the same name uses it to know what to copy.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Install Kubernetes from an archive on the controller
+  podnet.cluster.artifacts:
+    archive: /srv/kubernetes-1.31.4
+"""
+
+RETURN = r"""
+changes:
+  description: What was installed, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+files:
+  description: The files that this takes.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.provision import archive, artifacts
+from ..module_utils.provision.change import StateError
+
+EXECUTABLE = {
+    "path": {"type": "path", "required": True},
+    "file": {"type": "path", "required": True},
+    "sha256": {"type": "str", "required": True},
+}
+IMAGE = {
+    "name": {"type": "str", "required": True},
+    "file": {"type": "path", "required": True},
+    "sha256": {"type": "str"},
+}
+
+
+def main() -> None:
+    """Runs the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "archive": {"type": "path"},
+            "bin_dir": {"type": "path", "default": "/usr/bin"},
+            "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE},
+            "executables": {"type": "list", "elements": "dict", "default": [], "options": EXECUTABLE},
+            "remote_src": {"type": "bool", "default": False},
+            "plan": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        executables = [artifacts.Executable(**each) for each in given["executables"]]
+        images = [artifacts.Image(each["name"], each["file"], each["sha256"] or "") for each in given["images"]]
+        if given["archive"]:
+            more = artifacts.of_archive(archive.read(given["archive"]), given["bin_dir"])
+            executables, images = executables + more[0], images + more[1]
+        executables, images = artifacts.lacking(executables, images)
+        if (executables or images) and not given["plan"] and not module.check_mode:
+            images = [each if each.sha256 else each._replace(sha256=archive.sha256(each.file)) for each in images]
+            artifacts.install(executables, images)
+    except (archive.ArchiveError, StateError, OSError) as error:
+        module.fail_json(msg=f"archive: {error}")
+    names = [each.path for each in executables] + [each.name for each in images]
+    lines = "".join(f"{name}\n" for name in names)
+    module.exit_json(
+        changed=bool(names),
+        changes=[f"install {name}" for name in names],
+        files=list(dict.fromkeys(each.file for each in [*executables, *images])),
+        diff={"before": "", "after": lines, "before_header": "artifacts", "after_header": "artifacts"},
+    )
+
+
+if __name__ == "__main__":
+    main()

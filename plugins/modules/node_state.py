@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_state
+short_description: Declare a node's files, kernel settings and systemd units in one task
+version_added: "0.1.0"
+description:
+  - Brings files, the host name, kernel modules, sysctls, swap and systemd units to the declared state, in this order,
+    and says what it did.
+  - One task instead of one for each thing, since a task's start costs more than its work.
+  - A unit that is to be restarted when a file changed is restarted by the next run if this one fails in between.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  files:
+    description: Files, directories and links.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The absolute path. Missing directories above it are made.
+        type: path
+        required: true
+      state:
+        description:
+          - V(absent) removes whatever is there, a directory with all that is in it.
+          - V(restored) brings back what O(files[].backup) kept, or removes a file that was written by this collection.
+        type: str
+        choices: [file, directory, link, absent, restored]
+        default: file
+      content:
+        description: The file's whole text, or its block's.
+        type: str
+        default: ""
+      block:
+        description: Manage only the part of the file between two marks with this name; an empty O(files[].content) takes it away.
+        type: str
+      target:
+        description: What a link points to.
+        type: str
+      mode:
+        description: The mode in octal, as text; a new file's is C(0644) without it.
+        type: str
+      owner:
+        description: The owner; a new file's is root without it.
+        type: str
+      group:
+        description: The group.
+        type: str
+      backup:
+        description:
+          - Whether a file that was there before is kept beside it, with C(.before-podnet) at its name's end.
+        type: bool
+        default: false
+      secret:
+        description: Whether diff mode must not show the content.
+        type: bool
+        default: false
+  hostname:
+    description: The host name, now and for the next boot.
+    type: str
+  kernel_modules:
+    description: Modules to be loaded now. One that is built in, or whose proof exists, counts as loaded.
+    type: list
+    elements: str
+    default: []
+  kernel_module_proofs:
+    description: By module, a path that exists, or C(filesystem:NAME) that is known, where the kernel has it built in.
+    type: dict
+    default: {}
+  sysctls:
+    description:
+      - Values by name, set now; write a file below C(/etc/sysctl.d) to have them at the next boot.
+      - A name that starts with C(-) is left alone where the kernel does not have it.
+    type: dict
+    default: {}
+  swap:
+    description: V(off) swaps off and takes swap out of C(/etc/fstab).
+    type: str
+    choices: ["off", keep]
+    default: keep
+  units:
+    description: systemd units. New unit files are loaded before.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The unit's name, of a service without its suffix.
+        type: str
+        required: true
+      enabled:
+        description: Whether it starts with the system.
+        type: bool
+      state:
+        description: Whether it runs.
+        type: str
+        choices: [started, stopped]
+      masked:
+        description: Whether it is masked.
+        type: bool
+      restart_on:
+        description: Paths in O(files); when one of them was changed, the unit is restarted if it runs.
+        type: list
+        elements: str
+        default: []
+"""
+
+EXAMPLES = r"""
+- name: Configure containerd
+  podnet.cluster.node_state:
+    files:
+      - path: /etc/containerd/config.toml
+        content: "{{ lookup('ansible.builtin.template', 'config.toml.j2') }}"
+    units:
+      - name: containerd
+        enabled: true
+        state: started
+        restart_on: [/etc/containerd/config.toml]
+
+- name: Prepare the kernel
+  podnet.cluster.node_state:
+    kernel_modules: [br_netfilter]
+    sysctls:
+      net.ipv4.ip_forward: 1
+    swap: "off"
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, in words and in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [write /etc/containerd/config.toml, restart containerd.service]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.provision.change import Change, StateError
+from ..module_utils.provision.node import bring
+
+FILE = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["file", "directory", "link", "absent", "restored"], "default": "file"},
+    "content": {"type": "str", "default": ""},
+    "block": {"type": "str"},
+    "target": {"type": "str"},
+    "mode": {"type": "str"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "backup": {"type": "bool", "default": False},
+    "secret": {"type": "bool", "default": False},
+}
+UNIT = {
+    "name": {"type": "str", "required": True},
+    "enabled": {"type": "bool"},
+    "state": {"type": "str", "choices": ["started", "stopped"]},
+    "masked": {"type": "bool"},
+    "restart_on": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    """Runs the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": FILE,
+                "required_if": [("state", "link", ["target"])],
+            },
+            "hostname": {"type": "str"},
+            "kernel_modules": {"type": "list", "elements": "str", "default": []},
+            "kernel_module_proofs": {"type": "dict", "default": {}},
+            "sysctls": {"type": "dict", "default": {}},
+            "swap": {"type": "str", "choices": ["off", "keep"], "default": "keep"},
+            "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+        },
+        supports_check_mode=True,
+    )
+    for spec in module.params["files"]:
+        if spec["mode"] is not None and not _is_octal(spec["mode"]):
+            module.fail_json(
+                msg=f"files: {spec['path']}: the mode {spec['mode']!r} is not octal: give text such as '0644'"
+            )
+    changes: list[Change] = []
+    try:
+        bring(module.params, module.check_mode, changes.append)
+    except (StateError, OSError) as error:
+        # the last one is that which failed
+        module.fail_json(msg=str(error), changes=[change.what for change in changes], changed=len(changes) > 1)
+    module.exit_json(
+        changed=bool(changes), changes=[change.what for change in changes], diff=[change.diff() for change in changes]
+    )
+
+
+def _is_octal(text: str) -> bool:
+    return bool(text) and len(text) <= 5 and set(text) <= set("01234567")
+
+
+if __name__ == "__main__":
+    main()
