@@ -23,7 +23,7 @@ def test_program_that_kubeadm_wants(host, program):
 
 
 def test_every_node_is_known_by_name(host):
-    for name, address in (("node1", "10.97.0.11"), ("node2", "10.97.0.12")):
+    for name, address in (("node1", "10.87.0.11"), ("node2", "10.87.0.12")):
         assert address in host.addr(name).ipv4_addresses
 
 

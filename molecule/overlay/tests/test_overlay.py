@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-ADDRESS = {"node1": "10.97.0.11", "node2": "10.97.0.12"}
+ADDRESS = {"node1": "10.87.0.11", "node2": "10.87.0.12"}
 
 
 def ip(host, arguments):

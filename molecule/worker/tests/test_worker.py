@@ -17,7 +17,7 @@ def test_node_is_known_to_the_api_under_its_name_and_address(host):
     name = host.check_output("hostname")
     output = host.check_output(f"kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node {name} --output json")
     addresses = {entry["type"]: entry["address"] for entry in json.loads(output)["status"]["addresses"]}
-    assert addresses == {"InternalIP": "10.97.0.12", "Hostname": name}
+    assert addresses == {"InternalIP": "10.87.0.12", "Hostname": name}
 
 
 def test_trusts_the_cluster_s_authority(host):
