@@ -1,0 +1,193 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conflist
+short_description: Write a CNI network configuration list
+version_added: "0.1.0"
+description:
+  - Checks a configuration list as container runtimes do, and writes it in one step, so that no runtime ever reads half of it.
+  - Reports the other configurations in the directory that a runtime would take instead, since it takes the first by
+    name, and those that are invalid, for which containerd refuses all. They are never changed.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  state:
+    description: Whether the file is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  directory:
+    description: The runtime's configuration directory.
+    type: path
+    default: /etc/cni/net.d
+  file:
+    description: The file's name in O(directory). It ends in C(.conflist).
+    type: str
+    default: 10-podnet.conflist
+  network:
+    description: The network's name.
+    type: str
+    default: podnet
+  cni_version:
+    description: The version of the CNI specification that the runtime and the plugins are to speak.
+    type: str
+    choices: ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']
+    default: '1.0.0'
+  plugins:
+    description: The plugins in the order in which they are called, each with its configuration. Required for O(state=present).
+    type: list
+    elements: dict
+  bin_dirs:
+    description: Where the runtime finds the plugins. All that the list names must be there; check mode doesn't look.
+    type: list
+    elements: path
+    default: [/opt/podnet/current/bin]
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.library
+"""
+
+EXAMPLES = r"""
+- name: Let pods join the pod network
+  podnet.cluster.conflist:
+    plugins:
+      - type: flannel
+        delegate:
+          hairpinMode: true
+          isDefaultGateway: true
+        capabilities:
+          portMappings: true
+
+- name: A bridge of this node alone
+  podnet.cluster.conflist:
+    file: 20-local.conflist
+    network: local
+    plugins:
+      - type: bridge
+        bridge: local0
+        isDefaultGateway: true
+        ipMasq: true
+        ipam:
+          type: host-local
+          ranges: [[{subnet: 10.22.0.0/16}]]
+
+- name: Take new pods from the network
+  podnet.cluster.conflist:
+    state: absent
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /etc/cni/net.d/10-podnet.conflist
+before_ours:
+  description: Other configurations that sort before the file, so that a runtime takes the first of them instead.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/cni/net.d/05-bridge.conf]
+invalid:
+  description: Other configurations that are invalid, each with the reason.
+  returned: success
+  type: dict
+  sample:
+    /etc/cni/net.d/99-x.conf: "/etc/cni/net.d/99-x.conf: neither plugins nor type is there"
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.cni import conflist
+from ..module_utils.overlay import files
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "directory": {"type": "path", "default": "/etc/cni/net.d"},
+            "file": {"type": "str", "default": "10-podnet.conflist"},
+            "network": {"type": "str", "default": "podnet"},
+            "cni_version": {
+                "type": "str",
+                "choices": ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"],
+                "default": "1.0.0",
+            },
+            "plugins": {"type": "list", "elements": "dict"},
+            "bin_dirs": {"type": "list", "elements": "path", "default": ["/opt/podnet/current/bin"]},
+        },
+        required_if=[("state", "present", ["plugins"])],
+        supports_check_mode=True,
+    )
+    try:
+        run(module)
+    except (OSError, conflist.ConflistError) as error:
+        module.fail_json(msg=str(error))
+
+
+def run(module: AnsibleModule) -> None:
+    wanted = module.params
+    if "/" in wanted["file"] or not wanted["file"].endswith(".conflist"):
+        module.fail_json(msg=f"file: a name that ends in .conflist is wanted, not {wanted['file']!r}")
+    path = os.path.join(wanted["directory"], wanted["file"])
+    before = files.read(path)
+    after = _text(module) if wanted["state"] == "present" else None
+    changed = before != after
+    first, invalid = others(path)
+    if after is not None:
+        for other in first:
+            module.warn(f"{other} sorts before {path}: the runtime uses it instead; move it away if it isn't wanted")
+        for reason in invalid.values():
+            module.warn(f"{reason}; containerd refuses the whole directory for this")
+    if changed and not module.check_mode:
+        if after is None:
+            os.unlink(path)
+        else:
+            files.write(path, after)
+    diff = {"before_header": path, "after_header": path, "before": before or "", "after": after or ""}
+    module.exit_json(changed=changed, path=path, before_ours=first, invalid=invalid, diff=diff)
+
+
+def _text(module: AnsibleModule) -> str:
+    wanted = module.params
+    content = {"cniVersion": wanted["cni_version"], "name": wanted["network"], "plugins": wanted["plugins"]}
+    checked = conflist.Conflist(content, wanted["file"])
+    lacking = conflist.missing(checked, wanted["bin_dirs"])
+    if lacking and not module.check_mode:
+        module.fail_json(msg=f"plugins: {', '.join(lacking)} not found as an executable in {', '.join(wanted['bin_dirs'])}")
+    return conflist.render(content)
+
+
+def others(path: str) -> tuple[list[str], dict[str, str]]:
+    """The directory's other configurations: those that sort before `path`, and the invalid ones with the reason."""
+    first, invalid = [], {}
+    for other in conflist.files(os.path.dirname(path)):
+        if other == path:
+            continue
+        if other < path:
+            first.append(other)
+        try:
+            conflist.load(other)
+        except (OSError, conflist.ConflistError) as error:
+            invalid[other] = str(error)
+    return first, invalid
+
+
+if __name__ == "__main__":
+    main()
