@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import testinfra.backend.base
-from ansible_collections.podnet.cluster.plugins.module_utils.lab import state
+from ansible_collections.podnet.cluster.plugins.module_utils.lab import machine, state
 from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[1]
-NODES = ROOT / "inventories/lab/nodes.py"
 # The nodes that a role is for; the others' are all.
 SCENARIO = os.environ.get("MOLECULE_SCENARIO_NAME", "")
 PART = {"worker": slice(1, None), "control_plane": slice(1)}.get(SCENARIO, slice(None))
@@ -29,10 +27,11 @@ class NodeBackend(testinfra.backend.base.BaseBackend):
     def __init__(self, node: str) -> None:
         super().__init__(node)
         self.node = node
+        self.lab = state.get(os.environ["PODNET_LAB"])
 
     def run(self, command: str, *args: str, **_options) -> testinfra.backend.base.CommandResult:
         command = self.get_command(command, *args)
-        done = subprocess.run([NODES, "--exec", self.node, "--", "sh", "-c", command], capture_output=True, check=False)
+        done = machine.execute(self.lab, self.lab.node(self.node), "sh", "-c", command)
         return self.result(done.returncode, command, stdout=done.stdout, stderr=done.stderr)
 
 
