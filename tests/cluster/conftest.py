@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab of three nodes for all tests of this directory, from a bare host back to a bare host.
+
+The files' numbers are their order: each finds the cluster as the one before left it. Where one fails that the others
+build on (bringing up, converging), they are skipped with that reason. build/cluster/ has the output of every playbook.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "build/cluster"
+NAME, NETWORK = "proof", "10.79.0.0/24"
+RECAP = re.compile(
+    r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)", re.MULTILINE
+)
+
+
+class Recap(NamedTuple):
+    """One host's line at the end of a playbook's output."""
+
+    ok: int
+    changed: int
+    unreachable: int
+    failed: int
+    skipped: int
+
+
+class Run(NamedTuple):
+    """A playbook that has run: exit status, everything it printed, the hosts' recaps."""
+
+    status: int
+    output: str
+    recap: dict[str, Recap]
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """How many tasks changed something, for each host on which any did."""
+        return {host: recap.changed for host, recap in self.recap.items() if recap.changed}
+
+
+class Lab:
+    """The lab as a user has it: playbooks, commands in nodes, kubectl."""
+
+    names = ("node1", "node2", "node3")
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.broken = ""
+        self.environment = {
+            **os.environ,
+            "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+            "PODNET_LAB": NAME,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",
+        }
+
+    def play(self, book: str, *arguments: str, expect: int | None = 0) -> Run:
+        """Run playbooks/BOOK.yml; fail the test if it ends with another status than ``expect`` (None: any)."""
+        self.runs += 1
+        ran = subprocess.run(
+            ["ansible-playbook", f"playbooks/{book}.yml", *arguments],
+            cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        log = OUTPUT / f"{self.runs:02d}-{book.replace('/', '-')}.log"
+        log.write_text(f"$ ansible-playbook playbooks/{book}.yml {' '.join(arguments)}\n{ran.stdout}")
+        if expect is not None and ran.returncode != expect:
+            tail = "\n".join(ran.stdout.splitlines()[-60:])
+            pytest.fail(
+                f"{book}: exit {ran.returncode}, expected {expect}; all of it is in {log}\n{tail}", pytrace=False
+            )
+        recap = {host: Recap(*map(int, counts)) for host, *counts in RECAP.findall(ran.stdout)}
+        return Run(ran.returncode, ran.stdout, recap)
+
+    def lab(self, book: str, *arguments: str) -> Run:
+        """Run one of playbooks/lab/ for this lab."""
+        return self.play(f"lab/{book}", "-e", f"lab_name={NAME}", *arguments)
+
+    def node(self, name: str, *command: str, check: bool = True) -> str:
+        """What a command prints in a node. A string alone is a shell's."""
+        words = ["sh", "-c", command[0]] if len(command) == 1 else list(command)
+        ran = subprocess.run(
+            [ROOT / "inventories/lab/nodes.py", "--exec", name, "--", *words],
+            env=self.environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        if check and ran.returncode:
+            pytest.fail(f"{name}: {' '.join(words)}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}", pytrace=False)
+        return ran.stdout
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.node("node1", "kubectl", *arguments)
+
+    def objects(self, what: str, *arguments: str) -> list[dict]:
+        """``kubectl get WHAT`` as parsed JSON."""
+        return json.loads(self.kubectl("get", what, *arguments, "--output", "json"))["items"]
+
+    def verify(self, *arguments: str) -> dict:
+        """Run playbooks/verify.yml, leave its workload, and return its report."""
+        result = OUTPUT / "verify.json"
+        result.unlink(missing_ok=True)
+        self.play("verify", "-e", "verify_keep=true", "-e", f"verify_result={result}", *arguments)
+        return json.loads(result.read_text())
+
+    def until(self, what: str, true, seconds: float) -> None:
+        """Wait until ``true()`` holds; fail, saying what was waited for, when it does not within the bound."""
+        end = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > end:
+                pytest.fail(f"{what}: not within {seconds:.0f} s", pytrace=False)
+            time.sleep(1)
+
+
+# What changes on a running host by itself.
+RESTLESS = re.compile(
+    r"/(random|pty)/|/(dentry-state|inode-state|inode-nr|file-nr|aio-nr|ns_last_pid|nf_conntrack_count|stat_refresh|drop_caches"
+    r"|loadavg|cad_pid|usermodehelper|tainted|compact_memory|numa_stat|pty_nr|sched_domain|perf_event_max_sample_rate)"
+)
+
+
+def host_state() -> dict[str, set[str]]:
+    """What a lab could leave on the host, by kind, as the usual tools and /proc tell it."""
+
+    def words(*command: str) -> str:
+        return subprocess.run(command, text=True, capture_output=True, check=True).stdout
+
+    def links() -> set[str]:
+        keep = ("ifname", "address", "mtu", "master", "flags", "link_type")
+        return {json.dumps({key: link.get(key) for key in keep}) for link in json.loads(words("ip", "-j", "link"))}
+
+    def processes() -> set[str]:
+        """Those that are not this test's own, by number and start (proc(5), field 22 of stat)."""
+        found = set()
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                command = path.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                start = path.joinpath("stat").read_text().rpartition(")")[2].split()[19]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if command:  # the kernel's own threads come and go
+                found.add(f"{path.name} {start} {command}")
+        return found
+
+    def sysctls() -> set[str]:
+        found = set()
+        for path in Path("/proc/sys").rglob("*"):
+            if path.is_file() and os.access(path, os.R_OK) and not RESTLESS.search(str(path)):
+                try:
+                    found.add(f"{path} = {path.read_text().strip()}")
+                except (OSError, UnicodeDecodeError):
+                    continue
+        return found
+
+    cgroups = {str(path) for path, _directories, _files in os.walk("/sys/fs/cgroup")}
+    return {
+        "namespaces": {os.readlink(path) for path in Path("/run/netns").glob("*") if path.is_symlink()}
+        | {str(path) for path in Path("/run").glob("netns/*")},
+        "links": links(),
+        "addresses": set(words("ip", "-o", "address").splitlines()),
+        "routes": set(words("ip", "route", "show", "table", "all").splitlines()),
+        "nftables": set(words("nft", "--stateless", "list", "ruleset").splitlines()),
+        "mounts": {" ".join(line.split()[:4]) for line in Path("/proc/mounts").read_text().splitlines()},
+        "cgroups": cgroups,
+        "sysctls": sysctls(),
+        "processes": processes(),
+        "files": {str(path) for top in ("/run", "/etc", "/var/lib") for path in Path(top).glob("*")},
+    }
+
+
+@pytest.fixture(scope="session")
+def before() -> dict[str, set[str]]:
+    """The host before the lab."""
+    return host_state()
+
+
+@pytest.fixture
+def now() -> Callable[[], dict[str, set[str]]]:
+    """A function that tells the host's state."""
+    return host_state
+
+
+@pytest.fixture(scope="session")
+def _lab(before: dict[str, set[str]]) -> Iterator[Lab]:
+    if os.geteuid():
+        pytest.skip("a lab is made as root")
+    lab = Lab()
+    yield lab
+    lab.play("lab/down", "-e", f"lab_name={NAME}", expect=None)
+
+
+@pytest.fixture
+def lab(_lab: Lab) -> Lab:
+    """The lab; the test is skipped if what it builds on has failed."""
+    if _lab.broken:
+        pytest.skip(f"the lab is not fit for this: {_lab.broken}")
+    return _lab
+
+
+@pytest.fixture
+def milestone(lab: Lab) -> Iterator[Lab]:
+    """The lab, for a test that others build on: they are skipped if it fails."""
+    lab.broken = "a step before this one failed"
+    yield lab
+    lab.broken = lab.broken if getattr(lab, "failed", False) else ""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" and "milestone" in item.fixturenames:
+        item.funcargs["milestone"].failed = report.failed
