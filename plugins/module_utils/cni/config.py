@@ -57,61 +57,75 @@ def previous_result(conf: dict) -> dict | None:
         raise CniError(DECODE, f"could not parse prevResult: {error}") from None
 
 
+def value(conf: dict, key: str):
+    """What `conf` has for `key`, None if nothing.
+
+    In whatever case: the field's plugins read JSON so, and containerd writes "HostPort" where documents say "hostPort".
+    """
+    if key in conf:
+        return conf[key]
+    folded = key.lower()
+    for other, found in conf.items():
+        if other.lower() == folded:
+            return found
+    return None
+
+
 def string(conf: dict, key: str, default: str = "") -> str:
     """A string; null and absence are the default. CniError 7 for another type (likewise below)."""
-    value = conf.get(key)
-    if value is None:
+    found = value(conf, key)
+    if found is None:
         return default
-    if not isinstance(value, str):
-        raise config_error(f"{key} must be a string, not {value!r}")
-    return value
+    if not isinstance(found, str):
+        raise config_error(f"{key} must be a string, not {found!r}")
+    return found
 
 
 def boolean(conf: dict, key: str, default: bool = False) -> bool:
     """A boolean."""
-    value = conf.get(key)
-    if value is None:
+    found = value(conf, key)
+    if found is None:
         return default
-    if not isinstance(value, bool):
-        raise config_error(f"{key} must be true or false, not {value!r}")
-    return value
+    if not isinstance(found, bool):
+        raise config_error(f"{key} must be true or false, not {found!r}")
+    return found
 
 
-def integer(conf: dict, key: str, default: int, low: int, high: int) -> int:
-    """A whole number from `low` to `high`."""
-    value = conf.get(key)
-    if value is None:
+def integer(conf: dict, key: str, default: int | None, low: int, high: int) -> int:
+    """A whole number from `low` to `high`; with None as default it must be there."""
+    found = value(conf, key)
+    if found is None and default is not None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise config_error(f"{key} must be a whole number from {low} to {high}, not {value!r}")
-    return value
+    if isinstance(found, bool) or not isinstance(found, int) or not low <= found <= high:
+        raise config_error(f"{key} must be a whole number from {low} to {high}, not {found!r}")
+    return found
 
 
 def mapping(conf: dict, key: str) -> dict:
     """An object; absent: empty."""
-    value = conf.get(key)
-    if value is None:
+    found = value(conf, key)
+    if found is None:
         return {}
-    if not isinstance(value, dict):
-        raise config_error(f"{key} must be an object, not {value!r}")
-    return value
+    if not isinstance(found, dict):
+        raise config_error(f"{key} must be an object, not {found!r}")
+    return found
 
 
 def objects(conf: dict, key: str) -> list[dict]:
     """A list of objects; absent: empty."""
-    value = conf.get(key)
-    if value is None:
+    found = value(conf, key)
+    if found is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise config_error(f"{key} must be a list of objects, not {value!r}")
-    return value
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise config_error(f"{key} must be a list of objects, not {found!r}")
+    return found
 
 
 def strings(conf: dict, key: str) -> list[str]:
     """A list of strings; absent: empty."""
-    value = conf.get(key)
-    if value is None:
+    found = value(conf, key)
+    if found is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise config_error(f"{key} must be a list of strings, not {value!r}")
-    return value
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise config_error(f"{key} must be a list of strings, not {found!r}")
+    return found

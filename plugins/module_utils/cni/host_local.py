@@ -19,6 +19,7 @@ if False:  # for type checkers only
 
 DATA_DIR = "/var/lib/cni/networks"
 RESOLV_CONF_MAX = 1 << 16
+RANGE = ("subnet", "rangeStart", "rangeEnd", "gateway")
 
 
 def add(call: Call) -> dict:
@@ -103,14 +104,10 @@ def range_sets(call: Call) -> list[RangeSet]:
     """The configured range sets; those that the runtime supplies come first. CniError 7 for what can't be."""
     section = ipam(call)
     sets = []
-    if section.get("subnet"):  # the old form: one range, inline
-        sets.append([{key: section.get(key) for key in ("subnet", "rangeStart", "rangeEnd", "gateway")}])
-    sets += _lists(section, "ranges")
-    sets = _lists(call.runtime(), "ipRanges") + sets
-    for items in sets:
-        for item in items:
-            for key in ("subnet", "rangeStart", "rangeEnd", "gateway"):
-                config.string(item, key)
+    if config.value(section, "subnet"):  # the old form: one range, inline
+        sets.append([section])
+    sets = _lists(call.runtime(), "ipRanges") + sets + _lists(section, "ranges")
+    sets = [[{key: config.string(item, key) for key in RANGE} for item in items] for items in sets]
     try:
         return parse_sets(sets)
     except ValueError as error:
@@ -118,7 +115,7 @@ def range_sets(call: Call) -> list[RangeSet]:
 
 
 def _lists(section: dict, key: str) -> list[list[dict]]:
-    value = section.get(key)
+    value = config.value(section, key)
     if value is None:
         return []
     if not isinstance(value, list) or not all(

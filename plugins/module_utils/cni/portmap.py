@@ -57,8 +57,8 @@ def _port(item: dict) -> dict:
         host_ip = to_text(kind, number) if number else ""
     return {
         "protocol": protocol,
-        "host_port": config.integer(item, "hostPort", 0, 1, PORT_MAX),
-        "pod_port": config.integer(item, "containerPort", 0, 1, PORT_MAX),
+        "host_port": config.integer(item, "hostPort", None, 1, PORT_MAX),
+        "pod_port": config.integer(item, "containerPort", None, 1, PORT_MAX),
         "host_ip": host_ip,
         "family": kind,
     }
@@ -143,7 +143,7 @@ def delete(call: Call) -> None:
     if not ports:
         return
     comment = nat.owner_comment(call.network, *call.owner)
-    udp = {item.get("hostPort") for item in ports if str(item.get("protocol", "")).lower() == "udp"}
+    udp = {config.value(item, "hostPort") for item in ports if str(config.value(item, "protocol")).lower() == "udp"}
     with Channel(NETLINK_NETFILTER) as channel:
         nat.remove_owner(channel, comment, nat.HOST_PORTS)
         for port in udp:
