@@ -60,7 +60,7 @@ test: ## Run all parts below and report each one's time
 lint: venv ## ruff, mypy, ansible-lint, changelog and documentation lint
 	ruff check .
 	mypy
-	ansible-lint --offline --strict
+	ansible-lint -q
 	antsibull-changelog lint
 	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 
