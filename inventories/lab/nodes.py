@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The running lab, as an inventory and as a command. The environment's PODNET_LAB names the lab (default: lab).
 
-    nodes.py --list                    the inventory, as ansible-playbook -i asks for it
-    nodes.py --exec NODE COMMAND…      runs a command in a node; without COMMAND, a shell
+nodes.py --list                    the inventory, as ansible-playbook -i asks for it
+nodes.py --exec NODE COMMAND…      runs a command in a node; without COMMAND, a shell
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> None:
         print("{}")
     elif arguments[:1] == ["--exec"] and len(arguments) > 1:
         lab = state.get(name)
-        words = [word for position, word in enumerate(arguments[2:]) if position or word != "--"] or ["/bin/bash", "--login"]
+        words = [word for position, word in enumerate(arguments[2:]) if position or word != "--"] or [
+            "/bin/bash",
+            "--login",
+        ]
         command = machine.command(lab, lab.node(arguments[1]), words)
         os.execve(command[0], command, {**machine.ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")})
     else:
@@ -56,4 +59,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except state.LabError as error:
-        raise SystemExit(f"nodes.py: {error}")
+        raise SystemExit(f"nodes.py: {error}") from None

@@ -12,7 +12,8 @@ version_added: "0.1.0"
 author:
   - podnet.cluster contributors (@podnet)
 description:
-  - Runs commands in a systemd-nspawn machine that M(podnet.cluster.lab_nodes) started, by entering its namespaces and its cgroups.
+  - Runs commands in a systemd-nspawn machine that M(podnet.cluster.lab_nodes) started.
+  - A command enters the node's namespaces and its cgroups.
   - Needs root on the host that carries the lab, and nothing but a shell in the node.
 options:
   lab:
@@ -50,7 +51,8 @@ from ..module_utils.lab import machine, state
 
 
 class Connection(ConnectionBase):
-    """A connection is no more than the node's name: every command enters anew, so a node may be restarted between two tasks."""
+    """A connection is no more than the node's name: every command enters anew, so a node may be restarted between two
+    tasks."""
 
     transport = "podnet.cluster.nspawn"
     has_pipelining = True
@@ -71,7 +73,8 @@ class Connection(ConnectionBase):
         done = self._run(["/bin/sh", "-c", cmd], input=in_data or b"")
         return done.returncode, done.stdout, done.stderr
 
-    # Through the node's own `cat`, not through /proc/<pid>/root: there, an absolute symbolic link of the node would lead into the host.
+    # Through the node's own `cat`, not through /proc/<pid>/root: there, an absolute symbolic link of the node would
+    # lead into the host.
 
     def put_file(self, in_path, out_path):
         """Copies a file of the controller into the node."""
@@ -90,7 +93,9 @@ class Connection(ConnectionBase):
     def _copy(self, argv, path, **streams):
         done = self._run(argv, **streams)
         if done.returncode:
-            raise AnsibleError(f"{self.get_option('node')}: copying {path}: {done.stderr.decode(errors='replace').strip()}")
+            raise AnsibleError(
+                f"{self.get_option('node')}: copying {path}: {done.stderr.decode(errors='replace').strip()}"
+            )
 
     def _run(self, argv, **streams):
         """Runs `argv` in the node. Raises AnsibleConnectionFailure when there is no such node, or it is not running."""
@@ -99,4 +104,9 @@ class Connection(ConnectionBase):
             command = machine.command(lab, lab.node(self.get_option("node")), argv)
         except state.LabError as error:
             raise AnsibleConnectionFailure(str(error)) from error
-        return subprocess.run(command, env=machine.ENVIRONMENT, check=False, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams})
+        return subprocess.run(
+            command,
+            env=machine.ENVIRONMENT,
+            check=False,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+        )

@@ -65,7 +65,7 @@ def main():
     )
     wanted = module.params["state"]
     try:
-        with state.locked():
+        with state.locked(module.params["lab"]):
             lab = state.get(module.params["lab"])
             node = lab.node(module.params["name"])
             running = machine.supervisor(lab, node) is not None

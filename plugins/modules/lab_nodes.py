@@ -14,7 +14,7 @@ author:
   - podnet.cluster contributors (@podnet)
 description:
   - Brings a lab to the wanted nodes and underlay network, or takes it down and leaves the host as it was found.
-  - A node that is wanted and recorded but does not run is started; a node that is no longer wanted is removed with its disk.
+  - A recorded node that does not run is started; a node that is no longer wanted is removed with its disk.
   - Runs as root on the host that carries the lab.
   - Labs with different names and networks live side by side.
 extends_documentation_fragment:
@@ -35,8 +35,12 @@ options:
     description: Where the nodes' disks lie. Not on an overlay file system.
     type: path
     default: /var/lib/podnet-lab
+  packages:
+    description: A directory of Debian packages on this file system which nodes take from and add to. Empty for none.
+    type: path
+    default: ""
   count:
-    description: How many nodes. They are called node1, node2 and so on, and take the network's addresses from the eleventh on.
+    description: How many nodes. They are called node1, node2 and so on, at the network's 11th, 12th… address.
     type: int
     default: 3
   systems:
@@ -100,6 +104,7 @@ def main():
             "network": {"type": "str"},
             "mtu": {"type": "int", "default": 1500},
             "directory": {"type": "path", "default": "/var/lib/podnet-lab"},
+            "packages": {"type": "path", "default": ""},
             "count": {"type": "int", "default": 3},
             "systems": {"type": "list", "elements": "str"},
             "binds": {"type": "list", "elements": "str", "default": []},
@@ -112,11 +117,11 @@ def main():
     wanted = None
     try:
         if module.params["state"] == "present":
-            fields = ("name", "network", "mtu", "directory", "variables")
+            fields = ("name", "network", "mtu", "directory", "packages", "variables")
             wanted = state.Lab(**{field: module.params[field] for field in fields})
             wanted.validate()
             wanted.populate(module.params["count"], module.params["systems"], module.params["binds"])
-        with state.locked():
+        with state.locked(module.params["name"]):
             plan = cluster.Plan(module.params["name"], wanted)
             if wanted and plan:
                 host.preflight(wanted, DISK_PER_NODE * len(plan.create), programs=not module.check_mode)

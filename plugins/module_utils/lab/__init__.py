@@ -9,6 +9,6 @@ network  the underlay: a bridge in a network namespace of the lab's own, one vet
 machine  one node: start, stop, kill, enter
 cluster  the whole: up, down, as a plan that is compared and applied
 
-Unlike the rest of the library this runs on the operator's host and calls iproute2, nft and systemd-nspawn: the lab is where the library is
-tried, so it must not be made by it.
+Unlike the rest of the library this runs on the operator's host and calls iproute2, nft and systemd-nspawn: the lab is
+where the library is tried, so it must not be made by it.
 """

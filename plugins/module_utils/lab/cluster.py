@@ -23,12 +23,14 @@ class Plan:
         want = {node.name: node for node in wanted.nodes} if wanted else {}
         if self.found and wanted:
             for field in ("network", "mtu", "directory"):
-                if getattr(self.found, field) != getattr(wanted, field):
-                    raise state.LabError(
-                        f"lab {name} is up with {field} {getattr(self.found, field)}, not {getattr(wanted, field)}; take it down first"
-                    )
+                now, wished = getattr(self.found, field), getattr(wanted, field)
+                if now != wished:
+                    raise state.LabError(f"lab {name} is up with {field} {now}, not {wished}; take it down first")
+        spaces = network.namespaces()
+        if wanted and not self.found and wanted.namespace() in spaces:
+            raise state.LabError(f"a network namespace {name} exists and is no lab's; choose another lab_name")
         same = {key for key in have if key in want and have[key].as_dict() == want[key].as_dict()}
-        self.underlay = bool(wanted) and (not self.found or wanted.namespace() not in network.namespaces())
+        self.underlay = bool(wanted) and (not self.found or wanted.namespace() not in spaces)
         self.create = [node for key, node in want.items() if key not in have]
         self.remove = [node for key, node in have.items() if key not in same]
         self.create += [want[node.name] for node in self.remove if node.name in want]
@@ -36,7 +38,9 @@ class Plan:
 
     def __bool__(self):
         changed = self.found and self.wanted and self.found.variables != self.wanted.variables
-        return bool(changed or self.underlay or self.create or self.remove or self.start or (self.found and not self.wanted))
+        return bool(
+            changed or self.underlay or self.create or self.remove or self.start or (self.found and not self.wanted)
+        )
 
     def describe(self):
         """The state before and after, for --diff."""
@@ -56,8 +60,9 @@ class Plan:
         for node in self.remove:
             machine.kill(self.found, node)
             machine.erase(self.found, node)
-        host.record()
-        lab.save()
+        with state.locked():
+            host.record()
+            lab.save()
         if self.underlay:
             make_underlay(lab)
         for node in self.create:
@@ -75,7 +80,7 @@ def make_underlay(lab):
 
 
 def take_down(lab):
-    """Removes the lab: nodes, disks, network, state file; the last lab also restores the host."""
+    """Removes the lab: nodes, disks, network, state file; with the last lab goes what labs changed on the host."""
     for node in lab.nodes:
         machine.kill(lab, node)
         machine.erase(lab, node)
@@ -83,7 +88,9 @@ def take_down(lab):
     host.remove_cgroups(lab.name)
     shutil.rmtree(os.path.join(lab.directory, lab.name), ignore_errors=True)
     shutil.rmtree(f"{state.RUN}/{lab.name}", ignore_errors=True)
-    os.unlink(lab.state_file)
-    host.restore()
-    with contextlib.suppress(OSError):  # only when it is empty, and it need not have been ours
-        os.rmdir(lab.directory)
+    with state.locked():
+        os.unlink(lab.state_file)
+        if not state.names():
+            host.restore()
+            with contextlib.suppress(OSError):  # only when it is empty: it need not have been ours
+                os.rmdir(lab.directory)

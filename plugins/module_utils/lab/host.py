@@ -12,11 +12,12 @@ import os
 import shutil
 
 from . import network
-from .state import RUN, LabError, names, run, write_json
+from .state import RUN, LabError, run, write_json
 
 RECORD = f"{RUN}/.host.json"
 
-# Not tied to a network namespace: kubelet (--protect-kernel-defaults=false), containerd and the node role write these from inside a node.
+# Not tied to a network namespace: kubelet (--protect-kernel-defaults=false), containerd and the node role write these
+# from inside a node.
 SYSCTLS = (
     "vm/overcommit_memory", "vm/panic_on_oom", "vm/max_map_count", "vm/swappiness",
     "kernel/panic", "kernel/panic_on_oops", "kernel/pid_max", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
@@ -25,14 +26,19 @@ SYSCTLS = (
 )  # fmt: skip
 
 PROGRAMS = {
-    "systemd-nspawn": "systemd-container", "unshare": "util-linux", "nsenter": "util-linux", "setsid": "util-linux", "mount": "mount",
-    "ip": "iproute2", "nft": "nftables",
-}  # fmt: skip
+    "systemd-nspawn": "systemd-container",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "setsid": "util-linux",
+    "mount": "mount",
+    "ip": "iproute2",
+    "nft": "nftables",
+}
 
 
 def preflight(lab, free_needed, programs=True):
-    """Whether this host can carry `lab`. Raises LabError naming the first thing that is not so; `free_needed` is in bytes. With `programs`
-    false the programs need not be there yet. Changes nothing."""
+    """Whether this host can carry `lab`. Raises LabError naming the first thing that is not so; `free_needed` is in
+    bytes. With `programs` false the programs need not be there yet. Changes nothing."""
     if os.geteuid() != 0:
         raise LabError("a lab is made as root: its nodes need namespaces, mounts and cgroups")
     for program, package in PROGRAMS.items():
@@ -45,27 +51,37 @@ def preflight(lab, free_needed, programs=True):
         raise LabError("no cgroup hierarchy is mounted under /sys/fs/cgroup")
     ours = ipaddress.ip_network(lab.network)
     for route in json.loads(run("ip", "-j", "-4", "route", "show", "table", "main")):
-        if route["dst"] != "default" and route.get("dev") != lab.host_link and ours.overlaps(ipaddress.ip_network(route["dst"])):
+        destination, device = route["dst"].replace("default", "0.0.0.0/0"), route.get("dev", "this host")
+        if destination != "0.0.0.0/0" and device != lab.host_link and ours.overlaps(ipaddress.ip_network(destination)):
             raise LabError(
-                f"lab_network {lab.network} overlaps {route['dst']} on {route.get('dev', 'this host')}; choose another, for instance 10.78.0.0/24"
+                f"lab network {ours} overlaps {destination} on {device}; want one of its own, as 10.78.0.0/24"
             )
     existing = lab.directory
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     free = shutil.disk_usage(existing).free
     if free < free_needed:
-        raise LabError(f"{lab.directory} has {free / 2**30:.1f} GiB free; this lab wants {free_needed / 2**30:.1f} GiB (lab_directory chooses another place)")
+        gib = 2**30
+        raise LabError(
+            f"{existing} has {free / gib:.1f} GiB free and this lab wants {free_needed / gib:.1f}; "
+            "lab_directory chooses another place"
+        )
 
 
 def hierarchies():
     """The mount points of this host's cgroup hierarchies, as {mount point: file system type}."""
     with open("/proc/mounts") as file:
         mounts = [line.split() for line in file]
-    return {fields[1]: fields[2] for fields in mounts if fields[2] in ("cgroup", "cgroup2") and fields[1].startswith("/sys/fs/cgroup")}
+    return {
+        fields[1]: fields[2]
+        for fields in mounts
+        if fields[2] in ("cgroup", "cgroup2") and fields[1].startswith("/sys/fs/cgroup")
+    }
 
 
 def make_cgroups(*parts):
-    """Makes the cgroup podnet-lab/<parts> in every hierarchy, fit to hold processes; returns the paths of its cgroup.procs files."""
+    """Makes the cgroup podnet-lab/<parts> in every hierarchy, fit to hold processes; returns the paths of its
+    cgroup.procs files."""
     files = []
     for mount, kind in hierarchies().items():
         parent = mount
@@ -75,7 +91,10 @@ def make_cgroups(*parts):
                 write(f"{parent}/cgroup.subtree_control", " ".join("+" + name for name in controllers))
             path = f"{parent}/{part}"
             os.makedirs(path, exist_ok=True)
-            for name in ("cpuset.cpus", "cpuset.mems"):  # version 1: empty in a new cgroup, and then no process may enter it
+            for name in (
+                "cpuset.cpus",
+                "cpuset.mems",
+            ):  # version 1: empty in a new cgroup, and then no process may enter it
                 if kind == "cgroup" and os.path.exists(f"{path}/{name}") and not read(f"{path}/{name}"):
                     write(f"{path}/{name}", read(f"{parent}/{name}"))
             parent = path
@@ -92,7 +111,7 @@ def cgroup_directories(*parts):
 
 def cgroup_processes(*parts):
     """The host's numbers of the processes in podnet-lab/<parts> and below, in any hierarchy."""
-    found = set()
+    found: set[int] = set()
     for path in cgroup_directories(*parts):
         with contextlib.suppress(OSError):
             found.update(int(pid) for pid in read(f"{path}/cgroup.procs").split())
@@ -116,8 +135,8 @@ def record():
 
 
 def restore():
-    """Puts the host back as recorded, when no lab is left."""
-    if names() or not os.path.exists(RECORD):
+    """Puts the host back as recorded, once no lab is left."""
+    if not os.path.exists(RECORD):
         return
     with open(RECORD) as file:
         found = json.load(file)

@@ -16,11 +16,12 @@ import uuid
 from . import host, network
 from .state import RUN, LabError
 
-# Directories that must not lie on the node's overlayfs: containerd mounts overlays of its own, etcd and kubelet want a file system that
-# reports its true size and syncs.
+# Directories that must not lie on the node's overlayfs: containerd mounts overlays of its own, etcd and kubelet want a
+# file system that reports its true size and syncs.
 DISK = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd")
 
-# Cgroup version 1 comes read-only from systemd-nspawn, and kubelet and runc write to it; kubelet wants its mounts to propagate.
+# Cgroup version 1 comes read-only from systemd-nspawn, and kubelet and runc write to it; kubelet wants its mounts to
+# propagate.
 NODE_UNIT = """[Unit]
 Description=What a cluster's node expects of its mounts
 DefaultDependencies=no
@@ -29,13 +30,24 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'mount --make-rshared /; for d in /sys/fs/cgroup/*; do mountpoint -q $d && mount -o remount,rw,bind $d; done; true'
+ExecStart=mount --make-rshared /
+ExecStart=-/bin/sh -c 'for d in /sys/fs/cgroup/*; do mountpoint -q $d && mount -o remount,rw,bind $d; done'
 
 [Install]
 WantedBy=sysinit.target
 """
 
-# The launching shell is in the node's cgroups before anything of the node is, and the overlay is mounted where only the node sees it.
+# Where apt keeps the packages that it has fetched
+ARCHIVES = "var/cache/apt/archives"
+
+# What would write to the host's kernel, manage the network that the lab made, or hold apt's lock behind a user's back
+MASKED = (
+    "systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-sysctl.service "
+    "systemd-networkd.service systemd-resolved.service console-getty.service apt-daily.timer apt-daily-upgrade.timer"
+).split()
+
+# The launching shell is in the node's cgroups before anything of the node is, and the overlay is mounted where only the
+# node sees it.
 LAUNCH = """
     echo $$ > "$1"; root=$2 overlay=$3 space=$4; shift 4
     while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift
@@ -49,9 +61,13 @@ ENTER = """
 """
 
 ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root", "LOGNAME": "root",
-    "SHELL": "/bin/bash", "LANG": "C.UTF-8",
-}  # fmt: skip
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "SHELL": "/bin/bash",
+    "LANG": "C.UTF-8",
+}
 
 
 def pid_file(lab, node):
@@ -81,28 +97,34 @@ def leader(lab, node):
 
 
 def command(lab, node, argv):
-    """What to execute on the host so that `argv` runs in the node, in all of its namespaces and in its cgroups. Raises LabError."""
+    """What to execute on the host so that `argv` runs in the node, in all of its namespaces and in its cgroups. Raises
+    LabError."""
     pid = leader(lab, node)
     if pid is None:
-        raise LabError(f"{node.name} of lab {lab.name} is not running; playbooks/lab/node.yml starts it (-e node={node.name} -e state=started)")
+        raise LabError(
+            f"{node.name} of lab {lab.name} is not running; "
+            f"playbooks/lab/node.yml starts it (-e node={node.name} -e state=started)"
+        )
     files = []
     with open(f"/proc/{pid}/cgroup") as file:
         paths = {names: path for _id, names, path in (line.strip().split(":", 2) for line in file)}
     for mount, kind in host.hierarchies().items():
         for names, path in paths.items():
             controllers = names.replace("name=", "").split(",")
-            if (kind == "cgroup2" and not names) or (kind == "cgroup" and os.path.basename(mount).split(",")[0] in controllers):
+            if (kind == "cgroup2" and not names) or (
+                kind == "cgroup" and os.path.basename(mount).split(",")[0] in controllers
+            ):
                 files.append(f"{mount}{path}/cgroup.procs")
     spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
     return ["/bin/sh", "-c", ENTER, "sh", *files, "--", str(pid), *spaces, "--", *argv]
 
 
 def execute(lab, node, *argv, timeout=60):
-    """Runs `argv` in the node; returns the subprocess.CompletedProcess with text output. Raises LabError when the node is not running."""
-    return subprocess.run(
-        command(lab, node, argv), env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        universal_newlines=True, timeout=timeout,
-    )  # fmt: skip
+    """Runs `argv` in the node; returns the subprocess.CompletedProcess with text output. Raises LabError when the node
+    is not running."""
+    inside = command(lab, node, argv)
+    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": timeout}
+    return subprocess.run(inside, env=ENVIRONMENT, check=False, **options)
 
 
 def prepare(lab, node):
@@ -114,6 +136,7 @@ def prepare(lab, node):
     etc = lab.path(node, "upper", "etc")
     if os.path.exists(f"{etc}/machine-id"):
         return
+    share_packages(lab, lab.packages, lab.path(node, "upper", ARCHIVES))
     os.makedirs(f"{etc}/systemd/system/sysinit.target.wants")
     for name, text in {
         "machine-id": uuid.uuid4().hex + "\n",
@@ -125,13 +148,13 @@ def prepare(lab, node):
         with open(f"{etc}/{name}", "w") as file:
             file.write(text)
     os.symlink("../podnet-lab-node.service", f"{etc}/systemd/system/sysinit.target.wants/podnet-lab-node.service")
-    for unit in ("systemd-udevd.service", "systemd-udevd-kernel.socket", "systemd-udevd-control.socket", "systemd-sysctl.service",
-                 "systemd-networkd.service", "systemd-resolved.service", "console-getty.service"):  # fmt: skip
+    for unit in MASKED:
         os.symlink("/dev/null", f"{etc}/systemd/system/{unit}")
 
 
 def resolvers():
-    """The node's /etc/resolv.conf: the host's, or what is behind the host's systemd-resolved, whose 127.0.0.53 a node cannot reach."""
+    """The node's /etc/resolv.conf: the host's, or what is behind the host's systemd-resolved, whose 127.0.0.53 a node
+    cannot reach."""
     upstream = "/run/systemd/resolve/resolv.conf"
     text = host.read("/etc/resolv.conf") + "\n"
     return host.read(upstream) + "\n" if "127.0.0.53" in text and os.path.exists(upstream) else text
@@ -148,16 +171,28 @@ def start(lab, node):
     overlay = f"lowerdir={node.layers},upperdir={lab.path(node, 'upper')},workdir={lab.path(node, 'work')}"
     binds = [f"--bind={lab.path(node, os.path.basename(path))}:{path}" for path in DISK]
     binds += [f"--bind-ro={bind[3:]}" if bind.startswith("ro:") else f"--bind={bind}" for bind in node.binds]
-    nspawn = [
-        "systemd-nspawn", f"--directory={lab.path(node, 'root')}", f"--machine={node.name}", "--boot", "--keep-unit", "--register=no",
-        "--capability=all", "--bind=/dev/kmsg", *binds, "--resolv-conf=off", "--link-journal=no", "--console=passive", "--timezone=off",
-        # systemd from 256 on boots on cgroup version 1 only when told so, in a container by an argument
-        "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
-    ]  # fmt: skip
+    nspawn = ["systemd-nspawn", f"--directory={lab.path(node, 'root')}", f"--machine={node.name}", "--boot", *binds]
+    nspawn += ["--keep-unit", "--register=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
+    nspawn += ["--console=passive", "--capability=all", "--bind=/dev/kmsg"]
+    # systemd from 256 on boots on cgroup version 1 only when told so, in a container by an argument
+    nspawn += ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
     os.makedirs(os.path.dirname(pid_file(lab, node)), exist_ok=True)
-    # /run/netns/<name> is entered beforehand: with systemd-nspawn's own --network-namespace-path the host's /sys/class/net stays visible.
+    # /run/netns/<name> is entered beforehand: with systemd-nspawn's own --network-namespace-path the host's
+    # /sys/class/net stays visible.
     space = f"/run/netns/{lab.namespace(node)}"
-    launch = ["sh", "-c", LAUNCH, "sh", pid_file(lab, node), lab.path(node, "root"), overlay, space, *cgroups, "--", *nspawn]
+    launch = [
+        "sh",
+        "-c",
+        LAUNCH,
+        "sh",
+        pid_file(lab, node),
+        lab.path(node, "root"),
+        overlay,
+        space,
+        *cgroups,
+        "--",
+        *nspawn,
+    ]
     environment = {**ENVIRONMENT, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1", "SYSTEMD_SECCOMP": "0"}
     with open(lab.path(node, "console.log"), "wb") as console:
         subprocess.run(
@@ -168,8 +203,10 @@ def start(lab, node):
 
 def wait_ready(lab, node, timeout=90):
     """Waits until the node has booted. Raises LabError with the end of its console after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    started = time.monotonic()
+    while time.monotonic() < started + timeout:
+        if not supervisor(lab, node) and time.monotonic() > started + 5:
+            break  # it ended as it began
         if leader(lab, node):
             with contextlib.suppress(LabError, subprocess.TimeoutExpired):
                 done = execute(lab, node, "systemctl", "is-active", "multi-user.target", timeout=10)
@@ -178,7 +215,9 @@ def wait_ready(lab, node, timeout=90):
         time.sleep(0.1)
     with open(lab.path(node, "console.log"), errors="replace") as console:
         last = "".join(console.readlines()[-15:])
-    raise LabError(f"{node.name} of lab {lab.name} has not booted within {timeout} s; its console ends:\n{last}")
+    raise LabError(
+        f"{node.name} of lab {lab.name} has not booted ({time.monotonic() - started:.0f} s); its console:\n{last}"
+    )
 
 
 def stop(lab, node, timeout=60):
@@ -202,7 +241,10 @@ def kill(lab, node):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
         if not wait_gone(lab, node, 10):
-            raise LabError(f"{node.name} of lab {lab.name}: processes {sorted(host.cgroup_processes(lab.name, node.name))} survive SIGKILL")
+            raise LabError(
+                f"{node.name} of lab {lab.name}: these processes survive SIGKILL: "
+                f"{sorted(host.cgroup_processes(lab.name, node.name))}"
+            )
     clear(lab, node)
 
 
@@ -231,7 +273,20 @@ def clear(lab, node):
         os.unlink(pid_file(lab, node))
 
 
+def share_packages(lab, source, target):
+    """Gives the directory `target` every Debian package that `source` has, as links: what one node has fetched no other
+    node fetches again."""
+    if not lab.packages or not os.path.isdir(source):
+        return
+    os.makedirs(target, exist_ok=True)
+    for name in os.listdir(source):
+        if name.endswith(".deb"):
+            with contextlib.suppress(FileExistsError):
+                os.link(os.path.join(source, name), os.path.join(target, name))
+
+
 def erase(lab, node):
     """Deletes the node's disk."""
+    share_packages(lab, lab.path(node, "upper", ARCHIVES), lab.packages)
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(os.path.join(lab.directory, lab.name, node.name))

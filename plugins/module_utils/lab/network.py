@@ -24,7 +24,8 @@ def mac(*names):
 
 
 def make_underlay(lab):
-    """Makes the lab's namespace with the bridge, the link to the host, and the nftables table that masquerades what nodes send elsewhere."""
+    """Makes the lab's namespace with the bridge, the link to the host, and the nftables table that masquerades what
+    nodes send elsewhere."""
     space = lab.namespace()
     run("ip", "netns", "add", space)
     run("ip", "-n", space, "-batch", "-", stdin=f"""
@@ -62,10 +63,10 @@ def remove_underlay(lab):
 
 def attach(lab, node):
     """Makes the node's namespace with eth0 on the underlay, up, with its address and default route."""
-    space = lab.namespace(node)
+    space, address = lab.namespace(node), mac(lab.name, node.name)
     run("ip", "netns", "add", space)
     run("ip", "-n", lab.namespace(), "-batch", "-", stdin=f"""
-        link add {node.name} mtu {lab.mtu} type veth peer name eth0 netns {space} mtu {lab.mtu} address {mac(lab.name, node.name)}
+        link add {node.name} mtu {lab.mtu} type veth peer name eth0 netns {space} mtu {lab.mtu} address {address}
         link set {node.name} master underlay up
     """)  # fmt: skip
     run("ip", "-n", space, "-batch", "-", stdin=f"""

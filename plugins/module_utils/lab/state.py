@@ -23,8 +23,8 @@ class LabError(Exception):
 
 
 class Node:
-    """One machine: name, address (text, on the underlay), layers (overlayfs lowerdir of its root), binds (systemd-nspawn bind arguments,
-    read-only ones prefixed by `ro:`)."""
+    """One machine: name, address (text, on the underlay), layers (overlayfs lowerdir of its root), binds
+    (systemd-nspawn bind arguments, read-only ones prefixed by `ro:`)."""
 
     def __init__(self, name, address, layers, binds=()):
         self.name, self.address, self.layers, self.binds = name, address, layers, list(binds)
@@ -34,11 +34,13 @@ class Node:
 
 
 class Lab:
-    """A lab: name, network (CIDR of the underlay), mtu, directory (where the nodes' files lie), variables (for the inventory), nodes (list of
-    Node)."""
+    """A lab: name, network (CIDR of the underlay), mtu, directory (where the nodes' files lie), packages (directory of
+    Debian packages that nodes share, on the same file system; empty: none), variables (for the inventory), nodes (list
+    of Node)."""
 
-    def __init__(self, name, network, mtu, directory, variables, nodes=()):
-        self.name, self.network, self.mtu, self.directory, self.variables = name, network, mtu, directory, variables
+    def __init__(self, name, network, mtu, directory, packages="", variables=None, nodes=()):
+        self.name, self.network, self.mtu, self.directory = name, network, mtu, directory
+        self.packages, self.variables = packages or "", variables or {}
         self.nodes = [node if isinstance(node, Node) else Node(**node) for node in nodes]
 
     def as_dict(self):
@@ -47,23 +49,30 @@ class Lab:
     def validate(self):
         """Raises LabError for a name or a network that cannot be."""
         if not NAME.fullmatch(self.name):
-            raise LabError(f"lab name {self.name!r}: want at most 10 lower-case letters and digits, beginning with a letter")
+            raise LabError(
+                f"lab name {self.name!r}: want at most 10 lower-case letters and digits, beginning with a letter"
+            )
         try:
             ipaddress.IPv4Network(self.network)
         except ValueError as error:
-            raise LabError(f"lab network {self.network!r}: {error}; want an IPv4 network such as 10.77.0.0/24") from error
+            raise LabError(
+                f"lab network {self.network!r}: {error}; want an IPv4 network such as 10.77.0.0/24"
+            ) from error
 
     def populate(self, count, systems, binds):
-        """Gives the lab `count` nodes with `systems` (lowerdirs) dealt out in turn: node1 at the network's 11th address, node2 at the
-        12th... Raises LabError when the network has not as many."""
+        """Gives the lab `count` nodes with `systems` (lowerdirs) dealt out in turn: node1 at the network's 11th
+        address, node2 at the 12th... Raises LabError when the network has not as many."""
         network = ipaddress.IPv4Network(self.network)
-        room = network.num_addresses - 12  # the network's own address and its broadcast, the host's, and nine that are left free
+        room = (
+            network.num_addresses - 12
+        )  # the network's own address and its broadcast, the host's, and nine that are left free
         if not 1 <= count <= room:
             raise LabError(f"{count} nodes in {network}: it has room for {max(room, 0)}, and a lab has one at least")
         if not systems:
             raise LabError("no root file systems are given for the nodes")
         self.nodes = [
-            Node(f"node{number}", str(network[10 + number]), systems[(number - 1) % len(systems)], binds) for number in range(1, count + 1)
+            Node(f"node{number}", str(network[10 + number]), systems[(number - 1) % len(systems)], binds)
+            for number in range(1, count + 1)
         ]
 
     @property
@@ -97,7 +106,9 @@ class Lab:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise LabError(f"lab {self.name} has no node {name!r}; it has {', '.join(n.name for n in self.nodes) or 'none'}")
+        raise LabError(
+            f"lab {self.name} has no node {name!r}; it has {', '.join(n.name for n in self.nodes) or 'none'}"
+        )
 
     def path(self, node, *parts):
         """A path in the node's directory on the host."""
@@ -129,7 +140,9 @@ def get(name):
     """The recorded lab `name`. Raises LabError if there is none."""
     lab = load(name)
     if lab is None:
-        raise LabError(f"no lab {name!r} is up ({RUN}/{name}.json does not exist); labs: {', '.join(names()) or 'none'}")
+        raise LabError(
+            f"no lab {name!r} is up ({RUN}/{name}.json does not exist); labs: {', '.join(names()) or 'none'}"
+        )
     return lab
 
 
@@ -142,10 +155,13 @@ def names():
 
 
 @contextlib.contextmanager
-def locked():
-    """Holds the lock of everything that changes labs: the host's state is shared by all of them."""
+def locked(name=""):
+    """Holds the lock of what changes lab `name`; without a name, of what all labs share on this host. Whoever wants both
+    takes the lab's first. Raises LabError for a name that cannot be a lab's."""
+    if name and not NAME.fullmatch(name):
+        raise LabError(f"lab name {name!r}: want at most 10 lower-case letters and digits, beginning with a letter")
     os.makedirs(RUN, exist_ok=True)
-    with open(f"{RUN}/lock", "w") as file:
+    with open(f"{RUN}/.lock-{name}", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -153,7 +169,7 @@ def locked():
 def run(*command, stdin=None, check=True):
     """Runs a host command; returns its stdout. Raises LabError with its stderr when it fails."""
     try:
-        done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
     except FileNotFoundError:
         raise LabError(f"{command[0]} is not installed on this host") from None
     if check and done.returncode:

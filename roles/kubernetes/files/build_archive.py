@@ -2,14 +2,15 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds Kubernetes from Debian's source package, where neither packages nor images can be had: build_archive.py
+"""Builds Kubernetes from Debian's source package: build_archive.py [--cached]
 
-Runs as root on Debian 12. The last line printed (on stdout; progress goes to stderr) is the archive, a directory that the kubernetes role
-takes as `kubernetes_archive`:
+For hosts that reach neither Kubernetes' packages nor its images. Runs as root on Debian 12. The last line printed (on
+stdout; progress goes to stderr) is the archive, a directory that the kubernetes role takes as `kubernetes_archive`:
 
     bin/{kubelet,kubeadm,kubectl}    images/*.tar (docker-archive)    manifest.json (release, image names)    SHA256SUMS
 
-Everything lies in ${PODNET_CACHE:-/var/cache/podnet}/kubernetes, named by a hash of the recipe. An interrupted build goes on where it was.
+Everything lies in ${PODNET_CACHE:-/var/cache/podnet}/kubernetes, named by a hash of the recipe. An interrupted build
+goes on where it was. With --cached nothing is built, and nothing is printed unless the archive is there.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ CACHE = pathlib.Path(os.environ.get("PODNET_CACHE", "/var/cache/podnet")) / "kub
 RELEASE = "1.20.2"
 RECIPE = 1  # raise it when the steps below change what comes out
 
-BUILD_PACKAGES = "golang-go golang-github-modern-go-reflect2-dev rsync jq dpkg-dev gcc libc6-dev make mmdebstrap busybox-static".split()
+BUILD_PACKAGES = (
+    "golang-go golang-github-modern-go-reflect2-dev rsync jq dpkg-dev gcc libc6-dev make mmdebstrap busybox-static"
+).split()
 NODE_PROGRAMS = ["kubeadm", "kubectl", "kubelet"]
 CONTROL_PLANE = ["kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-apiserver"]
 TOOLBOX = "podnet.local/toolbox:1"
@@ -42,8 +45,8 @@ TOOLBOX = "podnet.local/toolbox:1"
 IMAGE_PACKAGES = {"etcd": ["etcd-server"], "kube-proxy": ["iptables", "conntrack", "ipset", "kmod"]}
 # What comes with these packages, and no program in an image reads: documentation, and the Perl of maintainer scripts
 SUPERFLUOUS = (
-    "usr/share/doc usr/share/man usr/share/locale usr/share/info usr/share/perl* usr/lib/*/perl* usr/lib/*/libperl* usr/bin/perl* usr/lib/*/gconv "
-    "var/cache var/lib/apt var/lib/dpkg var/log dev"
+    "usr/share/doc usr/share/man usr/share/locale usr/share/info usr/lib/*/gconv "
+    "usr/share/perl* usr/lib/*/perl* usr/lib/*/libperl* usr/bin/perl* var/cache var/lib/apt var/lib/dpkg var/log dev"
 ).split()
 
 
@@ -56,7 +59,9 @@ def run(*command: str | pathlib.Path, **options) -> str:
     """Runs a command; returns its stdout. Its stderr is shown only when it fails, and then the build ends."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
     if done.returncode:
-        raise SystemExit(f"build_archive.py: {' '.join(map(str, command))[:200]}: exit status {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}")
+        words = " ".join(map(str, command))[:200]
+        output = (done.stdout + done.stderr)[-3000:]
+        raise SystemExit(f"build_archive.py: {words}: exit status {done.returncode}\n{output}")
     return done.stdout
 
 
@@ -68,7 +73,15 @@ def install_build_packages() -> None:
     if missing:
         say(f"installing {' '.join(missing)}")
         run("apt-get", "-qq", "update")
-        run("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *missing, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        run(
+            "apt-get",
+            "-qq",
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            *missing,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )
 
 
 def debian_mirror() -> str:
@@ -78,7 +91,8 @@ def debian_mirror() -> str:
 
 
 def unpack_source(work: pathlib.Path) -> pathlib.Path:
-    """Fetches and unpacks the source package into GOPATH `work`; returns the tree. The host's apt configuration and lists stay as they are."""
+    """Fetches and unpacks the source package into GOPATH `work`; returns the tree. The host's apt configuration and
+    lists stay as they are."""
     tree = work / "src/k8s.io/kubernetes"
     if tree.is_dir():
         return tree
@@ -93,7 +107,9 @@ def unpack_source(work: pathlib.Path) -> pathlib.Path:
     run("apt-get", *options, "-o", "APT::Sandbox::User=root", "source", "--download-only", "kubernetes", cwd=apt)
     (description,) = apt.glob("*.dsc")
     if f"really{RELEASE}-" not in description.name and f"_{RELEASE}-" not in description.name:
-        raise SystemExit(f"build_archive.py: Debian's source package is now {description.name}, not {RELEASE}; RELEASE and the recipe must follow")
+        raise SystemExit(
+            f"build_archive.py: Debian's source package is now {description.name}, not {RELEASE}; RELEASE must follow"
+        )
     part = tree.with_name("kubernetes.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(part, ignore_errors=True)
@@ -111,16 +127,24 @@ def build_programs(binaries: pathlib.Path, work: pathlib.Path) -> None:
     missing = [name for name in NODE_PROGRAMS + CONTROL_PLANE if not (binaries / name).exists()]
     if not missing:
         return
+    say("compiling Debian's source package: about ten minutes on two cores")
     tree = unpack_source(work)
     environment = {
-        **os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOPATH": str(work), "GOCACHE": str(work / "cache"), "GOFLAGS": "-trimpath",
+        **os.environ,
+        "GO111MODULE": "off",
+        "CGO_ENABLED": "0",
+        "GOPATH": str(work),
+        "GOCACHE": str(work / "cache"),
+        "GOFLAGS": "-trimpath",
         "HOME": str(work),
-    }  # fmt: skip
+    }
     # Without these kubeadm takes itself for v0.0.0. Vendored packages go by their full path in GOPATH mode.
     major, minor, _patch = RELEASE.split(".")
     stamp = {"gitVersion": f"v{RELEASE}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
-    flags = ["-s", "-w"] + [f"-X k8s.io/kubernetes/vendor/{package}.{key}={value}" for package in packages for key, value in stamp.items()]
+    flags = ["-s", "-w"] + [
+        f"-X k8s.io/kubernetes/vendor/{package}.{key}={value}" for package in packages for key, value in stamp.items()
+    ]
     binaries.mkdir(parents=True, exist_ok=True)
     for name in missing:
         if name == "kube-apiserver" and not (tree / "generated").exists():
@@ -149,7 +173,16 @@ def build(name: str, command: list[str], tree: pathlib.Path, environment: dict[s
 
 def package_tree(packages: list[str], tree: pathlib.Path) -> None:
     """Unpacks `packages` and what they depend on into `tree`: nothing is installed, neither there nor on the host."""
-    run("mmdebstrap", "--quiet", "--mode=root", "--variant=extract", f"--include={','.join(packages)}", "bookworm", tree, debian_mirror())
+    run(
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        f"--include={','.join(packages)}",
+        "bookworm",
+        tree,
+        debian_mirror(),
+    )
     for path in [path for pattern in SUPERFLUOUS for path in tree.glob(pattern)]:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -183,7 +216,8 @@ def fill_tree(name: str, tree: pathlib.Path, binaries: pathlib.Path) -> list[str
 
 
 def image_names(kubeadm: pathlib.Path) -> dict[str, str]:
-    """The images of this release as its kubeadm names them, by the last part of their name; CoreDNS is not among Debian's packages."""
+    """The images of this release as its kubeadm names them, by the last part of their name; CoreDNS is not among
+    Debian's packages."""
     listed = run(kubeadm, "config", "images", "list", f"--kubernetes-version=v{RELEASE}").split()
     names = {name.rpartition("/")[2].partition(":")[0]: name for name in listed}
     return {key: name for key, name in names.items() if key != "coredns"} | {"toolbox": TOOLBOX}
@@ -205,7 +239,13 @@ def assemble(archive: pathlib.Path, binaries: pathlib.Path) -> None:
         image.write(archive / f"images/{name}.tar", full_name, tree, architecture, command)
         shutil.rmtree(tree)
         images.append({"name": full_name, "file": f"images/{name}.tar"})
-    manifest = {"release": RELEASE, "architecture": architecture, "source": "Debian source package kubernetes", "images": images, "toolbox": TOOLBOX}
+    manifest = {
+        "release": RELEASE,
+        "architecture": architecture,
+        "source": "Debian source package kubernetes",
+        "images": images,
+        "toolbox": TOOLBOX,
+    }
     (archive / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     sums = []
     for path in sorted(p for p in archive.rglob("*") if p.is_file()):
@@ -214,39 +254,47 @@ def assemble(archive: pathlib.Path, binaries: pathlib.Path) -> None:
     (archive / "SHA256SUMS").write_text("".join(sums))
 
 
-def main() -> pathlib.Path:
-    """Builds what is missing and returns the archive."""
-    if os.geteuid() != 0:
-        raise SystemExit("build_archive.py: run it as root: it installs build packages and unpacks packages with their owners")
+def main(arguments: list[str]) -> str:
+    """Builds what is missing, unless --cached is given, and returns the archive; empty when it is not there."""
+    if arguments not in ([], ["--cached"]):
+        raise SystemExit("usage: build_archive.py [--cached]")
     recipe = [RECIPE, RELEASE, platform.machine()]
-    key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
-    content = [recipe, IMAGE_PACKAGES, SUPERFLUOUS, TOOLBOX, (HERE / "pause.c").read_text(), (HERE / "image.py").read_text()]
-    archive = CACHE / f"{RELEASE}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
+    content = [recipe, IMAGE_PACKAGES, SUPERFLUOUS, TOOLBOX, (HERE / "pause.c").read_text()]
+    archive = CACHE / f"{RELEASE}-{digest(content)}"
+    if arguments or archive.is_dir():
+        return str(archive) if archive.is_dir() else ""
+    if os.geteuid() != 0:
+        raise SystemExit("build_archive.py: run it as root: it installs packages and unpacks some with their owners")
+    if "VERSION_CODENAME=bookworm" not in pathlib.Path("/etc/os-release").read_text():
+        raise SystemExit(
+            "build_archive.py: Debian 12 (bookworm) is wanted, whose Go compiles this release; "
+            "elsewhere give an archive that was made there (kubernetes_archive)"
+        )
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if archive.is_dir():
-            return archive
-        if "VERSION_CODENAME=bookworm" not in platform_release():
-            raise SystemExit("build_archive.py: Debian 12 (bookworm) is wanted, whose Go compiles this release; give an archive made there (kubernetes_archive)")
-        started = time.monotonic()
-        say("building from Debian's source package: about ten minutes on two cores")
-        install_build_packages()
-        binaries, work = CACHE / f"programs-{key}", CACHE / f"work-{key}"
-        build_programs(binaries, work)
-        part = archive.with_name(archive.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        assemble(part, binaries)
-        part.rename(archive)
-        shutil.rmtree(work, ignore_errors=True)  # two gigabytes of compiler cache
-        say(f"ready after {time.monotonic() - started:.0f} s")
-    return archive
+        if not archive.is_dir():  # nobody else has built it meanwhile
+            build_all(archive, CACHE / f"programs-{digest(recipe)}", CACHE / f"work-{digest(recipe)}")
+    return str(archive)
 
 
-def platform_release() -> str:
-    """The text of /etc/os-release."""
-    return pathlib.Path("/etc/os-release").read_text()
+def digest(recipe: list) -> str:
+    """A name for what is made from `recipe`."""
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
+
+
+def build_all(archive: pathlib.Path, binaries: pathlib.Path, work: pathlib.Path) -> None:
+    """Makes `archive`, and keeps the programs in `binaries` for when only the images change."""
+    started = time.monotonic()
+    install_build_packages()
+    build_programs(binaries, work)
+    part = archive.with_name(archive.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    assemble(part, binaries)
+    part.rename(archive)
+    shutil.rmtree(work, ignore_errors=True)  # two gigabytes of compiler cache
+    say(f"ready after {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":
-    print(main())
+    print(main(sys.argv[1:]))

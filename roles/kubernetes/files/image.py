@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Container images without a container engine: a directory tree becomes a docker-archive tar, as `docker save` writes it
-(https://github.com/moby/docker-image-spec, v1.2), which `ctr images import` reads."""
+"""Container images without a container engine: a directory tree becomes a docker-archive tar, as `docker save` writes
+it (https://github.com/moby/docker-image-spec, v1.2), which `ctr images import` reads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def write(path: pathlib.Path, name: str, tree: pathlib.Path, architecture: str, command: list[str]) -> None:
-    """Writes the image `name` (with its tag) to `path`: one layer, the content of `tree`; `command` is its default command."""
+    """Writes the image `name` (with its tag) to `path`: one layer, the content of `tree`; `command` is its default
+    command."""
     layer = path.with_suffix(".layer")
     with tarfile.open(layer, "w", format=tarfile.PAX_FORMAT) as archive:
         for entry in sorted(tree.iterdir()):

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a lab may be, and what bringing it up would take; nothing is made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.lab import cluster, host, network, state
+
+
+@pytest.fixture(autouse=True)
+def run_directory(tmp_path, monkeypatch):
+    """Labs of a test are recorded in its own directory."""
+    monkeypatch.setattr(state, "RUN", str(tmp_path))
+
+
+def lab(name="probe", subnet="10.98.0.0/24", count=2, systems=("/bookworm", "/trixie"), **more):
+    made = state.Lab(name, subnet, 1500, "/var/lib/podnet-lab", **more)
+    made.validate()
+    made.populate(count, list(systems), [])
+    return made
+
+
+def test_nodes_get_names_addresses_and_systems_in_turn():
+    made = lab(count=3)
+    assert [(node.name, node.address, node.layers) for node in made.nodes] == [
+        ("node1", "10.98.0.11", "/bookworm"),
+        ("node2", "10.98.0.12", "/trixie"),
+        ("node3", "10.98.0.13", "/bookworm"),
+    ]
+    assert made.gateway == "10.98.0.1"
+    assert len(made.host_link) <= 15
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"name": "Lab_1"}, "lab name 'Lab_1': want at most 10 lower-case letters and digits"),
+        ({"name": "elevenchars"}, "lab name 'elevenchars'"),
+        ({"subnet": "10.97.0.1/24"}, "10.97.0.1/24 has host bits set; want an IPv4 network such as 10.77.0.0/24"),
+        ({"subnet": "fd00::/64"}, "want an IPv4 network"),
+        ({"count": 300}, "300 nodes in 10.98.0.0/24: it has room for 244"),
+        ({"subnet": "10.98.0.0/29"}, "2 nodes in 10.98.0.0/29: it has room for 0"),
+        ({"count": 0}, "a lab has one at least"),
+        ({"systems": []}, "no root file systems"),
+    ],
+)
+def test_bad_input_is_named(wrong, message):
+    with pytest.raises(state.LabError) as caught:
+        lab(**wrong)
+    assert message in str(caught.value)
+
+
+def test_the_largest_lab_stays_below_the_broadcast_address():
+    assert lab(count=244).nodes[-1].address == "10.98.0.254"
+
+
+def test_a_lab_is_recorded_and_read_again():
+    made = lab(variables={"kubernetes_release": "1.20.2"})
+    made.save()
+    assert state.get("probe").as_dict() == made.as_dict()
+    assert state.names() == ["probe"]
+    with pytest.raises(state.LabError, match=r"no lab 'other' is up .* labs: probe"):
+        state.get("other")
+    with pytest.raises(state.LabError, match="no node 'node9'; it has node1, node2"):
+        made.node("node9")
+
+
+def test_plan_of_a_first_lab_and_of_none():
+    plan = cluster.Plan("probe", lab())
+    assert plan and plan.underlay and [node.name for node in plan.create] == ["node1", "node2"]
+    assert plan.describe()["before"] == {}
+    assert not cluster.Plan("probe", None)
+
+
+def test_plan_adds_removes_and_replaces_nodes():
+    lab().save()
+    assert [node.name for node in cluster.Plan("probe", lab(count=3)).create] == ["node3"]
+    assert [node.name for node in cluster.Plan("probe", lab(count=1)).remove] == ["node2"]
+    replaced = cluster.Plan("probe", lab(systems=("/bookworm",)))
+    assert [node.name for node in replaced.remove] == [node.name for node in replaced.create] == ["node2"]
+    assert [node.name for node in replaced.start] == ["node1"]
+
+
+def test_plan_refuses_to_move_a_lab():
+    lab().save()
+    with pytest.raises(
+        state.LabError, match=r"up with network 10\.98\.0\.0/24, not 10\.99\.0\.0/24; take it down first"
+    ):
+        cluster.Plan("probe", lab(subnet="10.99.0.0/24"))
+
+
+def test_mac_addresses_are_local_unicast_and_their_own():
+    addresses = {network.mac("probe", f"node{number}") for number in range(200)}
+    assert len(addresses) == 200
+    assert all(int(address[:2], 16) & 3 == 2 for address in addresses)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the preflight expects root first")
+def test_preflight_names_the_network_in_the_way_and_the_disk_that_is_full():
+    routes = json.loads(subprocess.run(["ip", "-j", "-4", "route"], capture_output=True, text=True, check=True).stdout)
+    taken = next((route for route in routes if "/" in route["dst"]), None)
+    if not taken:
+        pytest.skip("this host has no connected IPv4 network")
+    with pytest.raises(state.LabError, match=f"overlaps {taken['dst']} on {taken['dev']}"):
+        host.preflight(lab(subnet=taken["dst"]), 0, programs=False)
+    with pytest.raises(state.LabError, match="GiB free and this lab wants"):
+        host.preflight(lab(), 2**60, programs=False)
+    host.preflight(lab(), 0, programs=False)
+
+
+def test_builders_ask_for_root_and_sane_arguments(root, tmp_path):
+    def run(*command):
+        environment = {**os.environ, "PODNET_CACHE": str(tmp_path)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    build = f"{root}/roles/lab/files/build_root.py"
+    assert "usage: build_root.py" in run(build, "bookworm", "huge").stderr
+    assert run(build, "--cached", "bookworm", "bare").stdout == "\n"
+    assert run(f"{root}/roles/kubernetes/files/build_archive.py", "--cached").stdout == "\n"
+    assert list(tmp_path.iterdir()) == []
