@@ -121,7 +121,7 @@ def _pod(item: dict) -> Pod:
         address=status.get("podIP", ""),
         ready=any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions", [])),
         host_network=host_network,
-        labels=item["metadata"].get("labels") or {},
+        labels=dict(item["metadata"].get("labels") or {}),
         host_ports={}
         if host_network
         else {port["hostPort"]: port["containerPort"] for port in ports if port.get("hostPort")},
@@ -139,5 +139,5 @@ def _service(item: dict) -> Service:
         address=spec["clusterIP"],
         ports=[port["port"] for port in spec.get("ports", [])],
         node_ports={port["port"]: port["nodePort"] for port in spec.get("ports", []) if port.get("nodePort")},
-        selector=spec.get("selector") or {},
+        selector=dict(spec.get("selector") or {}),
     )

@@ -31,6 +31,8 @@ IP_MTU_DISCOVER, IP_RECVERR, IP_MTU = 10, 11, 14
 IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR = 23, 24, 25
 PMTUDISC_DO = 2
 MSG_ERRQUEUE = 0x2000
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the control message bears the same number
+TIMESPEC = struct.Struct("ll")
 EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; the offender's address follows
 
 SMALL = 84  # bytes: the packet that ``ping`` sends by default
@@ -144,8 +146,9 @@ async def _result(probe: Probe) -> dict:
         result["attempts"] = number
         started = time.monotonic()
         try:
-            result.update(await asyncio.wait_for(_attempt(probe, number), probe.timeout))
+            more = await asyncio.wait_for(_attempt(probe, number), probe.timeout)
             result.update(ok=True, reason="", ms=round((time.monotonic() - started) * 1000, 3))
+            result.update(more)
             return result
         except asyncio.TimeoutError:
             result["reason"] = f"no answer from {probe.place} in {probe.timeout:g} s"
@@ -211,11 +214,12 @@ def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
 
 
 async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
-    """One echo with "don't fragment"; returns the packet's size."""
+    """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it."""
     family, size = probe.family, probe.size if size is None else size
     identifier = next(_identifiers) & 0xFFFF
     with _socket(probe, socket.SOCK_RAW, icmp.PROTOCOL[family]) as raw:
         _report_errors(raw)
+        raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         if family == socket.AF_INET:
             raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
         else:
@@ -223,16 +227,39 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
         raw.connect((probe.address, 0))
         size = size or _mtu(raw)
         try:
+            sent = time.time()
             raw.send(icmp.request(family, identifier, sequence, size))
-            loop = asyncio.get_running_loop()
-            while not icmp.is_reply(family, await loop.sock_recv(raw, READ_LIMIT), identifier, sequence):
-                pass
+            while True:
+                await _readable(raw)
+                packet, ancillary, _flags, _address = raw.recvmsg(READ_LIMIT, 64)
+                if icmp.is_reply(family, packet, identifier, sequence):
+                    break
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise Unreached(_explain(probe, error) + _by(probe, raw)) from None
             message = f"a packet of {size} bytes that must not be fragmented is larger than the path's MTU, {_mtu(raw)}"
             raise Unreached(message, final=True) from None
-    return {"size": size}
+    return {"size": size, "ms": round((_arrival(ancillary) - sent) * 1000, 3)}
+
+
+async def _readable(made: socket.socket) -> None:
+    """Wait until there is something to read, a packet or an error."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(made, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(made)
+
+
+def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel received a packet, seconds since the epoch: this loop may come to read it much later."""
+    for level, kind, payload in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(payload) >= TIMESPEC.size:
+            seconds, nanoseconds = TIMESPEC.unpack_from(payload)
+            return seconds + nanoseconds / 1e9
+    return time.time()
 
 
 def _mtu(connected: socket.socket) -> int:
