@@ -90,7 +90,7 @@ def make_ours(pair: Pair, directory: Path) -> None:
     subprocess.run(
         [sys.executable, ROOT / "plugins/module_utils/install.py", directory / "installed"],
         check=True,
-        stdout=sys.stderr,
+        stdout=subprocess.DEVNULL,
     )
     leases = [
         {"name": f"node{number}", "address": f"198.18.0.{number}", "pod_cidrs": [f"10.244.{number}.0/24"]}
@@ -153,7 +153,7 @@ def servers(pairs: list[Pair]) -> Iterator[None]:
     try:
         for pair in pairs:
             command = ["ip", "netns", "exec", pair.pods[1], "iperf3", "--server", "--forceflush"]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             started.append(process)
             assert process.stdout
             while "listening" not in process.stdout.readline():
