@@ -17,6 +17,14 @@ description:
   - What the node's network held is gone with its boot, as on a machine that is switched off.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: With I(state=restarted) the node is restarted each time.
 options:
   lab:
     description: Name of the lab.

@@ -156,8 +156,8 @@ def names():
 
 @contextlib.contextmanager
 def locked(name=""):
-    """Holds the lock of what changes lab `name`; without a name, of what all labs share on this host. Whoever wants both
-    takes the lab's first. Raises LabError for a name that cannot be a lab's."""
+    """Holds the lock of what changes lab `name`; without a name, of what all labs share on the host. Whoever wants both
+    takes the lab's first. Raises LabError for a name that no lab can have."""
     if name and not NAME.fullmatch(name):
         raise LabError(f"lab name {name!r}: want at most 10 lower-case letters and digits, beginning with a letter")
     os.makedirs(RUN, exist_ok=True)
@@ -169,7 +169,7 @@ def locked(name=""):
 def run(*command, stdin=None, check=True):
     """Runs a host command; returns its stdout. Raises LabError with its stderr when it fails."""
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise LabError(f"{command[0]} is not installed on this host") from None
     if check and done.returncode:
