@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The library and its executables on a node: ``<root>/<version>/{lib/podnet,bin}`` and ``<root>/current`` → the version.
+"""The library and its executables on a node: ``<root>/<version>/{lib/podnet,bin}``, ``<root>/current`` → the version.
 
-A version is built beside the others and renamed into place when it is complete; ``current`` is swapped by one rename. The
-version before stays, for the calls that run from it. Nothing here is imported from the library: ``make cni`` runs this file
-by itself.
+A version is built beside the others and renamed into place when it is complete; ``current`` is swapped by one rename.
+The version before stays, for the calls that run from it. Nothing here is imported from the library: ``make cni`` runs
+this file by itself.
 """
 
 from __future__ import annotations

@@ -93,10 +93,12 @@ def _loopback_source() -> bytes:
 
 def _destination_rules(family: int) -> list[Rule]:
     # Packets from ::1 never leave the host, so its ports can't be a pod's.
-    loopback = nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL) if family == 6 else b""
+    only = _family(family)
+    if family == 6:
+        only += nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL)
     return [
-        Rule(f"host ports at one IPv{family} address", _family(family), loopback, _mapped(f"hostports_at{family}", family, True)),
-        Rule(f"host ports, IPv{family}", _family(family), loopback, _mapped(f"hostports{family}", family, False)),
+        Rule(f"host ports at one IPv{family} address", only, _mapped(f"hostports_at{family}", family, True)),
+        Rule(f"host ports, IPv{family}", only, _mapped(f"hostports{family}", family, False)),
     ]
 
 
@@ -118,7 +120,9 @@ def _source_rules(family: int) -> list[Rule]:
             Rule("host ports from loopback", only, _loopback_source(), _of_host_port("hostport_snat4", 4), out)
         )
     rules += [
-        Rule(f"host ports from everywhere, IPv{family}", only, _of_host_port(f"hostport_masq_all{family}", family), out),
+        Rule(
+            f"host ports from everywhere, IPv{family}", only, _of_host_port(f"hostport_masq_all{family}", family), out
+        ),
         Rule(
             f"IPv{family} pods to elsewhere",
             only,
@@ -176,7 +180,7 @@ TABLE = Table(
 
 
 def ensure(channel: Channel) -> list[str]:
-    """Make the table and what is fixed in it, where absent or different; elements stay. Returns what was done, a line each.
+    """Make the table and what is fixed in it, where absent or different; elements stay. Returns what was done.
 
     ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError when the kernel refuses.
     """
@@ -198,10 +202,10 @@ def differences(channel: Channel) -> tuple[list[Request], list[str]]:
 def network_differences(
     channel: Channel, pod_networks: list[str], not_masqueraded: list[str]
 ) -> tuple[list[Request], list[str]]:
-    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and a line for each change.
+    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and each in words.
 
-    Works for a table that isn't there yet: then everything is to be added. Carry the requests out together with those of
-    ``differences`` in one ``nftables.transaction``.
+    Works for a table that isn't there yet: then everything is to be added. Carry the requests out together with
+    those of ``differences`` in one ``nftables.transaction``.
     """
     requests: list[Request] = []
     changes: list[str] = []
@@ -231,7 +235,7 @@ def owner_comment(network: str, container_id: str, ifname: str) -> str:
     return comment.encode()[: COMMENT_MAX - len(digest) - 1].decode("utf-8", "ignore") + " " + digest
 
 
-def mapping_keys(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
+def mapping_elements(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
     """The elements of one port mapping as (set or map, key, data).
 
     ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, pod_port, snat, masq_all.
@@ -254,7 +258,7 @@ def mapping_keys(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
     return elements
 
 
-def masquerade_element(address: str) -> tuple[str, bytes, None]:
+def masquerade_element(address: str) -> tuple[str, bytes, bytes | None]:
     """The element that has a pod's address ("10.1.2.3", a prefix length is cut off) masqueraded: (set, key, None)."""
     return ("masqueraded6" if ":" in address else "masqueraded4"), pack_ip(address.partition("/")[0]), None
 
@@ -300,11 +304,17 @@ def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED)
     return removed
 
 
+def port_of(name: str, key: bytes) -> tuple[int, int]:
+    """The protocol's number and the host port of an element of a host port's set or map."""
+    offset = LENGTH[int(name[-1])] if name.startswith("hostports_at") else 0
+    return key[offset], U16BE.unpack_from(key, offset + 4)[0]
+
+
 def describe(name: str, key: bytes) -> str:
     """An element of a host port's set or map in words: "tcp 8080 (hostports4)"."""
-    offset = LENGTH[int(name[-1])] if name.startswith("hostports_at") else 0
-    protocol = {number: text for text, number in PROTOCOLS.items()}.get(key[offset], str(key[offset]))
-    return f"{protocol} {U16BE.unpack_from(key, offset + 4)[0]} ({name})"
+    protocol, port = port_of(name, key)
+    words = {number: text for text, number in PROTOCOLS.items()}
+    return f"{words.get(protocol, protocol)} {port} ({name})"
 
 
 def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) -> list[tuple[str, bytes]]:
@@ -328,7 +338,7 @@ def comment_of(channel: Channel, name: str, key: bytes) -> str | None:
 
 
 def owned(channel: Channel, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes, bytes | None, str]]:
-    """All elements that belong to single attachments, as (set or map, key, data, comment); none if there is no table."""
+    """All elements that belong to single attachments, as (set or map, key, data, comment); none without a table."""
     found = []
     for kind in kinds:
         for family in (4, 6):

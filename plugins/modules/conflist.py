@@ -10,7 +10,7 @@ module: conflist
 short_description: Write a CNI network configuration list
 version_added: "0.1.0"
 description:
-  - Checks a configuration list as container runtimes do, and writes it in one step, so that no runtime ever reads half of it.
+  - Checks a configuration list as container runtimes do, and writes it in one step, so that none reads half of it.
   - Reports the other configurations in the directory that a runtime would take instead, since it takes the first by
     name, and those that are invalid, for which containerd refuses all. They are never changed.
 extends_documentation_fragment:
@@ -41,7 +41,9 @@ options:
     choices: ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']
     default: '1.0.0'
   plugins:
-    description: The plugins in the order in which they are called, each with its configuration. Required for O(state=present).
+    description:
+      - The plugins in the order in which they are called, each with its configuration.
+      - Required for O(state=present).
     type: list
     elements: dict
   bin_dirs:
@@ -170,7 +172,8 @@ def _text(module: AnsibleModule) -> str:
     checked = conflist.Conflist(content, wanted["file"])
     lacking = conflist.missing(checked, wanted["bin_dirs"])
     if lacking and not module.check_mode:
-        module.fail_json(msg=f"plugins: {', '.join(lacking)} not found as an executable in {', '.join(wanted['bin_dirs'])}")
+        where = ", ".join(wanted["bin_dirs"])
+        module.fail_json(msg=f"plugins: {', '.join(lacking)} not found as an executable in {where}")
     return conflist.render(content)
 
 

@@ -37,7 +37,7 @@ options:
     description: The name of the wanted version. The controller computes it; there is no need to give it.
     type: str
   archive:
-    description: The library's archive on the node. The controller sends it where it is needed; there is no need to give it.
+    description: The library's archive on the node. The controller sends it where it is needed; no need to give it.
     type: path
 attributes:
   check_mode:
@@ -108,7 +108,7 @@ def _present(module: AnsibleModule) -> None:
         module.fail_json(msg="library: the version is missing; it comes from the action plugin of the same name")
     before = install.installed(root)
     if before != wanted and not os.access(interpreter, os.X_OK):
-        module.fail_json(msg=f"interpreter: {interpreter} is not on the node: install it, or name another Python >= 3.9")
+        module.fail_json(msg=f"interpreter: {interpreter} isn't on the node: install it, or name another Python >= 3.9")
     if before != wanted and module.params["archive"] and not module.check_mode:
         with open(module.params["archive"], "rb") as file:
             files = install.unpack(file.read())

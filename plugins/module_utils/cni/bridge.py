@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import posix
 
-from .. import nat
 from ..ipam.ip import parse_interface, parse_subnet, to_text
 from ..netlink import address, link, neighbour
 from ..netlink.channel import Channel
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
+from ..netlink.wire import NetlinkError
 from . import config, delegate, pod
 from .errors import INTERNAL, UNSUPPORTED_FIELD, CniError, config_error
 from .names import host_name, mac
@@ -120,7 +119,9 @@ def _connect(call: Call, settings: Settings, result: dict, done: list) -> dict:
             _wait_for_port(host, name)
     if settings.masquerade:
         done.append(_forget)
-        _masquerade(call, result)
+        from . import masquerade  # loaded by those who need it: it takes as long as all the rest
+
+        masquerade.add(call, result["ips"])
     for item in result["ips"]:
         item["interface"] = 2
     result["interfaces"] = [
@@ -178,7 +179,14 @@ def _bridge(host: Channel, settings: Settings) -> Link:
 
 
 def _make_pair(
-    host: Channel, bridge: Link, name: str, pod_mac: str, netns_fd: int, call: Call, settings: Settings, done: list
+    host: Channel,
+    bridge: Link,
+    name: str,
+    pod_mac: str,
+    netns_fd: int,
+    call: Call,
+    settings: Settings,
+    done: list,
 ) -> None:
     pair = link.add_veth(
         name,
@@ -199,7 +207,7 @@ def _make_pair(
     if failures[0] and failures[0].errno == EEXIST:
         if link.get(host, name) is None:
             raise CniError(INTERNAL, f"container interface {call.env.ifname} already exists in {call.env.netns}")
-        raise CniError(INTERNAL, f"{call.env.container_id} has an interface {call.env.ifname} on {call.network} already")
+        raise CniError(INTERNAL, f"{call.env.container_id} is connected to {call.network} already, by {name}")
     for failure in failures:
         if failure:
             raise CniError(INTERNAL, f"failed to connect {call.env.ifname} to {bridge.name}: {failure}")
@@ -232,7 +240,7 @@ def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: d
 
 
 def _make_room(bridge: Link, settings: Settings, wanted: str, present: list) -> list:
-    """The requests that take away addresses in the way of \`wanted\`; CniError when that isn't allowed.
+    """The requests that take away addresses in the way of `wanted`; CniError when that isn't allowed.
 
     A bridge has one IPv4 address, and IPv6 addresses of different subnets.
     """
@@ -264,14 +272,6 @@ def _wait_for_port(host: Channel, name: str) -> None:
             found = link.get(host, name)
 
 
-def _masquerade(call: Call, result: dict) -> None:
-    comment = nat.owner_comment(call.network, *call.owner)
-    elements = [nat.masquerade_element(item["address"]) for item in result["ips"]]
-    subnets = [str(parse_subnet(item["address"])) for item in result["ips"]]
-    with Channel(NETLINK_NETFILTER) as channel:
-        nat.add(channel, elements, subnets, comment)
-
-
 def delete(call: Call) -> None:
     """Frees the address, whatever comes of the rest; then takes away what is left of the connection."""
     settings = Settings(call)
@@ -299,12 +299,9 @@ def _forget(call: Call, settings: Settings) -> None:
             if bridge:
                 host.batch([neighbour.delete(bridge.index, item) for item in addresses])
     if settings.masquerade:
-        comment = nat.owner_comment(call.network, *call.owner)
-        with Channel(NETLINK_NETFILTER) as channel:
-            if addresses:
-                nat.remove(channel, [nat.masquerade_element(item)[:2] for item in addresses], comment)
-            else:
-                nat.remove_owner(channel, comment)
+        from . import masquerade
+
+        masquerade.remove(call, addresses)
 
 
 def _disconnect_ours(call: Call, _settings: Settings) -> None:
@@ -350,11 +347,15 @@ def check(call: Call) -> None:
         if settings.gateway:
             present = [item.address for item in address.dump(host, index=bridge.index)]
             for item in previous["ips"]:
-                wanted = f"{pod.canonical(item.get('gateway', ''))}/{item['address'].partition('/')[2]}"
-                if item.get("gateway") and wanted not in present:
-                    raise CniError(INTERNAL, f"bridge {settings.bridge} lacks the address {wanted}")
+                if not item.get("gateway"):
+                    continue
+                gateway = f"{pod.canonical(item['gateway'])}/{item['address'].partition('/')[2]}"
+                if gateway not in present:
+                    raise CniError(INTERNAL, f"bridge {settings.bridge} lacks the address {gateway}")
     if settings.masquerade:
-        _check_masquerade(call, previous)
+        from . import masquerade
+
+        masquerade.check(call, previous["ips"])
 
 
 def _port(host: Channel, call: Call, previous: dict, inner: Link | None) -> Link:
@@ -365,17 +366,6 @@ def _port(host: Channel, call: Call, previous: dict, inner: Link | None) -> Link
         if found and found.kind == "veth" and (inner is None or found.index == inner.peer_index):
             return found
     raise CniError(INTERNAL, f"the host's end of {call.env.ifname} is missing")
-
-
-def _check_masquerade(call: Call, previous: dict) -> None:
-    comment = nat.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
-        if nat.differences(channel)[1]:
-            raise CniError(INTERNAL, f"{nat.TABLE.title()} is not as it must be: {nat.differences(channel)[1][0]}")
-        for item in previous["ips"]:
-            name, key, _data = nat.masquerade_element(item["address"])
-            if nat.comment_of(channel, name, key) != comment:
-                raise CniError(INTERNAL, f"{item['address']} is not masqueraded")
 
 
 def status(call: Call) -> None:
@@ -389,7 +379,7 @@ def gc(call: Call) -> None:
     """Removes what belongs to no valid attachment; goes on past errors and raises the first in the end."""
     settings = Settings(call)
     valid = call.valid_attachments()
-    failures = []
+    failures: list[Exception] = []
     if settings.ipam:
         try:
             delegate.call(settings.ipam, "GC", call)
@@ -398,8 +388,9 @@ def gc(call: Call) -> None:
     try:
         with Channel() as host:
             _collect_links(host, call.network, valid)
-        with Channel(NETLINK_NETFILTER) as channel:
-            nat.collect(channel, ("masqueraded",), call.network, valid)
+        from . import masquerade
+
+        masquerade.gc(call, valid)
     except (CniError, OSError) as error:
         failures.append(error)
     if failures:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call of a plugin: what the runtime (or a plugin that delegates) wants done, for whom, with which configuration."""
+"""One call of a plugin: what the runtime (or a plugin that delegates) wants done, for whom, and how."""
 
 from __future__ import annotations
 

@@ -36,9 +36,10 @@ class Conflist:
             plugin = {key: value for key, value in content.items() if key not in ("cniVersion", "name")}
             content = {**{key: content[key] for key in ("cniVersion", "name") if key in content}, "plugins": [plugin]}
         self.content = content
-        self.name = content.get("name")
-        if not isinstance(self.name, str) or not identifier(self.name):
-            raise ConflistError(f"{source}: name must be letters, digits, '_', '.' and '-', not {self.name!r}")
+        name = content.get("name")
+        if not isinstance(name, str) or not identifier(name):
+            raise ConflistError(f"{source}: name must be letters, digits, '_', '.' and '-', not {name!r}")
+        self.name = name
         self.version = content.get("cniVersion") or "0.1.0"
         if self.version not in VERSIONS:
             raise ConflistError(f"{source}: cniVersion must be one of {', '.join(VERSIONS)}, not {self.version!r}")

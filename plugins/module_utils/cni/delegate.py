@@ -50,21 +50,21 @@ def _function(plugin: str, command: str):
 def _execute(plugin: str, command: str, to: Call) -> dict | None:
     path = find(plugin, to.env.path)
     conf = {**to.conf, "type": to.conf.get("type") or plugin}
-    inherited = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in posix.environ.items()}
-    env = {**inherited, **to.env.as_dict(), "CNI_COMMAND": command}
+    env = {**posix.environ, **{key.encode(): value.encode() for key, value in to.env.as_dict().items()}}
+    env[b"CNI_COMMAND"] = command.encode()
     # Files in memory instead of pipes: neither side ever waits for the other to read.
     stdin = posix.memfd_create("cni-config", 0)
     stdout = posix.memfd_create("cni-result", 0)
     try:
         posix.write(stdin, dumps(conf).encode())
-        posix.lseek(stdin, 0, posix.SEEK_SET)
+        posix.lseek(stdin, 0, 0)
         actions = [(posix.POSIX_SPAWN_DUP2, stdin, 0), (posix.POSIX_SPAWN_DUP2, stdout, 1)]
         try:
             child = posix.posix_spawn(path, [path], env, file_actions=actions)
         except OSError as error:
             raise CniError(INTERNAL, f"failed to execute {path}: {error.strerror}") from None
         _pid, status = posix.waitpid(child, 0)
-        posix.lseek(stdout, 0, posix.SEEK_SET)
+        posix.lseek(stdout, 0, 0)
         printed = b""
         while True:
             part = posix.read(stdout, 1 << 20)

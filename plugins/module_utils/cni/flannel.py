@@ -13,7 +13,7 @@ from __future__ import annotations
 import posix
 
 from ..ipam.ip import parse_subnet
-from . import config, delegate, portmap
+from . import config, delegate
 from .errors import NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
 from .text import loads
 
@@ -28,10 +28,10 @@ def add(call: Call) -> dict | None:
     """Has the delegate connect the pod, and maps its ports."""
     inner = _delegated(call, read_subnet(call, TRY_AGAIN))
     answer = delegate.call(inner.conf["type"], "ADD", inner)
-    if not config.objects(call.runtime(), "portMappings"):
+    if not _has_ports(call):
         return answer
     try:
-        return portmap.add(call.with_previous(answer))
+        return delegate.call("portmap", "ADD", call.with_previous(answer))
     except BaseException:
         try:
             delegate.call(inner.conf["type"], "DEL", inner)
@@ -43,7 +43,7 @@ def add(call: Call) -> dict | None:
 def delete(call: Call) -> None:
     """Undoes ADD, also when subnet.env is gone or tells of another subnet by now."""
     failures = []
-    for step in (_delete_delegated, portmap.delete):
+    for step in (_delete_delegated, _unmap_ports):
         try:
             step(call)
         except (CniError, OSError) as error:
@@ -60,11 +60,22 @@ def _delete_delegated(call: Call) -> None:
         posix.unlink(_note(call))
 
 
+def _unmap_ports(call: Call) -> None:
+    if _has_ports(call):
+        delegate.call("portmap", "DEL", call)
+
+
+def _has_ports(call: Call) -> bool:
+    """Whether there is a port to map: portmap isn't loaded for nothing."""
+    return bool(config.objects(call.runtime(), "portMappings"))
+
+
 def check(call: Call) -> None:
     """The delegate's check, and the ports."""
     inner = _delegated(call, read_subnet(call, TRY_AGAIN))
     delegate.call(inner.conf["type"], "CHECK", inner)
-    portmap.check(call)
+    if _has_ports(call):
+        delegate.call("portmap", "CHECK", call)
 
 
 def status(call: Call) -> None:
@@ -96,7 +107,8 @@ def read_subnet(call: Call, code: int) -> dict:
         with open(path, encoding="utf-8") as file:
             lines = file.read(1 << 16).splitlines()
     except (OSError, ValueError) as error:
-        raise CniError(code, f"{path}: {getattr(error, 'strerror', None) or error}", "has the overlay been set up on this node?") from None
+        reason = getattr(error, "strerror", None) or error
+        raise CniError(code, f"{path}: {reason}", "has the overlay been set up on this node?") from None
     found = {}
     for line in lines:
         key, equals, value = line.strip().partition("=")

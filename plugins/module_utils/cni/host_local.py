@@ -67,7 +67,7 @@ def check(call: Call) -> None:
         address = parse_address(text)
         ours = any(item.position(address) is not None for item in ranges)
         if ours and to_text(*address) not in held:
-            raise CniError(INTERNAL, f"host-local: {text} is not reserved for {call.env.container_id} {call.env.ifname}")
+            raise CniError(INTERNAL, f"host-local: {text} is not reserved for {' '.join(call.owner)}")
     if not held:
         raise CniError(INTERNAL, f"host-local: Failed to find address added by container {call.env.container_id}")
 

@@ -46,7 +46,7 @@ def respond(plugin: str, env: dict[str, str], stdin: int) -> tuple[dict | None, 
         return (None if answer is None else render(answer, version)), 0
     except CniError as error:
         return error.as_dict(version), 1
-    except Exception as error:  # noqa: BLE001  # whatever it is, the runtime shall read it as an error of ours
+    except Exception as error:  # whatever it is, the runtime shall read it as an error of ours
         wrapped = CniError(INTERNAL, str(error) or type(error).__name__, f"{type(error).__name__} in {plugin}")
         return wrapped.as_dict(version), 1
 
@@ -78,7 +78,7 @@ def _version(data: bytes) -> dict:
 
 
 def _read(stdin: int) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     try:
         while True:
             part = posix.read(stdin, 1 << 16)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names and MAC addresses that follow from what they belong to: found again without a note, never by chance another's."""
+"""Names and MAC addresses that follow from what they belong to, and so are found again without a note."""
 
 from __future__ import annotations
 

@@ -6,19 +6,15 @@
 
 from __future__ import annotations
 
-from .. import nat
-from ..ipam.ip import parse_address, parse_subnet, to_text
-from ..netlink import conntrack, link, route
-from ..netlink.channel import Channel
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
-from . import config, pod
-from .errors import INTERNAL, NOT_AVAILABLE, UNSUPPORTED_FIELD, CniError, config_error
+from ..ipam.ip import parse_address, to_text
+from . import config
+from .errors import UNSUPPORTED_FIELD, CniError, config_error
 from .result import family
 
 if False:  # for type checkers only
     from .call import Call
 
-EEXIST = 17
+PROTOCOLS = ("tcp", "udp", "sctp")
 PORT_MAX = 65535
 
 
@@ -44,8 +40,8 @@ class Settings:
 
 def _port(item: dict) -> dict:
     protocol = (config.string(item, "protocol") or "tcp").lower()
-    if protocol not in nat.PROTOCOLS:
-        raise config_error(f"protocol must be one of {', '.join(nat.PROTOCOLS)}, not {protocol!r}")
+    if protocol not in PROTOCOLS:
+        raise config_error(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
     host_ip = config.string(item, "hostIP")
     kind = 0
     if host_ip:
@@ -75,18 +71,9 @@ def add(call: Call) -> dict:
     mappings = mappings_of(settings, addresses)
     if not mappings:
         return call.previous
-    comment = nat.owner_comment(call.network, *call.owner)
-    elements = [element for mapping in mappings for element in nat.mapping_keys(mapping)]
-    with Channel(NETLINK_NETFILTER) as channel:
-        try:
-            nat.add(channel, elements, [str(parse_subnet(item)) for item in addresses], comment)
-        except NetlinkError as error:
-            if error.errno == EEXIST:
-                raise CniError(INTERNAL, _conflict(channel, elements, comment)) from None
-            raise CniError(INTERNAL, f"failed to map ports: {error}") from None
-        if settings.snat:
-            _open_loopback(addresses)
-        _forget_connections(channel, mappings)
+    from . import hostports  # the kernel's side, loaded by those who need it: it takes as long as all the rest
+
+    hostports.add(call, mappings, addresses, settings.snat)
     return call.previous
 
 
@@ -102,7 +89,7 @@ def pod_addresses(call: Call) -> list[str]:
 
 
 def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
-    """Each port to each address of a family that it is for, as ``nat.mapping_keys`` wants it."""
+    """Each port to each address of a family that it is for, as ``nat.mapping_elements`` wants it."""
     return [
         {**port, "pod_ip": item.partition("/")[0], "snat": settings.snat, "masq_all": settings.masq_all}
         for port in settings.ports
@@ -111,73 +98,34 @@ def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
     ]
 
 
-def _conflict(channel: Channel, elements: list, comment: str) -> str:
-    for name, key, _data in elements:
-        other = nat.comment_of(channel, name, key)
-        if other is not None and other != comment:
-            return f"host port is taken: {nat.describe(name, key)} belongs to {other}"
-    return "host port is taken"
-
-
-def _open_loopback(addresses: list[str]) -> None:
-    """Lets packets from 127.0.0.1 out to the pod; they are masqueraded on the way."""
-    for item in addresses:
-        if family(item) == 4:
-            with Channel() as host:
-                way = route.lookup(host, item.partition("/")[0])
-                found = link.get(host, index=way.index)
-            if found:
-                pod.write_sysctl(f"net/ipv4/conf/{found.name}/route_localnet", "1")
-
-
-def _forget_connections(channel: Channel, mappings: list[dict]) -> None:
-    """UDP flows go on as long as packets come, to wherever they went before: they must be asked anew."""
-    wanted = {(family(item["pod_ip"]), item["host_port"]) for item in mappings if item["protocol"] == "udp"}
-    for kind, port in sorted(wanted):
-        channel.batch([conntrack.forget(kind, nat.PROTOCOLS["udp"], port)])
-
-
 def delete(call: Call) -> None:
-    """Takes the mappings away: those that were asked for, and only where they are this attachment's."""
-    ports = config.objects(call.runtime(), "portMappings")
-    if not ports:
+    """Takes the attachment's mappings away, and nobody else's."""
+    if not config.objects(call.runtime(), "portMappings"):
         return
-    comment = nat.owner_comment(call.network, *call.owner)
-    udp = {config.value(item, "hostPort") for item in ports if str(config.value(item, "protocol")).lower() == "udp"}
-    with Channel(NETLINK_NETFILTER) as channel:
-        nat.remove_owner(channel, comment, nat.HOST_PORTS)
-        for port in udp:
-            if isinstance(port, int) and 0 < port <= PORT_MAX:
-                channel.batch([conntrack.forget(kind, nat.PROTOCOLS["udp"], port) for kind in (4, 6)])
+    from . import hostports
+
+    hostports.delete(call)
 
 
 def check(call: Call) -> None:
     """Table, rules and elements are as ADD left them."""
     settings = Settings(call)
     mappings = mappings_of(settings, pod_addresses(call))
-    if not mappings:
-        return
-    comment = nat.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
-        _requests, changes = nat.differences(channel)
-        if changes:
-            raise CniError(INTERNAL, f"{nat.TABLE.title()} is not as it must be: {changes[0]}")
-        for mapping in mappings:
-            for name, key, _data in nat.mapping_keys(mapping):
-                if nat.comment_of(channel, name, key) != comment:
-                    raise CniError(INTERNAL, f"port mapping is missing: {nat.describe(name, key)}")
+    if mappings:
+        from . import hostports
+
+        hostports.check(call, mappings)
 
 
 def status(_call: Call) -> None:
     """Ready wherever nftables answers."""
-    try:
-        with Channel(NETLINK_NETFILTER) as channel:
-            nat.nftables.exists(channel, nat.TABLE)
-    except OSError as error:
-        raise CniError(NOT_AVAILABLE, f"nftables is not available: {error}") from None
+    from . import hostports
+
+    hostports.status()
 
 
 def gc(call: Call) -> None:
     """Takes away what belongs to no valid attachment."""
-    with Channel(NETLINK_NETFILTER) as channel:
-        nat.collect(channel, nat.HOST_PORTS, call.network, call.valid_attachments())
+    from . import hostports
+
+    hostports.gc(call)

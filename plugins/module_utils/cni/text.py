@@ -11,11 +11,11 @@ from __future__ import annotations
 
 try:
     from _json import encode_basestring_ascii as quote
-    from _json import make_scanner
+    from _json import make_scanner as Scanner
 except ImportError:  # an interpreter without the C accelerator
-    from json.encoder import encode_basestring_ascii as quote  # type: ignore[assignment]
+    from json.encoder import encode_basestring_ascii as quote
 
-    make_scanner = None
+    Scanner = None  # type: ignore[assignment,misc]
 
 BLANK = " \t\r\n"
 
@@ -41,10 +41,10 @@ def loads(data: bytes):
     Raises ValueError for everything else, nesting beyond the interpreter's limit included.
     """
     source = data.decode("utf-8").strip(BLANK)
-    if make_scanner is None:
+    if Scanner is None:
         return _slow(source)
     try:
-        value, end = make_scanner(_Strict)(source, 0)
+        value, end = Scanner(_Strict())(source, 0)  # type: ignore[arg-type]
     except StopIteration as stop:
         raise ValueError(f"no JSON value at character {stop.value}") from None
     except RecursionError:

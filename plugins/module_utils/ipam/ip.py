@@ -42,7 +42,7 @@ def parse_address(text: str) -> tuple[int, int]:
         raise ValueError(f"{text!r} is not an IP address") from None
 
 
-def parse_interface(text: str) -> tuple[int, int, int]:
+def parse_interface(text: object) -> tuple[int, int, int]:
     """``"10.1.2.3/24"`` → (family, number, prefix length); ValueError for anything else."""
     if not isinstance(text, str):
         raise ValueError(f"{text!r} is not an address with a prefix length")

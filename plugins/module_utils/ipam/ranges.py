@@ -112,7 +112,7 @@ def _within(item: dict, key: str, subnet: Subnet, default: int) -> int:
 
 def parse_sets(sets: list[list[dict]]) -> list[RangeSet]:
     """Range sets as configured, checked against one another; ValueError says what overlaps or is mixed."""
-    parsed = []
+    parsed: list[RangeSet] = []
     for number, items in enumerate(sets):
         if not items:
             raise ValueError(f"range set {number} is empty")

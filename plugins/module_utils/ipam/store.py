@@ -11,10 +11,10 @@ directory. Ours adds two things, so that nothing depends on how many reservation
 ``.attachments/<containerID>,<ifname>``
     a symbolic link whose text lists the attachment's addresses (one atomic system call, no file to fill).
 ``.index``
-    a bitmap of what is taken, the boot it belongs to, and a stamp: the directory's modification time as it was when the
-    bitmap was right. Every change begins by wiping the stamp and ends by writing the new one, and whatever others do to
-    the directory (an operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ, the
-    index is built again from the reservations.
+    a bitmap of what is taken, the boot it belongs to, and a stamp: the directory's modification time as it was when
+    the bitmap was right. Every change begins by wiping the stamp and ends by writing the new one, and whatever others
+    do to the directory (an operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ,
+    the index is built again from the reservations.
 
 A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
 earlier boot, and an earlier boot's reservations are void, because its containers are gone.

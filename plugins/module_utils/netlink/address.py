@@ -87,7 +87,7 @@ def add(
     replace: bool = True,
     nodad: bool = True,
 ) -> Request:
-    """Give an address to the link ``index``. IPv6 ones skip duplicate address detection (IFA_F_NODAD) unless told not to."""
+    """Give an address to the link ``index``. With ``nodad`` IPv6 ones skip duplicate address detection."""
     packed, length = split_prefix(address)
     flags = IFA_F_NODAD if nodad and len(packed) == 16 else 0
     body = INFO.pack(family_of(address), length, flags, SCOPES[scope], index)

@@ -81,7 +81,7 @@ class Channel:
         return self.socket.fileno()
 
     def subscribe(self, group: int) -> None:
-        """Receive the events of a multicast group (rtnetlink.h RTNLGRP_*) from now on. For a channel used for nothing else."""
+        """Receive the events of a multicast group (rtnetlink.h RTNLGRP_*) from now on; of no other use then."""
         self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 
     def wait(self, seconds: float) -> bool:

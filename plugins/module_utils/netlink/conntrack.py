@@ -9,9 +9,7 @@ Messages and numbers: linux/netfilter/nfnetlink_conntrack.h.
 
 from __future__ import annotations
 
-from sys import byteorder
-
-from .wire import U16BE, Request, attr, attr_u8, nest
+from .wire import U16BE, Request, attr, attr_u8, attr_u32, nest
 
 CT_DELETE = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
 
@@ -32,5 +30,5 @@ def forget(family: int, protocol: int, port: int) -> Request:
     header = bytes([2 if family == 4 else 10, 0, 0, 0])
     tuple_ = nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol), attr(CTA_PROTO_DST_PORT, U16BE.pack(port)))
     body = header + nest(CTA_TUPLE_ORIG, tuple_)
-    body += nest(CTA_FILTER, attr(CTA_FILTER_ORIG_FLAGS, (FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT).to_bytes(4, byteorder)))
+    body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT))
     return CT_DELETE, 0, body, f"forget connections to port {port}"

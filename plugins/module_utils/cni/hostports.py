@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kernel's side of portmap: elements of the table ``inet podnet``, and connections that must be asked anew."""
+
+from __future__ import annotations
+
+from .. import nat
+from ..ipam.ip import parse_subnet
+from ..netlink import conntrack, link, nftables, route
+from ..netlink.channel import Channel
+from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
+from . import pod
+from .errors import INTERNAL, NOT_AVAILABLE, CniError
+from .result import family
+
+if False:  # for type checkers only
+    from .call import Call
+
+EEXIST = 17
+UDP = nat.PROTOCOLS["udp"]
+
+
+def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> None:
+    """Maps all of `mappings` (see ``nat.mapping_elements``) or none. CniError names who has a port that is taken."""
+    comment = nat.owner_comment(call.network, *call.owner)
+    elements = [element for mapping in mappings for element in nat.mapping_elements(mapping)]
+    subnets = [str(parse_subnet(item)) for item in addresses]
+    with Channel(NETLINK_NETFILTER) as channel:
+        try:
+            nat.add(channel, elements, subnets, comment)
+        except NetlinkError as error:
+            if error.errno == EEXIST:
+                raise CniError(INTERNAL, _conflict(channel, elements, comment)) from None
+            raise CniError(INTERNAL, f"failed to map ports: {error}") from None
+        if snat:
+            _open_loopback(addresses)
+        _forget_connections(channel, mappings)
+
+
+def _conflict(channel: Channel, elements: list, comment: str) -> str:
+    for name, key, _data in elements:
+        other = nat.comment_of(channel, name, key)
+        if other is not None and other != comment:
+            return f"host port is taken: {nat.describe(name, key)} belongs to {other}"
+    return "host port is taken"
+
+
+def _open_loopback(addresses: list[str]) -> None:
+    """Lets packets from 127.0.0.1 out to the pod; they are masqueraded on the way."""
+    for item in addresses:
+        if family(item) == 4:
+            with Channel() as host:
+                way = route.lookup(host, item.partition("/")[0])
+                found = link.get(host, index=way.index)
+            if found:
+                pod.write_sysctl(f"net/ipv4/conf/{found.name}/route_localnet", "1")
+
+
+def _forget_connections(channel: Channel, mappings: list[dict]) -> None:
+    """UDP flows go on as long as packets come, to wherever they went before: they must be asked anew."""
+    wanted = {(family(item["pod_ip"]), item["host_port"]) for item in mappings if item["protocol"] == "udp"}
+    channel.batch([conntrack.forget(kind, UDP, port) for kind, port in sorted(wanted)])
+
+
+def delete(call: Call) -> None:
+    """Takes away all host ports that are the attachment's, and makes their UDP flows be asked anew."""
+    comment = nat.owner_comment(call.network, *call.owner)
+    with Channel(NETLINK_NETFILTER) as channel:
+        _forget_removed(channel, nat.remove_owner(channel, comment, nat.HOST_PORTS))
+
+
+def _forget_removed(channel: Channel, removed: list) -> None:
+    wanted = set()
+    for name, key in removed:
+        protocol, port = nat.port_of(name, key)
+        if protocol == UDP:
+            wanted.add((int(name[-1]), port))
+    channel.batch([conntrack.forget(kind, UDP, port) for kind, port in sorted(wanted)])
+
+
+def check(call: Call, mappings: list[dict]) -> None:
+    """Table, rules and elements are as ADD left them. Raises CniError for the first that isn't."""
+    comment = nat.owner_comment(call.network, *call.owner)
+    with Channel(NETLINK_NETFILTER) as channel:
+        _requests, changes = nat.differences(channel)
+        if changes:
+            raise CniError(INTERNAL, f"{nat.TABLE.title()} is not as it must be: {changes[0]}")
+        for mapping in mappings:
+            for name, key, _data in nat.mapping_elements(mapping):
+                if nat.comment_of(channel, name, key) != comment:
+                    raise CniError(INTERNAL, f"port mapping is missing: {nat.describe(name, key)}")
+
+
+def status() -> None:
+    """CniError 50 where nftables doesn't answer."""
+    try:
+        with Channel(NETLINK_NETFILTER) as channel:
+            nftables.exists(channel, nat.TABLE)
+    except OSError as error:
+        raise CniError(NOT_AVAILABLE, f"nftables is not available: {error}") from None
+
+
+def gc(call: Call) -> None:
+    """Takes away what belongs to no valid attachment."""
+    with Channel(NETLINK_NETFILTER) as channel:
+        _forget_removed(channel, nat.collect(channel, nat.HOST_PORTS, call.network, call.valid_attachments()))
