@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programming an overlay's peers: ours against ``ip -batch`` and ``bridge -batch`` doing the same.
+
+A peer is a neighbour, a forwarding entry and a route. Ours reads and checks the leases, reads the kernel's state,
+compares, and makes masquerade and subnet.env besides; theirs has the finished commands in files. Ours is measured
+twice: the whole command ``podnetctl apply``, with the interpreter's start, and the work alone in a process that runs
+already, as an agent's does. Each run has a network namespace of its own, and the sides take turns, so that what else
+the machine does falls on all alike; the figures are medians, the ratios those of the rounds.
+
+    python bench/overlay.py [--peers 1000 5000] [--rounds 5] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import operator
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+AIM_FIRST, AIM_AGAIN = 1.0, 0.3
+
+#: The work alone, run in the namespace with the library's path; tells seconds, first and with nothing to do.
+INSIDE = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from podnet.agent.source import FileSource
+from podnet.netlink.channel import Channel
+from podnet.overlay import reconcile
+with Channel() as channel:
+    for _run in range(2):
+        started = time.perf_counter()
+        errors = reconcile.present(channel, *FileSource(sys.argv[2]).read(), sys.argv[3]).movement.apply()
+        print(time.perf_counter() - started)
+        assert not errors, errors[0]
+"""
+
+
+def address(number: int) -> str:
+    """The underlay address of node NUMBER."""
+    return f"10.{77 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+
+
+def cidr(number: int, length: int = 24) -> str:
+    """The pod CIDR of node NUMBER."""
+    return f"{100 + (number >> 16)}.{number >> 8 & 255}.{number & 255}.0/{length}"
+
+
+def mac(number: int) -> str:
+    """The MAC address of node NUMBER's VTEP."""
+    return "02:00:00:" + number.to_bytes(3, "big").hex(":")
+
+
+def write_inputs(directory: Path, peers: int) -> None:
+    """The files of both sides for node 1 and PEERS others."""
+    nodes = range(1, peers + 2)
+    leases = [
+        {"name": f"node{number}", "address": address(number), "pod_cidrs": [cidr(number)], "vtep_mac": mac(number)}
+        for number in nodes
+    ]
+    config = {"node_name": "node1", "networks": ["100.0.0.0/8"]}
+    (directory / "overlay.json").write_text(json.dumps(config))
+    (directory / "leases.json").write_text(json.dumps({"leases": leases}))
+    ip = [
+        f"link add flannel.1 address {mac(1)} mtu 1450 type vxlan id 1 local {address(1)} dev eth0 dstport 8472 "
+        "nolearning",
+        "link set flannel.1 up",
+        f"address add {cidr(1, 32)} dev flannel.1",
+    ]
+    bridge = []
+    for number in nodes[1:]:
+        gateway = cidr(number).partition("/")[0]
+        ip.append(f"neigh replace {gateway} lladdr {mac(number)} dev flannel.1 nud permanent")
+        ip.append(f"route add {cidr(number)} via {gateway} dev flannel.1 onlink proto 112")
+        bridge.append(f"fdb replace {mac(number)} dev flannel.1 dst {address(number)} self permanent")
+    (directory / "ip").write_text("\n".join(ip) + "\n")
+    (directory / "bridge").write_text("\n".join(bridge) + "\n")
+
+
+@contextlib.contextmanager
+def namespace() -> Iterator[str]:
+    """A fresh network namespace's name; it has the underlay's address of node 1."""
+    name = f"podnet-bench-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        for words in (
+            "link add eth0 type veth peer name other",
+            "link set other up",
+            "link set eth0 up",
+            f"address add {address(1)}/8 dev eth0",
+        ):
+            subprocess.run(["ip", "-n", name, *words.split()], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def measure(name: str, *words: str) -> float:
+    """Seconds that a command takes in the namespace NAME. Raises CalledProcessError."""
+    started = time.perf_counter()
+    subprocess.run(["nsenter", f"--net=/run/netns/{name}", "--", *words], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def count(name: str) -> tuple[int, int, int]:
+    """Neighbours, routes and forwarding entries on the device, as ip and bridge count them."""
+    told = []
+    for words in (
+        ["ip", "-n", name, "neigh", "show", "dev", "flannel.1", "nud", "permanent"],
+        ["ip", "-n", name, "route", "show", "proto", "112"],
+        ["bridge", "-n", name, "fdb", "show", "dev", "flannel.1"],
+    ):
+        lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+        told.append(len([line for line in lines if "ff02" not in line]))
+    return told[0], told[1], told[2]
+
+
+def measure_inside(name: str, *words: str) -> list[float]:
+    """What INSIDE tells."""
+    command = ["nsenter", f"--net=/run/netns/{name}", "--", "/usr/bin/python3", "-I", "-c", INSIDE, *words]
+    return [float(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
+
+
+def rows(peers: int, rounds: int) -> list[dict]:
+    """Runs all sides in turns; the figures as bench/run.py wants them."""
+    kinds = (
+        "ip -batch and bridge -batch",
+        "podnetctl apply",
+        "podnetctl apply, nothing to do",
+        "work alone",
+        "work alone, nothing to do",
+    )
+    theirs, first, again, alone, idle = figures = [[], [], [], [], []]
+    with tempfile.TemporaryDirectory() as base:
+        installed, directory, env = Path(base) / "installed", Path(base) / "etc", f"{base}/subnet.env"
+        directory.mkdir()
+        write_inputs(directory, peers)
+        install = [sys.executable, ROOT / "plugins/module_utils/install.py", installed]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+        podnetctl = next(installed.rglob("bin/podnetctl"))
+        apply = [str(podnetctl), "--config", str(directory), "--subnet-env", env, "apply"]
+        for _round in range(rounds):
+            with namespace() as name:
+                theirs.append(
+                    measure(name, "sh", "-c", f"ip -batch {directory}/ip && bridge -batch {directory}/bridge")
+                )
+                wanted = count(name)
+            with namespace() as name:
+                first.append(measure(name, *apply))
+                again.append(measure(name, *apply))
+                made = count(name)
+            with namespace() as name:
+                runs = measure_inside(name, str(podnetctl.parents[1] / "lib"), str(directory), env)
+                alone.append(runs[0])
+                idle.append(runs[1])
+                if not made == count(name) == wanted:
+                    raise SystemExit(f"overlay.py: ours made {made} and {count(name)} entries, theirs {wanted}")
+    told = [row(peers, kind, statistics.median(runs), "s") for kind, runs in zip(kinds, figures)]
+    for what, runs, aim in (
+        ("podnetctl apply / ip and bridge", first, None),
+        ("work alone / ip and bridge", alone, AIM_FIRST),
+        ("work alone, nothing to do / ip and bridge", idle, AIM_AGAIN),
+    ):
+        told.append(row(peers, what, statistics.median(map(operator.truediv, runs, theirs)), "ratio", aim))
+    return told
+
+
+def row(peers: int, what: str, value: float, unit: str, aim: float | None = None) -> dict:
+    """A row as bench/run.py wants it."""
+    found = {"name": f"{peers} peers: {what}", "value": round(value, 3), "unit": unit}
+    return found if aim is None else {**found, "aim": f"<= {aim}", "met": value <= aim}
+
+
+def main() -> int:
+    """Prints the figures; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=int, nargs="+", default=[1000, 5000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if os.geteuid() or not all(map(shutil.which, ("ip", "bridge", "nsenter"))):
+        print("overlay.py: needs root, iproute2 and nsenter", file=sys.stderr)
+        return 1
+    found = [each for peers in options.peers for each in rows(peers, options.rounds)]
+    if options.json:
+        print(json.dumps(found))
+    else:
+        for row in found:
+            print(f"{row['name']:<60} {row['value']:>9} {row['unit']:<6} {row.get('aim', '')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
