@@ -47,7 +47,7 @@ def parse_prefix(value: object) -> Prefix:
 def parse_network_of(value: object) -> tuple[Prefix, int]:
     """An interface's address with prefix length ("10.77.0.11/24") as the block that it is in and its number."""
     try:
-        version, number, length = parse_interface(value)  # type: ignore[arg-type]
+        version, number, length = parse_interface(value)
     except ValueError:
         raise ValueError(f'{value!r} is not an address block: give one such as "10.244.0.0/16"') from None
     host_bits = (1 << (width(version) - length)) - 1

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from _operator import attrgetter
+
 if False:  # for type checkers only: importing typing costs a CNI call more than its netlink work
     from typing import Any, Callable
 
@@ -29,14 +31,28 @@ class KernelObject:
     KEY: tuple[str, ...] = ()
     VALUES: tuple[str, ...] = ()
     __slots__: tuple[str, ...] = ()
+    _key_of: Any
+    _values_of: Any
+
+    def __init_subclass__(cls) -> None:
+        # tens of thousands of objects are compared at a time: the interpreter's C reads their attributes
+        cls._key_of = attrgetter(*cls.KEY)
+        cls._values_of = attrgetter(*cls.VALUES, *cls.VALUES[:1])  # one twice: a single one would come without a tuple
 
     def key(self) -> tuple[Any, ...]:
         """The object's identity, unique among all objects of one network namespace."""
-        return (type(self).__name__, *[getattr(self, name) for name in self.KEY])
+        return type(self).__name__, self._key_of(self)
 
     def differences(self, actual: Any) -> list[str]:
         """The names of the values that are wanted here and are otherwise in ``actual``."""
-        return [name for name in self.VALUES if not _satisfied(getattr(self, name), getattr(actual, name))]
+        wanted, found = self._values_of(self), self._values_of(actual)
+        if wanted == found:
+            return []
+        return [
+            name
+            for name, want, have in zip(self.VALUES, wanted, found)
+            if want is not None and want != have and not _satisfied(want, have)
+        ]
 
     def describe(self) -> dict[str, Any]:
         """The known values by name, for diffs and reports."""

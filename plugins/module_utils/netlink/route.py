@@ -119,8 +119,8 @@ class Route(KernelObject):
 
     def change(self, actual: Route, index_of: IndexOf) -> list[Request]:
         if ":" in self.dst and ((self.gateway is None) != (actual.gateway is None) or self.dev != actual.dev):
-            # an IPv6 replace adds a sibling when one of the two has a gateway and the other has none, and is refused when
-            # an onlink gateway lies in the destination that another link still has (ip6_route_check_nh_onlink)
+            # an IPv6 replace adds a sibling when one of the two has a gateway and the other has none, and is refused
+            # when an onlink gateway lies in the destination that another link has (ip6_route_check_nh_onlink)
             return actual.delete(index_of) + self.add(index_of)
         return [self._request(index_of, NLM_F_CREATE | NLM_F_REPLACE)]
 

@@ -120,7 +120,16 @@ def attributes(body: bytes, offset: int = 0) -> list[tuple[int, bytes]]:
 
 def parse(body: bytes, offset: int = 0) -> dict[int, bytes]:
     """The attributes of ``body`` by type; of a repeated one the last."""
-    return dict(attributes(body, offset))
+    found = {}
+    end = len(body)
+    unpack = ATTRIBUTE.unpack_from
+    while offset + 4 <= end:  # as ``attributes`` does, without the list: dumps have tens of thousands of messages
+        length, kind = unpack(body, offset)
+        if length < 4 or offset + length > end:
+            break
+        found[kind & NLA_TYPE_MASK] = body[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
 
 
 def text(payload: bytes) -> str:
@@ -168,14 +177,15 @@ def split_prefix(prefix: str) -> tuple[bytes, int]:
 
 def pack_mac(mac: str) -> bytes:
     """``"02:00:00:00:00:01"`` as six bytes. Raises ValueError with the text that is no MAC address."""
-    try:
-        packed = bytes([int(part, 16) for part in mac.split(":")])
-    except ValueError:
-        packed = b""
-    if len(packed) != 6:
-        raise ValueError(f"{mac!r} is not a MAC address")
-    return packed
+    if mac[2::3] == ":::::" and len(mac) == 17:
+        try:
+            packed = bytes.fromhex(mac.replace(":", ""))
+        except ValueError:
+            packed = b""
+        if len(packed) == 6:
+            return packed
+    raise ValueError(f"{mac!r} is not a MAC address")
 
 
 def unpack_mac(packed: bytes) -> str:
-    return ":".join([f"{byte:02x}" for byte in packed])
+    return packed.hex(":")
