@@ -14,7 +14,8 @@ from ..module_utils.provision import releases
 
 
 def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> list[dict[str, Any]]:
-    """The nodes ``hosts`` as preflight wants them: host, name, address (None where it is left to be found), control_plane."""
+    """The nodes ``hosts`` as preflight wants them: host, name, address (None where it is left to be found),
+    control_plane."""
     return [
         {
             "host": host,

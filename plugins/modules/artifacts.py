@@ -20,7 +20,8 @@ author:
 options:
   archive:
     description:
-      - A Kubernetes archive; a directory with C(SHA256SUMS), C(manifest.json), C(bin/) and C(images/). Everything in it is
+      - A Kubernetes archive; a directory with C(SHA256SUMS), C(manifest.json), C(bin/) and C(images/). Everything in
+        it is
         installed.
     type: path
   bin_dir:

@@ -12,7 +12,8 @@ version_added: "0.1.0"
 description:
   - Removes containers, mounts, network namespaces, links, routes, packet filter chains and tables, control groups and
     paths, in an order in which they can go. What is not named stays.
-  - In check mode it tells what is left; a task with C(check_mode) and C(failed_when) on its result proves that nothing is.
+  - In check mode it tells what is left; a task with C(check_mode) and C(failed_when) on its result proves that nothing
+    is.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -24,7 +25,8 @@ options:
     elements: str
     default: []
   image_namespaces:
-    description: containerd's namespaces whose images go.
+    description: containerd's namespaces whose images go, and the namespaces themselves; name them as
+      O(container_namespaces) too.
     type: list
     elements: str
     default: []
@@ -66,7 +68,13 @@ options:
     elements: str
     default: []
   paths:
-    description: Files, and directories with all that is in them; of a mount point its content.
+    description: Shell patterns of files, and of directories with all that is in them; of a mount point its content
+      goes.
+    type: list
+    elements: path
+    default: []
+  empty_directories:
+    description: Directories that go if they are empty then.
     type: list
     elements: path
     default: []
@@ -109,7 +117,7 @@ TEXTS = (
     "chain_prefixes",
     "cgroups",
 )
-PATHS = ("mounts", "paths")
+PATHS = ("mounts", "paths", "empty_directories")
 
 
 def main() -> None:

@@ -202,7 +202,8 @@ def main() -> None:
         )
     for firewall in node["firewalls"]:
         module.warn(
-            f"{firewall} runs: it must let TCP 6443, 10250 and 30000-32767 and the overlay's UDP port pass between the nodes"
+            f"{firewall} runs: it must let TCP 6443, 10250 and 30000-32767 and the overlay's UDP port pass "
+            "between the nodes"
         )
     module.exit_json(changed=False, ansible_facts={"podnet_node": node})
 
@@ -214,7 +215,8 @@ def _check(node: dict, wanted: dict) -> list[str]:
     peers = [peer for peer in wanted["peers"] if peer != node["address"]]
     silent = fitness.unanswered(peers)
     return errors + [
-        f"node_address: {peer} answers no ICMP echo request of this node's: mend the way between them, or give the address of "
+        f"node_address: {peer} answers no ICMP echo request of this node's: mend the way between them, or give "
+        "the address of "
         "an interface that reaches it (node_check_peers: false leaves this out where ICMP is filtered)"
         for peer in silent
     ]

@@ -41,7 +41,8 @@ options:
         type: str
         default: ""
       block:
-        description: Manage only the part of the file between two marks with this name; an empty O(files[].content) takes it away.
+        description: Manage only the part of the file between two marks with this name; an empty O(files[].content)
+          takes it away.
         type: str
       target:
         description: What a link points to.

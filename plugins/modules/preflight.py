@@ -154,10 +154,10 @@ def main() -> None:
     )
     outcome = check(module.params, module.params["nodes"])
     if outcome.problems or outcome.release is None:
-        count = len(outcome.problems)
+        count = "1 thing is" if len(outcome.problems) == 1 else f"{len(outcome.problems)} things are"
         lines = "".join(f"\n  {problem}" for problem in outcome.problems)
         module.fail_json(
-            msg=f"{count} {'error' if count == 1 else 'errors'} in the cluster's variables; no node was touched:{lines}",
+            msg=f"{count} wrong in the cluster's variables; no node was touched:{lines}",
             errors=[problem._asdict() for problem in outcome.problems],
         )
     images = {"images": sorted(outcome.archive.images)} if outcome.archive else {}

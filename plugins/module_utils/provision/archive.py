@@ -5,7 +5,7 @@
 """A Kubernetes archive: a directory with everything a node needs where no repository can be reached.
 
 SHA256SUMS        of every other file, as sha256sum(1) writes it
-manifest.json     {"release": "1.31.4", "images": [{"name": "registry.k8s.io/pause:3.10", "file": "images/pause.tar"}, …]}
+manifest.json     {"release": "1.31.4", "images": [{"name": "registry.k8s.io/pause:3.10", "file": "images/pause.tar"}]}
 bin/              kubelet, kubeadm, kubectl; crictl if there is one
 images/*.tar      docker-archives
 """
@@ -29,7 +29,8 @@ class ArchiveError(ValueError):
 
 
 class Archive(NamedTuple):
-    """An archive's directory, its release without the "v", SHA-256 by file (relative path) and image files by image name."""
+    """An archive's directory, its release without the "v", SHA-256 by file (relative path) and image files by image
+    name."""
 
     directory: str
     release: str
@@ -84,7 +85,8 @@ def verify(archive: Archive, paths: list[str] | None = None) -> list[str]:
             continue
         if actual != archive.sums[path]:
             wrong.append(
-                f"{archive.directory}/{path} has the SHA-256 {actual}, and {SUMS} says {archive.sums[path]}: copy the archive again"
+                f"{archive.directory}/{path} has not the checksum that {SUMS} gives "
+                f"({archive.sums[path]}) but {actual}: copy the archive again"
             )
     return wrong
 
@@ -105,7 +107,8 @@ def _text(directory: str, name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ArchiveError(
-            f"{directory}/{name} cannot be read ({reason}): give a directory that holds {SUMS}, {MANIFEST}, bin/ and images/"
+            f"{directory}/{name} cannot be read ({reason}): give a directory that holds {SUMS}, {MANIFEST}, bin/ "
+            "and images/"
         ) from None
 
 

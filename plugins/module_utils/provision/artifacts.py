@@ -53,7 +53,8 @@ def of_archive(archive: Archive, bin_dir: str) -> tuple[list[Executable], list[I
 
 
 def lacking(executables: Sequence[Executable], images: Sequence[Image]) -> tuple[list[Executable], list[Image]]:
-    """Those that the node does not have: executables with another content, images whose name containerd does not know."""
+    """Those that the node does not have: executables with another content, images whose name containerd does not
+    know."""
     record = _record()
     present = set(facts.images()) if images else set()
     return [each for each in executables if not _is_installed(each, record)], [

@@ -14,8 +14,8 @@ class StateError(Exception):
 
 
 class Change(NamedTuple):
-    """``what`` in words; ``before`` and ``after`` under ``header`` for diff mode; ``apply`` does it (it raises OSError or
-    StateError); ``path`` is the file it touches, "" for none."""
+    """``what`` in words; ``before`` and ``after`` under ``header`` for diff mode; ``apply`` does it (it raises OSError
+    or StateError); ``path`` is the file it touches, "" for none."""
 
     what: str
     header: str

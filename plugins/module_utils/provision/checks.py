@@ -40,7 +40,8 @@ class Problem(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """All problems, and what was understood on the way: the release and the archive's content, each None when it wasn't."""
+    """All problems, and what was understood on the way: the release and the archive's content, each None when it
+    wasn't."""
 
     problems: list[Problem]
     release: Release | None
@@ -78,7 +79,8 @@ def _nodes(nodes: list[dict[str, Any]]) -> Iterator[Problem]:
     elif len(planes) != 1:
         yield Problem(
             "groups['control_plane']", planes,
-            f"{planes!r}: one control plane is supported yet, not {len(planes)}: leave exactly one host in the group control_plane",
+            f"{planes!r}: one control plane is supported yet, not {len(planes)}: leave exactly one host in the "
+            "group control_plane",
         )  # fmt: skip
     for key, variable in (("name", "node_name"), ("address", "node_address")):
         holders: dict[str, str] = {}
@@ -87,7 +89,7 @@ def _nodes(nodes: list[dict[str, Any]]) -> Iterator[Problem]:
             if value in (None, ""):
                 continue
             try:
-                same = _name(value) if key == "name" else str(parse_address(value))  # type: ignore[arg-type]
+                same = _name(value) if key == "name" else str(parse_address(value))
             except (ConfigError, ValueError) as error:
                 yield Problem(variable, value, f"of {node['host']}: {error}")
                 continue
@@ -104,7 +106,8 @@ def _name(value: object) -> str:
     name = node_name(value, "it")
     if name != name.lower() or "_" in name or any(len(label) > _LABEL or not label for label in name.split(".")):
         raise ConfigError(
-            f'{value!r} cannot name a Kubernetes node: give lower-case letters, digits, "-" and "." (RFC 1123), such as "node1"'
+            f'{value!r} cannot name a Kubernetes node: give lower-case letters, digits, "-" and "." (RFC 1123), '
+            'such as "node1"'
         )
     return name
 
@@ -217,12 +220,14 @@ def _source(variables: dict[str, Any], release: Release | None) -> Iterator[Prob
     elif release and source == "repository" and release.minor < OLDEST_PACKAGED:
         yield Problem(
             "kubernetes_release", release.name,
-            f"pkgs.k8s.io has no packages of {release.name}: give 1.{OLDEST_PACKAGED} or newer, or another kubernetes_source",
+            f"pkgs.k8s.io has no packages of {release.name}: give 1.{OLDEST_PACKAGED} or newer, or another "
+            "kubernetes_source",
         )  # fmt: skip
     elif release and source == "archive" and release.patch is None:
         yield Problem(
             "kubernetes_release", release.name,
-            f"{release.name} names no patch release, and an archive holds one: give it in full, such as \"{release.name}.0\"",
+            f"{release.name} names no patch release, and an archive holds one: give it in full, such as "
+            f"\"{release.name}.0\"",
         )  # fmt: skip
 
 

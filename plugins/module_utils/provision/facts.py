@@ -120,8 +120,8 @@ def underlay() -> dict[str, Any]:
 def place(
     found: dict[str, Any], wanted_address: str | None, wanted_interface: str | None
 ) -> tuple[str | None, str | None, list[str]]:
-    """Which address and interface of ``found`` (underlay's result) the cluster uses: the given address, else the first of
-    the given interface, else the first of the default route's. Returns (address, interface, what is wrong)."""
+    """Which address and interface of ``found`` (underlay's result) the cluster uses: the given address, else the first
+    of the given interface, else the first of the default route's. Returns (address, interface, what is wrong)."""
     interfaces = found["interfaces"]
     shown = ", ".join(
         f"{name} ({' '.join(each['addresses']) or 'no address'})" for name, each in interfaces.items() if name != "lo"
@@ -139,7 +139,10 @@ def place(
         if not holders:
             return None, None, [f"node_address: the node has no address {wanted_address!r}: it has {shown}"]
         if wanted_interface and wanted_interface not in holders:
-            message = f"node_address: {wanted_address!r} is on {holders[0]}, not on node_interface {wanted_interface!r}: make the two agree"
+            message = (
+                f"node_address: {wanted_address!r} is on {holders[0]}, not on node_interface "
+                f"{wanted_interface!r}: make the two agree"
+            )
             return None, None, [message]
         name = wanted_interface or holders[0]
     else:
@@ -149,7 +152,8 @@ def place(
                 None,
                 None,
                 [
-                    f"node_address: the node has no default route to choose it by: give node_address or node_interface; it has {shown}"
+                    "node_address: the node has no default route to choose it by: give node_address or "
+                    f"node_interface; it has {shown}"
                 ],
             )
     addresses = interfaces[name]["addresses"]
@@ -180,7 +184,8 @@ def _memory() -> int:
 
 
 def _output(*command: str) -> str:
-    """What a command prints, "" where there is no such command; its exit status says nothing (a package not installed)."""
+    """What a command prints, "" where there is no such command; its exit status says nothing (a package not
+    installed)."""
     try:
         return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
     except (FileNotFoundError, PermissionError):

@@ -26,8 +26,8 @@ OURS = "podnet.cluster"
 
 
 def plan(spec: dict[str, Any]) -> Iterator[Change]:
-    """What brings one path to ``spec``: path, state (file, directory, link, absent, restored), content, block, target, mode
-    (octal text), owner, group, backup, secret. Raises StateError for a path that cannot be brought there."""
+    """What brings one path to ``spec``: path, state (file, directory, link, absent, restored), content, block, target,
+    mode (octal text), owner, group, backup, secret. Raises StateError for a path that cannot be brought there."""
     path = spec["path"]
     if not path.startswith("/"):
         raise StateError(f"files: the path {path!r} is not absolute: give one that starts with /")

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a node can become, or is, the node that the cluster's variables say: found by looking, before anything is changed."""
+"""Whether a node can become, or is, the node that the cluster's variables say: found by looking, before anything is
+changed."""
 
 from __future__ import annotations
 
@@ -37,18 +38,28 @@ def problems(
     networks: dict[str, str],
     archive_directory: str | None,
 ) -> Iterator[str]:
-    """What in ``found`` (facts.gather with underlay's keys) stands against the node; ``networks`` are the pod and service
-    networks by variable name; ``archive_directory`` is a Kubernetes archive that must be on the node, None for none."""
+    """What in ``found`` (facts.gather with underlay's keys) stands against the node; ``networks`` are the pod and
+    service networks by variable name; ``archive_directory`` is a Kubernetes archive that must be on the node, None for
+    none."""
     if found["distribution"]["family"] == "other":
-        yield f"the node runs {found['distribution']['name'] or 'an unknown system'}: Debian, Ubuntu or one of the RHEL family is needed"
+        yield (
+            f"the node runs {found['distribution']['name'] or 'an unknown system'}: Debian, Ubuntu or one of the "
+            "RHEL family is needed"
+        )
     if found["joined"] and found["control_plane"] != control_plane:
         have, want = ("control plane", "worker") if found["control_plane"] else ("worker", "control plane")
         yield f"groups: the node is a {have} already and is to be a {want}: run playbooks/reset.yml on it first"
     kubelet, runtime = found["kubelet"], found["containerd"]
     if found["joined"] and kubelet and kubelet.split(".")[:2] != ["1", str(release.minor)]:
-        yield f"kubernetes_release: the node runs {kubelet} and {release.name} is wanted: that is for playbooks/upgrade.yml"
+        yield (
+            f"kubernetes_release: the node runs {kubelet} and {release.name} is wanted: that is for "
+            "playbooks/upgrade.yml"
+        )
     if runtime and not release.cri_v1 and int(runtime.split(".")[0]) > 1:
-        yield f"kubernetes_release: {release.name} speaks CRI v1alpha2, which the node's containerd {runtime} no longer does: give 1.23 or newer"
+        yield (
+            f"kubernetes_release: {release.name} speaks CRI v1alpha2, which the node's containerd {runtime} no "
+            "longer does: give 1.23 or newer"
+        )
     if archive_directory:
         try:
             content = archive.read(archive_directory)
@@ -60,7 +71,9 @@ def problems(
     if not found["joined"]:
         ports = {**NODE_PORTS, **(CONTROL_PLANE_PORTS if control_plane else {})}
         for port in sorted(listening() & set(ports)):
-            yield f"something listens on TCP port {port}, which {ports[port]} needs: stop it, or run playbooks/reset.yml"
+            yield (
+                f"something listens on TCP port {port}, which {ports[port]} needs: stop it, or run playbooks/reset.yml"
+            )
 
 
 def _overlaps(interfaces: dict[str, Any], networks: dict[str, str]) -> Iterator[str]:
@@ -71,7 +84,10 @@ def _overlaps(interfaces: dict[str, Any], networks: dict[str, str]) -> Iterator[
                 continue
             for each in interface["addresses"]:
                 if network.overlaps(parse_network_of(each)[0]):
-                    yield f"{variable}: {network} overlaps {each} on the node's interface {name}: give a network that no node is in"
+                    yield (
+                        f"{variable}: {network} overlaps {each} on the node's interface {name}: give a network "
+                        "that no node is in"
+                    )
 
 
 def listening() -> set[int]:

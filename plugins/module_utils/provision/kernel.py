@@ -10,7 +10,8 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from ..overlay import files
 from .change import Change, StateError
@@ -21,8 +22,8 @@ _SWAP = re.compile(r"\s*[^#\s]\S*\s+\S+\s+swap(\s.*)?")
 
 
 def modules(names: Sequence[str], proofs: Mapping[str, str]) -> Iterator[Change]:
-    """Loads what is missing of ``names``. A module counts as there when it is loaded, built in, or its proof exists: a path
-    under /proc or /sys, or ``filesystem:NAME``."""
+    """Loads what is missing of ``names``. A module counts as there when it is loaded, built in, or its proof exists: a
+    path under /proc or /sys, or ``filesystem:NAME``."""
     builtin: str | None = None
     for name in names:
         plain = name.replace("-", "_")
@@ -35,12 +36,11 @@ def modules(names: Sequence[str], proofs: Mapping[str, str]) -> Iterator[Change]
         if not os.path.exists("/proc/modules"):
             if name in proofs:
                 raise StateError(
-                    f"kernel_modules: {name}: this kernel loads no modules and has it not built in ({proofs[name]} is missing)"
+                    f"kernel_modules: {name}: this kernel loads no modules and has it not built in "
+                    f"({proofs[name]} is missing)"
                 )
             continue  # nothing can be loaded, and nothing shows whether it is built in: its first use will
-        yield Change(
-            f"load module {name}", "kernel modules", "", f"{name}\n", lambda name=name: _run(["modprobe", "--", name])
-        )
+        yield Change(f"load module {name}", "kernel modules", "", f"{name}\n", partial(_run, ["modprobe", "--", name]))
 
 
 def _proven(proof: str) -> bool:
@@ -51,8 +51,8 @@ def _proven(proof: str) -> bool:
 
 
 def sysctls(wanted: Mapping[str, object], root: str = "/proc/sys", pending_modules: bool = False) -> Iterator[Change]:
-    """Sets what differs; a name that starts with "-" is left alone where the kernel has no such setting, as in sysctl.d(5).
-    With ``pending_modules`` a missing setting may still come with a module that is loaded before."""
+    """Sets what differs; a name that starts with "-" is left alone where the kernel has no such setting, as in
+    sysctl.d(5). With ``pending_modules`` a missing setting may still come with a module that is loaded before."""
     for key, value in wanted.items():
         name = key.lstrip("-")
         path = f"{root}/{_slashed(name)}"
@@ -65,7 +65,8 @@ def sysctls(wanted: Mapping[str, object], root: str = "/proc/sys", pending_modul
                 continue
             if not pending_modules:
                 raise StateError(
-                    f"sysctls: {name}: this kernel has no such setting ({path}): a module may be missing, or the name is wrong"
+                    f"sysctls: {name}: this kernel has no such setting ({path}): a module may be missing, or the "
+                    "name is wrong"
                 ) from None
             before = ""
         if before != text:
@@ -85,7 +86,7 @@ def _slashed(name: str) -> str:
     return name.translate(str.maketrans("./", "/."))
 
 
-def _writer(path: str, name: str, text: str):  # type: ignore[no-untyped-def]
+def _writer(path: str, name: str, text: str) -> Callable[[], None]:
     def write() -> None:
         try:
             with open(path, "w") as file:

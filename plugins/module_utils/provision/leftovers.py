@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a cluster leaves on a node, found and removed: containers, mounts, namespaces, links, routes, filter rules, paths.
+"""What a cluster leaves on a node, found and removed: containers, mounts, namespaces, links, routes, filter rules,
+paths.
 
 Each finder yields what is there as a Change that takes it away; nothing that the caller did not name is touched.
 """
@@ -10,6 +11,7 @@ Each finder yields what is there as a Change that takes it away; nothing that th
 from __future__ import annotations
 
 import ctypes
+import glob
 import os
 import re
 import shutil
@@ -33,8 +35,8 @@ IPTABLES = ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legac
 
 
 def find(given: dict[str, Any]) -> Iterator[Change]:
-    """All that is left of ``given`` (leftovers' parameters), in the order in which it can go. Lazy: what follows is looked
-    for once the change before it is applied."""
+    """All that is left of ``given`` (leftovers' parameters), in the order in which it can go. Lazy: what follows is
+    looked for once the change before it is applied."""
     for namespace in given["container_namespaces"]:
         yield from containers(namespace)
     for namespace in given["image_namespaces"]:
@@ -49,6 +51,9 @@ def find(given: dict[str, Any]) -> Iterator[Change]:
     yield from cgroups(given["cgroups"])
     for path in given["paths"]:
         yield from paths(path)
+    for path in given["empty_directories"]:
+        if os.path.isdir(path) and not os.listdir(path):
+            yield _gone(f"empty directory {path}", partial(os.rmdir, path))
 
 
 def containers(namespace: str) -> Iterator[Change]:
@@ -60,12 +65,14 @@ def containers(namespace: str) -> Iterator[Change]:
 
 
 def images(namespace: str) -> Iterator[Change]:
-    """containerd's images of a namespace."""
+    """containerd's images of a namespace, and the namespace, which is nothing else once its containers are gone."""
     names = _ctr(namespace, "images", "list", "--quiet").split()
     for name in names:
         # the last one waits for the content to be collected
         sync = ["--sync"] if name == names[-1] else []
         yield _gone(f"image {name}", partial(_ctr, namespace, "images", "remove", *sync, name))
+    if namespace in _ctr(namespace, "namespaces", "list", "--quiet").split():
+        yield _gone(f"containerd namespace {namespace}", partial(_ctr, namespace, "namespaces", "remove", namespace))
 
 
 def mounts(prefixes: Iterable[str]) -> Iterator[Change]:
@@ -121,8 +128,8 @@ def tables(names: Iterable[str]) -> Iterator[Change]:
 
 
 def chains(prefix: str) -> Iterator[Change]:
-    """Chains of iptables whose names start with ``prefix``, and the rules of others that lead into them: kube-proxy and the
-    kubelet make both through iptables, and so they are taken away, every other rule staying where it is."""
+    """Chains of iptables whose names start with ``prefix``, and the rules of others that lead into them: kube-proxy
+    and the kubelet make both through iptables, and so they are taken away, every other rule staying where it is."""
     for command in IPTABLES:
         saved = _iptables([f"{command}-save"])
         undo = without_chains(saved, prefix)
@@ -133,8 +140,8 @@ def chains(prefix: str) -> Iterator[Change]:
 
 
 def without_chains(saved: str, prefix: str) -> str:
-    """What iptables-restore --noflush must read to take the chains with ``prefix`` out of ``saved`` (iptables-save's text);
-    "" where there are none."""
+    """What iptables-restore --noflush must read to take the chains with ``prefix`` out of ``saved`` (iptables-save's
+    text); "" where there are none."""
     undo = []
     for table in re.split(r"^COMMIT$", saved, flags=re.MULTILINE):
         header = re.search(r"^\*(\S+)$", table, re.MULTILINE)
@@ -169,13 +176,14 @@ def cgroups(names: Iterable[str]) -> Iterator[Change]:
                 yield _gone(f"control group {root}/{name}", partial(_drop_cgroup, f"{root}/{name}"))
 
 
-def paths(path: str) -> Iterator[Change]:
-    """A path with all below it; of a mount point what is in it."""
-    if os.path.ismount(path):
-        for name in sorted(os.listdir(path)):
-            yield _gone(f"{path}/{name}", partial(_remove, f"{path}/{name}"))
-    elif os.path.lexists(path):
-        yield _gone(path, partial(_remove, path))
+def paths(pattern: str) -> Iterator[Change]:
+    """The paths that match the shell pattern, with all below them; of a mount point what is in it."""
+    for path in sorted(glob.glob(pattern)) or [pattern]:
+        if os.path.ismount(path):
+            for name in sorted(os.listdir(path)):
+                yield _gone(f"{path}/{name}", partial(_remove, f"{path}/{name}"))
+        elif os.path.lexists(path):
+            yield _gone(path, partial(_remove, path))
 
 
 def _gone(what: str, apply: Any) -> Change:

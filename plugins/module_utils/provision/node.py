@@ -16,8 +16,8 @@ from .systemd import Units
 def bring(wanted: dict[str, Any], check_mode: bool, show: Callable[[Change], object]) -> None:
     """Brings the node to ``wanted`` (node_state's parameters); ``show`` is told each change before it is done.
 
-    Files come first, then the host name, modules, sysctls, swap, and the units last, which may need all of them. In check
-    mode nothing is done. Raises StateError and OSError; what was done until then stays and is not done again.
+    Files come first, then the host name, modules, sysctls, swap, and the units last, which may need all of them. In
+    check mode nothing is done. Raises StateError and OSError; what was done until then stays and is not done again.
     """
 
     def do(change: Change) -> None:

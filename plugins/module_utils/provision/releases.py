@@ -71,12 +71,14 @@ class Release(NamedTuple):
 
     @property
     def control_plane_taints(self) -> list[str]:
-        """Keys of the taint that keeps pods off the control plane: ``master`` until 1.24, ``control-plane`` from 1.24."""
+        """Keys of the taint that keeps pods off the control plane: ``master`` until 1.24, ``control-plane`` from
+        1.24."""
         prefix = "node-role.kubernetes.io/"
         return [prefix + "master"] * (self.minor < 25) + [prefix + "control-plane"] * (self.minor > 23)
 
     def as_data(self) -> dict[str, Any]:
-        """Everything above under its own name, for templates; ``version`` is ``v1.31.4``, None without a patch number."""
+        """Everything above under its own name, for templates; ``version`` is ``v1.31.4``, None without a patch
+        number."""
         return {
             "name": self.name,
             "minor": self.minor,

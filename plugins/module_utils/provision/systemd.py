@@ -23,7 +23,8 @@ _PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonRel
 
 
 class Units:
-    """The state of the units that ``specs`` name: name, enabled, state (started, stopped), masked, restart_on (paths), wait."""
+    """The state of the units that ``specs`` name: name, enabled, state (started, stopped), masked, restart_on (paths),
+    wait."""
 
     def __init__(self, specs: Sequence[dict[str, Any]]) -> None:
         self.specs = [{**spec, "name": _full(spec["name"])} for spec in specs]
@@ -36,8 +37,8 @@ class Units:
                 files.write(f"{PENDING}/{spec['name']}", "")
 
     def plan(self, paths: set[str], check_mode: bool) -> Iterator[Change]:
-        """What brings the units to their state once ``paths`` are changed. Raises StateError for a unit that isn't there,
-        but not in check mode: what would have brought it may not have run."""
+        """What brings the units to their state once ``paths`` are changed. Raises StateError for a unit that isn't
+        there, but not in check mode: what would have brought it may not have run."""
         missing = [
             spec["name"]
             for spec in self.specs
