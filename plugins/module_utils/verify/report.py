@@ -28,7 +28,7 @@ def report(cluster: Cluster, found: dict[str, dict], namespace: str, port: int, 
         *_nodes(cluster),
         *_pods(cluster, namespace),
         *_addresses(cluster),
-        *_attachments(cluster, found),
+        *_attachments(cluster, found, namespace),
         *_complete(cluster, found, namespace, port),
         *(_tunnels(cluster, found, namespace) if tunnel else []),
     ]
@@ -103,12 +103,15 @@ def _addresses(cluster: Cluster) -> list[dict]:
     return checks
 
 
-def _attachments(cluster: Cluster, found: dict[str, dict]) -> list[dict]:
-    """What the API says of a pod's address is what its node has, and a node has nothing else."""
+def _attachments(cluster: Cluster, found: dict[str, dict], namespace: str) -> list[dict]:
+    """What the API says of a pod's address is what its node has.
+
+    Asked of the workload only: others' pods may come and go between the API's answer and the nodes'.
+    """
     checks = []
     for node, has in sorted(found.items()):
         attached = {entry["pod"]: entry for entry in has.get("attachments", [])}
-        expected = {pod.name: pod for pod in cluster.pods if pod.node == node and not pod.host_network and pod.address}
+        expected = {pod.name: pod for pod in workload(cluster, namespace) if pod.node == node}
         for name, pod in expected.items():
             entry = attached.get(name)
             reason = ""
