@@ -142,3 +142,21 @@ def test_verify_fails_when_a_way_is_broken(lab):
     mended = lab.play("site")
     assert list(mended.changed) == ["node2"]
     assert lab.verify()["ok"]
+
+
+def test_the_other_back_end_and_back(lab):
+    """host-gw: the same pods, the same addresses, no tunnel; then vxlan again. Each plan takes what the other had made."""
+    addresses = {
+        pod["metadata"]["name"]: pod["status"]["podIP"] for pod in lab.objects("pods", "--namespace", NAMESPACE)
+    }
+    host_gw = ("-e", json.dumps({"overlay_backend": {"type": "host-gw"}}))
+    assert sorted(lab.play("site", *host_gw).changed) == list(lab.names)
+    report = lab.verify(*host_gw)
+    assert report["flows"] == []
+    assert {pod["name"].partition("/")[2]: pod["address"] for pod in report["pods"]}.items() >= addresses.items()
+    for number, name in enumerate(lab.names, 11):
+        assert "flannel.1" not in lab.node(name, "ip link")
+        gateways = {route.get("gateway") for route in json.loads(lab.node(name, "ip -j route show root 10.244.0.0/16"))}
+        assert gateways - {None} == {f"10.79.0.{other}" for other in (11, 12, 13) if other != number}
+    assert sorted(lab.play("site").changed) == list(lab.names)
+    assert lab.verify()["flows"]
