@@ -10,6 +10,7 @@ Exit status: 0 done or level; 1 ``plan`` or ``status`` found differences; 2 it c
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -30,6 +31,7 @@ PAUSE = 0.5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parser().parse_args(arguments)
+    gc.disable()  # a short life with tens of thousands of objects, and no cycle among them worth a look
     try:
         with Channel() as channel:
             return int(options.run(options, channel))
