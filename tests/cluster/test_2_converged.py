@@ -145,7 +145,7 @@ def test_verify_fails_when_a_way_is_broken(lab):
 
 
 def test_the_other_back_end_and_back(lab):
-    """host-gw: the same pods, the same addresses, no tunnel; then vxlan again. Each plan takes what the other had made."""
+    """host-gw: same pods, same addresses, no tunnel; then vxlan again. Each plan removes what the other had made."""
     addresses = {
         pod["metadata"]["name"]: pod["status"]["podIP"] for pod in lab.objects("pods", "--namespace", NAMESPACE)
     }
