@@ -141,19 +141,6 @@ def host_state() -> dict[str, set[str]]:
         keep = ("ifname", "address", "mtu", "master", "flags", "link_type")
         return {json.dumps({key: link.get(key) for key in keep}) for link in json.loads(words("ip", "-j", "link"))}
 
-    def processes() -> set[str]:
-        """Those that are not this test's own, by number and start (proc(5), field 22 of stat)."""
-        found = set()
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                command = path.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                start = path.joinpath("stat").read_text().rpartition(")")[2].split()[19]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if command:  # the kernel's own threads come and go
-                found.add(f"{path.name} {start} {command}")
-        return found
-
     def sysctls() -> set[str]:
         found = set()
         for path in Path("/proc/sys").rglob("*"):
@@ -175,7 +162,6 @@ def host_state() -> dict[str, set[str]]:
         "mounts": {" ".join(line.split()[:4]) for line in Path("/proc/mounts").read_text().splitlines()},
         "cgroups": cgroups,
         "sysctls": sysctls(),
-        "processes": processes(),
         "files": {str(path) for top in ("/run", "/etc", "/var/lib") for path in Path(top).glob("*")},
     }
 
