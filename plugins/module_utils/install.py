@@ -29,7 +29,7 @@ PLUGINS = ("bridge", "flannel", "host-local", "loopback", "portmap")
 #: Commands for people: name → module whose ``main()`` returns the exit status.
 COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
 
-PLUGIN_SCRIPT = '''\
+PLUGIN_SCRIPT = """\
 #!{interpreter} -IS
 # The CNI plugin {name}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
 import posix
@@ -45,9 +45,9 @@ sys.modules["podnet"] = podnet
 from podnet.cni.main import main
 
 main("{name}")
-'''
+"""
 
-COMMAND_SCRIPT = '''\
+COMMAND_SCRIPT = """\
 #!{interpreter} -I
 # The command {name}.
 import os
@@ -59,7 +59,7 @@ sys.path.insert(0, os.path.join(home, "lib"))
 from podnet.{module} import main
 
 sys.exit(main())
-'''
+"""
 
 
 def read_tree(source: str) -> dict[str, bytes]:

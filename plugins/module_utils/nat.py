@@ -271,9 +271,13 @@ def add(channel: Channel, elements: list[tuple[str, bytes, bytes | None]], subne
     ensure(channel)
     for subnet in subnets:
         add_local_subnet(channel, subnet)
-    requests = [
-        nftables.add_elements(TABLE, name, [(key, data)], comment=comment) for name, key, data in elements
-    ]
+    requests = []
+    for name, key, data in elements:
+        # An element for the very address that we were given is left over from who had the address before.
+        found = nftables.get_element(channel, TABLE, name, key)
+        if found and found[0] == data and found[1] != comment:
+            requests.append(nftables.delete_elements(TABLE, name, [key]))
+        requests.append(nftables.add_elements(TABLE, name, [(key, data)], comment=comment))
     nftables.transaction(channel, requests)
 
 

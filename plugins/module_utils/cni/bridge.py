@@ -291,13 +291,17 @@ def _release(call: Call, settings: Settings) -> None:
 
 
 def _forget(call: Call, settings: Settings) -> None:
-    """The host's knowledge of the pod's addresses."""
+    """The host's knowledge of the pod's addresses, which it finds by the pod's MAC address where nobody tells them."""
     addresses = [item["address"].partition("/")[0] for item in (call.previous or {"ips": []})["ips"]]
-    if settings.gateway and addresses:
+    if settings.gateway:
         with Channel() as host:
             bridge = link.get(host, settings.bridge)
             if bridge:
-                host.batch([neighbour.delete(bridge.index, item) for item in addresses])
+                known = addresses
+                if not known:
+                    pod_mac = settings.mac or mac("pod", call.network, *call.owner)
+                    known = [item.dst for item in neighbour.dump(host, index=bridge.index) if item.mac == pod_mac]
+                host.batch([neighbour.delete(bridge.index, item) for item in known])
     if settings.masquerade:
         from . import masquerade
 

@@ -205,4 +205,3 @@ def _with_store(call: Call, work):
 
 def _io(error: OSError) -> CniError:
     return CniError(IO, f"host-local: {error.strerror or error}", str(error))
-

@@ -185,5 +185,3 @@ def delete_link(channel: Channel, name: str) -> bool:
     if error.errno == 19:  # ENODEV
         return False
     raise CniError(INTERNAL, str(error))
-
-

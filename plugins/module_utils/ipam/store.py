@@ -13,8 +13,8 @@ directory. Ours adds two things, so that nothing depends on how many reservation
 ``.index``
     a bitmap of what is taken, the boot it belongs to, and a stamp: the directory's modification time as it was when
     the bitmap was right. Every change begins by wiping the stamp and ends by writing the new one, and whatever others
-    do to the directory (an operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ,
-    the index is built again from the reservations.
+    do to the directory (an operator's ``rm``, another implementation's ADD) changes the time: where stamp and time
+    differ, the index is built again from the reservations.
 
 A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
 earlier boot, and an earlier boot's reservations are void, because its containers are gone.
@@ -389,9 +389,7 @@ class Store:
         path = f"{self.directory}/{INDEX}"
         data = _read(path)
         if len(data) == offset and data[:STAMP] == self._stamp() and data.startswith(description, STAMP):
-            self.bitmaps = [
-                bytearray(data[at : at + size]) if size else None for at, size in zip(self.offsets, sizes)
-            ]
+            self.bitmaps = [bytearray(data[at : at + size]) if size else None for at, size in zip(self.offsets, sizes)]
             self.index = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
             return
         earlier = data[STAMP:].lstrip().partition(b" ")[0]

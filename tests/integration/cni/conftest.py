@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host and its pods as network namespaces, and the plugins as a runtime executes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils import install
+
+
+class Failure(Exception):
+    """A plugin's error."""
+
+    def __init__(self, answer):
+        super().__init__(f"{answer['code']}: {answer['msg']}")
+        self.code = answer["code"]
+        self.msg = answer["msg"]
+
+
+class Host:
+    """A host: its namespace, the plugins' directory, and a directory for their data."""
+
+    def __init__(self, netns, bin_dir, data, make_netns):
+        self.netns = netns
+        self.bin_dir = str(bin_dir)
+        self.data = data
+        self.make_netns = make_netns
+
+    def pod(self):
+        """One more pod: a namespace with lo down."""
+        pod = self.make_netns()
+        pod.run("ip link set lo down")
+        return pod
+
+    def command(self, plugin, command, container="c1", pod=None, ifname="eth0", path=None, args=""):
+        """The command line and environment of a call."""
+        env = {
+            "PATH": os.environ["PATH"],
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": container,
+            "CNI_NETNS": pod.path if hasattr(pod, "path") else pod or "",
+            "CNI_IFNAME": ifname,
+            "CNI_PATH": path or self.bin_dir,
+            "CNI_ARGS": args,
+        }
+        return ["nsenter", f"--net={self.netns.path}", "--", f"{self.bin_dir}/{plugin}"], env
+
+    def call(self, plugin, command, conf, *where, **more):
+        """The result of a call, None where it prints none. Raises Failure."""
+        words, env = self.command(plugin, command, *where, **more)
+        done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, check=False)
+        assert not done.stderr, done.stderr
+        answer = json.loads(done.stdout) if done.stdout.strip() else None
+        if done.returncode:
+            raise Failure(answer)
+        return answer
+
+    def conf(self, **more):
+        """The bridge's configuration with host-local for IPv4 and IPv6."""
+        conf = {
+            "cniVersion": "1.1.0",
+            "name": "net",
+            "type": "bridge",
+            "bridge": "br0",
+            "isGateway": True,
+            "ipam": {
+                "type": "host-local",
+                "dataDir": str(self.data),
+                "ranges": [[{"subnet": "10.9.0.0/24"}], [{"subnet": "fd09::/64"}]],
+            },
+        }
+        conf.update(more)
+        return {key: value for key, value in conf.items() if value is not None}
+
+    def state(self):
+        """All that a call could leave behind: links but the bridge, neighbours, elements, reservations."""
+        links = sorted(link["ifname"] for link in self.netns.ip("link") if link["ifname"] not in ("lo", "br0", "cni0"))
+        neighbours = sorted(
+            entry["dst"] for entry in self.netns.ip("neighbour") if entry["dst"].startswith(("10.", "fd"))
+        )
+        elements = sorted(
+            json.dumps(element)
+            for item in self.netns.nft()
+            for kind in ("set", "map")
+            if kind in item and not item[kind]["name"].startswith("local_subnets")
+            for element in item[kind].get("elem", [])
+        )
+        reserved = sorted(
+            name
+            for _directory, _directories, names in os.walk(self.data)
+            for name in names
+            if name[0].isdigit() or ":" in name or "," in name or name == ".new"
+        )
+        records = sorted(
+            name for directory, _directories, names in os.walk(self.data) if ".attachments" in directory for name in names
+        )
+        return {"links": links, "neighbours": neighbours, "elements": elements, "reserved": reserved + records}
+
+
+EMPTY = {"links": [], "neighbours": [], "elements": [], "reserved": []}
+
+
+@pytest.fixture(scope="session")
+def bin_dir(tmp_path_factory):
+    """The executables, installed as on a node."""
+    root = tmp_path_factory.mktemp("podnet")
+    install.install(install.read_tree(os.path.dirname(install.__file__)), str(root))
+    return root / "current/bin"
+
+
+@pytest.fixture
+def host(make_netns, bin_dir, tmp_path):
+    """A fresh host."""
+    return Host(make_netns(), bin_dir, tmp_path / "data", make_netns)
+
+
+@pytest.fixture
+def failure():
+    """The exception that a plugin's error becomes."""
+    return Failure
+
+
+@pytest.fixture
+def empty():
+    """What ``Host.state`` is when nothing is left."""
+    return EMPTY
