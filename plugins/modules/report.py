@@ -25,8 +25,10 @@ options:
     elements: dict
     required: true
   found:
-    description: What M(podnet.cluster.probe) returned on each node; its RV(podnet.cluster.probe#module:node) is the
-    node's name in the cluster. type: list
+    description: >-
+      What M(podnet.cluster.probe) returned on each node; its RV(podnet.cluster.probe#module:node) is the
+      node's name in the cluster.
+    type: list
     elements: dict
     required: true
   namespace:
