@@ -46,6 +46,12 @@ class Run(NamedTuple):
     recap: dict[str, Recap]
 
     @property
+    def changed_tasks(self) -> set[str]:
+        """The names of the tasks that changed something."""
+        blocks = re.split(r"^(?:TASK|RUNNING HANDLER) \[(.*?)\] \**$", self.output, flags=re.MULTILINE)
+        return {name for name, text in zip(blocks[1::2], blocks[2::2]) if re.search(r"^changed: ", text, re.MULTILINE)}
+
+    @property
     def changed(self) -> dict[str, int]:
         """How many tasks changed something, for each host on which any did."""
         return {host: recap.changed for host, recap in self.recap.items() if recap.changed}
