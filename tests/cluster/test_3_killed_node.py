@@ -78,5 +78,5 @@ def test_no_address_is_leaked_or_given_twice(lab):
 
 
 def test_the_boot_restored_all_that_ansible_had_made(lab):
-    # A lab's node may not run systemd-sysctl at boot, whose settings would be the host's; on others it does that task's work.
+    # A lab's node does not run systemd-sysctl at boot, much of which would be the host's; elsewhere it does this.
     assert lab.play("site").changed_tasks <= {"podnet.cluster.node : Configure the node"}
