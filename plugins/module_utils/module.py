@@ -25,7 +25,10 @@ Reader = Callable[[Channel, "dict[int, str]"], Iterable[KernelObject]]
 def finish(module: AnsibleModule, movement: Movement, **result: Any) -> None:
     """Carries the movement out unless in check mode and ends the module with ``result``, what was done and the diff."""
     result.update(changed=bool(movement), changes=movement.describe())
-    result["diff"] = {"before": movement.before(), "after": movement.after()}
+    result["diff"] = [
+        {"before_header": what, "after_header": what, "before": before, "after": after}
+        for what, before, after in movement.diffs()
+    ]
     errors = movement.apply() if movement and not module.check_mode else []
     if errors:
         module.fail_json(msg="; ".join(errors), **result)

@@ -19,6 +19,7 @@ from ..netlink import nftables
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, Request
 from .config import Config
+from .movement import Diff
 
 Planner = Callable[[Channel], "tuple[list[Request], list[str]]"]
 
@@ -61,11 +62,8 @@ class Masquerade:
     def describe(self) -> list[str]:
         return self.changes
 
-    def before(self) -> list[str]:
-        return []
-
-    def after(self) -> list[str]:
-        return [f"nftables: {change}" for change in self.changes]
+    def diffs(self) -> list[Diff]:
+        return [Diff("nftables", "", "".join(f"{change}\n" for change in self.changes))]
 
     def apply(self) -> list[str]:
         with Channel(NETLINK_NETFILTER) as channel:

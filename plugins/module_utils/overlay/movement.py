@@ -11,10 +11,18 @@ of their application; subnet.env comes last, since it tells the CNI plugin that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from ..netlink.channel import Channel
 from ..netlink.plan import Plan
+
+
+class Diff(NamedTuple):
+    """What ``what`` is and will be, as text."""
+
+    what: str
+    before: str
+    after: str
 
 
 class Part(Protocol):
@@ -25,11 +33,8 @@ class Part(Protocol):
     def describe(self) -> list[str]:
         """One line for each change."""
 
-    def before(self) -> list[str]:
-        """What is touched, as it is, as lines of text."""
-
-    def after(self) -> list[str]:
-        """The same as it will be."""
+    def diffs(self) -> list[Diff]:
+        """What is touched, as it is and as it will be."""
 
     def apply(self) -> list[str]:
         """Carries the part out as far as it goes; returns what went wrong, one text each."""
@@ -48,13 +53,9 @@ class Movement:
         """One line for each change."""
         return [line for part in self.parts for line in part.describe()]
 
-    def before(self) -> str:
-        """The text of what is touched, as it is."""
-        return _text(line for part in self.parts for line in part.before())
-
-    def after(self) -> str:
-        """The text of what is touched, as it will be."""
-        return _text(line for part in self.parts for line in part.after())
+    def diffs(self) -> list[Diff]:
+        """What is touched, as it is and as it will be."""
+        return [diff for part in self.parts if part for diff in part.diffs()]
 
     def apply(self) -> list[str]:
         """Carries all parts out; returns what went wrong, an empty list when nothing did."""
@@ -74,11 +75,8 @@ class Kernel:
     def describe(self) -> list[str]:
         return self.plan.describe()
 
-    def before(self) -> list[str]:
-        return sorted(_line(thing) for thing in self.plan.before())
-
-    def after(self) -> list[str]:
-        return sorted(_line(thing) for thing in self.plan.after())
+    def diffs(self) -> list[Diff]:
+        return [Diff("kernel", _text(map(_line, self.plan.before())), _text(map(_line, self.plan.after())))]
 
     def apply(self) -> list[str]:
         return [str(error) for error in self.plan.apply(self.channel)]
@@ -110,11 +108,8 @@ class Texts:
     def describe(self) -> list[str]:
         return [f"{_verb(old, new)} {self.what} {path}" for path, (old, new) in self.changes.items()]
 
-    def before(self) -> list[str]:
-        return self._lines(0)
-
-    def after(self) -> list[str]:
-        return self._lines(1)
+    def diffs(self) -> list[Diff]:
+        return [Diff(path, _ended(old), _ended(new)) for path, (old, new) in self.changes.items()]
 
     def apply(self) -> list[str]:
         errors = []
@@ -128,12 +123,6 @@ class Texts:
                 errors.append(f"{self.what} {path}: {error.strerror}")
         return errors
 
-    def _lines(self, side: int) -> list[str]:
-        lines = []
-        for path, texts in self.changes.items():
-            lines += [f"{self.what} {path}: {line}" for line in (texts[side] or "").splitlines()]
-        return lines
-
 
 def _verb(old: str | None, new: str | None) -> str:
     return "write" if old is None else "remove" if new is None else "change"
@@ -145,4 +134,8 @@ def _line(values: Mapping[str, Any]) -> str:
 
 
 def _text(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def _ended(text: str | None) -> str:
+    return text + "\n" if text and not text.endswith("\n") else text or ""

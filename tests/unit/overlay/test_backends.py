@@ -201,7 +201,7 @@ def test_texts_tell_and_do_what_differs_only(tmp_path):
     wanted = dict(zip(paths, ("1\n", "2\n", "3\n", None)))
     part = Texts("file", wanted, files.read, files.write, files.remove)
     assert part.describe() == [f"change file {paths[1]}", f"write file {paths[2]}", f"remove file {paths[3]}"]
-    assert f"file {paths[1]}: 1" in part.before() and f"file {paths[1]}: 2" in part.after()
+    assert part.diffs() == [(paths[1], "1\n", "2\n"), (paths[2], "", "3\n"), (paths[3], "1\n", "")]
     assert part.apply() == []
     assert not Texts("file", wanted, files.read, files.write, files.remove)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "other", "same"]
