@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""portmap, on the kernel: connections that arrive, and nothing that stays; witnessed by nft and real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+UPLINK = ("192.0.2.1", "192.0.2.2")
+
+
+@pytest.fixture
+def world(host, make_netns):
+    """A namespace beyond the host's uplink, which knows no way to pods."""
+    outside = make_netns()
+    host.netns.run(f"ip link add up0 type veth peer name up1 netns {outside.name}")
+    for netns, link, address, six in ((host.netns, "up0", UPLINK[0], "fd02::1"), (outside, "up1", UPLINK[1], "fd02::2")):
+        netns.run(f"ip address add {address}/24 dev {link}")
+        netns.run(f"ip address add {six}/64 dev {link} nodad")
+        netns.run(f"ip link set {link} up")
+    return outside
+
+
+def conf_of(host, **more):
+    return {"cniVersion": "1.1.0", "name": "net", "type": "portmap", **more}
+
+
+def connect(host, container="c1", bridge=None, **more):
+    """A pod behind the bridge with port mappings: (pod, the bridge's result, portmap's configuration)."""
+    pod = host.pod()
+    result = host.call("bridge", "ADD", bridge or host.conf(isDefaultGateway=True), container, pod)
+    conf = conf_of(host, prevResult=result, **more)
+    assert host.call("portmap", "ADD", conf, container, pod) == result
+    return pod, result, conf
+
+
+def mapped(*mappings):
+    return {"runtimeConfig": {"portMappings": list(mappings)}}
+
+
+@contextlib.contextmanager
+def server(pod, port=80, kind=socket.SOCK_STREAM, text=b"pod"):
+    """A server in the pod that answers with ``text`` and the address that it saw."""
+    with pod.entered():
+        listener = socket.socket(socket.AF_INET6, kind)
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("::", port))
+    if kind == socket.SOCK_STREAM:
+        listener.listen()
+    stop = threading.Event()
+    listener.settimeout(0.1)
+
+    def serve():
+        while not stop.is_set():
+            try:
+                if kind == socket.SOCK_STREAM:
+                    peer, address = listener.accept()
+                    with peer:
+                        peer.sendall(text + b" " + address[0].removeprefix("::ffff:").encode())
+                else:
+                    _data, address = listener.recvfrom(100)
+                    listener.sendto(text + b" " + address[0].removeprefix("::ffff:").encode(), address)
+            except TimeoutError:
+                continue
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        listener.close()
+
+
+def ask(netns, address, port, kind=socket.SOCK_STREAM, source_port=0):
+    """What the server behind address and port answers, None when nobody does."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with netns.entered(), socket.socket(family, kind) as client:
+        client.settimeout(2)
+        client.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", source_port))
+        try:
+            client.connect((address, port))
+            if kind == socket.SOCK_DGRAM:
+                client.send(b"?")
+            return client.recv(100).decode()
+        except OSError:
+            return None
+
+
+def test_from_everywhere(host, world):
+    """From outside, from the host by loopback and by its address, from a pod beside it, and from the pod itself."""
+    bridge = host.conf(isDefaultGateway=True, hairpinMode=True)
+    pod, _result, conf = connect(host, "c1", bridge, **mapped({"hostPort": 8080, "containerPort": 80}))
+    other, _result, _conf = connect(host, "c2", bridge)
+    with server(pod):
+        assert ask(world, UPLINK[0], 8080) == f"pod {UPLINK[1]}"
+        assert ask(world, "fd02::1", 8080) == "pod fd02::2"
+        assert ask(host.netns, "127.0.0.1", 8080) == "pod 10.9.0.1"
+        assert ask(host.netns, UPLINK[0], 8080) is not None
+        assert ask(other, UPLINK[0], 8080) == "pod 10.9.0.1"
+        assert ask(pod, UPLINK[0], 8080) == "pod 10.9.0.1"
+        assert ask(world, UPLINK[0], 8081) is None
+        assert ask(host.netns, "::1", 8080) is None
+        host.call("portmap", "CHECK", conf, "c1", pod)
+        host.call("portmap", "DEL", conf, "c1", pod)
+        assert ask(world, UPLINK[0], 8080) is None
+    with pytest.raises(Exception, match="port mapping is missing: tcp 8080"):
+        host.call("portmap", "CHECK", conf, "c1", pod)
+
+
+def test_one_address_only(host, world):
+    host.netns.run("ip address add 192.0.2.9/24 dev up0")
+    mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": "192.0.2.9"}
+    pod, _result, _conf = connect(host, **mapped(mapping))
+    with server(pod):
+        assert ask(world, "192.0.2.9", 8080) is not None
+        assert ask(world, UPLINK[0], 8080) is None
+
+
+def test_two_pods_on_one_port_of_two_addresses(host, world):
+    host.netns.run("ip address add 192.0.2.9/24 dev up0")
+    pods = [
+        connect(host, f"c{index}", **mapped({"hostPort": 8080, "containerPort": 80, "hostIP": address}))[0]
+        for index, address in enumerate((UPLINK[0], "192.0.2.9"))
+    ]
+    with server(pods[0], text=b"first"), server(pods[1], text=b"second"):
+        assert ask(world, UPLINK[0], 8080).startswith("first")
+        assert ask(world, "192.0.2.9", 8080).startswith("second")
+
+
+@pytest.mark.parametrize(("host_ip", "wanted"), [("0.0.0.0", (True, False)), ("::", (False, True))])
+def test_every_address_of_a_family(host, world, host_ip, wanted):
+    pod, _result, _conf = connect(host, **mapped({"hostPort": 8080, "containerPort": 80, "hostIP": host_ip}))
+    with server(pod):
+        assert (ask(world, UPLINK[0], 8080) is not None, ask(world, "fd02::1", 8080) is not None) == wanted
+
+
+def test_masquerade_all_hides_the_client(host, world):
+    pod, _result, _conf = connect(host, masqAll=True, **mapped({"hostPort": 8080, "containerPort": 80}))
+    with server(pod):
+        assert ask(world, UPLINK[0], 8080) == "pod 10.9.0.1"
+        assert ask(host.netns, "127.0.0.1", 8080) == "pod 10.9.0.1"
+
+
+def test_without_snat_loopback_stays_closed(host, world):
+    pod, _result, _conf = connect(host, snat=False, **mapped({"hostPort": 8080, "containerPort": 80}))
+    with server(pod):
+        assert ask(world, UPLINK[0], 8080) == f"pod {UPLINK[1]}"
+        assert ask(host.netns, "127.0.0.1", 8080) is None
+
+
+def test_keys_as_containerd_writes_them(host, world):
+    mapping = {"HostPort": 8080, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}
+    pod, _result, _conf = connect(host, **mapped(mapping))
+    with server(pod):
+        assert ask(world, UPLINK[0], 8080) is not None
+
+
+def test_no_port_means_no_kernel_contact(host):
+    """★ without a port to map nothing is asked or made, not even the table."""
+    pod, _result, conf = connect(host)
+    host.call("portmap", "CHECK", conf, "c1", pod)
+    host.call("portmap", "DEL", conf, "c1", pod)
+    assert host.netns.nft() == [item for item in host.netns.nft() if "metainfo" in item]
+
+
+def test_a_taken_port_is_named_and_nothing_is_left(host, failure):
+    _pod, _result, _conf = connect(host, "c1", **mapped({"hostPort": 8080, "containerPort": 80}))
+    before = host.state()["elements"]
+    pod = host.pod()
+    result = host.call("bridge", "ADD", host.conf(), "c2", pod)
+    more = mapped({"hostPort": 9090, "containerPort": 90}, {"hostPort": 8080, "containerPort": 81})
+    with pytest.raises(failure, match="tcp 8080 .* belongs to c1 eth0 net"):
+        host.call("portmap", "ADD", conf_of(host, prevResult=result, **more), "c2", pod)
+    assert host.state()["elements"] == before
+
+
+def test_del_of_an_earlier_owner_spares_the_next(host, world):
+    """A port that has a new owner is not taken from it by the old one's repeated DEL."""
+    mapping = mapped({"hostPort": 8080, "containerPort": 80})
+    pod, _result, conf = connect(host, "c1", **mapping)
+    host.call("portmap", "DEL", conf, "c1", pod)
+    new, _result, _conf = connect(host, "c2", **mapping)
+    host.call("portmap", "DEL", conf, "c1", pod)
+    with server(new):
+        assert ask(world, UPLINK[0], 8080) is not None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_del_without_namespace(host, known):
+    _pod, _result, conf = connect(host, **mapped({"hostPort": 8080, "containerPort": 80}))
+    if not known:
+        del conf["prevResult"]
+    host.call("portmap", "DEL", conf, "c1", "/run/netns/gone")
+    assert host.state()["elements"] == []
+
+
+def test_udp_flow_moves_with_the_port(host, world):
+    """★ a flow that never pauses goes to the new pod, after ADD and after DEL: its conntrack entry is forgotten."""
+    mapping = mapped({"hostPort": 5353, "containerPort": 53, "protocol": "udp"})
+    asked = {"kind": socket.SOCK_DGRAM, "source_port": 40000}
+    assert ask(world, UPLINK[0], 5353, **asked) is None  # now conntrack knows the flow as the host's own
+    first, _result, conf = connect(host, "c1", **mapping)
+    with server(first, 53, socket.SOCK_DGRAM, b"first"):
+        assert ask(world, UPLINK[0], 5353, **asked) == f"first {UPLINK[1]}"
+        host.call("portmap", "DEL", conf, "c1", first)
+        assert ask(world, UPLINK[0], 5353, **asked) is None
+        second, _result, _conf = connect(host, "c2", **mapping)
+        with server(second, 53, socket.SOCK_DGRAM, b"second"):
+            assert ask(world, UPLINK[0], 5353, **asked) == f"second {UPLINK[1]}"
+
+
+def test_foreign_rules_stay(host):
+    """★ no flush, no rule but ours: somebody else's table is as it was."""
+    host.netns.run("nft add table inet foreign")
+    host.netns.run("nft", "add chain inet foreign c { type nat hook prerouting priority -90; }")
+    before = host.netns.nft("list table inet foreign")
+    pod, _result, conf = connect(host, **mapped({"hostPort": 8080, "containerPort": 80}))
+    host.call("portmap", "DEL", conf, "c1", pod)
+    assert host.netns.nft("list table inet foreign") == before
+
+
+def test_damaged_table_is_noticed_and_mended(host, world, failure):
+    """CHECK says what is wrong, the next ADD puts the rules right and keeps the elements."""
+    pod, _result, conf = connect(host, **mapped({"hostPort": 8080, "containerPort": 80}))
+    host.netns.run("nft flush chain inet podnet prerouting")
+    with pytest.raises(failure, match="prerouting"):
+        host.call("portmap", "CHECK", conf, "c1", pod)
+    connect(host, "c2", **mapped({"hostPort": 9090, "containerPort": 90}))
+    host.call("portmap", "CHECK", conf, "c1", pod)
+    with server(pod):
+        assert ask(world, UPLINK[0], 8080) is not None
+
+
+def test_gc(host):
+    for container in ("c1", "c2"):
+        connect(host, container, **mapped({"hostPort": 8080 + int(container[1]), "containerPort": 80}))
+    conf = conf_of(host)
+    host.call("portmap", "GC", {**conf, "cni.dev/valid-attachments": [{"containerID": "c2", "ifname": "eth0"}]})
+    elements = host.state()["elements"]
+    assert elements
+    assert all("c2 eth0 net" in element for element in elements)
+    host.call("portmap", "STATUS", conf)
