@@ -126,7 +126,11 @@ async def _run(probes: list[Probe], limit: int, capture: Capture | None) -> list
         async with room:
             return await _result(probe)
 
-    return await asyncio.gather(*[one(probe) for probe in probes])
+    # The kernel begins to stamp packets a moment after the first socket has asked for it, and stops after the last.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as clock:
+        clock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        await asyncio.sleep(0.02)
+        return await asyncio.gather(*[one(probe) for probe in probes])
 
 
 async def _result(probe: Probe) -> dict:
