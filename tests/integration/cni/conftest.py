@@ -97,7 +97,10 @@ class Host:
             if name[0].isdigit() or ":" in name or "," in name or name == ".new"
         )
         records = sorted(
-            name for directory, _directories, names in os.walk(self.data) if ".attachments" in directory for name in names
+            name
+            for directory, _directories, names in os.walk(self.data)
+            if ".attachments" in directory
+            for name in names
         )
         return {"links": links, "neighbours": neighbours, "elements": elements, "reserved": reserved + records}
 

@@ -19,7 +19,10 @@ def world(host, make_netns):
     """A namespace beyond the host's uplink, which knows no way to pods."""
     outside = make_netns()
     host.netns.run(f"ip link add up0 type veth peer name up1 netns {outside.name}")
-    for netns, link, address, six in ((host.netns, "up0", UPLINK[0], "fd02::1"), (outside, "up1", UPLINK[1], "fd02::2")):
+    for netns, link, address, six in (
+        (host.netns, "up0", UPLINK[0], "fd02::1"),
+        (outside, "up1", UPLINK[1], "fd02::2"),
+    ):
         netns.run(f"ip address add {address}/24 dev {link}")
         netns.run(f"ip address add {six}/64 dev {link} nodad")
         netns.run(f"ip link set {link} up")
