@@ -42,7 +42,8 @@ class ActionModule(ActionBase):
         for image in images:
             image["sha256"] = image["sha256"] or archive.sha256(image["file"])
         if given.get("archive"):
-            more = artifacts.of_archive(archive.read(given["archive"]), given.get("bin_dir") or "/usr/bin")
+            components = given.get("components") or list(archive.BINARIES)
+            more = artifacts.of_archive(archive.read(given["archive"]), given.get("bin_dir") or "/usr/bin", components)
             executables += [each._asdict() for each in more[0]]
             images += [each._asdict() for each in more[1]]
         return {"executables": executables, "images": images, "remote_src": True}

@@ -28,6 +28,11 @@ options:
     description: Where the executables of O(archive) go.
     type: path
     default: /usr/bin
+  components:
+    description: Those of the archive's executables that are installed; crictl always is where the archive has it.
+    type: list
+    elements: str
+    default: [kubelet, kubeadm, kubectl]
   images:
     description: Further images.
     type: list
@@ -71,6 +76,13 @@ options:
     description: Only tell what is lacking. The action plugin of the same name uses it to know what to copy.
     type: bool
     default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""
@@ -115,6 +127,7 @@ def main() -> None:
         argument_spec={
             "archive": {"type": "path"},
             "bin_dir": {"type": "path", "default": "/usr/bin"},
+            "components": {"type": "list", "elements": "str", "default": list(archive.BINARIES)},
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE},
             "executables": {"type": "list", "elements": "dict", "default": [], "options": EXECUTABLE},
             "remote_src": {"type": "bool", "default": False},
@@ -127,7 +140,7 @@ def main() -> None:
         executables = [artifacts.Executable(**each) for each in given["executables"]]
         images = [artifacts.Image(each["name"], each["file"], each["sha256"] or "") for each in given["images"]]
         if given["archive"]:
-            more = artifacts.of_archive(archive.read(given["archive"]), given["bin_dir"])
+            more = artifacts.of_archive(archive.read(given["archive"]), given["bin_dir"], given["components"])
             executables, images = executables + more[0], images + more[1]
         executables, images = artifacts.lacking(executables, images)
         if (executables or images) and not given["plan"] and not module.check_mode:

@@ -78,6 +78,13 @@ options:
     type: list
     elements: path
     default: []
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""

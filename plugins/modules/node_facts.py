@@ -57,6 +57,17 @@ options:
       archive:
         description: A Kubernetes archive that must be on the node.
         type: path
+      upgrade:
+        description: Whether the node is to be upgraded to O(check.release), rather than to have it.
+        type: bool
+        default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""
@@ -168,6 +179,7 @@ CHECK = {
     "networks": {"type": "dict", "default": {}},
     "peers": {"type": "list", "elements": "str", "default": []},
     "archive": {"type": "path"},
+    "upgrade": {"type": "bool", "default": False},
 }
 
 
@@ -209,9 +221,9 @@ def main() -> None:
 
 
 def _check(node: dict, wanted: dict) -> list[str]:
-    errors = list(
-        fitness.problems(node, parse(wanted["release"]), wanted["control_plane"], wanted["networks"], wanted["archive"])
-    )
+    release = parse(wanted["release"])
+    given = (wanted["control_plane"], wanted["networks"], wanted["archive"], wanted["upgrade"])
+    errors = list(fitness.problems(node, release, *given))
     peers = [peer for peer in wanted["peers"] if peer != node["address"]]
     silent = fitness.unanswered(peers)
     return errors + [

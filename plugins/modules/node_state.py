@@ -113,6 +113,13 @@ options:
         type: list
         elements: str
         default: []
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""

@@ -75,6 +75,13 @@ options:
     description: Whether that directory is on the nodes; then they verify it.
     type: bool
     default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""

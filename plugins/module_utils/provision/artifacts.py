@@ -38,13 +38,14 @@ class Image(NamedTuple):
     sha256: str
 
 
-def of_archive(archive: Archive, bin_dir: str) -> tuple[list[Executable], list[Image]]:
-    """Everything a Kubernetes archive holds, the executables for ``bin_dir``."""
+def of_archive(archive: Archive, bin_dir: str, components: Sequence[str]) -> tuple[list[Executable], list[Image]]:
+    """What a Kubernetes archive holds: of the executables, for ``bin_dir``, ``components`` and crictl; all images."""
     executables = [
         Executable(
             os.path.join(bin_dir, os.path.basename(path)), os.path.join(archive.directory, path), archive.sums[path]
         )
         for path in archive.binaries()
+        if os.path.basename(path) in ("crictl", *components)
     ]
     images = [
         Image(name, os.path.join(archive.directory, path), archive.sums[path]) for name, path in archive.images.items()

@@ -37,6 +37,7 @@ def problems(
     control_plane: bool,
     networks: dict[str, str],
     archive_directory: str | None,
+    upgrade: bool = False,
 ) -> Iterator[str]:
     """What in ``found`` (facts.gather with underlay's keys) stands against the node; ``networks`` are the pod and
     service networks by variable name; ``archive_directory`` is a Kubernetes archive that must be on the node, None for
@@ -50,7 +51,9 @@ def problems(
         have, want = ("control plane", "worker") if found["control_plane"] else ("worker", "control plane")
         yield f"groups: the node is a {have} already and is to be a {want}: run playbooks/reset.yml on it first"
     kubelet, runtime = found["kubelet"], found["containerd"]
-    if found["joined"] and kubelet and kubelet.split(".")[:2] != ["1", str(release.minor)]:
+    if upgrade:
+        yield from _step(found, release)
+    elif found["joined"] and kubelet and kubelet.split(".")[:2] != ["1", str(release.minor)]:
         yield (
             f"kubernetes_release: the node runs {kubelet} and {release.name} is wanted: that is for "
             "playbooks/upgrade.yml"
@@ -74,6 +77,26 @@ def problems(
             yield (
                 f"something listens on TCP port {port}, which {ports[port]} needs: stop it, or run playbooks/reset.yml"
             )
+
+
+def _step(found: dict[str, Any], release: Release) -> Iterator[str]:
+    """Whether the node's release can be upgraded to ``release``: kubeadm goes one minor release at a time, never
+    back."""
+    kubelet = found["kubelet"]
+    if not found["joined"] or not kubelet:
+        yield "the node is in no cluster that could be upgraded: run playbooks/site.yml"
+        return
+    minor, patch = (int(part) for part in kubelet.split(".")[1:3])
+    if not minor <= release.minor <= minor + 1 or (release.minor == minor and (release.patch or patch) < patch):
+        yield (
+            f"kubernetes_release: from the node's {kubelet} there is no way to {release.name}: "
+            f"give 1.{minor} (the same patch release or a later one) or 1.{minor + 1}"
+        )
+    if release.needs_crictl and not found["crictl"]:
+        yield (
+            f"kubernetes_release: kubeadm {release.name} calls crictl in an upgrade and the node has none: "
+            "install it (package cri-tools, or bin/crictl in the archive)"
+        )
 
 
 def _overlaps(interfaces: dict[str, Any], networks: dict[str, str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ import ctypes
 import glob
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -150,11 +151,7 @@ def without_chains(saved: str, prefix: str) -> str:
             continue
         rules = re.findall(r"^-A (\S+) (.*)$", table, re.MULTILINE)
         # rules are told from each other by their text; a chain must be empty, and nothing lead to it, before it can go
-        leading = [
-            f"-D {chain} {rule}"
-            for chain, rule in rules
-            if chain not in ours and (match := re.search(r"(?:-j|-g) (\S+)", rule)) and match[1] in ours
-        ]
+        leading = [f"-D {chain} {rule}" for chain, rule in rules if chain not in ours and _target(rule) in ours]
         undo += [
             f"*{header[1]}",
             *[f":{name} - [0:0]" for name in ours],
@@ -163,6 +160,12 @@ def without_chains(saved: str, prefix: str) -> str:
             "COMMIT",
         ]
     return "".join(f"{line}\n" for line in undo)
+
+
+def _target(rule: str) -> str:
+    """The chain that a rule leads into, "" for none; a comment may hold any words, but is quoted."""
+    words = shlex.split(rule)
+    return next((value for word, value in zip(words, words[1:]) if word in ("-j", "-g")), "")
 
 
 def cgroups(names: Iterable[str]) -> Iterator[Change]:

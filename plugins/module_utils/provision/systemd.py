@@ -23,12 +23,12 @@ _PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonRel
 
 
 class Units:
-    """The state of the units that ``specs`` name: name, enabled, state (started, stopped), masked, restart_on (paths),
-    wait."""
+    """The state of the units that ``specs`` name (name, enabled, state: started or stopped, masked, restart_on: paths),
+    and their ``actual`` one (as ``show`` gives it, and reads it where it is left out)."""
 
-    def __init__(self, specs: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, specs: Sequence[dict[str, Any]], actual: dict[str, dict[str, str]] | None = None) -> None:
         self.specs = [{**spec, "name": _full(spec["name"])} for spec in specs]
-        self.actual = show([spec["name"] for spec in self.specs]) if specs else {}
+        self.actual = actual or (show([spec["name"] for spec in self.specs]) if specs else {})
 
     def note(self, paths: set[str]) -> None:
         """Notes which running units a change of ``paths`` makes restart; to be called before the change."""
