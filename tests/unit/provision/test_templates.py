@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configurations as rendered: kubeadm's for each version of its API, containerd's for both versions of its file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = ROOT / "roles"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugins():
+    """Ansible's own way to find the collection's filters."""
+    init_plugin_loader([str(ROOT / "build/collections")])
+
+
+def trusted(value):
+    """What Ansible reads from a role's files it takes for templates; so is this."""
+    if isinstance(value, str):
+        return trust_as_template(value)
+    if isinstance(value, dict):
+        return {name: trusted(each) for name, each in value.items()}
+    return [trusted(each) for each in value] if isinstance(value, list) else value
+
+
+def render(role, template, **variables):
+    """A role's template with its defaults, its own variables, and these."""
+    known = {}
+    for kind in ("defaults", "vars"):
+        known.update(trusted(yaml.safe_load((ROLES / role / kind / "main.yml").read_text())))
+    node = {"kubelet": None, "crictl": False, "containerd": "1.6.20", "distribution": {"family": "debian"}}
+    known.update(
+        ansible_facts={"podnet_node": node},
+        node_name="node1",
+        node_address="10.77.0.11",
+        groups={"cluster": ["node1", "node2"], "control_plane": ["node1"]},
+        hostvars={"node1": {"node_address": "10.77.0.11"}, "node2": {"node_address": "10.77.0.12"}},
+        **variables,
+    )
+    path = str(ROLES / role / "templates" / template)
+    templar = Templar(loader=DataLoader(), variables=known)
+    return templar.template(trust_as_template("{{ lookup('ansible.builtin.template', '" + path + "') }}"))
+
+
+def documents(release, **variables):
+    """kubeadm's configuration by kind."""
+    text = render("control_plane", "kubeadm.yaml.j2", kubernetes_release=release, **variables)
+    return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+APIS = [("1.20.2", "v1beta2"), ("1.24.17", "v1beta3"), ("1.34.1", "v1beta4")]
+
+
+@pytest.mark.parametrize(("release", "api"), APIS)
+def test_kubeadm(release, api):
+    found = documents(release)
+    assert sorted(found) == [
+        "ClusterConfiguration",
+        "InitConfiguration",
+        "KubeProxyConfiguration",
+        "KubeletConfiguration",
+    ]
+    init, cluster = found["InitConfiguration"], found["ClusterConfiguration"]
+    assert init["apiVersion"] == cluster["apiVersion"] == f"kubeadm.k8s.io/{api}"
+    assert init["localAPIEndpoint"] == {"advertiseAddress": "10.77.0.11", "bindPort": 6443}
+    assert init["nodeRegistration"]["name"] == "node1"
+    assert init["nodeRegistration"]["criSocket"].endswith("/run/containerd/containerd.sock")
+    assert cluster["kubernetesVersion"] == f"v{release}"
+    assert cluster["controlPlaneEndpoint"] == "10.77.0.11:6443"
+    assert cluster["networking"] == {
+        "podSubnet": "10.244.0.0/16",
+        "serviceSubnet": "10.96.0.0/12",
+        "dnsDomain": "cluster.local",
+    }
+    assert found["KubeletConfiguration"]["cgroupDriver"] == "systemd"
+    assert found["KubeletConfiguration"]["protectKernelDefaults"] is True
+
+
+@pytest.mark.parametrize(("release", "api"), APIS)
+def test_extra_arguments_are_a_list_since_v1beta4(release, api):
+    more = {
+        "control_plane_apiserver_args": {"v": 2, "profiling": "false"},
+        "control_plane_etcd_args": {"quota": 'a "b"'},
+    }
+    cluster = documents(release, **more, overlay_node_prefix=25)["ClusterConfiguration"]
+    parts = {
+        "apiServer": {"v": "2", "profiling": "false"},
+        "controllerManager": {"node-cidr-mask-size": "25"},
+        "scheduler": {},
+    }
+    wanted = {
+        part: [{"name": name, "value": value} for name, value in values.items()] if api == "v1beta4" else values
+        for part, values in parts.items()
+    }
+    assert {part: cluster[part]["extraArgs"] for part in parts} == wanted
+    etcd = cluster["etcd"]["local"]["extraArgs"]
+    assert etcd == ([{"name": "quota", "value": 'a "b"'}] if api == "v1beta4" else {"quota": 'a "b"'})
+
+
+def test_settings_of_kubelet_and_kube_proxy():
+    found = documents(
+        "1.31.0",
+        control_plane_kube_proxy={"conntrack": {"maxPerCore": 0}},
+        control_plane_kubelet={"protectKernelDefaults": False, "maxPods": 50},
+        containerd_cgroup_driver="cgroupfs",
+    )
+    assert found["KubeProxyConfiguration"]["conntrack"] == {"maxPerCore": 0}
+    kubelet = found["KubeletConfiguration"]
+    assert (kubelet["protectKernelDefaults"], kubelet["maxPods"], kubelet["cgroupDriver"]) == (False, 50, "cgroupfs")
+
+
+def test_a_release_without_patch_is_that_of_the_installed_kubelet():
+    assert documents("1.31")["ClusterConfiguration"]["kubernetesVersion"] == "v1.31.0"
+
+
+def test_another_registry_endpoint_and_names():
+    cluster = documents(
+        "1.31.0",
+        control_plane_image_repository="registry.example.org/k8s",
+        control_plane_endpoint="api.example.org:8443",
+        control_plane_cert_sans=["api.example.org"],
+    )["ClusterConfiguration"]
+    assert cluster["imageRepository"] == "registry.example.org/k8s"
+    assert cluster["controlPlaneEndpoint"] == "api.example.org:8443"
+    assert cluster["apiServer"]["certSANs"] == ["api.example.org"]
+    assert "imageRepository" not in documents("1.31.0")["ClusterConfiguration"]
+
+
+@pytest.mark.parametrize(("release", "api"), APIS)
+def test_join(release, api):
+    invitation = {"stdout": "kubeadm join 10.77.0.11:6443 --token ab.cd     --discovery-token-ca-cert-hash sha256:ef "}
+    join = yaml.safe_load(
+        render(
+            "worker",
+            "join.yaml.j2",
+            kubernetes_release=release,
+            kubernetes_ignored_preflight_errors=["NumCPU"],
+            __worker_invitation=invitation,
+        )
+    )
+    assert join["apiVersion"] == f"kubeadm.k8s.io/{api}"
+    assert join["kind"] == "JoinConfiguration"
+    assert join["discovery"]["bootstrapToken"] == {
+        "apiServerEndpoint": "10.77.0.11:6443",
+        "token": "ab.cd",
+        "caCertHashes": ["sha256:ef"],
+    }
+    lacks_crictl = ["FileExisting-crictl"] if release != "1.34.1" else []
+    assert join["nodeRegistration"]["ignorePreflightErrors"] == ["NumCPU", *lacks_crictl]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+@pytest.mark.parametrize(("version", "driver"), [(2, "systemd"), (2, "cgroupfs"), (3, "systemd"), (3, "cgroupfs")])
+def test_containerd(version, driver):
+    import tomllib
+
+    config = tomllib.loads(
+        render(
+            "containerd",
+            f"config-v{version}.toml.j2",
+            kubernetes_release="1.31.0",
+            containerd_cgroup_driver=driver,
+            containerd_restrict_oom_score_adj=True,
+        )
+    )
+    assert config["version"] == version
+    plugins = config["plugins"]
+    cri = plugins["io.containerd.grpc.v1.cri" if version == 2 else "io.containerd.cri.v1.runtime"]
+    assert cri["cni"] == {"bin_dir": "/opt/podnet/current/bin", "conf_dir": "/etc/cni/net.d", "max_conf_num": 1}
+    assert cri["restrict_oom_score_adj"] is True
+    assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is (driver == "systemd")
+    images = cri if version == 2 else plugins["io.containerd.cri.v1.images"]
+    assert images["registry"]["config_path"] == "/etc/containerd/certs.d"
+    sandbox = images["sandbox_image"] if version == 2 else images["pinned_images"]["sandbox"]
+    assert sandbox == "registry.k8s.io/pause:3.10"
+
+
+def test_mirrors():
+    mirrors = {
+        "docker.io": ["https://one.example", "https://two.example"],
+        "registry.k8s.io": ["http://three.example:5000"],
+    }
+    found = yaml.safe_load(render("containerd", "mirrors.j2", containerd_registry_mirrors=mirrors))
+    assert [each["path"] for each in found] == [f"/etc/containerd/certs.d/{name}/hosts.toml" for name in mirrors]
+    assert 'server = "https://registry-1.docker.io"' in found[0]["content"]
+    assert found[0]["content"].index("https://one.example") < found[0]["content"].index("https://two.example")
+    assert yaml.safe_load(render("containerd", "mirrors.j2")) == []
+
+
+def test_proxy():
+    text = render(
+        "containerd", "proxy.conf.j2", containerd_proxy={"https_proxy": "http://proxy:3128", "no_proxy": "a.example"}
+    )
+    assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text
+    assert "HTTP_PROXY=" not in text.replace("HTTPS_PROXY=", "")
+    for part in ("a.example", "10.77.0.11", "10.77.0.12", "10.244.0.0/16", "10.96.0.0/12"):
+        assert part in text
+
+
+def test_kubelet_flags():
+    text = render("kubernetes", "kubelet.env.j2", kubernetes_kubelet_args={"v": 4})
+    assert text.splitlines()[1] == "KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11 --v=4"
+
+
+def test_hosts():
+    text = render("node", "hosts.j2", ansible_play_hosts_all=[], inventory_hostname="node1")
+    assert text == "10.77.0.11 node1\n10.77.0.12 node2\n"
