@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 
 
@@ -23,6 +24,7 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     directory when it is missing. Raises OSError; then the old file is as it was."""
     directory = os.path.dirname(path) or "."
     os.makedirs(directory, mode=0o755, exist_ok=True)
+    _sweep(path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -40,10 +42,18 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 def remove(path: str) -> None:
     """Removes ``path``, and its directory when that leaves it empty; nothing to do where it is not there."""
     _unlink(path)
+    _sweep(path)
     try:
         os.rmdir(os.path.dirname(path))
     except OSError:
         pass
+
+
+def _sweep(path: str) -> None:
+    """Removes the temporary files of writers that were killed."""
+    for left in glob.glob(f"{glob.escape(path)}.*.tmp"):
+        if not os.path.exists(f"/proc/{left.split('.')[-2]}"):
+            _unlink(left)
 
 
 def _unlink(path: str) -> None:

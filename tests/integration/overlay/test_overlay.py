@@ -380,13 +380,48 @@ def test_foreign_state_is_spared_by_apply(make_nodes):
     assert [table["table"]["name"] for table in after["nft"] if "table" in table] == ["other", "podnet"]
 
 
-def test_killed_at_any_moment_the_next_apply_makes_it_level(make_nodes):
+#: podnetctl that kills itself before (or after) its nth message to the kernel or its nth file put in place.
+KILLER = """
+import os, signal, sys
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import command
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
+
+left, after = int(sys.argv[1]), sys.argv[2] == "after"
+
+def deadly(call):
+    def instead(*arguments):
+        global left
+        left -= 1
+        if left == 0:
+            if after:
+                call(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments)
+    return instead
+
+Channel._send = deadly(Channel._send)
+os.rename = deadly(os.rename)
+sys.exit(command.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_any_step_the_next_apply_makes_it_level(make_nodes, moment):
     (node, _peer, _third), _switch = make_nodes(3)
-    for pause in (0.05, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2):
-        node.netns.run("ip link del flannel.1", check=False)
-        node.netns.run("nft delete table inet podnet", check=False)
-        words = ["timeout", "-s", "KILL", str(pause), *node.command("apply")]
-        node.netns.run(*words, check=False, env=node.environment())
+    words = node.command("apply")
+    steps = 0
+    while True:
+        steps += 1
+        command = [words[0], "-c", KILLER, str(steps), moment, *words[3:]]
+        killed = node.netns.run(*command, check=False, env=node.environment())
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -9, killed.stderr
         node.ctl("apply")
-        assert node.plan() == []
+        assert node.plan() == [], f"killed {moment} step {steps}"
         assert len(node.netns.ip("route show proto 112")) == 2
+        node.netns.run("ip link del flannel.1")
+        node.netns.run("nft delete table inet podnet")
+        node.subnet_env.unlink()
+    assert steps > 10
+    assert list(node.directory.glob("*.tmp")) == []
