@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures
 from rich import box
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+#: rich's picture without the fonts that it would load from the network: the reader's own monospaced one will do.
+SVG = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 #: Up to so many pods the matrix shows each; beyond, pods are taken together by their nodes.
 LARGEST_MATRIX = 16
 #: So many failures are told one by one on a terminal; the file has all.
@@ -36,7 +40,7 @@ def export_svg(report: dict[str, Any], title: str, width: int = 110) -> str:
     """The report as an SVG picture of a terminal."""
     console = Console(file=io.StringIO(), width=width, record=True, force_terminal=True, highlight=False)
     console.print(tables(report))
-    return console.export_svg(title=title)
+    return console.export_svg(title=title, code_format=SVG)
 
 
 def tables(report: dict[str, Any]) -> Group:

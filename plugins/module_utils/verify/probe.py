@@ -129,7 +129,7 @@ async def _run(probes: list[Probe], limit: int, capture: Capture | None) -> list
     # The kernel begins to stamp packets a moment after the first socket has asked for it, and stops after the last.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as clock:
         clock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         return await asyncio.gather(*[one(probe) for probe in probes])
 
 

@@ -191,4 +191,5 @@ def test_tables_show_which_pair_fails(items, found):
 def test_picture_is_a_picture(items, found):
     picture = export_svg(judge(items, found), "a lab")
     assert picture.startswith("<svg")
+    assert "url(http" not in picture, "nothing is loaded from the network"
     assert "a&#160;lab" in picture or "a lab" in picture
