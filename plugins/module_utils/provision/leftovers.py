@@ -17,6 +17,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -60,9 +61,24 @@ def find(given: dict[str, Any]) -> Iterator[Change]:
 def containers(namespace: str) -> Iterator[Change]:
     """containerd's running tasks and its containers, with their snapshots, of a namespace."""
     for identifier in _ctr(namespace, "tasks", "list", "--quiet").split():
-        yield _gone(f"task {identifier}", partial(_ctr, namespace, "tasks", "delete", "--force", identifier))
+        yield _gone(f"task {identifier}", partial(_end_task, namespace, identifier))
     for identifier in _ctr(namespace, "containers", "list", "--quiet").split():
         yield _gone(f"container {identifier}", partial(_ctr, namespace, "containers", "delete", identifier))
+
+
+def _end_task(namespace: str, identifier: str) -> None:
+    """Kills and deletes a task. The tasks of a pod share one shim, which may leave while the last of them is being
+    deleted ("ttrpc: closed"); containerd notices after a moment, so what is then gone is as wanted."""
+    for tries_left in (4, 3, 2, 1, 0):
+        try:
+            _ctr(namespace, "tasks", "delete", "--force", identifier)
+            return
+        except StateError:
+            if identifier not in _ctr(namespace, "tasks", "list", "--quiet").split():
+                return
+            if not tries_left:
+                raise
+            time.sleep(0.5)
 
 
 def images(namespace: str) -> Iterator[Change]:
