@@ -249,10 +249,10 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
 async def _readable(made: socket.socket) -> None:
     """Wait until there is something to read, a packet or an error."""
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(made, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_reader(made, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(made)
 
