@@ -35,11 +35,29 @@ def paths(tmp_path) -> dict[str, str]:
     return {"directory": str(tmp_path / "etc"), "subnet_env": str(tmp_path / "run" / "subnet.env")}
 
 
+def foreign_state(node) -> None:
+    """What others may have made on the node, and nobody but them may take away."""
+    node.run("ip link add br-other type bridge")
+    node.run("ip link set br-other addrgenmode none")
+    node.run("ip address add 172.18.0.1/16 dev br-other")
+    node.run("ip link set br-other up")
+    node.run("ip link add flannel.99 type vxlan id 99 local 192.0.2.1 dev eth0 dstport 4789 nolearning")
+    node.run("ip link set flannel.99 addrgenmode none")
+    node.run("ip link set flannel.99 up")
+    node.run("ip neigh add 172.20.0.1 lladdr 02:00:00:00:00:99 dev flannel.99 nud permanent")
+    node.run("bridge fdb append 02:00:00:00:00:99 dev flannel.99 dst 192.0.2.99")
+    node.run("ip route add 10.244.99.0/24 via 192.0.2.99")
+    node.run("ip route add 10.99.0.0/16 via 192.0.2.99 proto 12")
+    node.run("nft add table inet other")
+    node.run("nft add chain inet other input '{ type filter hook input priority 0; policy accept; }'")
+
+
 def seen(node) -> str:
     """What the kernel has, without carrier states, which come when they like."""
     links = [[link.get(key) for key in ("ifname", "address", "mtu", "ifalias", "master")] for link in node.ip("link")]
     addresses = [link["addr_info"] for link in node.ip("address")]
     state = [links, addresses, node.ip("route"), node.ip("neigh show nud permanent"), node.nft()]
+    state.append([entry for entry in node.bridge("fdb") if "dst" in entry])
     return json.dumps(state)
 
 
@@ -53,8 +71,7 @@ def test_check_mode_on_a_fresh_node_predicts_all_and_does_nothing(run_module, no
 
 
 def test_present_again_and_absent(run_module, node, paths, tmp_path):
-    node.run("ip link add br-other type bridge")
-    node.run("nft add table inet other")
+    foreign_state(node)
     before = seen(node)
     done = run_module(node, "overlay", config=CONFIG, leases=LEASES, **paths)
     assert done["changed"] and (done["device"], done["mtu"]) == ("flannel.1", 1450)
