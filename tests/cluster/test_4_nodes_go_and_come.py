@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node leaves the living cluster, and joins it again: the others forget it, and learn of it anew."""
+
+from __future__ import annotations
+
+import json
+
+NODE = "node3"
+
+
+def peers(lab, name: str) -> set[str]:
+    """The peers' underlay addresses to which a node's forwarding entries lead, as iproute2 tells them."""
+    return {entry["dst"] for entry in json.loads(lab.node(name, "bridge -j fdb show dev flannel.1"))}
+
+
+def test_a_node_is_removed(milestone):
+    milestone.play("remove_node", "-e", f"node={NODE}")
+    assert {node["metadata"]["name"] for node in milestone.objects("nodes")} == {"node1", "node2"}
+    assert (peers(milestone, "node1"), peers(milestone, "node2")) == ({"10.79.0.12"}, {"10.79.0.11"})
+    assert "flannel" not in milestone.node(NODE, "ip link")
+    report = milestone.verify("--limit", f"cluster:!{NODE}")
+    assert {probe["node"] for probe in report["probes"]} == {"node1", "node2"}
+
+
+def test_a_node_is_added(milestone):
+    milestone.play("add_node", "-e", f"new_nodes={NODE}")
+    assert {node["metadata"]["name"] for node in milestone.objects("nodes")} == set(milestone.names)
+    assert peers(milestone, "node1") == {"10.79.0.12", "10.79.0.13"}
+    milestone.until("all nodes Ready", lambda: "NotReady" not in milestone.kubectl("get", "nodes", "--no-headers"), 60)
+    report = milestone.verify()
+    assert {probe["node"] for probe in report["probes"]} == set(milestone.names)
