@@ -126,6 +126,7 @@ def make_ours(pair: Pair, directory: Path) -> None:
             ["ip", "netns", "exec", node, plugin],
             input=json.dumps(configuration),
             env=environment,
+            check=False,
             capture_output=True,
             text=True,
         )
@@ -190,15 +191,15 @@ def rows(rounds: int = 7, seconds: float = 2) -> list[dict]:
     return [
         {
             "name": "pod to pod over our vxlan",
-            "value": round(statistics.median(one for one, _ in figures), 2),
+            "value": round(statistics.median(pair[0] for pair in figures), 2),
             "unit": "Gbit/s",
         },
         {
             "name": "pod to pod over a vxlan by hand",
-            "value": round(statistics.median(two for _, two in figures), 2),
+            "value": round(statistics.median(pair[1] for pair in figures), 2),
             "unit": "Gbit/s",
         },
-        {"name": "our vxlan / by hand", "value": round(ratio, 3), "unit": "", "aim": f">= {AIM}", "met": ratio >= AIM},
+        {"name": "our vxlan / by hand", "value": round(ratio, 3), "unit": "ratio", "aim": f">= {AIM}", "met": ratio >= AIM},
     ]
 
 
