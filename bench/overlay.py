@@ -33,7 +33,8 @@ AIM_FIRST, AIM_AGAIN = 1.0, 0.3
 
 #: The work alone, run in the namespace with the library's path; tells seconds, first and with nothing to do.
 INSIDE = """
-import sys, time
+import gc, sys, time
+gc.disable()  # as podnetctl does
 sys.path.insert(0, sys.argv[1])
 from podnet.agent.source import FileSource
 from podnet.netlink.channel import Channel

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..ipam.ip import parse_address
 from ..ipam.prefix import Prefix
 from ..netlink.objects import KernelObject
 from ..netlink.route import Route
@@ -44,8 +43,8 @@ class Desired(NamedTuple):
 
 def endpoint(lease: Lease, version: int) -> str | None:
     """The lease's underlay address of IP ``version``, None where it has none."""
-    candidates = (lease.address, *lease.addresses)
-    return next((address for address in candidates if parse_address(address)[0] == version), None)
+    wanted = version == 6
+    return next((each for each in (lease.address, *lease.addresses) if (":" in each) == wanted), None)
 
 
 def routed(cidr: Prefix, peer: Lease, underlay: Underlay) -> Route | None:
