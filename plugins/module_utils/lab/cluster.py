@@ -15,7 +15,7 @@ from . import host, machine, network, state
 class Plan:
     """What bringing a lab to `wanted` (a Lab; None: no lab) takes. True when there is anything to do.
 
-    create, remove and start are lists of nodes; underlay says whether the network between them is yet to be made."""
+    create, remove and start are lists of nodes; underlay is what of the network between them is yet to be made."""
 
     def __init__(self, name, wanted):
         self.wanted, self.found = wanted, state.load(name)
@@ -26,15 +26,19 @@ class Plan:
                 now, wished = getattr(self.found, field), getattr(wanted, field)
                 if now != wished:
                     raise state.LabError(f"lab {name} is up with {field} {now}, not {wished}; take it down first")
-        spaces = network.namespaces()
-        if wanted and not self.found and wanted.namespace() in spaces:
+        if wanted and not self.found and wanted.namespace() in network.namespaces():
             raise state.LabError(f"a network namespace {name} exists and is no lab's; choose another lab_name")
         same = {key for key in have if key in want and have[key].as_dict() == want[key].as_dict()}
-        self.underlay = bool(wanted) and (not self.found or wanted.namespace() not in spaces)
+        self.underlay = network.missing(wanted) if wanted else set()
         self.create = [node for key, node in want.items() if key not in have]
         self.remove = [node for key, node in have.items() if key not in same]
         self.create += [want[node.name] for node in self.remove if node.name in want]
-        self.start = [want[key] for key in want if key in same and not machine.supervisor(wanted, want[key])]
+        # A node that runs beside a bridge that is gone has lost its network, and starts anew.
+        self.start = [
+            node
+            for key, node in want.items()
+            if key in same and ("bridge" in self.underlay or not machine.supervisor(wanted, node))
+        ]
 
     def __bool__(self):
         changed = self.found and self.wanted and self.found.variables != self.wanted.variables
@@ -63,20 +67,19 @@ class Plan:
         with state.locked():
             host.record()
             lab.save()
-        if self.underlay:
-            make_underlay(lab)
+        if "bridge" in self.underlay:
+            for node in self.start:
+                machine.kill(lab, node)
+            network.remove_bridge(lab)  # half of one, from a lab whose making was interrupted
+            network.make_bridge(lab)
+        if "table" in self.underlay:
+            network.make_table(lab)
         for node in self.create:
             machine.erase(lab, node)  # what an interrupted lab may have left: a new node begins empty
         for node in self.create + self.start:
             machine.start(lab, node)
         for node in self.create + self.start:
             machine.wait_ready(lab, node)
-
-
-def make_underlay(lab):
-    """The underlay alone, and not half of it: what stands in the way from an interrupted lab is removed first."""
-    network.remove_underlay(lab)
-    network.make_underlay(lab)
 
 
 def take_down(lab):

@@ -128,28 +128,34 @@ def execute(lab, node, *argv, timeout=60):
 
 
 def prepare(lab, node):
-    """Makes the node's files on the host: the overlay's upper layer with what tells this node from another."""
-    for name in ("upper", "work", "root"):
-        os.makedirs(lab.path(node, name), exist_ok=True)
-    for directory in DISK:
-        os.makedirs(lab.path(node, os.path.basename(directory)), exist_ok=True)
+    """Makes the node's files on the host: the overlay's upper layer with what tells this node from another. A node that
+    has booted keeps what it has."""
     etc = lab.path(node, "upper", "etc")
     if os.path.exists(f"{etc}/machine-id"):
         return
-    share_packages(lab, lab.packages, lab.path(node, "upper", ARCHIVES))
-    os.makedirs(f"{etc}/systemd/system/sysinit.target.wants")
-    for name, text in {
-        "machine-id": uuid.uuid4().hex + "\n",
-        "hostname": node.name + "\n",
-        "hosts": f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{node.address} {node.name}\n",
-        "resolv.conf": resolvers(),
-        "systemd/system/podnet-lab-node.service": NODE_UNIT,
-    }.items():
-        with open(f"{etc}/{name}", "w") as file:
-            file.write(text)
-    os.symlink("../podnet-lab-node.service", f"{etc}/systemd/system/sysinit.target.wants/podnet-lab-node.service")
-    for unit in MASKED:
-        os.symlink("/dev/null", f"{etc}/systemd/system/{unit}")
+    mask = os.umask(0o022)  # these directories are the node's own /, /etc and so on
+    try:
+        for name in ["upper", "work", "root", *map(os.path.basename, DISK)]:
+            os.makedirs(lab.path(node, name), exist_ok=True)
+        share_packages(lab, lab.packages, lab.path(node, "upper", ARCHIVES))
+        wants = f"{etc}/systemd/system/sysinit.target.wants"
+        os.makedirs(wants, exist_ok=True)
+        links = {f"{etc}/systemd/system/{unit}": "/dev/null" for unit in MASKED}
+        links[f"{wants}/podnet-lab-node.service"] = "../podnet-lab-node.service"
+        for path, target in links.items():
+            with contextlib.suppress(FileExistsError):
+                os.symlink(target, path)
+        for name, text in {
+            "hostname": node.name + "\n",
+            "hosts": f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{node.address} {node.name}\n",
+            "resolv.conf": resolvers(),
+            "systemd/system/podnet-lab-node.service": NODE_UNIT,
+            "machine-id": uuid.uuid4().hex + "\n",  # last: it says that all the others are there
+        }.items():
+            with open(f"{etc}/{name}", "w") as file:
+                file.write(text)
+    finally:
+        os.umask(mask)
 
 
 def resolvers():

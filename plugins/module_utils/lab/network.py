@@ -23,9 +23,18 @@ def mac(*names):
     return ":".join(f"{byte:02x}" for byte in bytes([digest[0] & 0xFC | 0x02]) + digest[1:6])
 
 
-def make_underlay(lab):
-    """Makes the lab's namespace with the bridge, the link to the host, and the nftables table that masquerades what
-    nodes send elsewhere."""
+def missing(lab):
+    """What the underlay lacks: some of "bridge" (the namespace, or its link to the host) and "table"."""
+    lacks = set()
+    if lab.namespace() not in namespaces() or not run("ip", "-j", "link", "show", lab.host_link, check=False):
+        lacks.add("bridge")
+    if not run("nft", "list", "table", "ip", lab.table, check=False):
+        lacks.add("table")
+    return lacks
+
+
+def make_bridge(lab):
+    """Makes the lab's namespace with the bridge, and the link to the host."""
     space = lab.namespace()
     run("ip", "netns", "add", space)
     run("ip", "-n", space, "-batch", "-", stdin=f"""
@@ -39,6 +48,10 @@ def make_underlay(lab):
         link set {lab.host_link} up
         address add {lab.gateway}/{lab.prefix_length} broadcast + dev {lab.host_link}
     """)  # fmt: skip
+
+
+def make_table(lab):
+    """Makes the nftables table that masquerades what nodes send elsewhere."""
     # A smaller MTU on the host's way out is told to TCP at once: ICMP "too big" is not always let through.
     run("nft", "-f", "-", stdin=f"""
         table ip {lab.table} {{
@@ -55,10 +68,15 @@ def make_underlay(lab):
 
 
 def remove_underlay(lab):
-    """Removes what make_underlay made, whatever is left of it."""
+    """Removes bridge and table, whatever is left of them."""
+    remove_bridge(lab)
+    run("nft", "delete", "table", "ip", lab.table, check=False)
+
+
+def remove_bridge(lab):
+    """Removes what make_bridge made, whatever is left of it."""
     run("ip", "link", "delete", lab.host_link, check=False)
     run("ip", "netns", "delete", lab.namespace(), check=False)
-    run("nft", "delete", "table", "ip", lab.table, check=False)
 
 
 def attach(lab, node):
