@@ -63,7 +63,7 @@ def inventory(found: dict[str, dict[str, str]], network: str) -> dict[str, objec
 def main() -> None:
     """Prints the inventory of the machines that run; of none where Vagrant knows of none."""
     try:
-        done = subprocess.run(["vagrant", "ssh-config"], capture_output=True, text=True)
+        done = subprocess.run(["vagrant", "ssh-config"], check=False, capture_output=True, text=True)
     except FileNotFoundError:
         raise SystemExit(
             "nodes.py: there is no vagrant on this machine: install it, or use another inventory"

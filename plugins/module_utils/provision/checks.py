@@ -20,6 +20,8 @@ from .releases import OLDEST_PACKAGED, Release, ReleaseError
 from .releases import parse as parse_release
 
 SOURCES = ("repository", "archive", "debian_source")
+#: What Debian 12's source package is; no other release can be built from it.
+DEBIAN_SOURCE = "1.20.2"
 #: kube-controller-manager refuses a longer cut (cidrset.go, clusterSubnetMaxDiff).
 MOST_CUT = 16
 #: kube-apiserver takes no bigger service network than 2^20 addresses (options/validation.go).
@@ -223,6 +225,13 @@ def _source(variables: dict[str, Any], release: Release | None) -> Iterator[Prob
             f"pkgs.k8s.io has no packages of {release.name}: give 1.{OLDEST_PACKAGED} or newer, or another "
             "kubernetes_source",
         )  # fmt: skip
+    elif release and source == "debian_source" and release.name != DEBIAN_SOURCE:
+        yield Problem(
+            "kubernetes_release",
+            release.name,
+            f"{release.name} cannot be built from Debian's source package: give {DEBIAN_SOURCE}, or another "
+            "kubernetes_source",
+        )
     elif release and source == "archive" and release.patch is None:
         yield Problem(
             "kubernetes_release", release.name,

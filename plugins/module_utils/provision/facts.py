@@ -40,7 +40,7 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "memory_mib": _memory(),
         "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "swap": [line.split()[0] for line in (files.read("/proc/swaps") or "").splitlines()[1:]],
-        "firewalls": [unit.split(".")[0] for unit in FIREWALLS if units[unit].get("ActiveState") == "active"],
+        "firewalls": [unit.partition(".")[0] for unit in FIREWALLS if units[unit].get("ActiveState") == "active"],
         "packages": installed(distribution["family"], packages),
         "held": held(distribution["family"], packages),
         "containerd": _version("containerd", "--version"),
@@ -187,6 +187,6 @@ def _output(*command: str) -> str:
     """What a command prints, "" where there is no such command; its exit status says nothing (a package not
     installed)."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
+        return subprocess.run(command, check=False, capture_output=True, text=True, errors="replace").stdout
     except (FileNotFoundError, PermissionError):
         return ""

@@ -238,7 +238,8 @@ def _drop_cgroup(path: str) -> None:
 def _ctr(namespace: str, *arguments: str) -> str:
     """Runs ctr; "" where containerd is not installed or does not run. Raises StateError for a removal that fails."""
     try:
-        done = subprocess.run(["ctr", "--namespace", namespace, *arguments], capture_output=True, text=True)
+        command = ["ctr", "--namespace", namespace, *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
     except FileNotFoundError:
         return ""
     if done.returncode and arguments[1] != "list" and "not found" not in done.stderr:
@@ -248,7 +249,7 @@ def _ctr(namespace: str, *arguments: str) -> str:
 
 def _iptables(command: list[str], text: str = "") -> str:
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, input=text, capture_output=True, text=True)
     except FileNotFoundError:
         return ""
     if done.returncode and text:

@@ -100,6 +100,7 @@ def test_addresses_may_be_left_to_be_found(variables):
         ({"kubernetes_release": "latest"}, "kubernetes_release", "'latest'", "1.35"),
         ({"kubernetes_release": 1.3}, "kubernetes_release", "1.3", "put it in quotes"),
         ({"kubernetes_release": "1.20.2"}, "kubernetes_release", "1.20.2", "1.24 or newer"),
+        ({"kubernetes_source": "debian_source"}, "kubernetes_release", "1.31", "give 1.20.2"),
         ({"kubernetes_source": "snap"}, "kubernetes_source", "'snap'", "repository, archive, debian_source"),
     ],
 )

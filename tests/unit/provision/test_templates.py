@@ -20,8 +20,13 @@ ROLES = ROOT / "roles"
 
 @pytest.fixture(scope="module", autouse=True)
 def plugins():
-    """Ansible's own way to find the collection's filters."""
+    """Ansible's own way to find the collection's filters, which other tests may have imported in Python's way."""
+    imported = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "ansible_collections"}
+    for name in imported:
+        del sys.modules[name]
     init_plugin_loader([str(ROOT / "build/collections")])
+    yield
+    sys.modules.update(imported)
 
 
 def trusted(value):
@@ -105,6 +110,20 @@ def test_extra_arguments_are_a_list_since_v1beta4(release, api):
     assert {part: cluster[part]["extraArgs"] for part in parts} == wanted
     etcd = cluster["etcd"]["local"]["extraArgs"]
     assert etcd == ([{"name": "quota", "value": 'a "b"'}] if api == "v1beta4" else {"quota": 'a "b"'})
+
+
+@pytest.mark.parametrize(
+    ("network", "flags"),
+    [
+        ("10.244.0.0/16", {"node-cidr-mask-size": "24"}),
+        ("fd00:244::/56", {"node-cidr-mask-size": "64"}),
+        ("10.244.0.0/16,fd00:244::/56", {"node-cidr-mask-size-ipv4": "24", "node-cidr-mask-size-ipv6": "64"}),
+    ],
+)
+def test_the_nodes_parts_of_the_pod_network(network, flags):
+    cluster = documents("1.24.0", overlay_network=network)["ClusterConfiguration"]
+    assert cluster["networking"]["podSubnet"] == network
+    assert cluster["controllerManager"]["extraArgs"] == flags
 
 
 def test_settings_of_kubelet_and_kube_proxy():
