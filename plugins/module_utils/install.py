@@ -34,6 +34,7 @@ PLUGIN_SCRIPT = """\
 # The CNI plugin {name}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
 import posix
 import sys
+from marshal import loads
 
 directory = posix.open(sys.argv[0].rpartition("/")[0] or ".", posix.O_RDONLY)
 home = posix.readlink("/proc/self/fd/%d" % directory).rpartition("/")[0]
@@ -42,9 +43,52 @@ podnet = type(sys)("podnet")
 podnet.__path__ = [home + "/lib/podnet"]
 sys.modules["podnet"] = podnet
 
+
+class Bundle:
+    # All modules in one file: to find and open them one by one takes longer than what they do.
+    def __init__(self, modules):
+        self.modules = modules
+
+    def find_spec(self, name, path, target=None):
+        if name in self.modules:
+            return type(sys.__spec__)(name, self, is_package=self.modules[name][0])
+
+    def create_module(self, spec):
+        pass
+
+    def exec_module(self, module):
+        exec(loads(self.modules[module.__name__][1]), module.__dict__)
+
+
+try:
+    bundle = posix.open(home + "/lib/podnet." + sys.implementation.cache_tag, posix.O_RDONLY)
+    sys.meta_path.insert(0, Bundle(loads(posix.read(bundle, posix.fstat(bundle).st_size))))
+    posix.close(bundle)
+except OSError:
+    pass  # this interpreter came after the installation: the files it is
+
 from podnet.cni.main import main
 
 main("{name}")
+"""
+
+#: How the modules that CNI executables may import get into one file, run by their interpreter.
+BUNDLED = ("cni", "ipam", "nat.py", "netlink")
+BUNDLE = """
+import marshal, os, sys
+library, modules = sys.argv[1], {}
+for part in sys.argv[2:]:
+    names = [part]
+    if not part.endswith(".py"):
+        names = [part + "/" + name for name in sorted(os.listdir(os.path.join(library, part))) if name.endswith(".py")]
+    for name in names:
+        with open(os.path.join(library, name), "rb") as file:
+            code = compile(file.read(), "podnet/" + name, "exec", dont_inherit=True, optimize=2)
+        package = name.endswith("/__init__.py")
+        dotted = "podnet." + (name[:-12] if package else name[:-3]).replace("/", ".")
+        modules[dotted] = package, marshal.dumps(code)
+with open(library + "." + sys.implementation.cache_tag, "wb") as file:
+    file.write(marshal.dumps(modules))
 """
 
 COMMAND_SCRIPT = """\
@@ -82,7 +126,7 @@ def read_tree(source: str) -> dict[str, bytes]:
 def digest(files: dict[str, bytes], interpreter: str = INTERPRETER) -> str:
     """What tells one state of the library from another; it counts what the executables are made from, too."""
     checksum = hashlib.sha256()
-    parts = [VERSION, interpreter, PLUGIN_SCRIPT, COMMAND_SCRIPT, repr(PLUGINS), repr(COMMANDS)]
+    parts = [VERSION, interpreter, PLUGIN_SCRIPT, COMMAND_SCRIPT, BUNDLE, repr(BUNDLED), repr(PLUGINS), repr(COMMANDS)]
     for part in parts:
         checksum.update(part.encode() + b"\0")
     for name, content in files.items():
@@ -184,9 +228,10 @@ def _build(files: dict[str, bytes], directory: str, interpreter: str) -> None:
     command = [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     # -s and -p: tracebacks name the place where the files will be, not where they were compiled.
     command += ["-s", library, "-p", "podnet", library]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        raise OSError(f"{interpreter} can't compile the library: {done.stdout.decode(errors='replace').strip()}")
+    for step in (command, [interpreter, "-I", "-c", BUNDLE, library, *BUNDLED]):
+        done = subprocess.run(step, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise OSError(f"{interpreter} can't compile the library: {done.stdout.decode(errors='replace').strip()}")
 
 
 def _prune(root: str, kept: set[str]) -> None:

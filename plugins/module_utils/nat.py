@@ -30,7 +30,8 @@ from .netlink import nftables
 from .netlink.nftables import Chain, Rule, Set, Table
 from .netlink.wire import U16BE, NetlinkError, pack_ip
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .netlink.channel import Channel
     from .netlink.wire import Request
 

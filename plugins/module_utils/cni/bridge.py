@@ -21,7 +21,8 @@ from .errors import INTERNAL, UNSUPPORTED_FIELD, CniError, config_error
 from .names import host_name, mac
 from .result import family, new
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from ..netlink.link import Link
     from .call import Call
 

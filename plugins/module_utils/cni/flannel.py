@@ -17,7 +17,8 @@ from . import config, delegate
 from .errors import NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
 from .text import loads
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .call import Call
 
 SUBNET_FILE = "/run/flannel/subnet.env"

@@ -14,7 +14,8 @@ from .environment import known_args
 from .errors import INTERNAL, IO, NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
 from .result import at_least
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .call import Call
 
 DATA_DIR = "/var/lib/cni/networks"

@@ -15,7 +15,8 @@ from . import pod
 from .errors import INTERNAL, NOT_AVAILABLE, CniError
 from .result import family
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .call import Call
 
 EEXIST = 17

@@ -12,7 +12,8 @@ from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER
 from .errors import INTERNAL, CniError
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .call import Call
 
 KIND = ("masqueraded",)

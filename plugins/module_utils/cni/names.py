@@ -11,7 +11,8 @@ try:
 except ImportError:
     from hashlib import blake2b
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .call import Call
 
 

@@ -15,7 +15,8 @@ from .environment import Environment
 from .errors import INTERNAL, NETNS, CniError, config_error
 from .result import family
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from ..netlink.link import Link
 
 EEXIST = 17

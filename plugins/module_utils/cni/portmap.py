@@ -11,7 +11,8 @@ from . import config
 from .errors import UNSUPPORTED_FIELD, CniError, config_error
 from .result import family
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from .call import Call
 
 PROTOCOLS = ("tcp", "udp", "sctp")

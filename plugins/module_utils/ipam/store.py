@@ -37,6 +37,8 @@ STAMP = 20
 WIPED = b"0" * STAMP
 #: The largest set that has a bitmap, in addresses (128 KiB).
 LARGEST_BITMAP = 1 << 20
+#: How much is read at once: enough for the bitmap of a /16.
+PAGE = 1 << 14
 #: How many addresses of a range too large for a bitmap are tried one by one before the directory is listed.
 PROBES = 64
 
@@ -486,9 +488,9 @@ def _read(path: str) -> bytes:
     try:
         data = b""
         while True:
-            part = posix.read(file, 1 << 20)
+            part = posix.read(file, PAGE)
             data += part
-            if not part:
+            if len(part) < PAGE:
                 return data
     finally:
         posix.close(file)

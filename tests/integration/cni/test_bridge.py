@@ -44,7 +44,7 @@ def test_add_connects(host):
 
 def test_pods_reach_each_other_and_their_host_at_once(host):
     """No duplicate address detection, no port that doesn't forward yet: the first packet arrives."""
-    pods = [host.pod() for _ in range(2)]
+    pods = [host.pod() for _index in range(2)]
     results = [host.call("bridge", "ADD", host.conf(), f"c{index}", pod) for index, pod in enumerate(pods)]
     for item in results[1]["ips"]:
         pods[0].run(f"ping -c 1 -W 1 {item['address'].split('/')[0]}")

@@ -179,7 +179,7 @@ def test_a_taken_port_is_named_and_nothing_is_left(host, failure):
     pod = host.pod()
     result = host.call("bridge", "ADD", host.conf(), "c2", pod)
     more = mapped({"hostPort": 9090, "containerPort": 90}, {"hostPort": 8080, "containerPort": 81})
-    with pytest.raises(failure, match="tcp 8080 .* belongs to c1 eth0 net"):
+    with pytest.raises(failure, match=r"tcp 8080 .* belongs to c1 eth0 net"):
         host.call("portmap", "ADD", conf_of(host, prevResult=result, **more), "c2", pod)
     assert host.state()["elements"] == before
 

@@ -103,13 +103,28 @@ def test_malformed(answer, word):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["cniVersion", "ips", "ip4", "ip", "address", "gateway", "interfaces", "routes", "dst", "gw", "dns", "x"]
-        ),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "cniVersion",
+                    "ips",
+                    "ip4",
+                    "ip",
+                    "address",
+                    "gateway",
+                    "interfaces",
+                    "routes",
+                    "dst",
+                    "gw",
+                    "dns",
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 BOOT = "11111111-2222-3333-4444-555555555555.7"
 LATER = "99999999-2222-3333-4444-555555555555.7"
-SMALL = parse_sets([[{"subnet": "10.1.0.0/29"}]])  # .2 to .6: .1 is the gateway's
+SMALL = tuple(parse_sets([[{"subnet": "10.1.0.0/29"}]]))  # .2 to .6: .1 is the gateway's
 DUAL = parse_sets([[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]])
 
 

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a call loads: it is paid for with every pod's start, so the list is held."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils import install, nat
+from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
+
+SOURCE = os.path.dirname(nat.__file__)
+#: Runs a call and tells which modules that took, whatever became of it.
+SCRIPT = """
+import sys
+before = set(sys.modules)
+package = type(sys)("podnet"); package.__path__ = [sys.argv[1]]; sys.modules["podnet"] = package
+from podnet.cni.main import respond
+import posix
+env = {"CNI_COMMAND": sys.argv[2], "CNI_CONTAINERID": "c1", "CNI_NETNS": sys.argv[4], "CNI_IFNAME": "eth0"}
+env["CNI_PATH"] = "/"
+stdin = posix.memfd_create("conf", 0); posix.write(stdin, sys.argv[3].encode()); posix.lseek(stdin, 0, 0)
+answer, status = respond("flannel", env, stdin)
+assert status == int(sys.argv[5]), answer
+print("\\n".join(sorted(set(sys.modules) - before)))
+"""
+HEAVY = {
+    "json", "socket", "re", "enum", "dataclasses", "typing", "ipaddress", "logging", "subprocess", "pathlib",
+    "argparse", "os", "importlib", "collections", "contextlib", "functools", "tempfile", "ctypes", "hashlib",
+}  # fmt: skip
+#: Besides the library: the interpreter's own C modules, and what they come with.
+STANDARD = {
+    "__future__", "_blake2", "_ctypes", "_json", "_operator", "_socket", "_struct", "_typing", "errno", "fcntl", "struct", "types",
+}  # fmt: skip
+LIBRARY = {
+    "podnet", "podnet.cni", "podnet.ipam", "podnet.netlink",
+    *[f"podnet.cni.{name}" for name in (
+        "bridge", "call", "config", "delegate", "environment", "errors", "flannel", "host_local", "main", "names",
+        "pod", "result", "text",
+    )],
+    *[f"podnet.ipam.{name}" for name in ("ip", "ranges", "store")],
+    *[f"podnet.netlink.{name}" for name in (
+        "address", "channel", "link", "neighbour", "netns", "objects", "route", "wire",
+    )],
+}  # fmt: skip
+PORTS = {
+    "podnet.nat", "podnet.cni.hostports", "podnet.cni.portmap", "podnet.netlink.conntrack", "podnet.netlink.nft_expr",
+    "podnet.netlink.nftables",
+}  # fmt: skip
+
+
+@pytest.fixture
+def loaded(make_netns, tmp_path):
+    """A function that makes a call in fresh namespaces and returns what it loaded."""
+    host, pod = make_netns(), make_netns()
+    env = tmp_path / "subnet.env"
+    env.write_text(
+        "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.3.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+    )
+    conf = {"cniVersion": "1.1.0", "name": "net", "type": "flannel", "subnetFile": str(env), "dataDir": str(tmp_path)}
+    conf["ipam"] = {"dataDir": str(tmp_path / "data")}
+
+    def call(command, status=0, **more):
+        arguments = [SOURCE, command, json.dumps({**conf, **more}), pod.path, str(status)]
+        return set(host.run("/usr/bin/python3", "-IS", "-c", SCRIPT, *arguments).stdout.split())
+
+    return call
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_a_pod_without_host_ports(loaded, command):
+    found = loaded(command)
+    assert not found & HEAVY
+    assert found <= STANDARD | LIBRARY, sorted(found - STANDARD - LIBRARY)
+    if sys.version_info < (3, 12) and command == "ADD":
+        assert "podnet.cni.bridge" in found  # it did the work
+
+
+def test_a_pod_with_host_ports(loaded):
+    ports = {"portMappings": [{"hostPort": 80, "containerPort": 80}]}
+    found = loaded("ADD", runtimeConfig=ports)
+    assert not found & HEAVY
+    assert found <= STANDARD | LIBRARY | PORTS, sorted(found - STANDARD - LIBRARY - PORTS)
+
+
+def test_version_loads_no_plugin(loaded):
+    found = loaded("VERSION")
+    assert not {name for name in found if name.startswith(("podnet.netlink.", "podnet.cni.bridge", "podnet.nat"))}
+    assert not found & HEAVY
+
+
+def test_executables_are_what_there_is():
+    """Each plugin has its executable, and the files that make them are all in the bundle."""
+    assert sorted(install.PLUGINS) == sorted(delegate.OWN)
+    bundled = {part for part in install.BUNDLED if os.path.exists(os.path.join(SOURCE, part))}
+    assert bundled == set(install.BUNDLED)
+    for name in LIBRARY | PORTS:
+        assert name == "podnet" or name.split(".")[1] in {part.removesuffix(".py") for part in bundled}
+
+
+def test_executables_work_without_the_bundle(tmp_path):
+    """An interpreter that came after the installation has no bundle: the files themselves serve."""
+    version = install.install(install.read_tree(SOURCE), str(tmp_path))
+    (bundle,) = (tmp_path / version / "lib").glob("podnet.*")
+    command = [tmp_path / "current/bin/bridge"]
+    env = {"CNI_COMMAND": "VERSION"}
+    first = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+    bundle.unlink()
+    again = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+    assert json.loads(first) == json.loads(again)

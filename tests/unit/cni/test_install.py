@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The library's installation: complete or not at all, and never in the way of a call that runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import threading
+
+import pytest
+import yaml
+from ansible_collections.podnet.cluster.plugins.module_utils import install
+
+SOURCE = os.path.dirname(install.__file__)
+FILES = install.read_tree(SOURCE)
+
+
+def versions(root):
+    return sorted(name for name in os.listdir(root) if name[0] != "." and name != "current")
+
+
+def test_version_is_the_collections(root):
+    with open(root / "galaxy.yml") as file:
+        assert yaml.safe_load(file)["version"] == install.VERSION
+
+
+def test_what_is_installed(tmp_path):
+    version = install.install(FILES, str(tmp_path))
+    assert install.installed(str(tmp_path)) == version
+    assert os.readlink(tmp_path / "current") == version
+    for name in (*install.PLUGINS, *install.COMMANDS):
+        mode = (tmp_path / "current/bin" / name).stat().st_mode
+        assert stat.S_IMODE(mode) == 0o755
+    assert (tmp_path / "current/lib/podnet/netlink/wire.py").read_bytes() == FILES["netlink/wire.py"]
+    assert list((tmp_path / "current/lib/podnet/netlink/__pycache__").glob("wire.*.pyc"))
+    for command in install.COMMANDS:
+        subprocess.run([tmp_path / "current/bin" / command, "--help"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_nothing_changes_the_second_time(tmp_path):
+    install.install(FILES, str(tmp_path))
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    install.install(FILES, str(tmp_path))
+    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_one_version_before_is_kept(tmp_path):
+    names = [install.install({**FILES, "cni/extra.py": b"# %d\n" % number}, str(tmp_path)) for number in range(3)]
+    assert versions(tmp_path) == sorted(names[1:])
+    assert os.readlink(tmp_path / "current") == names[2]
+
+
+def test_library_that_does_not_compile_is_not_installed(tmp_path):
+    version = install.install(FILES, str(tmp_path))
+    with pytest.raises(OSError, match="can't compile"):
+        install.install({**FILES, "cni/broken.py": b"def\n"}, str(tmp_path))
+    assert os.readlink(tmp_path / "current") == version
+    assert sorted(os.listdir(tmp_path)) == sorted([version, "current"])
+
+
+def test_archive_is_deterministic_and_read_again():
+    assert install.pack(FILES) == install.pack(dict(reversed(FILES.items())) and FILES)
+    assert install.unpack(install.pack(FILES)) == FILES
+
+
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x"])
+def test_archive_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(ValueError, match="isn't a file of the library"):
+        install.unpack(install.pack({name: b""}))
+
+
+def test_removal_leaves_others_alone(tmp_path):
+    root = tmp_path / "opt"
+    install.install(FILES, str(root))
+    (root / "notes").mkdir()
+    assert install.present(str(root))
+    install.remove(str(root))
+    assert os.listdir(root) == ["notes"]
+    assert not install.present(str(root))
+
+
+def test_upgrade_while_calls_run_fails_none(tmp_path):
+    """Calls through ``current`` while it is swapped to and fro."""
+    install.install(FILES, str(tmp_path))
+    failures, stop = [], threading.Event()
+
+    def call():
+        while not stop.is_set():
+            done = subprocess.run(
+                [tmp_path / "current/bin/flannel"],
+                env={"CNI_COMMAND": "STATUS", "CNI_PATH": "/"},
+                input=b'{"cniVersion": "1.1.0", "name": "n", "type": "flannel", "subnetFile": "/none"}',
+                capture_output=True,
+                check=False,
+            )
+            if b'"code": 50' not in done.stdout:
+                failures.append(done.stdout + done.stderr)
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(6):
+        install.install({**FILES, "cni/extra.py": b"# %d\n" % number}, str(tmp_path))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+
+
+def test_make_cni(root, tmp_path):
+    """The target for packagers."""
+    script = root / "plugins/module_utils/install.py"
+    done = subprocess.run(["/usr/bin/python3", script, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{tmp_path}/opt/podnet/current/bin"
+    assert os.access(tmp_path / "opt/podnet/current/bin/bridge", os.X_OK)
+    assert subprocess.run(["/usr/bin/python3", script], capture_output=True, check=False).returncode == 2
