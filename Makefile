@@ -65,20 +65,20 @@ lint: venv ## ruff, mypy, ansible-lint, changelog and documentation lint
 	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 
 sanity: venv ## ansible-test sanity on a copy of the tree
-	bash tests/sanity/run.sh
+	bash tests/sanity/run.sh $(ARGS)
 
 unit: venv ## Tests that need nothing of the host
-	pytest tests/unit
+	pytest tests/unit $(ARGS)
 
 integration: venv ## Tests in network namespaces (root)
-	pytest tests/integration
+	pytest tests/integration $(ARGS)
 
 molecule: venv ## A scenario for each role, on lab nodes
 	molecule destroy -s default # what an interrupted run may have left
 	molecule test $(addprefix -s ,$(SCENARIOS))
 
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
-	pytest tests/cluster
+	pytest tests/cluster $(ARGS)
 
 bench: venv ## Measure; prints a table and writes build/bench.json
 	python3 bench/run.py

@@ -53,16 +53,16 @@ def rows(repeat: int = 3) -> list[dict]:
         lab("up")  # builds what is not in the cache
         lab("down")
         whole, _printed = run("make", "lab", "PODNET_LAB=bench", f"LAB={LAB}")
-        sites = [run("ansible-playbook", "playbooks/site.yml") for _ in range(repeat)]
-        checks = [run("ansible-playbook", "playbooks/verify.yml", "-e", "verify_keep=true") for _ in range(repeat)]
+        sites = [run("ansible-playbook", "playbooks/site.yml") for _run in range(repeat)]
+        checks = [run("ansible-playbook", "playbooks/verify.yml", "-e", "verify_keep=true") for _run in range(repeat)]
     finally:
         lab("down")
     recap = RECAP.findall(sites[-1][1])
     changed = [host for host, _ok, count in recap if int(count)]
     if changed:
         raise SystemExit(f"lab.py: site.yml is not converged, it changed {', '.join(changed)}")
-    site = statistics.median(seconds for seconds, _ in sites)
-    verify = statistics.median(seconds for seconds, _ in checks)
+    site = statistics.median(seconds for seconds, _output in sites)
+    verify = statistics.median(seconds for seconds, _output in checks)
     tasks = max(int(ok) for _host, ok, _changed in recap)
     return [
         row("make lab, three nodes, warm", round(whole, 1), "s", 240),

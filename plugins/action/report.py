@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _, wanted = self.validate_argument_spec(
+        _validation, wanted = self.validate_argument_spec(
             argument_spec={
                 "items": {"type": "list", "elements": "dict", "required": True},
                 "found": {"type": "list", "elements": "dict", "required": True},

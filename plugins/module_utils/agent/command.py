@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parser().parse_args(arguments)
     gc.disable()  # a short life with tens of thousands of objects, and no cycle among them worth a look
+    reason = ""
     try:
         with Channel() as channel:
             return int(options.run(options, channel))

@@ -36,7 +36,8 @@ from .wire import (
     unpack_mac,
 )
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from typing import Any
 
     from .channel import Channel

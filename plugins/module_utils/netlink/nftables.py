@@ -33,7 +33,8 @@ from .wire import (
     text,
 )
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .channel import Channel

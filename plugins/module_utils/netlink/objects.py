@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from _operator import attrgetter
 
-if False:  # for type checkers only: importing typing costs a CNI call more than its netlink work
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .wire import Request

@@ -17,7 +17,8 @@ from . import link as links
 from .link import Link
 from .wire import NetlinkError
 
-if False:  # for type checkers only
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
