@@ -45,8 +45,8 @@ def test_playbook_by_name(installed, ansible, tmp_path, playbook):
     inventory = tmp_path / "hosts.yml"
     (tmp_path / "ansible.cfg").touch()
     inventory.write_text("cluster: {children: {control_plane: {hosts: {a: }}, workers: {hosts: {b: }}}}\n")
-    result = ansible("ansible-playbook", "-i", str(inventory), name, "--syntax-check", cwd=tmp_path,
-                     env={"ANSIBLE_COLLECTIONS_PATH": str(installed[0]), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")})
+    settings = {"ANSIBLE_COLLECTIONS_PATH": str(installed[0]), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
+    result = ansible("ansible-playbook", "-i", str(inventory), name, "--syntax-check", cwd=tmp_path, env=settings)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
