@@ -134,6 +134,8 @@ def main():
                 host.preflight(wanted, DISK_PER_NODE * len(plan.create), programs=not module.check_mode)
             if plan and not module.check_mode:
                 plan.apply()
+            for refusal in host.refusals(wanted) if wanted and plan and not module.check_mode else []:
+                module.warn(refusal)
     except state.LabError as error:
         module.fail_json(msg=str(error))
     nodes = [{"name": each.name, "address": each.address} for each in wanted.nodes] if wanted else []

@@ -68,6 +68,20 @@ def preflight(lab, free_needed, programs=True):
         )
 
 
+def refusals(lab):
+    """Chains of others on this host that drop what is forwarded unless a rule of theirs accepts it, as a sentence each:
+    what they drop, no table of ours can let through."""
+    chains = [
+        entry["chain"] for entry in json.loads(run("nft", "-j", "list", "chains"))["nftables"] if "chain" in entry
+    ]
+    return [
+        f"chain {chain['name']} of table {chain['family']} {chain['table']} drops what this host forwards: nodes may not "
+        f"reach beyond it, to install packages for instance, until it accepts what comes from and goes to {lab.host_link}"
+        for chain in chains
+        if chain.get("hook") == "forward" and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
+    ]
+
+
 def hierarchies():
     """The mount points of this host's cgroup hierarchies, as {mount point: file system type}."""
     with open("/proc/mounts") as file:

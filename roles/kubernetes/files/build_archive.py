@@ -146,11 +146,12 @@ def build_programs(binaries: pathlib.Path, work: pathlib.Path) -> None:
         f"-X k8s.io/kubernetes/vendor/{package}.{key}={value}" for package in packages for key, value in stamp.items()
     ]
     binaries.mkdir(parents=True, exist_ok=True)
+    if not (tree / "generated").exists():
+        # Only the API server needs them, but it rewrites what all import: first, or everything is compiled twice.
+        say("generating the API server's OpenAPI definitions")
+        run("make", "generated_files", cwd=tree, env=environment)
+        (tree / "generated").touch()
     for name in missing:
-        if name == "kube-apiserver" and not (tree / "generated").exists():
-            say("generating the API server's OpenAPI definitions")
-            run("make", "generated_files", cwd=tree, env=environment)
-            (tree / "generated").touch()
         started = time.monotonic()
         command = ["go", "build", "-v", "-o", str(work / name), "-ldflags", " ".join(flags), f"./cmd/{name}"]
         build(name, command, tree, environment)

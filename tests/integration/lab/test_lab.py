@@ -20,6 +20,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, state
 
 NAME = "labtest"
 NETWORK = "10.97.0.0/24"
@@ -280,6 +281,16 @@ def test_bad_input_fails_before_anything_is_done(playbook, lab):
     assert done.returncode and f"lab network {NETWORK} overlaps {NETWORK} on {NAME}-host" in output
     assert "Traceback" not in output
     assert not any("labother" in entry for entries in host_state().values() for entry in entries)
+
+
+def test_a_firewall_in_the_way_is_named(netns):
+    probe = state.Lab("probe", "10.95.0.0/24", 1500, "/var/lib/podnet-lab")
+    with netns.entered():
+        assert host.refusals(probe) == []
+        rules = "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }"
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+        (refusal,) = host.refusals(probe)
+    assert "FORWARD of table ip filter" in refusal and "probe-host" in refusal
 
 
 def test_up_mends_the_underlay(playbook, lab, node):
