@@ -75,8 +75,8 @@ def refusals(lab):
         entry["chain"] for entry in json.loads(run("nft", "-j", "list", "chains"))["nftables"] if "chain" in entry
     ]
     return [
-        f"chain {chain['name']} of table {chain['family']} {chain['table']} drops what this host forwards: nodes may not "
-        f"reach beyond it, to install packages for instance, until it accepts what comes from and goes to {lab.host_link}"
+        f"chain {chain['name']} of table {chain['family']} {chain['table']} drops what is forwarded: nodes may not "
+        f"get beyond this host, as for packages, until it accepts what comes from and goes to {lab.host_link}"
         for chain in chains
         if chain.get("hook") == "forward" and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
     ]
