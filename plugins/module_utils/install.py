@@ -154,12 +154,15 @@ def pack(files: dict[str, bytes]) -> bytes:
 def unpack(data: bytes) -> dict[str, bytes]:
     """The files in an archive of ``pack``. Raises ValueError for anything that isn't a plain file below it."""
     files = {}
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        for entry in archive:
-            content = archive.extractfile(entry)
-            if content is None or entry.name.startswith("/") or ".." in entry.name.split("/"):
-                raise ValueError(f"the archive holds {entry.name!r}, which isn't a file of the library")
-            files[entry.name] = content.read()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for entry in archive:
+                content = archive.extractfile(entry)
+                if content is None or entry.name.startswith("/") or ".." in entry.name.split("/"):
+                    raise ValueError(f"the archive holds {entry.name!r}, which isn't a file of the library")
+                files[entry.name] = content.read()
+    except tarfile.TarError as error:
+        raise ValueError(f"the archive can't be read: {error}") from None
     return dict(sorted(files.items()))
 
 

@@ -35,7 +35,8 @@ HEAVY = {
 }  # fmt: skip
 #: Besides the library: the interpreter's own C modules, and what they come with.
 STANDARD = {
-    "__future__", "_blake2", "_ctypes", "_json", "_operator", "_socket", "_struct", "_typing", "errno", "fcntl", "struct", "types",
+    "__future__", "_blake2", "_ctypes", "_json", "_operator", "_socket", "_struct", "_typing", "errno", "fcntl",
+    "struct", "types",
 }  # fmt: skip
 LIBRARY = {
     "podnet", "podnet.cni", "podnet.ipam", "podnet.netlink",

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A runtime's view: chains, the cache of results, garbage collection, podnet-cni, and many pods at once."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import subprocess
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.conflist import Conflist
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.errors import CniError
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.runtime import Attachment, Runtime
+
+PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+
+
+@pytest.fixture
+def runtime(host, bin_dir, tmp_path):
+    """The runtime in the host's namespace."""
+    with host.netns.entered():
+        yield Runtime([bin_dir], str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def network(host):
+    """The classical chain: bridge, then portmap."""
+    bridge = {key: value for key, value in host.conf().items() if key not in ("cniVersion", "name")}
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return Conflist({"cniVersion": "1.1.0", "name": "net", "plugins": [bridge, portmap]})
+
+
+def test_life_of_an_attachment(host, runtime, network, empty):
+    pod = host.pod()
+    runtime.status(network)
+    result = runtime.add(network, Attachment("c1", pod.path, capabilities=PORTS))
+    assert [item["address"] for item in result["ips"]] == ["10.9.0.2/24", "fd09::2/64"]
+    assert "c1 eth0 net" in "".join(host.state()["elements"])
+    again = Attachment("c1", pod.path)  # what it was added with is in the cache
+    runtime.check(network, again)
+    assert runtime.cached("net", again)["result"] == result
+    runtime.delete(network, Attachment("c1", pod.path))
+    assert runtime.cached("net", again) is None
+    assert host.state() == empty
+    runtime.delete(network, Attachment("c1", pod.path))
+    with pytest.raises(CniError, match="no cached result"):
+        runtime.check(network, again)
+
+
+def test_garbage_collection_by_cache_and_by_plugin(host, runtime, network, empty):
+    pods = [host.pod() for _ in range(3)]
+    for number, pod in enumerate(pods):
+        ports = {"portMappings": [{**PORTS["portMappings"][0], "hostPort": 8000 + number}]}
+        runtime.add(network, Attachment(f"c{number}", pod.path, capabilities=ports))
+    os.unlink(os.path.join(runtime.cache, "results", "net-c0-eth0"))  # the runtime has forgotten one
+    assert runtime.collect(network, [("c2", "eth0")]) == []
+    assert [entry["containerId"] for entry in runtime.attachments("net")] == ["c2"]
+    assert "10.9.0.2" not in host.state()["reserved"]
+    runtime.check(network, Attachment("c2", pods[2].path))
+    assert runtime.collect(network, []) == []
+    assert {**host.state(), "neighbours": []} == empty
+
+
+def test_versions_and_absent_plugins(runtime):
+    assert runtime.version("bridge")[-1] == "1.1.0"
+    with pytest.raises(CniError, match="failed to find plugin 'nothing'"):
+        runtime.version("nothing")
+    with pytest.raises(CniError, match="invalid plugin type"):
+        runtime.version("../bridge")
+
+
+def test_by_hand(host, bin_dir, tmp_path, network, empty):
+    """podnet-cni with cnitool's verbs and variables."""
+    (tmp_path / "net.d").mkdir()
+    (tmp_path / "net.d/10-net.conflist").write_text(json.dumps(network.content))
+    (tmp_path / "net.d/05-broken.conf").write_text("{")
+    pod = host.pod()
+    env = {
+        **os.environ,
+        "NETCONFPATH": str(tmp_path / "net.d"),
+        "CNI_PATH": str(bin_dir),
+        "CAP_ARGS": json.dumps(PORTS),
+    }
+
+    def tool(*arguments):
+        command = ["nsenter", f"--net={host.netns.path}", "--", bin_dir / "podnet-cni", "--cache", tmp_path / "cache"]
+        return subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, check=False)
+
+    assert tool("status", "net").returncode == 0
+    added = tool("add", "net", pod.path)
+    assert json.loads(added.stdout)["ips"][0]["address"] == "10.9.0.2/24", added.stderr
+    assert tool("check", "net", pod.path).returncode == 0
+    failed = tool("add", "net", pod.path)
+    assert failed.returncode == 1
+    assert "duplicate allocation" in json.loads(failed.stdout)["msg"]
+    assert tool("del", "net", pod.path).returncode == 0
+    assert host.state() == empty
+    assert tool("gc", "net").returncode == 0
+    unknown = tool("add", "other", pod.path)
+    assert unknown.returncode == 2
+    assert "no network 'other'" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
+
+def test_many_at_once(host, empty):
+    """Pods side by side on one network, twice as many as fit: no address twice, no leak, the rest is told why."""
+    ipam = {**host.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/28"}]]}  # 13 addresses beside the gateway
+    conf = host.conf(ipam=ipam, ipMasq=True)
+    pods = [host.pod() for _ in range(26)]
+
+    def add(number):
+        words, env = host.command("bridge", "ADD", f"c{number}", pods[number])
+        done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, check=False)
+        return json.loads(done.stdout)
+
+    def delete(number):
+        host.call("bridge", "DEL", conf, f"c{number}", pods[number])
+
+    for _again in range(2):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(add, range(len(pods))))
+            given = [answer["ips"][0]["address"] for answer in answers if "ips" in answer]
+            assert len(given) == len(set(given)) == 13
+            assert {answer["code"] for answer in answers if "ips" not in answer} == {11}
+            list(pool.map(delete, range(len(pods))))
+        assert host.state() == empty
