@@ -30,9 +30,9 @@ options:
         type: str
         required: true
       address:
-        description: The underlay address that the node's tunnels end at.
+        description:
+          - The underlay address that the node's tunnels end at. The default is what the API or O(leases_file) tells.
         type: str
-        required: true
       addresses:
         description: The node's underlay addresses of both IP versions, where it has both.
         type: list
@@ -40,6 +40,12 @@ options:
       vtep_mac:
         description: The MAC address of the node's VTEP. By default it follows from the name.
         type: str
+  required:
+    description:
+      - The names of the nodes that must have pod CIDRs, by default all. The others are left out where none are known,
+        as those that never joined the cluster and cannot be reached.
+    type: list
+    elements: str
   source:
     description:
       - V(api) reads what the cluster gave out.
@@ -78,7 +84,7 @@ options:
     type: path
     default: /etc/kubernetes/admin.conf
   timeout:
-    description: For how many seconds to wait until all nodes have pod CIDRs.
+    description: For how many seconds to wait until all required nodes have pod CIDRs.
     type: int
     default: 60
 attributes:
@@ -129,6 +135,12 @@ pod_cidrs:
   type: dict
   sample:
     node1: [10.244.0.0/24]
+left_out:
+  description: The names of nodes that are not required and of which nothing is known.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 predicted:
   description: The names of nodes whose pod CIDRs are not given out yet; theirs are what is to be expected (check
     mode only).
@@ -141,7 +153,7 @@ predicted:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.ipam.allocator import AllocationError, assign
-from ..module_utils.ipam.nodes import ApiError, from_api, from_leases
+from ..module_utils.ipam.nodes import ApiError, Known, from_api, from_leases
 
 
 def main() -> None:
@@ -153,11 +165,12 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "name": {"type": "str", "required": True},
-                    "address": {"type": "str", "required": True},
+                    "address": {"type": "str"},
                     "addresses": {"type": "list", "elements": "str"},
                     "vtep_mac": {"type": "str"},
                 },
             },
+            "required": {"type": "list", "elements": "str"},
             "source": {"type": "str", "choices": ["api", "allocator"], "default": "api"},
             "networks": {"type": "list", "elements": "str", "required": True},
             "node_prefix": {"type": "int", "default": 24},
@@ -172,26 +185,40 @@ def main() -> None:
     )
     wanted = module.params
     names = [node["name"] for node in wanted["nodes"]]
+    required = names if wanted["required"] is None else wanted["required"]
     predicted: list[str] = []
     try:
-        if wanted["source"] == "api":
-            found = _from_api(module, names)
-            predicted = [name for name in names if name not in found]
-        else:
-            found = from_leases(wanted["leases_file"])
-        lengths = {4: wanted["node_prefix"], 6: wanted["node_prefix_ipv6"]}
-        if wanted["source"] == "allocator" or predicted:
-            found = assign(names, wanted["networks"], lengths, wanted["services"], found)
+        known = _from_api(module, required) if wanted["source"] == "api" else from_leases(wanted["leases_file"])
+        cidrs = {name: node.pod_cidrs for name, node in known.items()}
+        if wanted["source"] == "allocator":
+            cidrs = _assign(wanted, names, cidrs)
+        elif module.check_mode:
+            predicted = [name for name in required if name not in known]
+            cidrs.update(_assign(wanted, predicted, cidrs))
     except (AllocationError, ApiError) as error:
         module.fail_json(msg=str(error))
     leases = []
     for node in wanted["nodes"]:
-        known = {name: value for name, value in node.items() if value is not None}
-        leases.append({**known, "pod_cidrs": found[node["name"]]})
-    module.exit_json(changed=False, leases=leases, pod_cidrs={name: found[name] for name in names}, predicted=predicted)
+        name = node["name"]
+        address = node["address"] or (known[name].address if name in known else None)
+        if address and name in cidrs:
+            more = {key: value for key, value in node.items() if value is not None}
+            leases.append({**more, "address": address, "pod_cidrs": cidrs[name]})
+        elif name in required:
+            module.fail_json(msg=f"nodes: {name} has no address, and neither API nor leases tell one: give its address")
+    told = {lease["name"]: lease["pod_cidrs"] for lease in leases}
+    left_out = [name for name in names if name not in told]
+    for name in left_out:
+        module.warn(f"{name} is left out: it has no pod CIDR")
+    module.exit_json(changed=False, leases=leases, pod_cidrs=told, left_out=left_out, predicted=predicted)
 
 
-def _from_api(module: AnsibleModule, names: list[str]) -> dict[str, list[str]]:
+def _assign(wanted: dict, names: list[str], occupied: dict[str, list[str]]) -> dict[str, list[str]]:
+    lengths = {4: wanted["node_prefix"], 6: wanted["node_prefix_ipv6"]}
+    return assign(names, wanted["networks"], lengths, wanted["services"], occupied)
+
+
+def _from_api(module: AnsibleModule, names: list[str]) -> dict[str, Known]:
     """What the API says; in check mode what it says at once, and nothing where it does not answer."""
     wanted = module.params
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which pod CIDRs nodes have already: as the Kubernetes API tells, or the leases that were written before."""
+"""What is known of the nodes already: as the Kubernetes API tells, or the leases that were written before."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import json
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 PAUSE = 0.5  # seconds between two questions to the API
+
+
+class Known(NamedTuple):
+    """A node's pod CIDRs and its underlay address, None where it is not told."""
+
+    pod_cidrs: list[str]
+    address: str | None
 
 
 class ApiError(Exception):
@@ -20,8 +28,8 @@ class ApiError(Exception):
 
 def from_api(
     kubectl: Sequence[str], names: Sequence[str], timeout: float, *, partial: bool = False
-) -> dict[str, list[str]]:
-    """Pod CIDRs by node name, of every node that the API knows and that has some.
+) -> dict[str, Known]:
+    """What the API knows, by name, of every node that has pod CIDRs.
 
     ``kubectl`` is the command with its options. Asks until all of ``names`` have some, for ``timeout`` seconds at
     most. Raises ApiError when kubectl does not answer, or when some have none and not ``partial``.
@@ -46,18 +54,18 @@ def from_api(
         time.sleep(PAUSE)
 
 
-def from_leases(path: str) -> dict[str, list[str]]:
-    """Pod CIDRs by node name as in the file of leases ``path``; none where there is no such file or it says nothing
+def from_leases(path: str) -> dict[str, Known]:
+    """What the file of leases ``path`` says, by node name; nothing where there is no such file or it says nothing
     of use."""
     try:
         with open(path, encoding="utf-8") as file:
             entries = json.load(file)["leases"]
-        return {entry["name"]: list(entry["pod_cidrs"]) for entry in entries}
+        return {entry["name"]: Known(list(entry["pod_cidrs"]), entry.get("address")) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _ask(kubectl: Sequence[str]) -> dict[str, list[str]]:
+def _ask(kubectl: Sequence[str]) -> dict[str, Known]:
     command = [*kubectl, "get", "nodes", "--output", "json", "--request-timeout", "10s"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -70,9 +78,12 @@ def _ask(kubectl: Sequence[str]) -> dict[str, list[str]]:
         raise ApiError(f"{' '.join(command)}: no answer within 30 s") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ApiError(f"{' '.join(command)}: its answer is not a list of nodes ({error})") from None
-    return {item["metadata"]["name"]: cidrs for item in items if (cidrs := _cidrs(item.get("spec", {})))}
+    return {item["metadata"]["name"]: node for item in items if (node := _known(item)).pod_cidrs}
 
 
-def _cidrs(spec: dict) -> list[str]:
-    """A node's pod CIDRs; ``podCIDR`` alone is what releases before dual-stack wrote."""
-    return list(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []))
+def _known(item: dict[str, Any]) -> Known:
+    """Of a Node object; ``podCIDR`` alone is what releases before dual-stack wrote."""
+    spec = item.get("spec", {})
+    cidrs = list(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []))
+    addresses = item.get("status", {}).get("addresses") or []
+    return Known(cidrs, next((each["address"] for each in addresses if each.get("type") == "InternalIP"), None))

@@ -169,3 +169,33 @@ def test_pod_cidrs_in_check_mode_on_a_node_without_kubectl(run_module):
     result = run_module(None, "pod_cidrs", check=True, **arguments)
     assert result["predicted"] == ["node1", "node2", "node3"]
     assert "/nowhere/kubectl: No such file" in run_module(None, "pod_cidrs", fails=True, **arguments)["msg"]
+
+
+def test_pod_cidrs_leaves_out_who_is_not_required_and_takes_addresses_from_the_api(run_module, tmp_path):
+    kubectl = tmp_path / "kubectl"
+    dead = {"metadata": {"name": "node2"}, "spec": {"podCIDRs": ["10.244.1.0/24"]}}
+    dead["status"] = {"addresses": [{"type": "InternalIP", "address": "192.0.2.2"}]}
+    alive = {"metadata": {"name": "node1"}, "spec": {"podCIDRs": ["10.244.0.0/24"]}}
+    kubectl.write_text(f"#!/bin/sh\ncat <<END\n{json.dumps({'items': [dead, alive]})}\nEND\n")
+    kubectl.chmod(0o755)
+    nodes = [NODES[0], {"name": "node2"}, {"name": "node3"}]
+    arguments = {"nodes": nodes, "networks": ["10.244.0.0/16"], "kubectl": str(kubectl), "timeout": 0}
+    result = run_module(None, "pod_cidrs", required=["node1"], **arguments)
+    assert [(lease["name"], lease["address"]) for lease in result["leases"]] == [
+        ("node1", "192.0.2.1"),
+        ("node2", "192.0.2.2"),
+    ]
+    assert result["left_out"] == ["node3"] and result["warnings"]
+    assert "node3" in run_module(None, "pod_cidrs", fails=True, **arguments)["msg"]
+
+
+def test_pod_cidrs_needs_an_address_of_each_required_node(run_module, tmp_path):
+    file = str(tmp_path / "none")
+    arguments = {
+        "source": "allocator",
+        "networks": ["10.244.0.0/16"],
+        "leases_file": file,
+        "nodes": [{"name": "node1"}],
+    }
+    assert "node1 has no address" in run_module(None, "pod_cidrs", fails=True, **arguments)["msg"]
+    assert run_module(None, "pod_cidrs", required=[], **arguments)["left_out"] == ["node1"]

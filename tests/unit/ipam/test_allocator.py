@@ -155,17 +155,23 @@ def node(name, *cidrs):
 def test_the_api_tells_pod_cidrs(kubectl):
     answer = {"items": [node("a", "10.244.1.0/24", "fd00::/64"), node("b", "10.244.0.0/24"), node("c")]}
     answer["items"].append({"metadata": {"name": "old"}, "spec": {"podCIDR": "10.244.9.0/24"}})
+    answer["items"][0]["status"] = {
+        "addresses": [
+            {"type": "Hostname", "address": "a"},
+            {"type": "InternalIP", "address": "192.0.2.1"},
+        ]
+    }
     assert from_api(kubectl(answer), ["a", "b"], 0) == {
-        "a": ["10.244.1.0/24", "fd00::/64"],
-        "b": ["10.244.0.0/24"],
-        "old": ["10.244.9.0/24"],
+        "a": (["10.244.1.0/24", "fd00::/64"], "192.0.2.1"),
+        "b": (["10.244.0.0/24"], None),
+        "old": (["10.244.9.0/24"], None),
     }
 
 
 def test_nodes_without_a_pod_cidr_are_waited_for(kubectl):
     late = {"items": [node("a", "10.244.0.0/24")]}
     command = kubectl({"items": []}, {"items": [node("a")]}, late)
-    assert from_api(command, ["a"], 30) == {"a": ["10.244.0.0/24"]}
+    assert from_api(command, ["a"], 30) == {"a": (["10.244.0.0/24"], None)}
 
 
 def test_a_node_that_never_gets_one_is_named(kubectl):
@@ -194,4 +200,4 @@ def test_leases_of_before_are_read_where_they_are(tmp_path):
     path.write_text("{")
     assert from_leases(str(path)) == {}
     path.write_text(json.dumps({"leases": [{"name": "a", "pod_cidrs": ["10.0.0.0/24"]}]}))
-    assert from_leases(str(path)) == {"a": ["10.0.0.0/24"]}
+    assert from_leases(str(path)) == {"a": (["10.0.0.0/24"], None)}
