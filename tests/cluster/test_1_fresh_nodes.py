@@ -99,9 +99,7 @@ def test_an_archive_with_a_wrong_checksum_touches_no_node(lab, fingerprint, tmp_
     changed.unlink()
     changed.write_bytes(content + b"\0")
     variables = {"kubernetes_source": "archive", "kubernetes_archive_remote": False, "kubernetes_archive": str(copy)}
-    refused(
-        lab, fingerprint, ["kubernetes_archive", "images/pause.tar", "SHA256SUMS"], "-e", json.dumps(variables)
-    )
+    refused(lab, fingerprint, ["kubernetes_archive", "images/pause.tar", "SHA256SUMS"], "-e", json.dumps(variables))
 
 
 def archive(lab) -> Path:

@@ -17,7 +17,8 @@ ip link set foreign0 up
 """
 THEIRS = """
 nft --stateless list table inet foreign
-ip -o link show foreign0; ip -o address show dev foreign0; ip route show dev foreign0
+ip -o link show foreign0 | grep -o 'link/ether [^ ]*'
+ip -4 -o address show dev foreign0; ip -4 route show dev foreign0 | cut -d' ' -f1
 """
 OURS = """
 ls -d /opt/podnet /etc/podnet /run/podnet /var/lib/podnet /run/flannel /etc/cni/net.d/* /etc/systemd/system/podnet* \

@@ -218,9 +218,12 @@ def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
 
 
 async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
-    """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it."""
+    """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it.
+
+    Size 0 follows the path's MTU down, as any sender does: a hop that says "too big" (RFC 1191) is no fault, one that
+    says nothing is.
+    """
     family, size = probe.family, probe.size if size is None else size
-    identifier = next(_identifiers) & 0xFFFF
     with _socket(probe, socket.SOCK_RAW, icmp.PROTOCOL[family]) as raw:
         _report_errors(raw)
         raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -229,21 +232,32 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
         else:
             raw.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO)
         raw.connect((probe.address, 0))
-        size = size or _mtu(raw)
-        try:
-            sent = time.time()
-            raw.send(icmp.request(family, identifier, sequence, size))
-            while True:
-                await _readable(raw)
-                packet, ancillary, _flags, _address = raw.recvmsg(READ_LIMIT, 64)
-                if icmp.is_reply(family, packet, identifier, sequence):
-                    break
-        except OSError as error:
-            if error.errno != errno.EMSGSIZE:
-                raise Unreached(_explain(probe, error) + _by(probe, raw)) from None
-            message = f"a packet of {size} bytes that must not be fragmented is larger than the path's MTU, {_mtu(raw)}"
-            raise Unreached(message, final=True) from None
-    return {"size": size, "ms": round((_arrival(ancillary) - sent) * 1000, 3)}
+        sending = size or _mtu(raw)
+        while True:
+            try:
+                return {"size": sending, "ms": await _echo(raw, sequence, sending)}
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise Unreached(_explain(probe, error) + _by(probe, raw)) from None
+            known = _mtu(raw)
+            if size or known >= sending:
+                message = (
+                    f"a packet of {sending} bytes that must not be fragmented is larger than the path's MTU, {known}"
+                )
+                raise Unreached(message, final=True) from None
+            sending = known
+
+
+async def _echo(raw: socket.socket, sequence: int, size: int) -> float:
+    """Send one echo request and wait for its reply; returns milliseconds. Raises OSError for what ICMP reports."""
+    identifier = next(_identifiers) & 0xFFFF
+    sent = time.time()
+    raw.send(icmp.request(raw.family, identifier, sequence, size))
+    while True:
+        await _readable(raw)
+        packet, ancillary, _flags, _address = raw.recvmsg(READ_LIMIT, 64)
+        if icmp.is_reply(raw.family, packet, identifier, sequence):
+            return round((_arrival(ancillary) - sent) * 1000, 3)
 
 
 async def _readable(made: socket.socket) -> None:

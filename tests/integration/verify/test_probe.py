@@ -159,6 +159,16 @@ def test_an_mtu_too_large_is_told_from_a_broken_way(two):
     assert "packets of 84 bytes get through, so an MTU on the way is smaller" in result["reason"]
 
 
+def test_a_smaller_mtu_that_is_told_is_followed(two):
+    """A pod with a smaller MTU than its node's, as after a change of the back end: the node is told, and no fault."""
+    two.nodes[2].run("ip link set pod mtu 1300")
+    two.pods[2].run("ip link set eth0 mtu 1300")
+    result = one("icmp", POD[2], two.pods[1], size=0)
+    assert (result["ok"], result["size"]) == (True, 1300), result["reason"]
+    fixed = one("icmp", POD[2], two.pods[1], size=1450)
+    assert "larger than the path's MTU, 1300" in fixed["reason"]
+
+
 def test_a_packet_larger_than_the_own_mtu_is_refused_at_once(two):
     result = one("icmp", POD[2], two.pods[1], size=1451)
     assert (result["ok"], result["attempts"]) == (False, 1)
