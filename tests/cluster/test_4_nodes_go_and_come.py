@@ -31,3 +31,9 @@ def test_a_node_is_added(milestone):
     milestone.until("all nodes Ready", lambda: "NotReady" not in milestone.kubectl("get", "nodes", "--no-headers"), 60)
     report = milestone.verify()
     assert {probe["node"] for probe in report["probes"]} == set(milestone.names)
+
+
+def test_verify_takes_its_workload_away(lab):
+    assert "podnet-verify" in lab.kubectl("get", "namespaces")
+    lab.play("verify")
+    assert "podnet-verify" not in lab.kubectl("get", "namespaces")
