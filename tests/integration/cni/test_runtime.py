@@ -51,7 +51,7 @@ def test_life_of_an_attachment(host, runtime, network, empty):
 
 
 def test_garbage_collection_by_cache_and_by_plugin(host, runtime, network, empty):
-    pods = [host.pod() for _ in range(3)]
+    pods = [host.pod() for _number in range(3)]
     for number, pod in enumerate(pods):
         ports = {"portMappings": [{**PORTS["portMappings"][0], "hostPort": 8000 + number}]}
         runtime.add(network, Attachment(f"c{number}", pod.path, capabilities=ports))
@@ -109,7 +109,7 @@ def test_many_at_once(host, empty):
     """Pods side by side on one network, twice as many as fit: no address twice, no leak, the rest is told why."""
     ipam = {**host.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/28"}]]}  # 13 addresses beside the gateway
     conf = host.conf(ipam=ipam, ipMasq=True)
-    pods = [host.pod() for _ in range(26)]
+    pods = [host.pod() for _number in range(26)]
 
     def add(number):
         words, env = host.command("bridge", "ADD", f"c{number}", pods[number])

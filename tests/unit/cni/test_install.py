@@ -99,7 +99,7 @@ def test_upgrade_while_calls_run_fails_none(tmp_path):
             if b'"code": 50' not in done.stdout:
                 failures.append(done.stdout + done.stderr)
 
-    threads = [threading.Thread(target=call) for _ in range(3)]
+    threads = [threading.Thread(target=call) for _number in range(3)]
     for thread in threads:
         thread.start()
     for number in range(6):
