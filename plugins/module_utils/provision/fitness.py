@@ -13,6 +13,7 @@ import select
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from ..ipam.prefix import parse_network_of, parse_prefix
@@ -125,22 +126,28 @@ def listening() -> set[int]:
 
 def unanswered(addresses: Iterable[str], seconds: float = 1.0, attempts: int = 3) -> list[str]:
     """Those of ``addresses`` that answer none of ``attempts`` echo requests, each waited for that many ``seconds``."""
-    waiting = {address: index for index, address in enumerate(addresses)}
-    numbers = {index: address for address, index in waiting.items()}
+    numbers = dict(enumerate(addresses))
+    waiting = {address: number for number, address in numbers.items()}
     identifier = os.getpid() & 0xFFFF
-    with _Echo(socket.AF_INET) as four, _Echo(socket.AF_INET6) as six:
+    with ExitStack() as stack:
+        # a socket of a family that no address is of may be more than the kernel offers
+        echoes = {family: stack.enter_context(_Echo(family)) for family in {_family(address) for address in waiting}}
         for _attempt in range(attempts):
-            for address, index in waiting.items():
-                (six if ":" in address else four).send(address, identifier, index)
+            for address, number in waiting.items():
+                echoes[_family(address)].send(address, identifier, number)
             end = time.monotonic() + seconds
             while waiting and (left := end - time.monotonic()) > 0:
-                for echo in select.select([four, six], [], [], left)[0]:
+                for echo in select.select(list(echoes.values()), [], [], left)[0]:
                     answered = echo.receive(identifier, len(numbers))
                     if answered is not None:
                         waiting.pop(numbers[answered], None)
             if not waiting:
                 break
     return list(waiting)
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 class _Echo:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import facts, fitness
@@ -133,3 +136,15 @@ def test_listening():
         port = server.getsockname()[1]
         assert port in fitness.listening()
     assert port not in fitness.listening()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an echo request takes a raw socket, and that takes root")
+def test_who_answers(netns):
+    """A namespace of its own: 127.0.0.1 answers, and 192.0.2.1 (RFC 5737), to which there is no route, does not."""
+    code = (
+        "from ansible_collections.podnet.cluster.plugins.module_utils.provision.fitness import unanswered;"
+        "print(unanswered(['127.0.0.1', '192.0.2.1', '::1'], seconds=0.2, attempts=2))"
+    )
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root / "build/collections")}
+    assert netns.run(sys.executable, "-c", code, env=environment).stdout.strip() == "['192.0.2.1']"
