@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import textwrap
 import time
@@ -19,11 +20,14 @@ import time
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible_collections.podnet.cluster.plugins.connection import nspawn
 from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, state
 
-NAME = "labtest"
-NETWORK = "10.97.0.0/24"
+# Its own for each run: several may go on at once.
+NAME = f"t{os.getpid()}"
+SUBNET = f"10.97.{os.getpid() % 256}"
+NETWORK = f"{SUBNET}.0/24"
+OTHER = f"o{os.getpid()}"
 VARIABLES = {
     "lab_name": NAME,
     "lab_network": NETWORK,
@@ -115,7 +119,6 @@ def playbook(root):
 @pytest.fixture(scope="module")
 def before() -> dict[str, set[str]]:
     """The host before the lab."""
-    init_plugin_loader()
     return host_state()
 
 
@@ -124,7 +127,6 @@ def lab(playbook, before):
     """The lab, up."""
     if os.geteuid():
         pytest.skip("a lab needs root")
-    playbook("down")
     done = playbook("up")
     assert "changed=1 " in done.stdout, done.stdout
     yield NAME
@@ -146,13 +148,12 @@ def node(lab, root):
 
 
 @pytest.fixture
-def connection(lab, monkeypatch, root):
-    """A function that makes a connection to a node, as Ansible does."""
-    monkeypatch.setenv("ANSIBLE_CONFIG", str(root / "ansible.cfg"))
+def connection(lab):
+    """A function that makes a connection to a node; its options are those that Ansible would find in the inventory."""
 
-    def connect(name: str):
-        plugin = connection_loader.get("podnet.cluster.nspawn", PlayContext())
-        plugin.set_options(direct={"lab": lab, "node": name})
+    def connect(name: str) -> nspawn.Connection:
+        plugin = nspawn.Connection(PlayContext())
+        plugin._options = {"lab": lab, "node": name, "remote_user": "root"}
         return plugin
 
     return connect
@@ -178,8 +179,8 @@ def test_nodes_run_their_release_and_reach_each_other(node):
     assert node("node1", "uname", "-n") == "node1"
     assert node("node1", "systemctl", "is-active", "multi-user.target") == "active"
     assert node("node2", "systemctl", "--failed", "--no-legend") == ""
-    node("node1", "ping", "-c1", "-W5", "10.97.0.12")
-    node("node2", "ping", "-c1", "-W5", "10.97.0.1")
+    node("node1", "ping", "-c1", "-W5", f"{SUBNET}.12")
+    node("node2", "ping", "-c1", "-W5", f"{SUBNET}.1")
 
 
 def test_a_node_sees_its_own_network_only(node):
@@ -232,6 +233,13 @@ def test_connection_copies_files_and_a_link_does_not_lead_into_the_host(connecti
         link.fetch_file("/root/absent", str(tmp_path / "none"))
 
 
+def test_ansible_reaches_every_node_of_the_inventory(ansible, lab):
+    command = "ansible -i inventories/lab cluster --one-line -m ansible.builtin.command -a 'uname -n'"
+    done = ansible(*shlex.split(command), env={"PODNET_LAB": lab})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "(stdout) node1" in done.stdout and "(stdout) node2" in done.stdout
+
+
 def test_connection_names_what_is_wrong(connection):
     with pytest.raises(AnsibleConnectionFailure, match="no node 'node9'; it has node1, node2"):
         connection("node9").exec_command("true")
@@ -257,7 +265,7 @@ def test_a_killed_node_is_gone_and_comes_back_with_its_disk(playbook, lab, node)
     assert node("node1", "cat", "/root/kept") == "kept"
     assert node("node1", "cat", "/proc/sys/kernel/random/boot_id") != first
     assert {link["ifname"] for link in json.loads(node("node1", "ip", "-j", "link"))} == {"lo", "eth0"}
-    node("node2", "ping", "-c1", "-W5", "10.97.0.11")
+    node("node2", "ping", "-c1", "-W5", f"{SUBNET}.11")
 
 
 def test_up_starts_what_died(playbook, lab, node):
@@ -276,11 +284,11 @@ def test_a_stopped_node_shut_down_in_order(playbook, lab, node):
 
 
 def test_bad_input_fails_before_anything_is_done(playbook, lab):
-    done = playbook("up", check=False, lab_name="labother")
+    done = playbook("up", check=False, lab_name=OTHER)
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode and f"lab network {NETWORK} overlaps {NETWORK} on {NAME}-host" in output
     assert "Traceback" not in output
-    assert not any("labother" in entry for entries in host_state().values() for entry in entries)
+    assert not any(OTHER in entry for entries in host_state().values() for entry in entries)
 
 
 def test_a_firewall_in_the_way_is_named(netns):
@@ -299,8 +307,8 @@ def test_up_mends_the_underlay(playbook, lab, node):
     assert f"ip podnet-lab-{NAME}" in host_state()["nftables"]
     subprocess.run(["ip", "link", "delete", f"{NAME}-host"], check=True)
     assert "changed=1 " in playbook("up").stdout
-    node("node1", "ping", "-c1", "-W5", "10.97.0.1")
-    node("node1", "ping", "-c1", "-W5", "10.97.0.12")
+    node("node1", "ping", "-c1", "-W5", f"{SUBNET}.1")
+    node("node1", "ping", "-c1", "-W5", f"{SUBNET}.12")
 
 
 def test_a_lab_whose_making_is_cut_off_goes_up_and_down(lab, root):
@@ -308,30 +316,32 @@ def test_a_lab_whose_making_is_cut_off_goes_up_and_down(lab, root):
     program = textwrap.dedent("""
         import sys
         from ansible_collections.podnet.cluster.plugins.module_utils.lab import cluster, state
-        made = state.Lab("labcut", "10.96.0.0/24", 1500, "/var/lib/podnet-lab")
-        made.populate(1, [sys.argv[2]], [])
-        with state.locked("labcut"):
-            cluster.Plan("labcut", made if sys.argv[1] == "up" else None).apply()
+        made = state.Lab(sys.argv[1], sys.argv[2], 1500, "/var/lib/podnet-lab")
+        if sys.argv[3:]:
+            made.populate(1, sys.argv[3:], [])
+        with state.locked(made.name):
+            cluster.Plan(made.name, made if made.nodes else None).apply()
     """)
     layers = json.loads(pathlib.Path(f"/run/podnet-lab/{NAME}.json").read_text())["nodes"][0]["layers"]
     environment = {**os.environ, "PYTHONPATH": str(root / "build/collections")}
-    command = [f"{root}/.venv/bin/python", "-c", program]
+    down = [f"{root}/.venv/bin/python", "-c", program, OTHER, NETWORK.replace("10.97", "10.96")]
+    up = [*down, layers]
 
     def spaces() -> set[str]:
-        return {space["name"] for space in witness("ip", "-j", "netns", "list") if "labcut" in space["name"]}
+        return {space["name"] for space in witness("ip", "-j", "netns", "list") if OTHER in space["name"]}
 
-    with subprocess.Popen([*command, "up", layers], env=environment) as first:
+    with subprocess.Popen(up, env=environment) as first:
         while not spaces():
             assert first.poll() is None, "it ended before it began"
             time.sleep(0.01)
         first.kill()
-    subprocess.run([*command, "up", layers], env=environment, check=True)
-    assert spaces() == {"labcut", "labcut-node1"}
-    assert "labcut-host" in {link["ifname"] for link in witness("ip", "-j", "link")}
-    subprocess.run([*command, "down", ""], env=environment, check=True)
+    subprocess.run(up, env=environment, check=True)
+    assert spaces() == {OTHER, f"{OTHER}-node1"}
+    assert f"{OTHER}-host" in {link["ifname"] for link in witness("ip", "-j", "link")}
+    subprocess.run(down, env=environment, check=True)
     assert spaces() == set()
-    assert not pathlib.Path("/run/podnet-lab/labcut.json").exists()
-    assert not any("labcut" in entry for entries in host_state().values() for entry in entries)
+    assert not pathlib.Path(f"/run/podnet-lab/{OTHER}.json").exists()
+    assert not any(OTHER in entry for entries in host_state().values() for entry in entries)
 
 
 def test_down_leaves_the_host_as_it_was(playbook, lab, before):
