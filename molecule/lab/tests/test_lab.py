@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 
-ADDRESSES = {"node1": "10.88.0.11", "node2": "10.88.0.12"}
+ADDRESSES = {"node1": "10.71.0.11", "node2": "10.71.0.12"}
 
 
 def test_systemd_is_up(host):
@@ -30,7 +30,7 @@ def test_interface(host):
 
 
 def test_peer_and_host_answer(host):
-    for address in {*ADDRESSES.values(), "10.88.0.1"} - {ADDRESSES[host.backend.node]}:
+    for address in {*ADDRESSES.values(), "10.71.0.1"} - {ADDRESSES[host.backend.node]}:
         assert host.run(f"ping -c 1 -W 2 {address}").rc == 0, address
 
 
