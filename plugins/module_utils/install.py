@@ -32,10 +32,12 @@ COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
 PLUGIN_SCRIPT = """\
 #!{interpreter} -IS
 # The CNI plugin {name}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
+import gc
 import posix
 import sys
 from marshal import loads
 
+gc.disable()  # nothing lives long enough here to be worth a search for it
 directory = posix.open(sys.argv[0].rpartition("/")[0] or ".", posix.O_RDONLY)
 home = posix.readlink("/proc/self/fd/%d" % directory).rpartition("/")[0]
 posix.close(directory)
@@ -79,8 +81,9 @@ import marshal, os, sys
 library, modules = sys.argv[1], {}
 for part in sys.argv[2:]:
     names = [part]
-    if not part.endswith(".py"):
+    if not part.endswith(".py"):  # what only commands use stays out
         names = [part + "/" + name for name in sorted(os.listdir(os.path.join(library, part))) if name.endswith(".py")]
+        names = [name for name in names if name not in ("cni/conflist.py", "cni/runtime.py", "cni/tool.py")]
     for name in names:
         with open(os.path.join(library, name), "rb") as file:
             code = compile(file.read(), "podnet/" + name, "exec", dont_inherit=True, optimize=2)
