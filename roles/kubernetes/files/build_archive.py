@@ -298,4 +298,7 @@ def build_all(archive: pathlib.Path, binaries: pathlib.Path, work: pathlib.Path)
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1:]))
+    try:
+        print(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        raise SystemExit("build_archive.py: interrupted; the next run goes on from here") from None

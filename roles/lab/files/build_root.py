@@ -191,4 +191,7 @@ def parse(arguments: list[str]) -> tuple[bool, list[str]]:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1:]))
+    try:
+        print(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        raise SystemExit("build_root.py: interrupted; the next run begins this layer anew") from None
