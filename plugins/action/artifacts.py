@@ -33,7 +33,8 @@ class ActionModule(ActionBase):
         planned = self._execute_module(module_name=MODULE, module_args={**wanted, "plan": True}, task_vars=task_vars)
         if planned.get("failed") or not planned.get("changed") or self._task.check_mode:
             return planned
-        return self._install(wanted, planned["files"], task_vars)
+        installed = self._install(wanted, planned["files"], task_vars)
+        return {**installed, "images": planned["images"], "files": planned["files"]}
 
     def _wanted(self, given: dict[str, Any]) -> dict[str, Any]:
         """The module's arguments with the archive read here, and the checksums that were not given."""

@@ -97,6 +97,11 @@ changes:
   returned: always
   type: list
   elements: str
+images:
+  description: Names of all the images that were asked for, those of the archive included.
+  returned: always
+  type: list
+  elements: str
 files:
   description: The files that this takes.
   returned: always
@@ -142,6 +147,7 @@ def main() -> None:
         if given["archive"]:
             more = artifacts.of_archive(archive.read(given["archive"]), given["bin_dir"], given["components"])
             executables, images = executables + more[0], images + more[1]
+        named = [each.name for each in images]
         executables, images = artifacts.lacking(executables, images)
         if (executables or images) and not given["plan"] and not module.check_mode:
             images = [each if each.sha256 else each._replace(sha256=archive.sha256(each.file)) for each in images]
@@ -152,6 +158,7 @@ def main() -> None:
     lines = "".join(f"{name}\n" for name in names)
     module.exit_json(
         changed=bool(names),
+        images=named,
         changes=[f"install {name}" for name in names],
         files=list(dict.fromkeys(each.file for each in [*executables, *images])),
         diff={"before": "", "after": lines, "before_header": "artifacts", "after_header": "artifacts"},

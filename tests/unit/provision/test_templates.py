@@ -40,6 +40,12 @@ def trusted(value):
 
 def render(role, template, **variables):
     """A role's template with its defaults, its own variables, and these."""
+    path = str(ROLES / role / "templates" / template)
+    return evaluate(role, "{{ lookup('ansible.builtin.template', '" + path + "') }}", **variables)
+
+
+def evaluate(role, expression, **variables):
+    """What a role makes of an expression."""
     known = {}
     for kind in ("defaults", "vars"):
         known.update(trusted(yaml.safe_load((ROLES / role / kind / "main.yml").read_text())))
@@ -52,9 +58,7 @@ def render(role, template, **variables):
         hostvars={"node1": {"node_address": "10.77.0.11"}, "node2": {"node_address": "10.77.0.12"}},
         **variables,
     )
-    path = str(ROLES / role / "templates" / template)
-    templar = Templar(loader=DataLoader(), variables=known)
-    return templar.template(trust_as_template("{{ lookup('ansible.builtin.template', '" + path + "') }}"))
+    return Templar(loader=DataLoader(), variables=known).template(trust_as_template(expression))
 
 
 def documents(release, **variables):
@@ -140,6 +144,23 @@ def test_settings_of_kubelet_and_kube_proxy():
 
 def test_a_release_without_patch_is_that_of_the_installed_kubelet():
     assert documents("1.31")["ClusterConfiguration"]["kubernetesVersion"] == "v1.31.0"
+
+
+@pytest.mark.parametrize(
+    ("release", "archive", "skipped"),
+    [
+        ("1.34.1", None, []),
+        ("1.34.1", ["registry.k8s.io/coredns/coredns:v1.12.1"], []),
+        ("1.34.1", ["registry.k8s.io/pause:3.10.1"], ["addon/coredns"]),
+        ("1.20.2", ["k8s.gcr.io/pause:3.2"], ["preflight", "addon/coredns"]),
+    ],
+)
+def test_phases_that_are_skipped(release, archive, skipped):
+    """CoreDNS where its image is not to be had; before 1.32 kubeadm's preflight where crictl is not."""
+    known = {} if archive is None else {"__kubernetes_archive": {"images": archive}}
+    assert (
+        evaluate("control_plane", "{{ _control_plane_skipped_phases }}", kubernetes_release=release, **known) == skipped
+    )
 
 
 def test_another_registry_endpoint_and_names():
