@@ -52,7 +52,7 @@ class Service:
 
 @dataclass
 class Cluster:
-    """Nodes, pods that have not ended, and services with an address of their own; each sorted by name."""
+    """Nodes, pods on them that have not ended, and services with an address of their own; each sorted by name."""
 
     nodes: list[Node]
     pods: list[Pod]
@@ -79,9 +79,13 @@ def cluster(items: list[dict]) -> Cluster:
         raise ValueError(
             "items: no object of kind Node; expected those of `kubectl get nodes,pods,services --output json`"
         )
+    nodes = sorted(map(_node, kinds["Node"]), key=lambda node: node.name)
+    # pods of a node that was removed stay in the API until its garbage collection comes by
+    there = {"", *(node.name for node in nodes)}
+    pods = [pod for pod in map(_pod, filter(_lives, kinds["Pod"])) if pod.node in there]
     return Cluster(
-        nodes=sorted(map(_node, kinds["Node"]), key=lambda node: node.name),
-        pods=sorted(map(_pod, filter(_lives, kinds["Pod"])), key=lambda pod: pod.name),
+        nodes=nodes,
+        pods=sorted(pods, key=lambda pod: pod.name),
         services=sorted(map(_service, filter(_has_address, kinds["Service"])), key=lambda service: service.name),
     )
 

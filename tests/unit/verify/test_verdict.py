@@ -58,6 +58,11 @@ def test_large_packets_are_sent_between_pods(items):
     assert {one["size"] for one in due if one["kind"] == "icmp"} == {0}
 
 
+def test_pods_of_a_removed_node_are_nobody_s(items):
+    items.remove(named(items, "Node", "node3"))
+    assert {pod.node for pod in cluster(items).pods} == {"node1", "node2"}
+
+
 def test_an_unknown_node_is_named(items):
     with pytest.raises(ValueError, match=r"'node9' is not in the cluster, which has node1, node2, node3"):
         probes(cluster(items), "node9", NAMESPACE, PORT)
