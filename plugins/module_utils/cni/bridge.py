@@ -67,6 +67,8 @@ class Settings:
             raise CniError(UNSUPPORTED_FIELD, "bridge: vlan and vlanTrunk are not supported")
         if config.boolean(conf, "macspoofchk"):
             raise CniError(UNSUPPORTED_FIELD, "bridge: macspoofchk is not supported")
+        if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
+            raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
         if self.dark and self.ipam:
             raise config_error("cannot use IPAM when DisableContainerInterface flag is set")
         if self.mac:

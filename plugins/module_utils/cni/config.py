@@ -76,9 +76,14 @@ def string(conf: dict, key: str, default: str = "") -> str:
     found = value(conf, key)
     if found is None:
         return default
-    if not isinstance(found, str):
-        raise config_error(f"{key} must be a string, not {found!r}")
+    if not isinstance(found, str) or not _plain(found):
+        raise config_error(f"{key} must be a string, without zero bytes and lone surrogates, not {found!r}")
     return found
+
+
+def _plain(text: str) -> bool:
+    """Whether the kernel could be given this text as a path or a name."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
 
 
 def boolean(conf: dict, key: str, default: bool = False) -> bool:

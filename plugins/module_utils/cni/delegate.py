@@ -21,6 +21,8 @@ OWN = {
     "loopback": "loopback",
     "portmap": "portmap",
 }
+#: Those of them that manage addresses.
+IPAM = ("host-local",)
 #: A command's function in a plugin's module.
 FUNCTIONS = {"ADD": "add", "DEL": "delete", "CHECK": "check", "STATUS": "status", "GC": "gc"}
 

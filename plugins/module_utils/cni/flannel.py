@@ -159,8 +159,10 @@ def _delegated(call: Call, subnet: dict | None) -> Call:
         # Either flannel's own masquerade or the plugin's: both would be one too many.
         conf.setdefault("ipMasq", not subnet["masquerades"])
         conf.setdefault("mtu", subnet["mtu"])
-        ipam["ranges"] = config.mapping(call.conf, "ipam").get("ranges") or []
-        ipam["ranges"] = [*ipam["ranges"], *[[{"subnet": item}] for item in subnet["subnets"]]]
+        ranges = ipam.get("ranges") or []
+        if not isinstance(ranges, list):
+            raise config_error(f"ranges must be a list of lists of objects, not {ranges!r}")
+        ipam["ranges"] = [*ranges, *[[{"subnet": item}] for item in subnet["subnets"]]]
         families = {":" in item for item in subnet["subnets"]}
         routes = [{"dst": item} for item in subnet["networks"] if (":" in item) in families]
         ipam["routes"] = [*config.objects(ipam, "routes"), *routes]

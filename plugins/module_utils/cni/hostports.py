@@ -35,9 +35,13 @@ def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> N
             if error.errno == EEXIST:
                 raise CniError(INTERNAL, _conflict(channel, elements, comment)) from None
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
-        if snat:
-            _open_loopback(addresses)
-        _forget_connections(channel, mappings)
+        try:
+            if snat:
+                _open_loopback(addresses)
+            _forget_connections(channel, mappings)
+        except (CniError, NetlinkError) as error:
+            nat.remove_owner(channel, comment, nat.HOST_PORTS)
+            raise CniError(INTERNAL, f"failed to map ports: {error}") from None
 
 
 def _conflict(channel: Channel, elements: list, comment: str) -> str:

@@ -250,3 +250,12 @@ def test_gc(host):
     assert elements
     assert all("c2 eth0 net" in element for element in elements)
     host.call("portmap", "STATUS", conf)
+
+
+def test_pod_that_the_host_cannot_reach(host, failure):
+    """ADD fails with a reason and takes back what it had mapped."""
+    previous = {"cniVersion": "1.1.0", "ips": [{"address": "203.0.113.5/24"}]}
+    more = mapped({"hostPort": 8080, "containerPort": 80})
+    with pytest.raises(failure, match=r"failed to map ports: look up the route to 203\.0\.113\.5"):
+        host.call("portmap", "ADD", conf_of(host, prevResult=previous, **more), "c1", host.pod())
+    assert host.state()["elements"] == []

@@ -192,6 +192,9 @@ def test_flannel_with_a_broken_subnet_env(call, tmp_path, text, word):
         ({"ipam": "host-local"}, "ipam"),
         ({"ipam": {"type": "../../bin/sh"}}, "plugin type"),
         ({"ipam": {"type": "not-there"}}, "not-there"),
+        ({"ipam": {"type": "bridge"}}, "doesn't manage addresses"),
+        ({"bridge": "br\0"}, "zero bytes"),
+        ({"bridge": "br\ud800"}, "surrogates"),
         ({"disableContainerInterface": True, "ipam": {"type": "host-local"}}, "IPAM"),
     ],
 )
