@@ -164,7 +164,7 @@ def host_state() -> dict[str, set[str]]:
         "links": links(),
         "addresses": set(words("ip", "-o", "address").splitlines()),
         "routes": set(words("ip", "route", "show", "table", "all").splitlines()),
-        "nftables": set(words("nft", "--stateless", "list", "ruleset").splitlines()),
+        "nftables": set(words("nft", "--stateless", "list", "ruleset").split("\n}\n")),
         "mounts": {" ".join(line.split()[:4]) for line in Path("/proc/mounts").read_text().splitlines()},
         "cgroups": cgroups,
         "sysctls": sysctls(),
