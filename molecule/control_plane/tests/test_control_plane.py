@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
@@ -15,9 +16,14 @@ def test_api_is_ready(host):
 
 
 def test_components_run(host):
-    pods = json.loads(host.check_output(f"{KUBECTL} --namespace kube-system get pods --output json"))["items"]
-    running = {pod["metadata"]["labels"].get("component") for pod in pods if pod["status"]["phase"] == "Running"}
-    assert {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} <= running
+    wanted = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+    for _second in range(60):  # the kubelet tells the API of its static pods some time after they run
+        pods = json.loads(host.check_output(f"{KUBECTL} --namespace kube-system get pods --output json"))["items"]
+        running = {pod["metadata"]["labels"].get("component") for pod in pods if pod["status"]["phase"] == "Running"}
+        if wanted <= running:
+            break
+        time.sleep(1)
+    assert wanted <= running
 
 
 def test_networks_are_the_variables(host):
