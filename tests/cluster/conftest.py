@@ -132,7 +132,7 @@ class Lab:
 
 # What changes on a running host by itself.
 RESTLESS = re.compile(
-    r"/(random|pty)/|/(dentry-state|inode-state|inode-nr|file-nr|aio-nr|ns_last_pid|nf_conntrack_count|stat_refresh|drop_caches"
+    r"/(random|pty|quota)/|/(dentry-state|inode-state|inode-nr|file-nr|aio-nr|ns_last_pid|nf_conntrack_count|stat_refresh|drop_caches"
     r"|loadavg|cad_pid|usermodehelper|tainted|compact_memory|numa_stat|pty_nr|sched_domain|perf_event_max_sample_rate)"
 )
 

@@ -14,7 +14,7 @@ BIN = "/opt/podnet/current/bin"
 
 @pytest.mark.parametrize("plugin", ["loopback", "bridge", "host-local", "portmap", "flannel"])
 def test_plugin_answers(host, plugin):
-    answer = host.check_output(f"echo '{{\"cniVersion\": \"1.0.0\"}}' | CNI_COMMAND=VERSION {BIN}/{plugin}")
+    answer = host.check_output(f'echo \'{{"cniVersion": "1.0.0"}}\' | CNI_COMMAND=VERSION {BIN}/{plugin}')
     version = json.loads(answer)
     assert {"0.3.1", "0.4.0", "1.0.0"} <= set(version["supportedVersions"])
 
