@@ -2,33 +2,99 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where leases come from: the files that the overlay role writes to /etc/podnet."""
+"""Where leases come from: what every source can do, and the one that reads the overlay role's files in /etc/podnet."""
 
 from __future__ import annotations
 
 import json
 import os
+from typing import Any, Protocol
 
 from ..overlay import config as configs
 from ..overlay import lease
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
+from .watch import Watch
 
 DIRECTORY = "/etc/podnet"
 CONFIG = "overlay.json"
 LEASES = "leases.json"
 
 
+class Source(Protocol):
+    """Tells the agent what the node and its peers are, and when that changes.
+
+    The agent's loop owns it and calls it from one thread, and nothing it does may wait: a source that talks to a
+    network does so in a thread of its own and wakes the loop.
+    """
+
+    def start(self) -> None:
+        """Begins to follow changes. Called once, before all else."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is something that ``read`` has not told yet; the same one as long
+        as the source lives."""
+
+    def read(self) -> tuple[Config, Leases]:
+        """What is known now. Makes ``fileno`` quiet until the next change. Raises ConfigError when nothing usable is
+        known (yet): the agent then leaves everything as it is. A source that has lost its server goes on telling what
+        it knew."""
+
+    def reread(self) -> None:
+        """Looks anew at all that it was started with (SIGHUP: credentials, files)."""
+
+    def report(self, level: bool, reason: str) -> None:
+        """Hears how the node is after each look: ``level``, or why not in words (the NetworkUnavailable condition)."""
+
+    def status(self) -> dict[str, Any]:
+        """How the source itself is, JSON-ready: "type", "connected" (it follows changes), "reason" in words where
+        it does not, and what else helps; numbers become metrics of that name."""
+
+    def close(self) -> None:
+        """Ends; nothing on the node is changed."""
+
+
 class FileSource:
     """Reads overlay.json (this node's configuration) and leases.json (``{"leases": [...]}``) in ``directory``."""
 
     def __init__(self, directory: str = DIRECTORY) -> None:
+        self.directory = directory
         self.config_path = os.path.join(directory, CONFIG)
         self.leases_path = os.path.join(directory, LEASES)
+        self.watch: Watch | None = None
+
+    def start(self) -> None:
+        """Begins to watch the directory. Raises OSError when the kernel has no more watches to give."""
+        self.watch = Watch(self.directory)
+
+    def fileno(self) -> int:
+        """The watch's descriptor."""
+        assert self.watch is not None
+        return self.watch.fileno()
+
+    def reread(self) -> None:
+        """Every ``read`` does."""
+
+    def report(self, level: bool, reason: str) -> None:
+        """Nobody to tell."""
+
+    def status(self) -> dict[str, Any]:
+        """Whether the directory is watched."""
+        watched = self.watch is not None and self.watch.active
+        told = {"type": "file", "directory": self.directory, "connected": watched}
+        return told if watched else {**told, "reason": f"{self.directory} is not there to be watched"}
+
+    def close(self) -> None:
+        """Ends the watch."""
+        if self.watch:
+            self.watch.close()
+            self.watch = None
 
     def read(self) -> tuple[Config, Leases]:
         """Both files, checked. Raises ConfigError, which names the file, for one that is missing, is no JSON, or whose
         content cannot be right for this node; a peer that is wrong is among the refused ones instead."""
+        if self.watch:
+            self.watch.clear()
         config = self.config()
         data = _load(self.leases_path)
         try:

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The agent's own settings: the content of /etc/podnet/podnetd.json, strictly read; a missing file is all defaults.
+
+{"source": "file", "kubernetes": {}, "listen": null, "resync": 60, "sweep": 600}
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from typing import Any, NamedTuple
+
+from ..overlay.config import ConfigError
+from .source import DIRECTORY, FileSource, Source
+
+FILE = "podnetd.json"
+SOURCES = ("file", "kubernetes")
+
+
+class Settings(NamedTuple):
+    """``source``: where leases come from; ``kubernetes``: what the source of that name needs to know; ``listen``:
+    "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two looks at
+    everything, and at the pods' addresses."""
+
+    source: str = "file"
+    kubernetes: dict[str, Any] = {}
+    listen: str | None = None
+    resync: float = 60.0
+    sweep: float = 600.0
+
+
+def load(directory: str = DIRECTORY) -> Settings:
+    """The settings in ``directory``. Raises ConfigError, which names the file and the key."""
+    path = os.path.join(directory, FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not JSON: {error}") from None
+    try:
+        return parse(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def parse(data: object) -> Settings:
+    """``data`` (decoded JSON) as Settings. Raises ConfigError."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"{data!r:.80} is not an object with the keys {', '.join(Settings._fields)}")
+    for key in data:
+        if key not in Settings._fields:
+            raise ConfigError(f"{key}: is not a setting of podnetd: it knows {', '.join(Settings._fields)}")
+    settings = Settings(**data)
+    if settings.source not in SOURCES:
+        raise ConfigError(f"source: {settings.source!r} is not a source: give one of {', '.join(SOURCES)}")
+    if not isinstance(settings.kubernetes, dict):
+        raise ConfigError(f"kubernetes: {settings.kubernetes!r} is not an object")
+    if settings.listen is not None:
+        endpoint(settings.listen)
+    for key in ("resync", "sweep"):
+        value = getattr(settings, key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 86400:
+            raise ConfigError(f"{key}: {value!r} is not a number of seconds from 1 to 86400")
+    return settings
+
+
+def endpoint(listen: object) -> tuple[str, int]:
+    """``"127.0.0.1:9441"`` or ``"[::1]:9441"`` as address and port. Raises ConfigError."""
+    address, colon, port = listen.rpartition(":") if isinstance(listen, str) else ("", "", "")
+    if not (colon and address and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigError(f'listen: {listen!r} is not an address with a port: give one such as "127.0.0.1:9441"')
+    return address.strip("[]"), int(port)
+
+
+def open_source(settings: Settings, directory: str = DIRECTORY) -> Source:
+    """The source that the settings name, not started. Raises ConfigError when its own settings are wrong."""
+    if settings.source == "file":
+        return FileSource(directory)
+    # loaded where it is used only: its HTTP and TLS would cost every other node some megabytes
+    module = importlib.import_module(f"{__package__}.kube_source")
+    source: Source = module.open_source(directory, settings.kubernetes)
+    return source
