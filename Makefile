@@ -14,6 +14,7 @@ DESTDIR ?= build/cni
 HASH := $(shell { python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat requirements.txt; } | sha256sum | cut -c1-12)
 VENV := $(PODNET_CACHE)/venv-$(HASH)
 COLLECTION := build/collections/ansible_collections/podnet/cluster
+BINDEP := bindep.txt
 export PATH := $(VENV)/bin:$(PATH)
 LAB := -e lab_name=$(PODNET_LAB)
 # In this order each finds on the nodes what it builds on.
@@ -53,7 +54,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration molecule cluster bench
+.PHONY: test lint sanity unit integration guest molecule cluster bench
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py lint sanity unit integration molecule cluster
 
@@ -72,6 +73,10 @@ unit: venv ## Tests that need nothing of the host
 
 integration: venv ## Tests in network namespaces (root)
 	pytest tests/integration $(ARGS)
+
+guest: BINDEP += tests/guest/bindep.txt
+guest: venv ## Tests of what this kernel lacks, in QEMU under Debian's kernel
+	python3 tests/guest/run.py $(ARGS)
 
 molecule: venv ## A scenario for each role, on lab nodes
 	molecule destroy -s default # what an interrupted run may have left
@@ -110,7 +115,7 @@ $(VENV)/ready:
 	$(VENV)/bin/pip install -qq --no-deps -r requirements.txt
 	@touch $@
 
-packages: bindep.txt
-	@missing=$$(comm -13 <(dpkg-query -W -f '$${binary:Package}\n' | sed 's/:.*//' | sort) <(awk '/^[a-z]/ {print $$1}' $< | sort)); \
+packages:
+	@missing=$$(comm -13 <(dpkg-query -W -f '$${binary:Package}\n' | sed 's/:.*//' | sort) <(awk '/^[a-z]/ {print $$1}' $(BINDEP) | sort)); \
 	if [ -n "$$missing" ]; then echo "Installing" $$missing; apt-get update -qq; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing >/dev/null; fi
