@@ -134,3 +134,16 @@ def strings(conf: dict, key: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise config_error(f"{key} must be a list of strings, not {found!r}")
     return found
+
+
+def routes(section: dict) -> list[dict]:
+    """The ``routes`` of an ipam section, checked as a result's are."""
+    found = []
+    for item in objects(section, "routes"):
+        if not item.get("dst"):
+            raise config_error("a route without dst")
+        found.append({key: value for key, value in item.items() if value is not None})
+    try:
+        return result.parse({"routes": found}, VERSIONS[-1])["routes"]
+    except ValueError as error:
+        raise config_error(f"ipam.routes: {error}") from None

@@ -20,9 +20,12 @@ OWN = {
     "host-local": "host_local",
     "loopback": "loopback",
     "portmap": "portmap",
+    "sample": "sample",
+    "static": "static",
+    "tuning": "tuning",
 }
 #: Those of them that manage addresses.
-IPAM = ("host-local",)
+IPAM = ("host-local", "static")
 #: A command's function in a plugin's module.
 FUNCTIONS = {"ADD": "add", "DEL": "delete", "CHECK": "check", "STATUS": "status", "GC": "gc"}
 

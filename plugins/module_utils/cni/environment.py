@@ -23,6 +23,8 @@ FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 REST = FIRST | frozenset("_.-")
 INTERFACE_NAME_MAX = 15  # IFNAMSIZ without its zero byte, linux/if.h
 HOST_NETNS = "/proc/self/ns/net"
+#: What Kubernetes' runtimes say in CNI_ARGS about the pod; every plugin knows these.
+K8S_ARGS = ("K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID")
 
 
 def identifier(text: str) -> bool:

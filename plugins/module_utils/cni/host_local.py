@@ -10,7 +10,7 @@ from ..ipam.ip import parse_address, to_text
 from ..ipam.ranges import RangeSet, parse_sets
 from ..ipam.store import Exhausted, Refused, Store
 from . import config, result
-from .environment import known_args
+from .environment import K8S_ARGS, known_args
 from .errors import INTERNAL, IO, NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
 from .result import at_least
 
@@ -32,10 +32,10 @@ def add(call: Call) -> dict:
         families = [item.family for item in sets]
         if len(families) != len(set(families)):
             raise config_error(f"CNI version {call.version} does not support more than 1 address per family")
-    known_args(call.env.args, "IP", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID")
+    known_args(call.env.args, "IP", *K8S_ARGS)
     wanted = requested(call, sets)
     answer = result.new()
-    answer["routes"] = routes(call)
+    answer["routes"] = config.routes(ipam(call))
     answer["dns"] = dns(call)
     store = Store(directory(call), sets)
     try:
@@ -147,19 +147,6 @@ def requested(call: Call, sets: list[RangeSet]) -> dict[int, int]:
         else:
             raise config_error(f"failed to allocate all requested IPs: {text}")
     return wanted
-
-
-def routes(call: Call) -> list[dict]:
-    """The configured routes, checked."""
-    found = []
-    for item in config.objects(ipam(call), "routes"):
-        if not item.get("dst"):
-            raise config_error("a route without dst")
-        found.append({key: value for key, value in item.items() if value is not None})
-    try:
-        return result.parse({"routes": found}, "1.1.0")["routes"]
-    except ValueError as error:
-        raise config_error(f"ipam.routes: {error}") from None
 
 
 def dns(call: Call) -> dict:

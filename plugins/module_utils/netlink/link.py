@@ -52,6 +52,7 @@ INFO = Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
 IFF_PROMISC = 0x100
+IFF_ALLMULTI = 0x200
 AF_BRIDGE = 7
 
 IFLA_ADDRESS = 1
@@ -127,16 +128,15 @@ class Link(KernelObject):
     ``kind`` is the rtnetlink kind ("bridge", "veth", "vxlan"; "" for a physical device), ``data`` that kind's values by
     the names in ``DATA`` (a ``link`` inside it is a name), ``port`` its state as a bridge's port by those in ``PORT``.
     ``master`` is the name of the bridge it belongs to, "" for none. ``index``, ``peer_index``, ``netnsid``,
-    ``operstate``,
-    ``loopback`` and ``promisc`` are read only.
+    ``operstate``, ``loopback``, ``promisc``, ``allmulti`` and ``txqlen`` are read only.
     """
 
     RANK = 0
     KEY = ("name",)
     VALUES = ("kind", "mac", "mtu", "up", "master", "alias", "data", "port")
     __slots__ = (
-        "alias", "data", "index", "kind", "loopback", "mac", "master", "mtu", "name", "netnsid", "operstate",
-        "peer_index", "port", "promisc", "up",
+        "alias", "allmulti", "data", "index", "kind", "loopback", "mac", "master", "mtu", "name", "netnsid",
+        "operstate", "peer_index", "port", "promisc", "txqlen", "up",
     )  # fmt: skip
 
     def __init__(
@@ -167,6 +167,8 @@ class Link(KernelObject):
         self.operstate: str | None = None
         self.loopback = False
         self.promisc = False
+        self.allmulti = False
+        self.txqlen: int | None = None
 
     def must_recreate(self, actual: Link) -> bool:
         """Whether ``actual`` can't be changed into this link: another kind, or a value that is fixed at creation."""
@@ -266,6 +268,7 @@ def change(
     mtu: int | None = None,
     up: bool | None = None,
     promisc: bool | None = None,
+    allmulti: bool | None = None,
     master: int | None = None,
     alias: str | None = None,
     netns: int | None = None,
@@ -275,7 +278,7 @@ def change(
 ) -> Request:
     """Change a link, found by ``index`` or (index 0) by ``name``; ``master`` 0 frees it from its bridge."""
     flags = mask = 0
-    for bit, wanted in ((IFF_UP, up), (IFF_PROMISC, promisc)):
+    for bit, wanted in ((IFF_UP, up), (IFF_PROMISC, promisc), (IFF_ALLMULTI, allmulti)):
         if wanted is not None:
             mask |= bit
             flags |= bit if wanted else 0
@@ -350,6 +353,8 @@ def decode(payload: bytes) -> Link:
     link.up = bool(flags & IFF_UP)
     link.loopback = bool(flags & IFF_LOOPBACK)
     link.promisc = bool(flags & IFF_PROMISC)
+    link.allmulti = bool(flags & IFF_ALLMULTI)
+    link.txqlen = number(found[IFLA_TXQLEN]) if IFLA_TXQLEN in found else None
     link.mac = unpack_mac(found[IFLA_ADDRESS]) if IFLA_ADDRESS in found else None
     link.mtu = number(found[IFLA_MTU]) if IFLA_MTU in found else None
     link.master = str(number(found[IFLA_MASTER])) if IFLA_MASTER in found else ""
