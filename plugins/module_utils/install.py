@@ -7,6 +7,10 @@
 A version is built beside the others and renamed into place when it is complete; ``current`` is swapped by one rename.
 The version before stays, for the calls that run from it. Nothing here is imported from the library: ``make cni`` runs
 this file by itself.
+
+A CNI executable is a script, and what its first line names as its interpreter is the launcher (launcher.py): it has the
+service do the call, and becomes Python where there is none. On a machine for which there is no launcher, the first line
+names Python.
 """
 
 from __future__ import annotations
@@ -19,9 +23,16 @@ import subprocess
 import sys
 import tarfile
 
+if __package__:
+    from . import launcher
+else:
+    import launcher  # type: ignore[import-not-found,no-redef]
+
 VERSION = "0.1.0"
 ROOT = "/opt/podnet"
 INTERPRETER = "/usr/bin/python3"
+#: Where the service listens.
+SOCKET = "/run/podnet/cni.sock"
 #: What of the collection's module_utils a node needs.
 PARTS = ("agent", "cni", "ipam", "nat.py", "netlink", "overlay", "verify")
 #: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
@@ -30,8 +41,8 @@ PLUGINS = ("bridge", "flannel", "host-local", "loopback", "portmap", "sample", "
 COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
 
 PLUGIN_SCRIPT = """\
-#!{interpreter} -IS
-# The CNI plugin {name}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
+#!{interpreter}
+# {what}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
 import gc
 import posix
 import sys
@@ -69,10 +80,16 @@ try:
 except OSError:
     pass  # this interpreter came after the installation: the files it is
 
-from podnet.cni.main import main
+from podnet.cni.{module} import main
 
 main("{name}")
 """
+
+#: The service's script, beside the library: the command podnet-cni executes it.
+SERVICE = "serve"
+LAUNCHER = "launch"
+#: How long a script's first line may be (linux/binfmts.h, BINPRM_BUF_SIZE, until Linux 5.1).
+FIRST_LINE_MAX = 127
 
 #: How the modules that CNI executables may import get into one file, run by their interpreter.
 BUNDLED = ("cni", "ipam", "nat.py", "netlink")
@@ -130,6 +147,7 @@ def digest(files: dict[str, bytes], interpreter: str = INTERPRETER) -> str:
     """What tells one state of the library from another; it counts what the executables are made from, too."""
     checksum = hashlib.sha256()
     parts = [VERSION, interpreter, PLUGIN_SCRIPT, COMMAND_SCRIPT, BUNDLE, repr(BUNDLED), repr(PLUGINS), repr(COMMANDS)]
+    parts += [launcher.listing(machine) for machine in launcher.MACHINES]
     for part in parts:
         checksum.update(part.encode() + b"\0")
     for name, content in files.items():
@@ -178,10 +196,13 @@ def installed(root: str = ROOT) -> str:
     return name if os.path.isdir(os.path.join(root, name, "lib", "podnet")) else ""
 
 
-def install(files: dict[str, bytes], root: str = ROOT, interpreter: str = INTERPRETER) -> str:
+def install(
+    files: dict[str, bytes], root: str = ROOT, interpreter: str = INTERPRETER, socket: str = SOCKET, final: str = ""
+) -> str:
     """Installs the files below `root` and makes them current; returns the version's name. Raises OSError.
 
-    `interpreter` is what the executables run with; it must be there, since it compiles the library.
+    `interpreter` is what the executables run with; it must be there, since it compiles the library. `socket` is where
+    they find the service. `final` is what `root` will be when the tree is used elsewhere, in a package.
     """
     before = installed(root)
     version = version_name(digest(files, interpreter))
@@ -191,6 +212,7 @@ def install(files: dict[str, bytes], root: str = ROOT, interpreter: str = INTERP
         fresh = os.path.join(root, f".{version}.{os.getpid()}")
         try:
             _build(files, fresh, interpreter)
+            _add_executables(fresh, os.path.join(final or root, version), version, interpreter, socket)
             os.rename(fresh, target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -225,11 +247,6 @@ def _build(files: dict[str, bytes], directory: str, interpreter: str) -> None:
     library = os.path.join(directory, "lib", "podnet")
     for name, content in {"__init__.py": b"", **files}.items():
         _write(os.path.join(library, name), content, 0o644)
-    executables = {name: PLUGIN_SCRIPT.format(interpreter=interpreter, name=name) for name in PLUGINS}
-    for name, module in COMMANDS.items():
-        executables[name] = COMMAND_SCRIPT.format(interpreter=interpreter, name=name, module=module)
-    for name, text in executables.items():
-        _write(os.path.join(directory, "bin", name), text.encode(), 0o755)
     # "unchecked-hash": the compiled files are valid by themselves; what they are made from never changes in place.
     command = [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     # -s and -p: tracebacks name the place where the files will be, not where they were compiled.
@@ -238,6 +255,25 @@ def _build(files: dict[str, bytes], directory: str, interpreter: str) -> None:
         done = subprocess.run(step, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise OSError(f"{interpreter} can't compile the library: {done.stdout.decode(errors='replace').strip()}")
+
+
+def _add_executables(directory: str, place: str, version: str, interpreter: str, socket: str) -> None:
+    """What is executed of the version in `directory`, which will be `place`."""
+    first_line = f"{interpreter} -IS"
+    elf = launcher.build(os.uname().machine, version, socket, interpreter)
+    path = os.path.join(place, "lib", LAUNCHER)
+    if elf and len(path) + 2 < FIRST_LINE_MAX and not set(path) & set(" \t"):
+        _write(os.path.join(directory, "lib", LAUNCHER), elf, 0o755)
+        first_line = path
+    scripts = {"lib/" + SERVICE: (f"{interpreter} -IS", "The service of the CNI plugins", "service", version)}
+    for name in PLUGINS:
+        scripts["bin/" + name] = (first_line, f"The CNI plugin {name}", "main", name)
+    for script, (line, what, module, name) in scripts.items():
+        text = PLUGIN_SCRIPT.format(interpreter=line, what=what, module=module, name=name)
+        _write(os.path.join(directory, script), text.encode(), 0o755)
+    for name, module in COMMANDS.items():
+        text = COMMAND_SCRIPT.format(interpreter=interpreter, name=name, module=module)
+        _write(os.path.join(directory, "bin", name), text.encode(), 0o755)
 
 
 def _prune(root: str, kept: set[str]) -> None:
@@ -272,13 +308,18 @@ def _write(path: str, content: bytes, mode: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``install.py DESTDIR``: what a node has at ROOT, below DESTDIR."""
-    if len(arguments) != 1:
-        print("usage: install.py DESTDIR (the tree goes to DESTDIR/opt/podnet)", file=sys.stderr)
+    """``install.py DESTDIR``: what a node has at ROOT, below DESTDIR; with ``--package``, to be used at ROOT."""
+    if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--package"]):
+        print(
+            "usage: install.py DESTDIR [--package]\nThe tree goes to DESTDIR/opt/podnet and works there, or with "
+            "--package where it is unpacked as /opt/podnet.",
+            file=sys.stderr,
+        )
         return 2
     root = os.path.join(os.path.abspath(arguments[0]), ROOT.lstrip("/"))
     try:
-        install(read_tree(os.path.dirname(os.path.abspath(__file__))), root)
+        files = read_tree(os.path.dirname(os.path.abspath(__file__)))
+        install(files, root, final=ROOT if arguments[1:] else "")
     except OSError as error:
         print(f"install.py: {error}", file=sys.stderr)
         return 1

@@ -15,8 +15,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/tasks/main.yml"))
-PLAYBOOKS = sorted(path.relative_to(ROOT / "playbooks") for path in ROOT.glob("playbooks/**/*.yml")
-                   if "vars" not in path.parts and "tasks" not in path.parts)
+PLAYBOOKS = sorted(
+    path.relative_to(ROOT / "playbooks")
+    for path in ROOT.glob("playbooks/**/*.yml")
+    if "vars" not in path.parts and "tasks" not in path.parts
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +27,16 @@ def installed(tmp_path_factory):
     """The directory of collections into which a freshly built archive was installed, and the archive."""
     directory = tmp_path_factory.mktemp("galaxy")
     galaxy = ROOT / ".venv/bin/ansible-galaxy"
-    subprocess.run([galaxy, "collection", "build", "--output-path", directory], cwd=ROOT, check=True,
-                   capture_output=True)
+    subprocess.run(
+        [galaxy, "collection", "build", "--output-path", directory], cwd=ROOT, check=True, capture_output=True
+    )
     (archive,) = directory.glob("podnet-cluster-*.tar.gz")
-    subprocess.run([galaxy, "collection", "install", archive, "--offline", "-p", directory / "collections"],
-                   cwd=directory, check=True, capture_output=True)
+    subprocess.run(
+        [galaxy, "collection", "install", archive, "--offline", "-p", directory / "collections"],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
     return directory / "collections", archive
 
 

@@ -20,16 +20,24 @@ SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 
 def main(plugin: str) -> None:
-    """Runs the plugin of that type and ends the process. Never raises, never prints a traceback."""
+    """Runs the plugin of that type and ends the process."""
+    # Without the interpreter's finalization, which has nothing to do here and takes longer than most calls.
+    posix._exit(run(plugin))
+
+
+def run(plugin: str) -> int:
+    """The call that this process's environment and standard input make; returns the exit status.
+
+    Never raises, never prints a traceback.
+    """
     env = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in posix.environ.items()}
     if not env.get("CNI_COMMAND"):
         _write(2, f"CNI {plugin} plugin (podnet.cluster)\nCNI protocol versions supported: {', '.join(VERSIONS)}\n")
-        posix._exit(0)
+        return 0
     answer, status = respond(plugin, env, 0)
     if answer is not None and _write(1, dumps(answer) + "\n"):
         status = 1
-    # Without the interpreter's finalization, which has nothing to do here and takes longer than most calls.
-    posix._exit(status)
+    return status
 
 
 def respond(plugin: str, env: dict[str, str], stdin: int) -> tuple[dict | None, int]:
