@@ -36,7 +36,7 @@ SOCKET = "/run/podnet/cni.sock"
 #: What of the collection's module_utils a node needs.
 PARTS = ("agent", "cni", "ipam", "nat.py", "netlink", "overlay", "verify")
 #: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
-PLUGINS = ("bridge", "flannel", "host-local", "loopback", "portmap", "sample", "static", "tuning")
+PLUGINS = ("bandwidth", "bridge", "flannel", "host-local", "loopback", "portmap", "sample", "static", "tuning")
 #: Commands for people: name → module whose ``main()`` returns the exit status.
 COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
 

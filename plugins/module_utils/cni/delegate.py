@@ -15,6 +15,7 @@ from .text import dumps, loads
 
 #: Our plugins: type → module beside this one.
 OWN = {
+    "bandwidth": "bandwidth",
     "bridge": "bridge",
     "flannel": "flannel",
     "host-local": "host_local",
