@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,12 @@ class ActionModule(ActionBase):
                 "tunnel": {"type": "bool", "default": False},
                 "path": {"type": "path"},
                 "svg": {"type": "path"},
+                "html": {"type": "path"},
                 "title": {"type": "str", "default": "podnet.cluster"},
             }
         )
         try:
-            from ansible_collections.podnet.cluster.plugins.plugin_utils import table
+            from ansible_collections.podnet.cluster.plugins.plugin_utils import page, table
         except ImportError as error:
             raise AnsibleActionFail(
                 f"the controller lacks the Python library rich ({error}): pip install rich"
@@ -57,6 +59,8 @@ class ActionModule(ActionBase):
             _write(wanted["path"], json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         if wanted["svg"]:
             _write(wanted["svg"], table.export_svg(found, wanted["title"]))
+        if wanted["html"]:
+            _write(wanted["html"], page.render(found, wanted["title"], time.strftime("%Y-%m-%d %H:%M:%S %z")))
         display = Display()
         display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
         told = failures(found)

@@ -49,8 +49,13 @@ options:
   svg:
     description: The controller's file for a picture of the tables.
     type: path
+  html:
+    description:
+      - The controller's file for the report as one HTML page, with the topology and the matrix as pictures. It loads
+        nothing from elsewhere.
+    type: path
   title:
-    description: The picture's title.
+    description: The title of picture and page.
     type: str
     default: podnet.cluster
 attributes:

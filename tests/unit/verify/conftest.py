@@ -93,7 +93,7 @@ def found(items: list[dict]) -> dict[str, dict]:
                 for probe in due
             ],
             "attachments": [{"pod": one.name, "addresses": [one.address]} for one in attached],
-            "vteps": [{"device": "flannel.1", "mac": "0a:00:00:00:00:01", "port": 8472}],
+            "vteps": [{"device": "flannel.1", "mac": "0a:00:00:00:00:01", "port": 8472, "mtu": 1450, "up": True}],
             "flows": [
                 {"device": "host0", "way": way, "source": pair[0], "destination": pair[1], "vni": 1, "packets": 7}
                 for peer in state.nodes
