@@ -71,6 +71,7 @@ sanity: venv ## ansible-test sanity on a copy of the tree
 unit: venv ## Tests that need nothing of the host
 	pytest tests/unit $(ARGS)
 
+integration: BINDEP += tests/integration/bindep.txt
 integration: venv ## Tests in network namespaces (root)
 	pytest tests/integration $(ARGS)
 
