@@ -16,6 +16,9 @@ comes and goes is an element:
 ``hostport_snat4|6``       protocol, host port, pod address: masquerade connections from loopback and from the pods'
                            own subnets, whose answers wouldn't come back through this host otherwise
 ``hostport_masq_all4|6``   the same, from everywhere (portmap's masqAll)
+``hostport_conditions4|6`` protocol, port → a chain that lets packets go untranslated unless they meet a network's
+                           conditions; ``hostport_conditions_at4|6`` the same for a port at one address. These chains
+                           come and go with the elements that lead there
 
 An element of a single pod carries its owner as comment ("container ID, interface, network"), so that it is removed with
 its owner and never with somebody else's. The packet's original port is asked of conntrack; no packet mark is needed.
@@ -33,7 +36,11 @@ from .netlink.wire import U16BE, NetlinkError, pack_ip
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
     from .netlink.channel import Channel
+    from .netlink.nftables import Data
     from .netlink.wire import Request
+
+    #: An element: set or map, key, data.
+    Element = tuple[str, bytes, Data]
 
 #: IANA's protocol numbers
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
@@ -43,11 +50,12 @@ NFPROTO = {4: b"\x02", 6: b"\x0a"}
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 LENGTH = {4: 4, 6: 16}
 #: Sets and maps whose elements belong to one attachment.
-HOST_PORTS = ("hostports", "hostports_at", "hostport_snat", "hostport_masq_all")
+CONDITIONS = ("hostport_conditions", "hostport_conditions_at")
+HOST_PORTS = ("hostports", "hostports_at", "hostport_snat", "hostport_masq_all", *CONDITIONS)
 OWNED = ("masqueraded", *HOST_PORTS)
 COMMENT_MAX = 120
 
-ENOENT, EEXIST, ERESTART = 2, 17, 85
+ENOENT, EBUSY, EEXIST, ERESTART = 2, 16, 17, 85
 TRIES = 10
 
 
@@ -62,17 +70,26 @@ def _not_multicast(family: int) -> bytes:
     return nft.destination(6) + nft.mask(16, b"\xff" + bytes(15)) + nft.compare(b"\xff" + bytes(15), nft.NOT_EQUAL)
 
 
-def _mapped(name: str, family: int, at_address: bool) -> bytes:
-    """Translate the destination by the map's entry for (address,) protocol and port."""
+def _port_key(family: int, at_address: bool) -> tuple[bytes, int]:
+    """Loads (address,) protocol and port; the first register after them."""
     register = nft.REG32
     expressions = b""
     if at_address:
         expressions += nft.destination(family, register)
         register += LENGTH[family] // 4
-    expressions += nft.meta("l4proto", register) + nft.destination_port(register + 1)
-    result = register + 2
+    return expressions + nft.meta("l4proto", register) + nft.destination_port(register + 1), register + 2
+
+
+def _mapped(name: str, family: int, at_address: bool) -> bytes:
+    """Translate the destination by the map's entry for (address,) protocol and port."""
+    expressions, result = _port_key(family, at_address)
     expressions += nft.map_to(name, nft.REG32, result)
     return expressions + nft.nat(nft.DNAT, family, result, result + LENGTH[family] // 4)
+
+
+def _conditions(name: str, family: int, at_address: bool) -> bytes:
+    """Jump to the chain with the conditions for (address,) protocol and port, if there is one."""
+    return _port_key(family, at_address)[0] + nft.map_to(name, nft.REG32, nft.VERDICT_REG)
 
 
 def _of_host_port(name: str, family: int) -> bytes:
@@ -97,10 +114,12 @@ def _destination_rules(family: int) -> list[Rule]:
     only = _family(family)
     if family == 6:
         only += nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL)
-    return [
-        Rule(f"host ports at one IPv{family} address", only, _mapped(f"hostports_at{family}", family, True)),
-        Rule(f"host ports, IPv{family}", only, _mapped(f"hostports{family}", family, False)),
-    ]
+    found = []
+    for at, words in ((True, f"host ports at one IPv{family} address"), (False, f"host ports, IPv{family}")):
+        end = f"_at{family}" if at else f"{family}"
+        found.append(Rule(f"conditions of {words}", only, _conditions(f"hostport_conditions{end}", family, at)))
+        found.append(Rule(words, only, _mapped(f"hostports{end}", family, at)))
+    return found
 
 
 def _source_rules(family: int) -> list[Rule]:
@@ -159,6 +178,8 @@ def _sets(family: int) -> list[Set]:
         Set(f"masqueraded{family}", (address,)),
         Set(f"hostports{family}", port, target),
         Set(f"hostports_at{family}", (address, *port), target),
+        Set(f"hostport_conditions{family}", port, ("verdict",)),
+        Set(f"hostport_conditions_at{family}", (address, *port), ("verdict",)),
         Set(f"hostport_snat{family}", (*port, address)),
         Set(f"hostport_masq_all{family}", (*port, address)),
     ]
@@ -236,21 +257,46 @@ def owner_comment(network: str, container_id: str, ifname: str) -> str:
     return comment.encode()[: COMMENT_MAX - len(digest) - 1].decode("utf-8", "ignore") + " " + digest
 
 
-def mapping_elements(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
+def condition_chain(conditions: tuple, family: int) -> Chain:
+    """The chain that a mapping with conditions leads through: packets that don't meet all of them end there.
+
+    A condition is (what, negated, value): "source" or "destination" and a prefix, or "interface" and the name of the
+    one where packets come in ("eth*" for all that begin so).
+    """
+    rules = []
+    for what, negated, value in conditions:
+        missed = nft.EQUAL if negated else nft.NOT_EQUAL
+        if what == "interface":
+            name = value[:-1].encode() if value.endswith("*") else value.encode().ljust(16, b"\0")
+            test = nft.meta("iifname") + nft.compare(name, missed)
+        else:
+            first, last = nftables.prefix_range(value)
+            same = bytes(0xFF ^ one ^ two for one, two in zip(first, last))
+            load = nft.source if what == "source" else nft.destination
+            test = load(family) + nft.mask(len(first), same) + nft.compare(first, missed)
+        words = f"{what} {'must not' if negated else 'must'} be {value}"
+        rules.append(Rule(words, _family(family), test, nft.verdict("accept")))
+    name = "conditions-" + Rule(repr((family, conditions))).digest().hex()
+    return Chain(name, rules)
+
+
+def mapping_elements(mapping: dict) -> list[Element]:
     """The elements of one port mapping as (set or map, key, data).
 
-    ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, pod_port, snat, masq_all.
+    ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, pod_port, snat, masq_all,
+    conditions (see ``condition_chain``; the chain must be there).
     """
     family = 6 if ":" in mapping["pod_ip"] else 4
     protocol = bytes([PROTOCOLS[mapping["protocol"]]])
     port = U16BE.pack(mapping["host_port"])
     pod = pack_ip(mapping["pod_ip"])
     data = nftables.pack(("", ""), pod, U16BE.pack(mapping["pod_port"]))
-    if mapping["host_ip"]:
-        found = [(f"hostports_at{family}", nftables.pack(("", ""), pack_ip(mapping["host_ip"]), protocol, port), data)]
-    else:
-        found = [(f"hostports{family}", nftables.pack(("", ""), protocol, port), data)]
-    elements: list[tuple[str, bytes, bytes | None]] = list(found)
+    at = [pack_ip(mapping["host_ip"])] if mapping["host_ip"] else []
+    end = f"_at{family}" if at else f"{family}"
+    key = nftables.pack(("", ""), *at, protocol, port)
+    elements: list[Element] = [(f"hostports{end}", key, data)]
+    if mapping["conditions"]:
+        elements.append((f"hostport_conditions{end}", key, condition_chain(mapping["conditions"], family).name))
     if mapping["snat"]:
         name = "hostport_masq_all" if mapping["masq_all"] else "hostport_snat"
         elements.append((f"{name}{family}", nftables.pack(("", ""), protocol, port, pod), None))
@@ -259,20 +305,23 @@ def mapping_elements(mapping: dict) -> list[tuple[str, bytes, bytes | None]]:
     return elements
 
 
-def masquerade_element(address: str) -> tuple[str, bytes, bytes | None]:
+def masquerade_element(address: str) -> Element:
     """The element that has a pod's address ("10.1.2.3", a prefix length is cut off) masqueraded: (set, key, None)."""
     return ("masqueraded6" if ":" in address else "masqueraded4"), pack_ip(address.partition("/")[0]), None
 
 
-def add(channel: Channel, elements: list[tuple[str, bytes, bytes | None]], subnets: list[str], comment: str) -> None:
+def add(
+    channel: Channel, elements: list[Element], subnets: list[str], comment: str, chains: list[Chain] | None = None
+) -> None:
     """Put an attachment's elements into their sets, all or none, and its subnets among the local ones.
 
-    The table is made where it is missing. Raises NetlinkError, EEXIST for a host port that another pod has.
+    The table is made where it is missing, and so are the `chains` that elements lead to. Raises NetlinkError, EEXIST
+    for a host port that another pod has.
     """
     ensure(channel)
     for subnet in subnets:
         add_local_subnet(channel, subnet)
-    requests = []
+    requests = [request for chain in chains or [] for request in nftables.put_chain(TABLE, chain)]
     for name, key, data in elements:
         # An element for the very address that we were given is left over from who had the address before.
         found = nftables.get_element(channel, TABLE, name, key)
@@ -304,14 +353,12 @@ def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) ->
 
 def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes]]:
     """Take out all that carries this comment; (set, key) of what it was."""
-    removed = [(name, key) for name, key, _data, other in owned(channel, kinds) if other == comment]
-    _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key in removed])
-    return removed
+    return _remove(channel, [element for element in owned(channel, kinds) if element[3] == comment])
 
 
 def port_of(name: str, key: bytes) -> tuple[int, int]:
     """The protocol's number and the host port of an element of a host port's set or map."""
-    offset = LENGTH[int(name[-1])] if name.startswith("hostports_at") else 0
+    offset = LENGTH[int(name[-1])] if name[:-1].endswith("_at") else 0
     return key[offset], U16BE.unpack_from(key, offset + 4)[0]
 
 
@@ -328,11 +375,19 @@ def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) 
     Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key) of what it was.
     """
     kept = {owner_comment(network, *owner) for owner in valid}
-    removed = []
-    for name, key, _data, comment in owned(channel, kinds):
-        if comment.endswith(f" {network}") and comment not in kept:
-            removed.append((name, key))
+    ours = [element for element in owned(channel, kinds) if element[3].endswith(f" {network}")]
+    return _remove(channel, [element for element in ours if element[3] not in kept])
+
+
+def _remove(channel: Channel, elements: list[tuple[str, bytes, Data, str]]) -> list[tuple[str, bytes]]:
+    removed = [(name, key) for name, key, _data, _comment in elements]
     _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key in removed])
+    for chain in sorted({data for _name, _key, data, _comment in elements if isinstance(data, str)}):
+        try:
+            nftables.transaction(channel, [nftables.delete_chain(TABLE, chain)])
+        except NetlinkError as error:
+            if error.errno not in (EBUSY, ENOENT):  # other elements lead there, or somebody was quicker
+                raise
     return removed
 
 
@@ -342,7 +397,7 @@ def comment_of(channel: Channel, name: str, key: bytes) -> str | None:
     return found[1] if found else None
 
 
-def owned(channel: Channel, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes, bytes | None, str]]:
+def owned(channel: Channel, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes, Data, str]]:
     """All elements that belong to single attachments, as (set or map, key, data, comment); none without a table."""
     found = []
     for kind in kinds:

@@ -30,7 +30,7 @@ def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> N
     subnets = [str(parse_subnet(item)) for item in addresses]
     with Channel(NETLINK_NETFILTER) as channel:
         try:
-            nat.add(channel, elements, subnets, comment)
+            nat.add(channel, elements, subnets, comment, list(_chains(mappings).values()))
         except NetlinkError as error:
             if error.errno == EEXIST:
                 raise CniError(INTERNAL, _conflict(channel, elements, comment)) from None
@@ -42,6 +42,13 @@ def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> N
         except (CniError, NetlinkError) as error:
             nat.remove_owner(channel, comment, nat.HOST_PORTS)
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
+
+
+def _chains(mappings: list[dict]) -> dict[str, nftables.Chain]:
+    """The chains with the mappings' conditions, by name."""
+    wanted = {(item["conditions"], family(item["pod_ip"])) for item in mappings if item["conditions"]}
+    chains = [nat.condition_chain(conditions, kind) for conditions, kind in sorted(wanted)]
+    return {chain.name: chain for chain in chains}
 
 
 def _conflict(channel: Channel, elements: list, comment: str) -> str:
@@ -92,6 +99,11 @@ def check(call: Call, mappings: list[dict]) -> None:
         _requests, changes = nat.differences(channel)
         if changes:
             raise CniError(INTERNAL, f"{nat.TABLE.title()} is not as it must be: {changes[0]}")
+        chains = _chains(mappings)
+        rules = nftables.read_rules(channel, nat.TABLE) if chains else {}
+        for name, chain in chains.items():
+            if rules.get(name) != [rule.digest() for rule in chain.rules]:
+                raise CniError(INTERNAL, f"the conditions of port mappings are not as configured: chain {name}")
         for mapping in mappings:
             for name, key, _data in nat.mapping_elements(mapping):
                 if nat.comment_of(channel, name, key) != comment:

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from ..ipam.ip import parse_address, to_text
+from ..ipam.ip import parse_address, parse_subnet, to_text
 from . import config
+from .environment import INTERFACE_NAME_MAX
 from .errors import UNSUPPORTED_FIELD, CniError, config_error
 from .result import family
 
@@ -26,9 +27,7 @@ class Settings:
         conf = call.conf
         self.snat = config.boolean(conf, "snat", True)
         self.masq_all = config.boolean(conf, "masqAll")
-        for key in ("conditionsV4", "conditionsV6"):
-            if config.strings(conf, key):
-                raise CniError(UNSUPPORTED_FIELD, f"portmap: {key} is not supported; a mapping's hostIP may serve")
+        self.conditions = {4: _conditions(conf, "conditionsV4", 4), 6: _conditions(conf, "conditionsV6", 6)}
         # Translation is told by conntrack here: no mark is needed, so these say nothing, but they must make sense.
         if conf.get("markMasqBit") is not None and conf.get("externalSetMarkChain") is not None:
             raise config_error("Cannot specify externalSetMarkChain and markMasqBit")
@@ -37,6 +36,62 @@ class Settings:
         if config.string(conf, "backend", "nftables") not in ("nftables", "iptables"):
             raise config_error(f"backend must be nftables or iptables, not {conf['backend']!r}")
         self.ports = [_port(item) for item in config.objects(call.runtime(), "portMappings")]
+
+
+#: What a condition may say, as iptables and as nft spell it.
+WORDS = {
+    "source": ("-s", "--source", "--src", "ip saddr", "ip6 saddr"),
+    "destination": ("-d", "--destination", "--dst", "ip daddr", "ip6 daddr"),
+    "interface": ("-i", "--in-interface", "iifname", "meta iifname"),
+}
+
+
+def _conditions(conf: dict, key: str, kind: int) -> tuple:
+    """The conditions that packets must meet to be translated, as ``nat.condition_chain`` wants them.
+
+    CniError 2 for what is no condition on source, destination or interface, 7 for a prefix that is none.
+    """
+    words = " ".join(config.strings(conf, key)).split()
+    found = []
+    while words:
+        negated = words[0] == "!"
+        del words[:negated]
+        what, length = _condition(words)
+        if not what:
+            known = ", ".join(word for spellings in WORDS.values() for word in spellings)
+            raise CniError(
+                UNSUPPORTED_FIELD, f"portmap: {key}: {' '.join(words)!r} is not supported", f"known: {known}"
+            )
+        iptables = words[0].startswith("-")
+        del words[:length]
+        if not iptables and words[:1] in (["!="], ["=="]):
+            negated = words.pop(0) == "!="
+        if not words:
+            raise config_error(f"{key}: the {what} is missing")
+        value = words.pop(0).strip('"')
+        if what == "interface":
+            value = value[:-1] + "*" if iptables and value.endswith("+") else value
+            if not 0 < len(value.encode()) <= INTERFACE_NAME_MAX:
+                raise config_error(f"{key}: {value!r} is no interface's name")
+        else:
+            try:
+                subnet = parse_subnet(value if "/" in value else f"{value}/{128 if ':' in value else 32}")
+            except ValueError as error:
+                raise config_error(f"{key}: {error}") from None
+            if subnet.family != kind:
+                raise config_error(f"{key}: {value} is not IPv{kind}")
+            value = str(subnet)
+        found.append((what, negated, value))
+    return tuple(found)
+
+
+def _condition(words: list[str]) -> tuple[str, int]:
+    """What the condition at the beginning of `words` is about, and how many words say so."""
+    for what, spellings in WORDS.items():
+        for length in (1, 2):
+            if " ".join(words[:length]) in spellings:
+                return what, length
+    return "", 0
 
 
 def _port(item: dict) -> dict:
@@ -92,7 +147,13 @@ def pod_addresses(call: Call) -> list[str]:
 def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
     """Each port to each address of a family that it is for, as ``nat.mapping_elements`` wants it."""
     return [
-        {**port, "pod_ip": item.partition("/")[0], "snat": settings.snat, "masq_all": settings.masq_all}
+        {
+            **port,
+            "pod_ip": item.partition("/")[0],
+            "snat": settings.snat,
+            "masq_all": settings.masq_all,
+            "conditions": settings.conditions[family(item)],
+        }
         for port in settings.ports
         for item in addresses
         if port["family"] in (0, family(item))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .nft_expr import DATA_VALUE, LIST_ELEM
+from .nft_expr import DATA_VALUE, DATA_VERDICT, LIST_ELEM, VERDICT_CHAIN, verdict_data
 from .wire import (
     NLM_F_APPEND,
     NLM_F_CREATE,
@@ -36,8 +36,12 @@ from .wire import (
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Union
 
     from .channel import Channel
+
+    #: A map's data: as packed by ``pack``; in a verdict map the name of the chain to jump to; in a set None.
+    Data = Union[bytes, str, None]
 
 SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 NEWTABLE, GETTABLE, DELTABLE = SUBSYSTEM, SUBSYSTEM | 1, SUBSYSTEM | 2
@@ -45,7 +49,9 @@ NEWCHAIN, GETCHAIN, DELCHAIN = SUBSYSTEM | 3, SUBSYSTEM | 4, SUBSYSTEM | 5
 NEWRULE, GETRULE, DELRULE = SUBSYSTEM | 6, SUBSYSTEM | 7, SUBSYSTEM | 8
 NEWSET, GETSET, DELSET = SUBSYSTEM | 9, SUBSYSTEM | 10, SUBSYSTEM | 11
 NEWSETELEM, GETSETELEM, DELSETELEM = SUBSYSTEM | 12, SUBSYSTEM | 13, SUBSYSTEM | 14
+GETGEN = SUBSYSTEM | 16
 BATCH_BEGIN, BATCH_END = 16, 17
+BATCH_GENID = 1  # linux/netfilter/nfnetlink.h NFNL_BATCH_GENID
 
 INFO = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
@@ -146,12 +152,16 @@ class Table:
         return f"table {self.family} {self.name}"
 
 
-def transaction(channel: Channel, requests: list[Request]) -> None:
-    """Carry the requests out together or not at all. Raises the NetlinkError of the one that was refused."""
+def transaction(channel: Channel, requests: list[Request], since: bytes = b"") -> None:
+    """Carry the requests out together or not at all. Raises the NetlinkError of the one that was refused.
+
+    With `since`, a ``generation``, only if nobody has changed anything since then; else NetlinkError ERESTART.
+    """
     if not requests:
         return
     batch = INFO.pack(0, 0, 10)
-    channel.transaction((BATCH_BEGIN, 0, batch, "commit nftables changes"), requests, (BATCH_END, 0, batch, ""))
+    begin = batch + (attr(BATCH_GENID, since) if since else b"")
+    channel.transaction((BATCH_BEGIN, 0, begin, "commit nftables changes"), requests, (BATCH_END, 0, batch, ""))
 
 
 def ensure(channel: Channel, table: Table) -> list[str]:
@@ -235,9 +245,24 @@ def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
     return found
 
 
-def add_elements(
-    table: Table, name: str, elements: Iterable[tuple[bytes, bytes | None]], *, comment: str = ""
-) -> Request:
+def put_chain(table: Table, chain: Chain) -> list[Request]:
+    """Make a chain besides the table's own, with exactly these rules, whether it is there or not."""
+    requests = _new_chains(table, [chain])
+    return [requests[0], _flush_chain(table, chain.name), *requests[1:]]
+
+
+def delete_chain(table: Table, name: str) -> Request:
+    """Remove a chain with its rules; the kernel refuses (EBUSY) while something jumps there."""
+    return DELCHAIN, 0, table.header() + attr_str(1, table.name) + attr_str(3, name), f"delete chain {name}"
+
+
+def generation(channel: Channel) -> bytes:
+    """What the whole of nftables is at, packed: it changes with every transaction of anybody."""
+    body = INFO.pack(0, 0, 0)
+    return parse(channel.get((GETGEN, 0, body, "get the generation of nftables")), INFO.size)[1]
+
+
+def add_elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], *, comment: str = "") -> Request:
     """Put elements into a set (key, None) or a map (key, data), as packed by ``pack``; an equal one may be there
     already.
 
@@ -267,7 +292,7 @@ def flush_set(table: Table, name: str) -> Request:
     return DELSETELEM, 0, body, f"flush set {name}"
 
 
-def read_elements(channel: Channel, table: Table, name: str) -> dict[bytes, tuple[bytes | None, str]]:
+def read_elements(channel: Channel, table: Table, name: str) -> dict[bytes, tuple[Data, str]]:
     """A set's elements: key → (data, comment). Data is None in a set. Raises NetlinkError ENOENT if there is no
     such set."""
     found = {}
@@ -295,7 +320,7 @@ def has_element(channel: Channel, table: Table, name: str, key: bytes) -> bool:
     return get_element(channel, table, name, key) is not None
 
 
-def get_element(channel: Channel, table: Table, name: str, key: bytes) -> tuple[bytes | None, str] | None:
+def get_element(channel: Channel, table: Table, name: str, key: bytes) -> tuple[Data, str] | None:
     """The (data, comment) that a set or map holds for ``key``, None if it is not there; without listing it."""
     body = _elements(table, name, [(key, None)], "")
     try:
@@ -369,11 +394,13 @@ def _flush_chain(table: Table, name: str) -> Request:
     return DELRULE, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"flush chain {name}"
 
 
-def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, bytes | None]], comment: str) -> bytes:
+def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], comment: str) -> bytes:
     packed = []
     for key, data in elements:
         body = nest(1, attr(DATA_VALUE, key))
-        if data is not None:
+        if isinstance(data, str):
+            body += nest(2, verdict_data("jump", data))
+        elif data is not None:
             body += nest(2, attr(DATA_VALUE, data))
         if comment:
             told = comment.encode()[:120] + b"\0"
@@ -395,7 +422,7 @@ def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
     return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
 
 
-def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, bytes | None, str]]:
+def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, Data, str]]:
     body = table.header() + attr_str(1, table.name) + attr_str(2, name)
     found = []
     for payload in channel.dump((GETSETELEM, 0, body, f"list elements of {name}")):
@@ -403,14 +430,17 @@ def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, b
     return found
 
 
-def _decode_elements(payload: bytes) -> list[tuple[bytes, int, bytes | None, str]]:
+def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:
     """The (key, flags, data, comment) of each element of an NFT_MSG_NEWSETELEM body."""
     found = []
     for _kind, element in attributes(parse(payload, INFO.size).get(3, b"")):
         values = parse(element)
         if 1 not in values:
             continue  # the catch-all element has no key
-        data = parse(values[2]).get(DATA_VALUE) if 2 in values else None
+        told = parse(values[2]) if 2 in values else {}
+        data: Data = told.get(DATA_VALUE)
+        if DATA_VERDICT in told:
+            data = text(parse(told[DATA_VERDICT]).get(VERDICT_CHAIN, b""))
         comment = text(_user_data(values.get(6, b"")).get(COMMENT, b""))
         found.append((parse(values[1])[DATA_VALUE], _be32(values.get(3)), data, comment))
     return found

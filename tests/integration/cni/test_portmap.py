@@ -259,3 +259,132 @@ def test_pod_that_the_host_cannot_reach(host, failure):
     with pytest.raises(failure, match=r"failed to map ports: look up the route to 203\.0\.113\.5"):
         host.call("portmap", "ADD", conf_of(host, prevResult=previous, **more), "c1", host.pod())
     assert host.state()["elements"] == []
+
+
+EXCLUDED = "192.0.2.9"
+
+
+@pytest.fixture
+def addresses(host, world):
+    """Two addresses of the host, for each family, to connect to."""
+    host.netns.run(f"ip address add {EXCLUDED}/24 dev up0")
+    host.netns.run("ip address add fd02::9/64 dev up0 nodad")
+    return world
+
+
+@pytest.mark.parametrize(
+    ("conditions", "wanted"),
+    [
+        # to UPLINK[0], to EXCLUDED, to fd02::1, to fd02::9, from the host itself
+        (
+            {"conditionsV4": ["!", "-d", EXCLUDED], "conditionsV6": ["!", "-d", "fd02::9"]},
+            (True, False, True, False, True),
+        ),
+        ({"conditionsV4": ["-d", "192.0.2.8/29"]}, (False, True, True, True, False)),
+        ({"conditionsV4": ["ip", "daddr", "!=", "192.0.2.8/29"]}, (True, False, True, True, True)),
+        ({"conditionsV6": ["ip6 saddr == fd02::/64 ip6 daddr fd02::9"]}, (True, True, False, True, True)),
+        ({"conditionsV4": ["!", "-s", "192.0.2.2/32"]}, (False, False, True, True, True)),
+        ({"conditionsV4": ["-i", "up+"], "conditionsV6": ["iifname", '"up0"']}, (True, True, True, True, False)),
+        (
+            {"conditionsV4": ["!", "-i", "up0"], "conditionsV6": ["iifname", "!=", "up*"]},
+            (False, False, False, False, True),
+        ),
+        ({"conditionsV4": ["-i", "up0", "-s", "192.0.2.0/24", "!", "-d", EXCLUDED]}, (True, False, True, True, False)),
+    ],
+)
+def test_conditions(host, addresses, conditions, wanted):
+    pod, _result, conf = connect(host, **conditions, **mapped({"hostPort": 8080, "containerPort": 80}))
+    with server(pod):
+        found = [ask(addresses, target, 8080) is not None for target in (UPLINK[0], EXCLUDED, "fd02::1", "fd02::9")]
+        assert (*found, ask(host.netns, UPLINK[0], 8080) is not None) == wanted
+    host.call("portmap", "CHECK", conf, "c1", pod)
+
+
+@pytest.mark.defect("portmap: the last network's conditions win")
+def test_each_network_has_its_own_conditions(host, addresses):
+    """The one that came last decides nothing about the others; what is gone leaves its chain to those that stay."""
+    first, _result, conf = connect(
+        host, "c1", conditionsV4=["!", "-d", EXCLUDED], **mapped({"hostPort": 8080, "containerPort": 80})
+    )
+    second, _result, other = connect(
+        host, "c2", conditionsV4=["-d", EXCLUDED], name="two", **mapped({"hostPort": 9090, "containerPort": 80})
+    )
+    third, _result, _conf = connect(host, "c3", name="three", **mapped({"hostPort": 7070, "containerPort": 80}))
+
+    def answers(port):
+        return tuple(ask(addresses, address, port) is not None for address in (UPLINK[0], EXCLUDED))
+
+    with server(first), server(second), server(third):
+        assert (answers(8080), answers(9090), answers(7070)) == ((True, False), (False, True), (True, True))
+        again, _result, last = connect(
+            host, "c4", conditionsV4=["!", "-d", EXCLUDED], **mapped({"hostPort": 6060, "containerPort": 80})
+        )
+        host.call("portmap", "DEL", conf, "c1", first)
+        with server(again):
+            assert (answers(8080), answers(6060)) == ((False, False), (True, False))
+    host.call("portmap", "DEL", last, "c4", again)
+    host.call("portmap", "DEL", other, "c2", second)
+    names = [item["chain"]["name"] for item in host.netns.nft() if "chain" in item]
+    assert not [name for name in names if name.startswith("conditions")]
+
+
+def test_changed_conditions_are_noticed(host, failure):
+    mapping = mapped({"hostPort": 8080, "containerPort": 80, "hostIP": UPLINK[0]})
+    pod, _result, conf = connect(host, conditionsV4=["!", "-d", EXCLUDED], **mapping)
+    host.call("portmap", "CHECK", conf, "c1", pod)
+    (chain,) = (
+        item["chain"]["name"]
+        for item in host.netns.nft()
+        if "chain" in item and item["chain"]["name"].startswith("conditions")
+    )
+    host.netns.run(f"nft flush chain inet podnet {chain}")
+    with pytest.raises(failure, match="conditions"):
+        host.call("portmap", "CHECK", conf, "c1", pod)
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "code"),
+    [
+        ("conditionsV4", ["-m", "owner"], 2),
+        ("conditionsV4", ["!", "-p", "tcp"], 2),
+        ("conditionsV4", ["-d"], 7),
+        ("conditionsV4", ["-d", "fd00::/8"], 7),
+        ("conditionsV6", ["-d", "10.0.0.0/8"], 7),
+        ("conditionsV4", ["-d", "10.0.0.0/33"], 7),
+        ("conditionsV4", ["-i", "a-name-that-is-too-long"], 7),
+        ("conditionsV4", [4], 7),
+    ],
+)
+def test_conditions_that_cannot_be(host, failure, key, words, code):
+    pod = host.pod()
+    result = host.call("bridge", "ADD", host.conf(), "c1", pod)
+    conf = conf_of(host, prevResult=result, **{key: words}, **mapped({"hostPort": 8080, "containerPort": 80}))
+    with pytest.raises(failure, match=key) as caught:
+        host.call("portmap", "ADD", conf, "c1", pod)
+    assert caught.value.code == code
+    assert host.state()["elements"] == []
+
+
+def test_sctp_beside_tcp_and_udp(host):
+    """One port of three protocols leads to three ports of the pod (this kernel may have no SCTP to connect with)."""
+    ports = [
+        {"hostPort": 7000, "containerPort": 80 + number, "protocol": protocol}
+        for number, protocol in enumerate(("tcp", "udp", "sctp"))
+    ]
+    pod, _result, conf = connect(host, **mapped(*ports))
+    listed = host.netns.run("nft list map inet podnet hostports4").stdout
+    for number, protocol in ((80, "tcp"), (81, "udp"), (82, "sctp")):
+        assert f"{protocol} . 7000" in listed
+        assert f"10.9.0.2 . {number}" in listed
+    host.call("portmap", "CHECK", conf, "c1", pod)
+
+
+@pytest.mark.parametrize(
+    "more", [{"markMasqBit": 3}, {"externalSetMarkChain": "KUBE-MARK-MASQ"}, {"backend": "iptables"}]
+)
+def test_keys_of_iptables_change_nothing(host, world, more):
+    """What is masqueraded is told by conntrack: no mark, no chain of somebody else's."""
+    pod, _result, _conf = connect(host, **more, **mapped({"hostPort": 8080, "containerPort": 80}))
+    with server(pod):
+        assert ask(host.netns, "127.0.0.1", 8080) == "pod 10.9.0.1"
+    assert "mark" not in host.netns.run("nft list ruleset").stdout.replace("# mark", "")
