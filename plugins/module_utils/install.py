@@ -36,7 +36,26 @@ SOCKET = "/run/podnet/cni.sock"
 #: What of the collection's module_utils a node needs.
 PARTS = ("agent", "cni", "ipam", "nat.py", "netlink", "overlay", "verify")
 #: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
-PLUGINS = ("bandwidth", "bridge", "flannel", "host-local", "loopback", "portmap", "sample", "static", "tuning")
+PLUGINS = (
+    "bandwidth",
+    "bridge",
+    "dummy",
+    "flannel",
+    "host-device",
+    "host-local",
+    "ipvlan",
+    "loopback",
+    "macvlan",
+    "portmap",
+    "ptp",
+    "sample",
+    "sbr",
+    "static",
+    "tap",
+    "tuning",
+    "vlan",
+    "vrf",
+)
 #: Commands for people: name → module whose ``main()`` returns the exit status.
 COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
 

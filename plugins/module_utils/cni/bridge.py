@@ -16,20 +16,20 @@ from ..ipam.ip import parse_interface, parse_subnet, to_text
 from ..netlink import address, link, neighbour
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
-from . import config, delegate, pod
+from . import config, delegate, interface, pod, veth
 from .errors import INTERNAL, UNSUPPORTED_FIELD, CniError, config_error
 from .names import host_name, mac
 from .result import family, new
+from .undo import Undo, each
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
     from ..netlink.link import Link
+    from ..netlink.wire import Request
     from .call import Call
 
 BRIDGE = "cni0"
 MTU_MAX = 65535
-#: What the alias of a host's end begins with; network, container ID and interface follow.
-ALIAS = "podnet"
 
 #: How long the kernel may take to bring a port up, in seconds, before ADD fails.
 PORT_WAIT = 5.0
@@ -53,10 +53,7 @@ class Settings:
         self.detect = config.boolean(conf, "enabledad")
         self.dark = config.boolean(conf, "disableContainerInterface")
         self.ipam = config.string(config.mapping(conf, "ipam"), "type")
-        # Later sources count for more: CNI_ARGS, args.cni, runtimeConfig.
-        self.mac = call.env.args.get("MAC", "")
-        self.mac = config.string(call.args(), "mac", self.mac)
-        self.mac = config.string(call.runtime(), "mac", self.mac)
+        self.mac = interface.requested_mac(call)
         self.dns = config.mapping(conf, "dns")
         self._check(conf)
 
@@ -71,43 +68,26 @@ class Settings:
             raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
         if self.dark and self.ipam:
             raise config_error("cannot use IPAM when DisableContainerInterface flag is set")
-        if self.mac:
-            try:
-                self.mac = link.unpack_mac(link.pack_mac(self.mac))
-            except ValueError as error:
-                raise config_error(str(error)) from None
 
 
 def add(call: Call) -> dict:
     """Connects the pod; the result tells of the bridge, the host's end and the pod's end, in this order."""
     settings = Settings(call)
-    result = new()
-    done: list = []  # how to take back what this call did, and nothing that was there before
-    try:
-        if settings.ipam:
-            result = delegate.call(settings.ipam, "ADD", call) or result
-            done.append(_release)
-            if not result["ips"]:
-                raise CniError(INTERNAL, "IPAM plugin returned missing IP config")
-        return _connect(call, settings, result, done)
-    except BaseException:
-        for step in reversed(done):
-            try:
-                step(call, settings)
-            except (CniError, OSError):
-                continue  # the first failure is the one that counts
-        raise
+    with Undo() as undo:
+        result = interface.reserve(call, settings.ipam, undo)
+        return _connect(call, settings, result, undo)
 
 
-def _connect(call: Call, settings: Settings, result: dict, done: list) -> dict:
+def _connect(call: Call, settings: Settings, result: dict, undo: Undo) -> dict:
     _set_gateways(settings, result)
-    name = host_name(call)
     with Channel() as host:
         bridge = _bridge(host, settings)
         netns = pod.enter(call.env)
         try:
             pod_mac = settings.mac or mac("pod", call.network, *call.owner)
-            _make_pair(host, bridge, name, pod_mac, netns.fd, call, settings, done)
+            name = veth.make(
+                host, call, netns.fd, pod_mac, undo, settings.mtu, bridge.index, _port_values(call, settings)
+            )
             with netns, Channel() as inside:
                 made = link.get(inside, call.env.ifname)
                 if made is None:
@@ -121,7 +101,7 @@ def _connect(call: Call, settings: Settings, result: dict, done: list) -> dict:
         if not settings.dark:
             _wait_for_port(host, name)
     if settings.masquerade:
-        done.append(_forget)
+        undo.append(lambda: _forget(call, settings))
         from . import masquerade  # loaded by those who need it: it takes as long as all the rest
 
         masquerade.add(call, result["ips"])
@@ -181,44 +161,11 @@ def _bridge(host: Channel, settings: Settings) -> Link:
     return found
 
 
-def _make_pair(
-    host: Channel,
-    bridge: Link,
-    name: str,
-    pod_mac: str,
-    netns_fd: int,
-    call: Call,
-    settings: Settings,
-    done: list,
-) -> None:
-    pair = link.add_veth(
-        name,
-        call.env.ifname,
-        mac=mac("host", name),
-        mtu=settings.mtu or None,
-        master=bridge.index,
-        peer_mac=pod_mac,
-        peer_netns=netns_fd,
-    )
-    requests = [pair, link.change(0, name=name, alias=alias(call))]
-    if settings.hairpin or settings.isolated:
-        values = {"hairpin": settings.hairpin, "isolated": settings.isolated}
-        requests.append(link.port(0, {key: value for key, value in values.items() if value}, name=name))
-    failures = host.batch(requests)
-    if not failures[0]:
-        done.append(_disconnect_ours)
-    if failures[0] and failures[0].errno == EEXIST:
-        if link.get(host, name) is None:
-            raise CniError(INTERNAL, f"container interface {call.env.ifname} already exists in {call.env.netns}")
-        raise CniError(INTERNAL, f"{call.env.container_id} is connected to {call.network} already, by {name}")
-    for failure in failures:
-        if failure:
-            raise CniError(INTERNAL, f"failed to connect {call.env.ifname} to {bridge.name}: {failure}")
-
-
-def alias(call: Call) -> str:
-    """What marks the host's end as this attachment's."""
-    return f"{ALIAS} {call.network} {call.env.container_id} {call.env.ifname}"[:255]
+def _port_values(call: Call, settings: Settings) -> list[Request]:
+    """What makes the host's end the kind of port that is wanted."""
+    values = {"hairpin": settings.hairpin, "isolated": settings.isolated}
+    wanted = {key: value for key, value in values.items() if value}
+    return [link.port(0, wanted, name=host_name(call))] if wanted else []
 
 
 def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: dict, pod_mac: str) -> None:
@@ -278,19 +225,11 @@ def _wait_for_port(host: Channel, name: str) -> None:
 def delete(call: Call) -> None:
     """Frees the address, whatever comes of the rest; then takes away what is left of the connection."""
     settings = Settings(call)
-    failures = []
-    for step in (_release, _forget, _disconnect):
-        try:
-            step(call, settings)
-        except (CniError, OSError) as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-
-
-def _release(call: Call, settings: Settings) -> None:
-    if settings.ipam:
-        delegate.call(settings.ipam, "DEL", call)
+    each(
+        lambda: interface.release(call, settings.ipam),
+        lambda: _forget(call, settings),
+        lambda: veth.remove(call),
+    )
 
 
 def _forget(call: Call, settings: Settings) -> None:
@@ -311,25 +250,6 @@ def _forget(call: Call, settings: Settings) -> None:
         masquerade.remove(call, addresses)
 
 
-def _disconnect_ours(call: Call, _settings: Settings) -> None:
-    """Removes the pair that ADD made."""
-    with Channel() as host:
-        pod.delete_link(host, host_name(call))
-
-
-def _disconnect(call: Call, settings: Settings) -> None:
-    """Removes the pair: by the host's end, or by the pod's where another implementation made it."""
-    with Channel() as host:
-        if pod.delete_link(host, host_name(call)):
-            return
-    with pod.enter_if_there(call.env) as there:
-        if there:
-            with Channel() as inside:
-                found = link.get(inside, call.env.ifname)
-                if found and found.kind == "veth":
-                    pod.delete_link(inside, call.env.ifname)
-
-
 def check(call: Call) -> None:
     """Pod, port, gateway and masquerade are as ADD left them."""
     settings = Settings(call)
@@ -345,7 +265,7 @@ def check(call: Call) -> None:
             raise CniError(INTERNAL, f"bridge {settings.bridge} is missing or down")
         if settings.promiscuous and not bridge.promisc:
             raise CniError(INTERNAL, f"bridge {settings.bridge} is not promiscuous")
-        port = _port(host, call, previous, None if settings.dark else inner)
+        port = veth.find(host, call, previous, None if settings.dark else inner)
         if port.master != str(bridge.index):
             raise CniError(INTERNAL, f"{port.name} is not a port of {settings.bridge}")
         for value, wanted in (("hairpin", settings.hairpin), ("isolated", settings.isolated)):
@@ -365,16 +285,6 @@ def check(call: Call) -> None:
         masquerade.check(call, previous["ips"])
 
 
-def _port(host: Channel, call: Call, previous: dict, inner: Link | None) -> Link:
-    """The host's end of the pair."""
-    names = [item["name"] for item in previous["interfaces"] if not item.get("sandbox")]
-    for name in [host_name(call), *[name for name in names if name]]:
-        found = link.get(host, name)
-        if found and found.kind == "veth" and (inner is None or found.index == inner.peer_index):
-            return found
-    raise CniError(INTERNAL, f"the host's end of {call.env.ifname} is missing")
-
-
 def status(call: Call) -> None:
     """As ready as the address management."""
     settings = Settings(call)
@@ -386,26 +296,15 @@ def gc(call: Call) -> None:
     """Removes what belongs to no valid attachment; goes on past errors and raises the first in the end."""
     settings = Settings(call)
     valid = call.valid_attachments()
-    failures: list[Exception] = []
-    if settings.ipam:
-        try:
-            delegate.call(settings.ipam, "GC", call)
-        except CniError as error:
-            failures.append(error)
-    try:
-        with Channel() as host:
-            _collect_links(host, call.network, valid)
-        from . import masquerade
-
-        masquerade.gc(call, valid)
-    except (CniError, OSError) as error:
-        failures.append(error)
-    if failures:
-        raise failures[0]
+    each(
+        lambda: delegate.call(settings.ipam, "GC", call) if settings.ipam else None,
+        lambda: _collect(call, valid),
+    )
 
 
-def _collect_links(host: Channel, network: str, valid: set) -> None:
-    for item in link.dump(host, "veth"):
-        words = (item.alias or "").split(" ")
-        if len(words) == 4 and words[:2] == [ALIAS, network] and (words[2], words[3]) not in valid:
-            pod.delete_link(host, item.name)
+def _collect(call: Call, valid: set) -> None:
+    with Channel() as host:
+        veth.collect(host, call.network, valid)
+    from . import masquerade
+
+    masquerade.gc(call, valid)

@@ -17,13 +17,22 @@ from .text import dumps, loads
 OWN = {
     "bandwidth": "bandwidth",
     "bridge": "bridge",
+    "dummy": "dummy",
     "flannel": "flannel",
+    "host-device": "host_device",
     "host-local": "host_local",
+    "ipvlan": "ipvlan",
     "loopback": "loopback",
+    "macvlan": "macvlan",
     "portmap": "portmap",
+    "ptp": "ptp",
     "sample": "sample",
+    "sbr": "sbr",
     "static": "static",
+    "tap": "tap",
     "tuning": "tuning",
+    "vlan": "vlan",
+    "vrf": "vrf",
 }
 #: Those of them that manage addresses.
 IPAM = ("host-local", "static")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from .call import Call
 
 
-def host_name(call: Call) -> str:
+def host_name(call: Call, prefix: str = "veth") -> str:
     """The name of the host's end of a veth pair: unique to network, container and interface (44 bits)."""
-    return "veth" + digest(call.network, *call.owner).hex()[:11]
+    return prefix + digest(call.network, *call.owner).hex()[: 15 - len(prefix)]
 
 
 def mac(*parts: str) -> str:

@@ -151,6 +151,11 @@ def canonical(text: str) -> str:
     return route.unpack_ip(route.pack_ip(host)) + slash + length
 
 
+def alone(text: str) -> str:
+    """An address as the prefix that holds nothing else: "10.1.0.5/32"."""
+    return f"{canonical(text)}/{32 if family(text) == 4 else 128}"
+
+
 def read_sysctl(name: str) -> str:
     """A sysctl's value by its path below /proc/sys; empty where the kernel has none."""
     try:

@@ -104,6 +104,14 @@ DATA: dict[str, dict[str, tuple[int, str]]] = {
     "macvlan": {"mode": (1, "u32"), "bc_queue_len": (7, "u32")},
     "ipvlan": {"mode": (1, "u16"), "flags": (2, "u16")},
     "vrf": {"table": (1, "u32")},
+    # read only: such links are made through /dev/net/tun, see tuntap.py
+    "tun": {
+        "owner": (1, "u32"),
+        "group": (2, "u32"),
+        "type": (3, "u8"),
+        "persist": (6, "bool"),
+        "multi_queue": (7, "bool"),
+    },
 }
 #: Values of a bridge port, IFLA_BRPORT_*.
 PORT: dict[str, tuple[int, str]] = {

@@ -21,8 +21,8 @@ class Netns:
 
     def __init__(self, path: str = OWN):
         self.path = path
+        self.fd = self._outside = -1
         self.fd = posix.open(path, O_RDONLY | O_CLOEXEC)
-        self._outside = -1
 
     def identity(self) -> tuple[int, int]:
         """Device and inode: equal for two paths to one namespace (namespaces(7))."""
@@ -46,6 +46,9 @@ class Netns:
         if self.fd >= 0:
             posix.close(self.fd)
             self.fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def is_netns(path: str) -> bool:

@@ -44,6 +44,7 @@ RTA_GATEWAY = 5
 RTA_PRIORITY = 6
 RTA_PREFSRC = 7
 RTA_METRICS = 8
+RTA_MULTIPATH = 9
 RTA_TABLE = 15
 RTA_VIA = 18
 RTAX_MTU = 2
@@ -201,6 +202,23 @@ def add(
     return RTM_NEWROUTE, flags, body, f"add route {dst}"
 
 
+def copy(one: Route, index: int, table: int, src: str | None) -> Request:
+    """Make the same route in another table, with ``src`` as the address to send from."""
+    return add(
+        one.dst,
+        index,
+        gateway=one.gateway,
+        onlink=bool(one.onlink),
+        scope=one.scope,
+        src=src,
+        protocol=RTPROT_BOOT if one.protocol is None else one.protocol,
+        mtu=one.mtu,
+        advmss=one.advmss,
+        table=table,
+        metric=one.metric,
+    )
+
+
 def delete(dst: str, index: int = 0, *, table: int = RT_TABLE_MAIN, metric: int | None = None) -> Request:
     """Remove the route to ``dst`` (of the link ``index``, where given)."""
     packed, length = split_prefix(dst)
@@ -269,6 +287,9 @@ def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:
     route.onlink = bool(flags & RTNH_F_ONLINK)
     if RTA_OIF in found:
         route.index = number(found[RTA_OIF])
+    elif RTA_MULTIPATH in found:  # struct rtnexthop: length, flags, hops, index; the first of them stands for all
+        route.index = number(found[RTA_MULTIPATH][4:8])
+    if route.index:
         route.dev = (names or {}).get(route.index, str(route.index))
     if RTA_GATEWAY in found:
         route.gateway = unpack_ip(found[RTA_GATEWAY])

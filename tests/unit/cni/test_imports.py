@@ -41,8 +41,8 @@ STANDARD = {
 LIBRARY = {
     "podnet", "podnet.cni", "podnet.ipam", "podnet.netlink",
     *[f"podnet.cni.{name}" for name in (
-        "bridge", "call", "config", "delegate", "environment", "errors", "flannel", "host_local", "main", "names",
-        "pod", "result", "text",
+        "bridge", "call", "config", "delegate", "environment", "errors", "flannel", "host_local", "interface", "main",
+        "names", "pod", "result", "text", "undo", "veth",
     )],
     *[f"podnet.ipam.{name}" for name in ("ip", "ranges", "store")],
     *[f"podnet.netlink.{name}" for name in (

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""macvlan: the pod is a neighbour on the network of an interface of this host, with a MAC address of its own."""
+
+from __future__ import annotations
+
+from ..netlink import link
+from ..netlink.channel import Channel
+from . import config, interface, master
+from .errors import config_error
+from .names import mac
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..netlink.netns import Netns
+    from .call import Call
+    from .undo import Undo
+
+KIND = "macvlan"
+#: linux/if_link.h, MACVLAN_MODE_*
+MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+
+
+class Settings(master.Settings):
+    """The configuration's keys, checked."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.mode = config.string(call.conf, "mode") or "bridge"
+        if self.mode not in MODES:
+            raise config_error(f"unknown macvlan mode: {self.mode!r}, it must be one of {', '.join(MODES)}")
+        self.mac = interface.requested_mac(call)
+        self.values = {"mode": MODES[self.mode]}
+        queue = config.integer(call.conf, "bcqueuelen", 0, 0, (1 << 32) - 1)
+        if queue:
+            self.values["bc_queue_len"] = queue
+
+
+def add(call: Call) -> dict:
+    """Makes the interface and gives it its addresses; the result tells of it alone."""
+    settings = Settings(call)
+
+    def make(netns: Netns, undo: Undo) -> None:
+        # One that follows from the attachment: whoever gives addresses by MAC address gives a restarted pod its own.
+        address = settings.mac or mac("pod", call.network, *call.owner)
+        master.make(call, settings, netns, undo, KIND, settings.values, address)
+        if settings.mode == "passthru" and settings.mac:  # made so, it has the master's, whatever is asked for
+            with netns, Channel() as inside:
+                request = link.change(0, name=call.env.ifname, mac=settings.mac)
+                interface.request(inside, request, "failed to set the MAC address")
+
+    return interface.attach(call, settings, make)
+
+
+def delete(call: Call) -> None:
+    """Frees the address and removes the interface; the master is asked for nothing."""
+    interface.detach(call, Settings(call), KIND, master.passing_name(call))
+
+
+def check(call: Call) -> None:
+    """The interface is as ADD left it, its mode and master included."""
+    settings = Settings(call)
+    master.check(call, settings, KIND, {"mode": settings.values["mode"]})
+
+
+def status(call: Call) -> None:
+    """Ready where there are a master and addresses."""
+    master.status(call, Settings(call))
+
+
+def gc(call: Call) -> None:
+    """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
+    interface.collect(call, Settings(call))
