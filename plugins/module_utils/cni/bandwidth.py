@@ -14,10 +14,10 @@ from ..ipam.ip import parse_subnet
 from ..netlink import link, traffic
 from ..netlink.channel import Channel
 from . import config, pod
-from .bridge import ALIAS, alias
 from .errors import INTERNAL, CniError, config_error
 from .names import digest
 from .result import new
+from .veth import ALIAS, alias
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:

@@ -40,6 +40,10 @@ def call(bin_dir):
     return run
 
 
+#: What plugins can't do without, whatever the command.
+NAMES = {"bridge": "podnet-none0", "device": "podnet-none0", "master": "podnet-none0", "vrfname": "podnet-none0"}
+
+
 def conf(**more):
     return {"cniVersion": "1.1.0", "name": "net", "type": "x", **more}
 
@@ -139,18 +143,21 @@ def test_check_needs_the_result(call, plugin):
     assert (status, answer["code"]) == (1, 7)
 
 
-@pytest.mark.parametrize("plugin", ["bridge", "host-local", "portmap", "flannel"])
+@pytest.mark.parametrize(
+    "plugin",
+    ["bridge", "dummy", "flannel", "host-device", "host-local", "ipvlan", "macvlan", "portmap", "ptp", "tap", "vlan"],
+)
 def test_gc_without_the_list_is_refused(call, plugin, tmp_path):
     """An absent list is not an empty one: everything would go."""
     ipam = {"type": "host-local", "dataDir": str(tmp_path), "ranges": [[{"subnet": "10.0.0.0/24"}]]}
-    status, answer, _stderr = call(plugin, "GC", conf(ipam=ipam, subnetFile="/none"))
+    status, answer, _stderr = call(plugin, "GC", conf(ipam=ipam, **NAMES, subnetFile="/none"))
     assert (status, answer["code"]) == (1, 7)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_del_is_quiet_without_namespace_and_result(call, plugin, tmp_path):
     ipam = {"type": "host-local", "dataDir": str(tmp_path), "ranges": [[{"subnet": "10.0.0.0/24"}]]}
-    wanted = conf(cniVersion="0.3.1", ipam=ipam, bridge="podnet-none0", subnetFile="/none", dataDir=str(tmp_path))
+    wanted = conf(cniVersion="0.3.1", ipam=ipam, **NAMES, subnetFile="/none", dataDir=str(tmp_path))
     for netns in (None, "", "/run/netns/none"):
         assert call(plugin, "DEL", wanted, CNI_NETNS=netns) == (0, None, "")
 
