@@ -20,7 +20,7 @@ from ..ipam.prefix import Prefix, parse_prefix
 from .config import Config, ConfigError, node_name
 from .mac import mac_of, parse_mac
 
-_KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses")
+KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses")
 
 
 class LeaseError(ValueError):
@@ -60,10 +60,10 @@ class Leases(NamedTuple):
 def parse(data: object) -> Lease:
     """``data`` (decoded JSON) as a Lease. Raises LeaseError."""
     if not isinstance(data, dict):
-        raise LeaseError(f"{data!r} is not an object with the keys {', '.join(_KEYS)}")
+        raise LeaseError(f"{data!r} is not an object with the keys {', '.join(KEYS)}")
     for key in data:
-        if key not in _KEYS:
-            raise LeaseError(f"{key}: is not a key of a lease: it knows {', '.join(_KEYS)}")
+        if key not in KEYS:
+            raise LeaseError(f"{key}: is not a key of a lease: it knows {', '.join(KEYS)}")
     try:
         name = node_name(data.get("name"), "name")
         address = _address(data.get("address"), "address")
@@ -91,7 +91,7 @@ def admit(config: Config, entries: object) -> Leases:
     if not isinstance(entries, list):
         raise ConfigError(f"leases: {entries!r:.80} is not a list of leases")
     own = _own(config, entries)
-    book = _Book(config, own)
+    book = Book(config, own)
     peers: list[Lease] = []
     refused: dict[str, str] = {}
     for position, entry in enumerate(entries):
@@ -118,13 +118,13 @@ def _own(config: Config, entries: list[object]) -> Lease:
         raise ConfigError(f"leases: {config.node_name}, this node, {found}: there must be one")
     try:
         lease = parse(mine[0])
-        _Book(config, None).enter(lease)
+        Book(config, None).enter(lease)
     except LeaseError as error:
         raise ConfigError(f"leases: {config.node_name}, this node: {error}") from None
     return lease
 
 
-class _Book:
+class Book:
     """What is taken already, so that each further lease is checked against all before it in O(log n)."""
 
     def __init__(self, config: Config, own: Lease | None) -> None:
@@ -157,6 +157,17 @@ class _Book:
             place = bisect_left(starts, cidr.first)
             starts.insert(place, cidr.first)
             entries.insert(place, (cidr, lease.name))
+
+    def leave(self, lease: Lease) -> None:
+        """Lets go of a lease that was entered."""
+        self.names.discard(lease.name)
+        self.macs.pop(lease.vtep_mac, None)
+        for address in lease.addresses:
+            self.addresses.pop(address, None)
+        for cidr in lease.pod_cidrs:
+            starts, entries = self.blocks[cidr.version]
+            place = bisect_left(starts, cidr.first)
+            del starts[place], entries[place]
 
     def _check(self, cidr: Prefix) -> None:
         network = self.config.network(cidr.version)
