@@ -85,9 +85,14 @@ def _connect(call: Call, settings: Settings, result: dict, undo: Undo) -> dict:
         netns = pod.enter(call.env)
         try:
             pod_mac = settings.mac or mac("pod", call.network, *call.owner)
+            foreign = bridge.mac != _own_mac(settings)
+            if foreign and settings.gateway:  # it keeps its MAC address from now on, too, whatever ports come and go
+                host.request(link.change(bridge.index, mac=bridge.mac, what=bridge.name))
             name = veth.make(
                 host, call, netns.fd, pod_mac, undo, settings.mtu, bridge.index, _port_values(call, settings)
             )
+            if foreign:
+                bridge = link.get(host, bridge.name) or bridge
             with netns, Channel() as inside:
                 made = link.get(inside, call.env.ifname)
                 if made is None:
@@ -127,11 +132,8 @@ def _set_gateways(settings: Settings, result: dict) -> None:
         return
     for kind in sorted({family(item["address"]) for item in result["ips"]}):
         gateway = next(item["gateway"] for item in result["ips"] if family(item["address"]) == kind)
-        there = [item for item in result["routes"] if item["dst"] == pod.ANYWHERE[kind]]
-        for item in there:
-            if item.get("gw") and item["gw"] != gateway:
-                raise config_error(f"isDefaultGateway ineffective because IPAM sets default route via {item['gw']}")
-        if not there:
+        # A default route that IPAM sets counts for more.
+        if not any(item["dst"] == pod.ANYWHERE[kind] for item in result["routes"]):
             result["routes"].append({"dst": pod.ANYWHERE[kind], "gw": gateway})
 
 
@@ -144,7 +146,7 @@ def _bridge(host: Channel, settings: Settings) -> Link:
                 link.add(
                     settings.bridge,
                     "bridge",
-                    mac=mac("bridge", posix.uname().nodename, settings.bridge),
+                    mac=_own_mac(settings),
                     mtu=settings.mtu or None,
                     up=True,
                 )
@@ -156,9 +158,15 @@ def _bridge(host: Channel, settings: Settings) -> Link:
         found = link.get(host, settings.bridge)
     if found is None or found.kind != "bridge":
         raise CniError(INTERNAL, f"{settings.bridge!r} already exists but is not a bridge")
+    pod.ignore_routers(found.name)
     if not found.up or (settings.promiscuous and not found.promisc):
         host.request(link.change(found.index, up=True, promisc=settings.promiscuous or None, what=found.name))
     return found
+
+
+def _own_mac(settings: Settings) -> str:
+    """The MAC address of a bridge that we make."""
+    return mac("bridge", posix.uname().nodename, settings.bridge)
 
 
 def _port_values(call: Call, settings: Settings) -> list[Request]:
@@ -177,7 +185,7 @@ def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: d
         wanted = f"{pod.canonical(item['gateway'])}/{length}"
         if not any(one.address == wanted for one in present):
             requests += _make_room(bridge, settings, wanted, present)
-            requests.append(address.add(bridge.index, wanted))
+            requests.append(address.add(bridge.index, wanted, broadcast="+"))
         # An address that is used again: neighbours asked about its last owner would be sent astray for seconds.
         requests.append(neighbour.add(bridge.index, item["address"].partition("/")[0], pod_mac, state="reachable"))
         if kind == 4:

@@ -62,7 +62,7 @@ def configure(channel: Channel, index: int, ifname: str, result: dict, detect: b
     prepare(ifname, result)
     requests = []
     for item in result["ips"]:
-        requests.append(address.add(index, item["address"], replace=False, nodad=not detect))
+        requests.append(address.add(index, item["address"], broadcast="+", replace=False, nodad=not detect))
     requests.append(link.change(index, up=True, what=ifname))
     requests += route_requests(index, result)
     for request, error in zip(requests, channel.batch(requests)):
@@ -73,7 +73,7 @@ def configure(channel: Channel, index: int, ifname: str, result: dict, detect: b
 def prepare(ifname: str, result: dict) -> None:
     """The settings that an interface needs before it gets addresses; the namespace is the thread's."""
     families = {family(item["address"]) for item in result["ips"]}
-    if 4 in families:  # neighbours learn at once whose the address is now
+    if families:  # neighbours learn at once whose the address is now, one that is added later, too
         write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1")
     if 6 in families:
         write_sysctl(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
@@ -154,6 +154,11 @@ def canonical(text: str) -> str:
 def alone(text: str) -> str:
     """An address as the prefix that holds nothing else: "10.1.0.5/32"."""
     return f"{canonical(text)}/{32 if family(text) == 4 else 128}"
+
+
+def ignore_routers(name: str) -> None:
+    """A pod could pose as a router to its host by IPv6 router advertisements otherwise (CVE-2020-10749)."""
+    write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True)
 
 
 def read_sysctl(name: str) -> str:

@@ -59,6 +59,7 @@ def make(
     for failure in failures:
         if failure:
             raise CniError(INTERNAL, f"failed to connect {call.env.ifname}: {failure}")
+    pod.ignore_routers(name)
     return name
 
 

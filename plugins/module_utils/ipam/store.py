@@ -146,8 +146,7 @@ class Store:
         self._drop_fresh()
         for number, (ranges, (address, _range)) in enumerate(zip(self.sets, got)):
             self._mark(number, ranges.position((ranges.family, address)), True)
-            if number not in wanted:
-                self._move_cursor(number, to_text(ranges.family, address))
+            self._move_cursor(number, to_text(ranges.family, address))
         self._seal()
         return got
 

@@ -88,8 +88,15 @@ def add(
     replace: bool = True,
     nodad: bool = True,
 ) -> Request:
-    """Give an address to the link ``index``. With ``nodad`` IPv6 ones skip duplicate address detection."""
+    """Give an address to the link ``index``. With ``nodad`` IPv6 ones skip duplicate address detection.
+
+    The ``broadcast`` address "+" is the subnet's last one, as for ip-address(8); IPv6 and subnets of two have none.
+    """
     packed, length = split_prefix(address)
+    if broadcast == "+":
+        host_bits = (1 << (32 - length)) - 1 if len(packed) == 4 and length < 31 else 0
+        last = (int.from_bytes(packed, "big") | host_bits).to_bytes(len(packed), "big")
+        broadcast = unpack_ip(last) if host_bits else None
     flags = IFA_F_NODAD if nodad and len(packed) == 16 else 0
     body = INFO.pack(family_of(address), length, flags, SCOPES[scope], index)
     body += attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)

@@ -126,6 +126,32 @@ def test_bridge_keeps_its_mac_address(host):
     assert host.netns.ip("link show dev br0")[0]["address"] == before
 
 
+def test_bridge_of_somebody_else_keeps_its_mac_address(host):
+    """★ pinned at the first ADD, before the port joins; the result tells it."""
+    host.netns.run("ip link add br0 type bridge")
+    before = host.netns.ip("link show dev br0")[0]["address"]
+    result = host.call("bridge", "ADD", host.conf(), "c1", host.pod())
+    host.netns.run("ip link add low address 00:00:00:00:00:01 type veth peer name low1")
+    host.netns.run("ip link set low master br0")
+    assert result["interfaces"][0]["mac"] == before == host.netns.ip("link show dev br0")[0]["address"]
+
+
+def test_no_pod_is_a_router_for_its_host(host):
+    """Router advertisements on the bridge and on the port go unheard."""
+    result = host.call("bridge", "ADD", host.conf(), "c1", host.pod())
+    for item in result["interfaces"][:2]:
+        assert host.netns.sysctl(f"net/ipv6/conf/{item['name']}/accept_ra") == "0"
+
+
+def test_default_route_of_ipam_counts(host):
+    ipam = {**host.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/24"}]]}
+    ipam["routes"] = [{"dst": "0.0.0.0/0", "gw": "10.9.0.77"}]
+    pod = host.pod()
+    result = host.call("bridge", "ADD", host.conf(ipam=ipam, isDefaultGateway=True), "c1", pod)
+    assert result["routes"] == ipam["routes"]
+    assert [item["gateway"] for item in pod.ip("route show default")] == ["10.9.0.77"]
+
+
 def test_address_that_is_used_again_is_reachable_at_once(host):
     """The host's neighbour entry is the new pod's before the first packet, and goes with the pod."""
     conf = host.conf(runtimeConfig={"ips": ["10.9.0.50"]})

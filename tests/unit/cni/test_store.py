@@ -64,6 +64,12 @@ def test_next_fit_goes_on_after_the_last_one(directory):
     assert [reserve(directory, f"d{number}")[0][-1] for number in range(3)] == ["5", "6", "2"]
 
 
+def test_next_fit_goes_on_after_one_that_was_asked_for(directory):
+    """As host-local's own does: the next pod gets the same address from either."""
+    assert reserve(directory, "c1", wanted={0: 0x0A010004}) == ["10.1.0.4"]
+    assert reserve(directory, "c2") == ["10.1.0.5"]
+
+
 def test_exhausted_in_host_locals_words_and_a_freed_address_is_used_again(directory):
     for number in range(5):
         reserve(directory, f"c{number}")

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where ours is meant to be otherwise than Go's, and why. What is not here is a defect of one of them."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from typing import Any
+
+ABSENT = "(absent)"
+
+
+class Difference:
+    """A documented difference, and its ``reason``: in paths that match one of the ``patterns`` (of "step/path") where
+    ``when(go, ours)`` holds, in cases whose names match ``case``."""
+
+    def __init__(
+        self,
+        reason: str,
+        *patterns: str,
+        when: Callable[[Any, Any], bool] = lambda _go, _ours: True,
+        case: str = "*",
+    ) -> None:
+        self.reason = reason
+        self.patterns = patterns
+        self.when = when
+        self.case = case
+
+    def covers(self, case: str, path: str, go: Any, ours: Any) -> bool:
+        """Whether it is this difference."""
+        if not fnmatch.fnmatchcase(case, self.case) or not self.when(go, ours):
+            return False
+        return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.patterns)
+
+
+def only_ours(go: Any, _ours: Any) -> bool:
+    """Go has nothing there."""
+    return go == ABSENT
+
+
+def only_go(_go: Any, ours: Any) -> bool:
+    """Ours has nothing there."""
+    return ours == ABSENT
+
+
+def follows_ports(go: Any, ours: Any) -> bool:
+    """Go's bridge has the MAC address of one of its ports (or none, without ports), ours its own."""
+    return str(go).startswith(("MAC of host's port", "00:00:00")) and str(ours).startswith("MAC of host's ")
+
+
+def enabled(go: Any, ours: Any) -> bool:
+    """A sysctl that only ours sets."""
+    return (go, ours) == ("0", "1")
+
+
+#: Never compared, and why.
+NOT_COMPARED = [
+    "MAC addresses and names of links that the plugin chooses: ours follow from the attachment, so that they are the "
+    "same after a crash or a reboot and DEL finds them without a note; Go's are random",
+    "neighbour entries: the kernel learns some of them by itself while a case runs; ours also sets the new pod's on "
+    "the bridge at once and removes it with the pod, so that an address that is used again is reachable at once",
+    "counters, timers and identifiers of the kernel",
+    "how translation is written down: Go's iptables chains and our nftables sets are both reduced to who is "
+    "masqueraded but to where, which host port leads where, and whose connections to it are masqueraded",
+    "error codes: Go's are 999 nearly always, ours are the specification's; where an error is expected, both say the "
+    "same words",
+]
+
+DIFFERENCES = [
+    # What ours has besides.
+    Difference(
+        "the alias of a host's end names its attachment: GC and people find it by that",
+        "*/link/*/ifalias",
+        when=only_ours,
+    ),
+    Difference(
+        "beside host-local's files a record of each attachment and a bitmap of what is taken: no verb's time grows "
+        "with reservations",
+        "*/store/*/.attachments/*",
+        "*/store/*/.index",
+        when=only_ours,
+    ),
+    # What makes no difference to packets.
+    Difference(
+        "Go sets a queue length of 0 and ours leaves the kernel's; a veth has no queue with either",
+        "*/link/*/txqlen",
+    ),
+    Difference(
+        "no duplicate address detection unless enabledad: an IPv6 address is usable at once",
+        "*/address/*/nodad",
+        when=only_ours,
+    ),
+    Difference(
+        "as with newer Go plugins, IPv6 addresses outlive their link being down, and neighbours learn at once whose an "
+        "address is",
+        "*/sysctl/ipv6/conf/*/keep_addr_on_down",
+        "*/sysctl/ipv6/conf/*/ndisc_notify",
+        when=enabled,
+    ),
+    # Defects of Go's.
+    Difference(
+        "a bridge keeps its MAC address whatever ports come and go; Go's follows its ports",
+        "*/host/link/*/mac",
+        "*/answer/interfaces/0/mac",
+        when=follows_ports,
+    ),
+    Difference(
+        "Go leaks masquerade rules when the pod's namespace is gone",
+        "DEL of a pod that is gone/host/masquerade/*",
+        when=only_go,
+    ),
+    Difference(
+        "an ADD that fails undoes all that it did; Go's leaves it to DEL",
+        "failed ADD/*",
+        when=only_go,
+    ),
+    Difference(
+        "what is left of an ADD that failed: a bridge without ports, and host-local's lock and cursor",
+        "failed ADD/host/link/*/mac",
+        "failed ADD/store/net/lock",
+        "failed ADD/store/net/last_reserved_ip.*",
+    ),
+    Difference(
+        "Go's CHECK fails though nothing has changed: for a bridge without IPAM, for routes without gateway, and for "
+        "host ports whatever the pod's families",
+        "CHECK */answer/error",
+        "CHECK */answer/answer",
+        when=lambda go, _ours: go == "an error" or str(go).startswith("999 "),
+    ),
+    Difference(
+        "DNS settings that IPAM tells are passed on; Go's bridge drops them",
+        "*/answer/*dns*",
+        case="host-local, resolv.conf",
+    ),
+    Difference(
+        "isDefaultGateway beside a default route of IPAM's without gateway works; Go's ADD fails, file exists",
+        "*",
+        case="bridge, default route set by IPAM without gateway",
+    ),
+    Difference(
+        "masqAll masquerades every connection to a host port; Debian's version does not know the key yet",
+        "*/masqueraded from",
+        case="portmap, masqAll",
+    ),
+    Difference(
+        "Go's loopback answers version 0.1.0 and 0.2.0 in a newer version's form",
+        "*/answer/*",
+        case="loopback, 0.[12].0",
+    ),
+    Difference(
+        "Go's loopback leaves out ips.version, which versions 0.3 and 0.4 demand",
+        "*/answer/ips/*/version",
+        when=only_ours,
+        case="loopback, 0.[34].*",
+    ),
+    # What ours lacks.
+    Difference(
+        "macspoofchk is refused, with code 2",
+        "*",
+        case="bridge, spoof check",
+    ),
+]
