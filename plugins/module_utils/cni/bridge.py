@@ -17,8 +17,9 @@ from ..netlink import address, link, neighbour
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
 from . import config, delegate, interface, pod, veth
-from .errors import INTERNAL, UNSUPPORTED_FIELD, CniError, config_error
-from .names import host_name, mac
+from .environment import INTERFACE_NAME_MAX
+from .errors import INTERNAL, CniError, config_error
+from .names import digest, host_name, mac
 from .result import family, new
 from .undo import Undo, each
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 BRIDGE = "cni0"
 MTU_MAX = 65535
+VLAN_MAX = 4094
+#: The VLAN that a port has by itself.
+DEFAULT_VLAN = 1
 
 #: How long the kernel may take to bring a port up, in seconds, before ADD fails.
 PORT_WAIT = 5.0
@@ -52,6 +56,10 @@ class Settings:
         self.isolated = config.boolean(conf, "portIsolation")
         self.detect = config.boolean(conf, "enabledad")
         self.dark = config.boolean(conf, "disableContainerInterface")
+        self.vlan = config.integer(conf, "vlan", 0, 0, VLAN_MAX)
+        self.trunk = [_vlans(item) for item in config.objects(conf, "vlanTrunk")]
+        self.preserve_default_vlan = config.boolean(conf, "preserveDefaultVlan", True)
+        self.guard_mac = config.boolean(conf, "macspoofchk")
         self.ipam = config.string(config.mapping(conf, "ipam"), "type")
         self.mac = interface.requested_mac(call)
         self.dns = config.mapping(conf, "dns")
@@ -60,26 +68,52 @@ class Settings:
     def _check(self, conf: dict) -> None:
         if self.hairpin and self.promiscuous:
             raise config_error("cannot set hairpin mode and promiscuous mode at the same time")
-        if config.integer(conf, "vlan", 0, 0, 4094) or config.objects(conf, "vlanTrunk"):
-            raise CniError(UNSUPPORTED_FIELD, "bridge: vlan and vlanTrunk are not supported")
-        if config.boolean(conf, "macspoofchk"):
-            raise CniError(UNSUPPORTED_FIELD, "bridge: macspoofchk is not supported")
+        if self.vlan and self.trunk:
+            raise config_error("cannot set vlan and vlanTrunk at the same time")
+        if len(self.gateway_link.encode()) > INTERFACE_NAME_MAX:
+            raise config_error(f"the gateway's link {self.gateway_link} would have a name of more than 15 bytes")
+        if config.string(conf, "ipMasqBackend", "nftables") not in ("", "nftables", "iptables"):
+            raise config_error(f"ipMasqBackend must be nftables or iptables, not {conf['ipMasqBackend']!r}")
         if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
             raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
         if self.dark and self.ipam:
             raise config_error("cannot use IPAM when DisableContainerInterface flag is set")
 
 
+    @property
+    def gateway_link(self) -> str:
+        """Who has the gateway's addresses: the bridge, which isn't in the pods' VLAN if they have one."""
+        return f"{self.bridge}.{self.vlan}" if self.vlan else self.bridge
+
+
+def _vlans(item: dict) -> tuple[int, int]:
+    """An entry of vlanTrunk, {id} or {minID, maxID}, as (first, last)."""
+    one = config.value(item, "id")
+    ends = [config.value(item, key) for key in ("minID", "maxID")]
+    if (one is None) == (ends == [None, None]) or (one is None and None in ends):
+        raise config_error(f"vlanTrunk: either id or minID and maxID must be there, not {item!r}")
+    keys = ("minID", "maxID") if one is None else ("id", "id")
+    first, last = [config.integer(item, key, None, 1, VLAN_MAX) for key in keys]
+    if first > last:
+        raise config_error("vlanTrunk: minID is greater than maxID")
+    return first, last
+
+
 def add(call: Call) -> dict:
     """Connects the pod; the result tells of the bridge, the host's end and the pod's end, in this order."""
     settings = Settings(call)
     with Undo() as undo:
-        result = interface.reserve(call, settings.ipam, undo)
+        result = None if interface.by_link(settings.ipam) else _addresses(call, settings, undo)
         return _connect(call, settings, result, undo)
 
 
-def _connect(call: Call, settings: Settings, result: dict, undo: Undo) -> dict:
+def _addresses(call: Call, settings: Settings, undo: Undo) -> dict:
+    result = interface.reserve(call, settings.ipam, undo)
     _set_gateways(settings, result)
+    return result
+
+
+def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) -> dict:
     with Channel() as host:
         bridge = _bridge(host, settings)
         netns = pod.enter(call.env)
@@ -93,16 +127,30 @@ def _connect(call: Call, settings: Settings, result: dict, undo: Undo) -> dict:
             )
             if foreign:
                 bridge = link.get(host, bridge.name) or bridge
+            if settings.vlan or settings.trunk:
+                _set_vlans(host, name, settings)
+            if settings.guard_mac:
+                undo.append(lambda: _unguard(call, settings))
+                from . import spoof  # loaded by those who need it
+
+                spoof.add(call, name, pod_mac)
             with netns, Channel() as inside:
                 made = link.get(inside, call.env.ifname)
                 if made is None:
                     raise CniError(INTERNAL, f"interface {call.env.ifname} vanished from {call.env.netns}")
-                if not settings.dark:
+                if result is None:
+                    inside.request(link.change(made.index, up=True, what=made.name))
+                elif not settings.dark:
+                    pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
+            if result is None:
+                _wait_for_port(host, name)
+                result = _addresses(call, settings, undo)
+                with netns, Channel() as inside:
                     pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
         finally:
             netns.close()
         if settings.gateway:
-            _serve_as_gateway(host, bridge, settings, result, pod_mac)
+            _serve_as_gateway(host, _gateway(host, bridge, settings), settings, result, pod_mac)
         if not settings.dark:
             _wait_for_port(host, name)
     if settings.masquerade:
@@ -161,12 +209,60 @@ def _bridge(host: Channel, settings: Settings) -> Link:
     pod.ignore_routers(found.name)
     if not found.up or (settings.promiscuous and not found.promisc):
         host.request(link.change(found.index, up=True, promisc=settings.promiscuous or None, what=found.name))
+    if (settings.vlan or settings.trunk) and not found.data.get("vlan_filtering"):
+        try:
+            filtering = link.info("bridge", link.pack_data("bridge", {"vlan_filtering": True}))
+            host.request(link.change(found.index, info=filtering, what=found.name))
+        except NetlinkError as error:
+            raise CniError(INTERNAL, f"vlan needs a kernel whose bridges filter VLANs: {error}") from None
     return found
 
 
 def _own_mac(settings: Settings) -> str:
     """The MAC address of a bridge that we make."""
     return mac("bridge", posix.uname().nodename, settings.bridge)
+
+
+def _gateway(host: Channel, bridge: Link, settings: Settings) -> Link:
+    """The link with the gateway's addresses: the bridge, or one end of a pair whose other end is its port in the VLAN.
+
+    All of it is asked for every time: a call may have been killed half way.
+    """
+    if not settings.vlan:
+        return bridge
+    name = settings.gateway_link
+    port = "veth" + digest("gateway", settings.bridge, str(settings.vlan)).hex()[:11]
+    own = mac("gateway", posix.uname().nodename, name)
+    requests = [
+        link.add_veth(port, name, mac=mac("host", port), mtu=settings.mtu or None, master=bridge.index, peer_mac=own),
+        link.change(0, name=name, up=True),
+    ]
+    for error in host.batch(requests):
+        if error and error.errno != EEXIST:
+            raise CniError(INTERNAL, f"could not add {name!r}: {error}")
+    pod.write_sysctl(f"net/ipv6/conf/{name}/accept_dad", "0", optional=True)
+    _set_vlans(host, port, settings)
+    found = link.get(host, name)
+    if found is None or found.kind != "veth":
+        raise CniError(INTERNAL, f"{name!r} already exists but is not the gateway of VLAN {settings.vlan}")
+    return found
+
+
+def _set_vlans(host: Channel, port: str, settings: Settings) -> None:
+    """Puts a port into its VLANs."""
+    from ..netlink import bridge_vlan  # loaded by those who need it
+
+    found = link.get(host, port)
+    if found is None:
+        raise CniError(INTERNAL, f"{port} vanished")
+    requests = bridge_vlan.trunk(found.index, settings.trunk)
+    if settings.vlan:
+        requests.append(bridge_vlan.access(found.index, settings.vlan))
+    if not settings.preserve_default_vlan and settings.vlan != DEFAULT_VLAN:
+        requests.append(bridge_vlan.remove(found.index, DEFAULT_VLAN))
+    for error in host.batch(requests):
+        if error:
+            raise CniError(INTERNAL, f"failed to set the VLANs of {port}: {error}")
 
 
 def _port_values(call: Call, settings: Settings) -> list[Request]:
@@ -236,6 +332,7 @@ def delete(call: Call) -> None:
     each(
         lambda: interface.release(call, settings.ipam),
         lambda: _forget(call, settings),
+        lambda: _unguard(call, settings),
         lambda: veth.remove(call),
     )
 
@@ -245,7 +342,7 @@ def _forget(call: Call, settings: Settings) -> None:
     addresses = [item["address"].partition("/")[0] for item in (call.previous or {"ips": []})["ips"]]
     if settings.gateway:
         with Channel() as host:
-            bridge = link.get(host, settings.bridge)
+            bridge = link.get(host, settings.gateway_link)
             if bridge:
                 known = addresses
                 if not known:
@@ -256,6 +353,13 @@ def _forget(call: Call, settings: Settings) -> None:
         from . import masquerade
 
         masquerade.remove(call, addresses)
+
+
+def _unguard(call: Call, settings: Settings) -> None:
+    if settings.guard_mac:
+        from . import spoof
+
+        spoof.remove(call)
 
 
 def check(call: Call) -> None:
@@ -279,18 +383,50 @@ def check(call: Call) -> None:
         for value, wanted in (("hairpin", settings.hairpin), ("isolated", settings.isolated)):
             if port.port.get(value, False) != wanted:
                 raise CniError(INTERNAL, f"{port.name}: {value} is {not wanted}, not {wanted}")
+        if settings.vlan or settings.trunk:
+            _check_vlans(host, bridge, port, settings)
         if settings.gateway:
-            present = [item.address for item in address.dump(host, index=bridge.index)]
+            gateway_link = link.get(host, settings.gateway_link)
+            if gateway_link is None or not gateway_link.up:
+                raise CniError(INTERNAL, f"the gateway's link {settings.gateway_link} is missing or down")
+            present = [item.address for item in address.dump(host, index=gateway_link.index)]
             for item in previous["ips"]:
                 if not item.get("gateway"):
                     continue
                 gateway = f"{pod.canonical(item['gateway'])}/{item['address'].partition('/')[2]}"
                 if gateway not in present:
-                    raise CniError(INTERNAL, f"bridge {settings.bridge} lacks the address {gateway}")
+                    raise CniError(INTERNAL, f"{settings.gateway_link} lacks the address {gateway}")
+    if settings.guard_mac and not settings.dark:
+        from . import spoof
+
+        spoof.check(call, port.name, inner.mac or "")
     if settings.masquerade:
         from . import masquerade
 
         masquerade.check(call, previous["ips"])
+
+
+def _check_vlans(host: Channel, bridge: Link, port: Link, settings: Settings) -> None:
+    from ..netlink import bridge_vlan
+
+    if not bridge.data.get("vlan_filtering"):
+        raise CniError(INTERNAL, f"bridge {bridge.name} doesn't filter VLANs")
+    untagged, carried = bridge_vlan.read(host, port.index)
+    if settings.vlan and untagged != settings.vlan:
+        raise CniError(INTERNAL, f"{port.name} is in VLAN {untagged}, not {settings.vlan}")
+    missing = _all(settings) - carried
+    if missing:
+        raise CniError(INTERNAL, f"{port.name} doesn't carry VLAN {min(missing)}")
+    if (
+        not settings.preserve_default_vlan
+        and settings.vlan != DEFAULT_VLAN
+        and DEFAULT_VLAN in carried - _all(settings)
+    ):
+        raise CniError(INTERNAL, f"{port.name} is in the default VLAN {DEFAULT_VLAN}")
+
+
+def _all(settings: Settings) -> set[int]:
+    return {vlan for first, last in settings.trunk for vlan in range(first, last + 1)}
 
 
 def status(call: Call) -> None:
@@ -306,13 +442,17 @@ def gc(call: Call) -> None:
     valid = call.valid_attachments()
     each(
         lambda: delegate.call(settings.ipam, "GC", call) if settings.ipam else None,
-        lambda: _collect(call, valid),
+        lambda: _collect(call, settings, valid),
     )
 
 
-def _collect(call: Call, valid: set) -> None:
+def _collect(call: Call, settings: Settings, valid: set) -> None:
     with Channel() as host:
         veth.collect(host, call.network, valid)
     from . import masquerade
 
     masquerade.gc(call, valid)
+    if settings.guard_mac:
+        from . import spoof
+
+        spoof.gc(call, valid)

@@ -36,6 +36,8 @@ OWN = {
 }
 #: Those of them that manage addresses.
 IPAM = ("host-local", "static")
+#: Of all that manage addresses, those that don't need the pod's link for it: a plugin may ask them before it makes one.
+WITHOUT_LINK = ("host-local", "static")
 #: A command's function in a plugin's module.
 FUNCTIONS = {"ADD": "add", "DEL": "delete", "CHECK": "check", "STATUS": "status", "GC": "gc"}
 

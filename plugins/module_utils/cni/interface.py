@@ -67,12 +67,21 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
     It gets addresses from the address management, or those of `given`, a result.
     """
     with Undo() as undo:
-        result = given or reserve(call, settings.ipam, undo)
+        late = not given and by_link(settings.ipam)
+        result = given or (new() if late else reserve(call, settings.ipam, undo))
         netns = pod.enter(call.env)
         refuse_existing(call, netns)
         make(netns, undo)
+        if late:
+            configure(call, netns, result)
+            result = reserve(call, settings.ipam, undo)
         made = configure(call, netns, result)
     return told(call, settings, result, [], made)
+
+
+def by_link(ipam: str) -> bool:
+    """Whether the address management may need the pod's link, up: a DHCP client does, and who knows what isn't ours."""
+    return bool(ipam) and ipam not in delegate.WITHOUT_LINK
 
 
 def reserve(call: Call, ipam: str, undo: Undo) -> dict:
