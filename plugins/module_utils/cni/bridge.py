@@ -79,7 +79,6 @@ class Settings:
         if self.dark and self.ipam:
             raise config_error("cannot use IPAM when DisableContainerInterface flag is set")
 
-
     @property
     def gateway_link(self) -> str:
         """Who has the gateway's addresses: the bridge, which isn't in the pods' VLAN if they have one."""
