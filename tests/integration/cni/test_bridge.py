@@ -42,6 +42,7 @@ def test_add_connects(host):
         pod.run(f"ping -c 1 -W 2 {target}")
 
 
+@pytest.mark.defect("bridge: polls the port's state, sleeping")
 def test_pods_reach_each_other_and_their_host_at_once(host):
     """No duplicate address detection, no port that doesn't forward yet: the first packet arrives."""
     pods = [host.pod() for _index in range(2)]
@@ -64,6 +65,7 @@ def test_del_leaves_nothing_and_is_repeatable(host, empty):
     assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
 
 
+@pytest.mark.defect("bridge: DEL with the netns gone leaks masquerade rules")
 @pytest.mark.parametrize("known", [True, False])
 def test_del_without_namespace_leaves_nothing(host, empty, known):
     """★ masquerade and address are freed with the namespace gone, with and without prevResult."""
@@ -115,6 +117,7 @@ def test_force_address(host):
     assert sorted(addresses(host.netns, "br0")) == ["10.9.0.1/24", "fd09::1/64", "fd77::1/64"]
 
 
+@pytest.mark.defect("bridge: the bridge's MAC is pinned only when an address is added")
 def test_bridge_keeps_its_mac_address(host):
     """★ whatever ports come and go, also where the bridge has no address of its own."""
     conf = host.conf(isGateway=False)
@@ -168,6 +171,7 @@ def test_address_that_is_used_again_is_reachable_at_once(host):
     assert macs[0] != macs[1]
 
 
+@pytest.mark.defect("bridge: CHECK of an L2 bridge without IPAM always fails")
 def test_layer_two_only(host, empty):
     """★ CHECK of a bridge without IPAM passes."""
     pod = host.pod()
@@ -205,6 +209,7 @@ def test_duplicate_address_detection_on_demand(host):
     assert not info.get("nodad")
 
 
+@pytest.mark.defect("interfaces: a route's mtu and advmss are ignored")
 def test_route_attributes(host):
     """★ mtu and advmss of a route reach the kernel."""
     pod = host.pod()
@@ -245,6 +250,7 @@ def test_masquerade(host, make_netns):
     assert pod.run("ping -c 1 -W 1 192.0.2.2", check=False).returncode
 
 
+@pytest.mark.defect("bridge: CHECK looks at no hairpin, vlan and masquerade")
 @pytest.mark.parametrize(
     ("where", "command", "word"),
     [
@@ -298,6 +304,7 @@ def test_gc_keeps_what_is_valid(host, empty):
     assert {**state, "neighbours": []} == empty
 
 
+@pytest.mark.defect("host-local: no STATUS, so an exhausted range reports OK")
 def test_status_tells_of_a_full_range(host, failure):
     """★ a range that is exhausted isn't ready."""
     ipam = {**host.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/30"}]]}

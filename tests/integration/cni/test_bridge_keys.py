@@ -35,7 +35,7 @@ def reaches(pod, address):
     return pod.run(f"ping -c 1 -W 1 {address}", check=False).returncode == 0
 
 
-@pytest.mark.defect("bridge: CHECK looks at no VLAN")
+@pytest.mark.defect("bridge: CHECK looks at no hairpin, vlan and masquerade")
 def test_a_vlan_of_its_own(host, needs, empty, failure):
     needs("vlan")
     first, result, conf = connect(host, "c1", vlan=100, isDefaultGateway=True)
@@ -126,7 +126,7 @@ def frame(pod, mac, payload):
         out.send(b"\xff" * 6 + bytes.fromhex(mac.replace(":", "")) + b"\x88\xb5" + payload.ljust(50, b"\0"))
 
 
-@pytest.mark.defect("bridge: spoof-check rules leak without the namespace")
+@pytest.mark.defect("bridge: DEL with the netns gone leaks spoof-check rules")
 @pytest.mark.parametrize("last", ["DEL", "DEL without prevResult", "DEL without namespace", "GC"])
 def test_a_pod_sends_as_itself(host, failure, empty, last):
     guarded, result, conf = connect(host, "c1", macspoofchk=True)
@@ -174,7 +174,7 @@ def test_isolated_ports_reach_the_gateway_only(host, failure):
         host.call("bridge", "CHECK", told, "c1", first)
 
 
-@pytest.mark.defect("bridge: CHECK without address management always fails")
+@pytest.mark.defect("bridge: CHECK of an L2 bridge without IPAM always fails")
 @pytest.mark.parametrize("dark", [True, False])
 def test_without_addresses(host, dark):
     """An L2 network; with disableContainerInterface the pod's end stays down, for whoever takes it over (a VM)."""
