@@ -123,7 +123,7 @@ def count(name: str) -> tuple[int, int, int]:
     told = []
     for words in (
         ["ip", "-n", name, "neigh", "show", "dev", "flannel.1", "nud", "permanent"],
-        ["ip", "-n", name, "route", "show", "proto", "112"],
+        ["ip", "-n", name, "route", "show", "proto", "112", "type", "unicast"],
         ["bridge", "-n", name, "fdb", "show", "dev", "flannel.1"],
     ):
         lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()

@@ -57,7 +57,7 @@ PLUGINS = (
     "vrf",
 )
 #: Commands for people: name → module whose ``main()`` returns the exit status.
-COMMANDS = {"podnetctl": "agent.command", "podnet-cni": "cni.tool"}
+COMMANDS = {"podnetctl": "agent.command", "podnetd": "agent.daemon", "podnet-cni": "cni.tool"}
 
 PLUGIN_SCRIPT = """\
 #!{interpreter}

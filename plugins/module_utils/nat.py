@@ -9,6 +9,7 @@ comes and goes is an element:
 
 ``pod_networks4|6``        prefixes: sources whose way out of the cluster is masqueraded, unless it leads into
 ``not_masqueraded4|6``     these prefixes (the pod network itself, and whatever else shall see pod addresses)
+``nodes4|6``               the other nodes' own addresses, which see pod addresses too
 ``masqueraded4|6``         single pod addresses to masquerade (the bridge plugin's ipMasq), unless they talk to
 ``local_subnets4|6``       the subnets of this node's pods
 ``hostports4|6``           protocol, port → pod address, port: on every local address
@@ -35,6 +36,8 @@ from .netlink.wire import U16BE, NetlinkError, pack_ip
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .netlink.channel import Channel
     from .netlink.nftables import Data
     from .netlink.wire import Request
@@ -160,6 +163,8 @@ def _source_rules(family: int) -> list[Rule]:
             nft.in_set(f"pod_networks{family}"),
             nft.destination(family),
             nft.in_set(f"not_masqueraded{family}", inverted=True),
+            nft.destination(family),
+            nft.in_set(f"nodes{family}", inverted=True),
             _not_multicast(family),
             out,
         ),
@@ -174,6 +179,7 @@ def _sets(family: int) -> list[Set]:
     return [
         Set(f"pod_networks{family}", (address,), interval=True),
         Set(f"not_masqueraded{family}", (address,), interval=True),
+        Set(f"nodes{family}", (address,)),
         Set(f"local_subnets{family}", (address,), interval=True),
         Set(f"masqueraded{family}", (address,)),
         Set(f"hostports{family}", port, target),
@@ -246,6 +252,33 @@ def network_differences(
                 requests.append(nftables.add_prefixes(TABLE, name, wanted.values()))
             changes.append(f"set {name} of {TABLE.title()} to {', '.join(wanted.values()) or 'nothing'}")
     return requests, changes
+
+
+def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Request], list[str]]:
+    """What brings ``nodes*`` to exactly these addresses; otherwise as ``network_differences``."""
+    requests: list[Request] = []
+    changes: list[str] = []
+    wanted: dict[str, set[bytes]] = {"nodes4": set(), "nodes6": set()}
+    for address in nodes:
+        wanted["nodes6" if ":" in address else "nodes4"].add(pack_ip(address))
+    present = nftables.exists(channel, TABLE)
+    for name, keys in wanted.items():
+        try:
+            actual = nftables.read_keys(channel, TABLE, name) if present else set()
+        except NetlinkError as error:
+            if error.errno != ENOENT:
+                raise
+            actual = set()  # a table from before there was that set
+        requests += node_requests(name, keys - actual, actual - keys)
+        if keys != actual:
+            changes.append(f"set {name} of {TABLE.title()}: add {len(keys - actual)}, remove {len(actual - keys)}")
+    return requests, changes
+
+
+def node_requests(name: str, new: Iterable[bytes], gone: Iterable[bytes]) -> list[Request]:
+    """The requests that put packed addresses into the set ``nodes4`` or ``nodes6``, and take others out."""
+    found = nftables.split(nftables.delete_elements, TABLE, name, sorted(gone))
+    return found + nftables.split(nftables.add_elements, TABLE, name, [(key, None) for key in sorted(new)])
 
 
 def owner_comment(network: str, container_id: str, ifname: str) -> str:

@@ -74,15 +74,32 @@ options:
               - The pods' MTU in bytes. The default is the underlay's less the tunnel's overhead, 50 bytes over IPv4
                 and 70 over IPv6.
             type: int
+          checksum_offload:
+            description:
+              - Whether a network card may compute the checksums of what goes through the VXLAN device. Some cards and
+                hypervisors spoil them; V(false) has the kernel do it.
+            type: bool
+            default: true
       masquerade:
         description: Whether what pods send out of the cluster leaves with the node's address.
         type: bool
         default: true
       not_masqueraded:
-        description: Further destinations that see pods by their own addresses.
+        description: Further destinations that see pods by their own addresses. The cluster's nodes do anyway.
         type: list
         elements: str
         default: []
+      masquerade_nodes:
+        description:
+          - Whether what pods send to other nodes' own addresses leaves with this node's address, for an underlay that
+            drops packets from pods' addresses.
+        type: bool
+        default: false
+      bridge:
+        description:
+          - The name of the pods' bridge, which is made where it is missing, and kept up with its addresses. Without it
+            the bridge is the CNI plugin's alone.
+        type: str
   leases:
     description:
       - "The nodes of the cluster, this one among them. Each has C(name), C(address) (the underlay address that
@@ -200,6 +217,7 @@ BACKEND = {
     "port": {"type": "int", "default": 8472},
     "direct_routing": {"type": "bool", "default": False},
     "mtu": {"type": "int"},
+    "checksum_offload": {"type": "bool", "default": True},
 }
 CONFIGURATION = {
     "node_name": {"type": "str", "required": True},
@@ -207,6 +225,8 @@ CONFIGURATION = {
     "backend": {"type": "dict", "default": {}, "options": BACKEND},
     "masquerade": {"type": "bool", "default": True},
     "not_masqueraded": {"type": "list", "elements": "str", "default": []},
+    "masquerade_nodes": {"type": "bool", "default": False},
+    "bridge": {"type": "str"},
 }
 
 

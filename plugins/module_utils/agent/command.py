@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""podnetctl: a node's overlay by hand, and at boot.
+"""podnetctl: a node's overlay by hand. Where podnetd runs, both go by the same leases: what it knows is asked of it.
 
 Exit status: 0 done or level; 1 ``plan`` or ``status`` found differences; 2 it could not be done, the reason on stderr.
 """
@@ -18,10 +18,13 @@ from collections.abc import Sequence
 
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
-from ..overlay import reconcile
-from ..overlay.config import ConfigError
+from ..overlay import config as configs
+from ..overlay import lease, reconcile
+from ..overlay.config import Config, ConfigError
+from ..overlay.lease import Leases
+from ..overlay.lock import locked
 from ..overlay.subnet_env import PATH
-from . import status
+from . import client, status
 from .source import DIRECTORY, FileSource
 
 #: Seconds between two looks for an underlay that is not there yet.
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reason = ""
     try:
         with Channel() as channel:
-            return int(options.run(options, channel))
+            return int(options.action(options, channel))
     except (ConfigError, NetlinkError) as error:
         reason = str(error)
     except OSError as error:
@@ -48,18 +51,20 @@ def apply(options: argparse.Namespace, channel: Channel) -> int:
     """Makes the node's overlay what it must be; tells what it did, a line each."""
     deadline = time.monotonic() + options.wait
     while True:
-        config, leases = FileSource(options.config).read()
-        try:
-            overlay = reconcile.present(channel, config, leases, options.subnet_env)
-            break
-        except ConfigError:
-            if time.monotonic() >= deadline:
-                raise
+        config, leases = _known(options)
+        with locked():
+            try:
+                overlay = reconcile.present(channel, config, leases, options.subnet_env)
+            except ConfigError:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
+                for line in overlay.movement.describe():
+                    print(line)
+                errors = overlay.movement.apply()
+                break
         time.sleep(PAUSE)
-    _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
-    for line in overlay.movement.describe():
-        print(line)
-    errors = overlay.movement.apply()
     for line in errors:
         print(f"podnetctl: {line}", file=sys.stderr)
     return 2 if errors else 0
@@ -67,8 +72,8 @@ def apply(options: argparse.Namespace, channel: Channel) -> int:
 
 def plan(options: argparse.Namespace, channel: Channel) -> int:
     """Tells what ``apply`` would do, and does nothing."""
-    config, leases = FileSource(options.config).read()
-    overlay = reconcile.present(channel, config, leases, options.subnet_env)
+    config, leases = _known(options)
+    overlay = _look(channel, config, leases, options)
     _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
     for line in overlay.movement.describe():
         print(line)
@@ -77,10 +82,39 @@ def plan(options: argparse.Namespace, channel: Channel) -> int:
 
 def tell_status(options: argparse.Namespace, channel: Channel) -> int:
     """Tells how the node's overlay is."""
-    config, leases = FileSource(options.config).read()
-    found = status.collect(config, leases, reconcile.present(channel, config, leases, options.subnet_env))
+    config, leases = _known(options)
+    found = status.collect(config, leases, _look(channel, config, leases, options))
+    found["agent"] = client.ask(options.run, "/status")
     print(json.dumps(found, indent=1) if options.json else status.render(found), end="\n" if options.json else "")
     return int(not found["level"])
+
+
+def tell_peers(options: argparse.Namespace, channel: Channel) -> int:
+    """Tells who the peers are, a line each, and who is refused."""
+    _config, leases = _known(options)
+    if options.json:
+        print(json.dumps({"peers": [peer.as_json() for peer in leases.peers], "refused": leases.refused}, indent=1))
+        return 0
+    for peer in leases.peers:
+        print(f"{peer.name}  {peer.address}  {' '.join(map(str, peer.pod_cidrs))}  {peer.vtep_mac}")
+    for name, reason in leases.refused.items():
+        print(f"refused: {name}: {reason}")
+    return 0
+
+
+def _known(options: argparse.Namespace) -> tuple[Config, Leases]:
+    """What the agent goes by; where none runs, what the files say. Raises ConfigError."""
+    told = client.ask(options.run, "/known")
+    if told is None or told["config"] is None:
+        return FileSource(options.config).read()
+    config = configs.parse(told["config"])
+    leases = lease.admit(config, told["leases"])
+    return config, leases._replace(refused={**told["refused"], **leases.refused})
+
+
+def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:
+    with locked():  # not amid what the agent does
+        return reconcile.present(channel, config, leases, options.subnet_env)
 
 
 def _warn(refused: dict[str, str]) -> None:
@@ -94,16 +128,20 @@ def _parser() -> argparse.ArgumentParser:
         "--config", default=DIRECTORY, metavar="DIR", help=f"where overlay.json and leases.json are ({DIRECTORY})"
     )
     parser.add_argument("--subnet-env", default=PATH, metavar="FILE", help=f"the file for the CNI plugin ({PATH})")
+    parser.add_argument("--run", default=client.RUN, metavar="DIR", help=f"where podnetd's socket is ({client.RUN})")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("apply", help="make the overlay what the files say")
     command.add_argument(
         "--wait", type=float, default=0, metavar="SECONDS", help="how long to wait for the underlay's address"
     )
-    command.set_defaults(run=apply)
-    commands.add_parser("plan", help="tell what apply would do").set_defaults(run=plan)
+    command.set_defaults(action=apply)
+    commands.add_parser("plan", help="tell what apply would do").set_defaults(action=plan)
     command = commands.add_parser("status", help="tell how the overlay is")
     command.add_argument("--json", action="store_true", help="as JSON")
-    command.set_defaults(run=tell_status)
+    command.set_defaults(action=tell_status)
+    command = commands.add_parser("peers", help="tell who the peers are")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.set_defaults(action=tell_peers)
     return parser
 
 

@@ -4,7 +4,8 @@
 
 """The agent's own settings: the content of /etc/podnet/podnetd.json, strictly read; a missing file is all defaults.
 
-{"source": "file", "kubernetes": {}, "listen": null, "resync": 60, "sweep": 600}
+{"source": "file", "kubernetes": {}, "listen": null, "resync": 60, "sweep": 600,
+ "networks": "/var/lib/cni/networks"}
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ SOURCES = ("file", "kubernetes")
 class Settings(NamedTuple):
     """``source``: where leases come from; ``kubernetes``: what the source of that name needs to know; ``listen``:
     "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two looks at
-    everything, and at the pods' addresses."""
+    everything, and at the pods' addresses; ``networks``: where those are reserved."""
 
     source: str = "file"
     kubernetes: dict[str, Any] = {}
     listen: str | None = None
     resync: float = 60.0
     sweep: float = 600.0
+    networks: str = "/var/lib/cni/networks"
 
 
 def load(directory: str = DIRECTORY) -> Settings:
@@ -65,6 +67,8 @@ def parse(data: object) -> Settings:
         raise ConfigError(f"kubernetes: {settings.kubernetes!r} is not an object")
     if settings.listen is not None:
         endpoint(settings.listen)
+    if not isinstance(settings.networks, str) or not settings.networks.startswith("/"):
+        raise ConfigError(f"networks: {settings.networks!r} is not the path of a directory")
     for key in ("resync", "sweep"):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 86400:

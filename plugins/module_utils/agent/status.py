@@ -13,6 +13,7 @@ from ..overlay.forward import dropping_chains
 from ..overlay.lease import Leases
 from ..overlay.movement import Kernel
 from ..overlay.reconcile import Overlay
+from ..overlay.surroundings import judge
 
 
 def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
         "peers": peers,
         "refused": refused,
         "forward_policy_drop": dropping_chains(),
+        "warnings": judge(config, overlay),
     }
 
 
@@ -56,10 +58,17 @@ def render(status: dict[str, Any]) -> str:
         lines.append(f"  {peer['name']}  {peer['address']}  {' '.join(peer['pod_cidrs'])}  {peer['vtep_mac']}  {state}")
     lines += [f"refused: {name}: {reason}" for name, reason in status["refused"].items()]
     lines += [f"differs: {line}" for line in status["drift"]]
-    lines += [
-        f"warning: nftables chain {chain} drops forwarded packets by its policy: it must accept the pods' packets"
-        for chain in status["forward_policy_drop"]
-    ]
+    lines += [f"warning: {line}" for line in status["warnings"]]
+    agent = status.get("agent")
+    if agent is None:
+        lines.append("podnetd does not run: what is undone stays undone")
+    else:
+        drift = ", ".join(f"{count} {kind}" for kind, count in agent["drift"].items()) or "nothing"
+        lines.append(
+            f"podnetd: {agent['summary']}; last look took {agent['last_took'] * 1000:.0f} ms; put right: {drift}"
+        )
+        lines += [f"not ready: {line}" for line in agent["ready"]]
+        lines += [f"warning: {line}" for line in agent["warnings"]]
     return "\n".join(lines) + "\n"
 
 

@@ -37,6 +37,7 @@ AF_NETLINK = 16
 SOCK_RAW_CLOEXEC = 3 | 0o2000000
 SOL_SOCKET = 1
 SO_RCVBUF = 8
+SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 SOL_NETLINK = 270
 NETLINK_ADD_MEMBERSHIP = 1
@@ -95,6 +96,44 @@ class Channel:
             if error.errno != ENOBUFS:  # so many that some were dropped: there is news all the same
                 raise
         return True
+
+    def events(self, most: int = 256) -> tuple[list[tuple[int, int, bytes]], bool]:
+        """The events that have arrived, without waiting for any: (type, the requester's port, body) of each, and
+        whether none was lost. At most those of ``most`` datagrams; what is left keeps the socket readable."""
+        self.socket.settimeout(0)
+        found: list[tuple[int, int, bytes]] = []
+        whole = True
+        for _datagram in range(most):
+            try:
+                datagram = self.socket.recv(RECEIVE)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != ENOBUFS:
+                    raise
+                whole = False
+                continue
+            offset = 0
+            while offset + 16 <= len(datagram):
+                length, kind, _flags, _sequence, port = HEADER.unpack_from(datagram, offset)
+                if length < 16:
+                    break
+                found.append((kind, port, datagram[offset + 16 : offset + length]))
+                offset += (length + 3) & ~3
+        return found, whole
+
+    @property
+    def port(self) -> int:
+        """The number that marks this socket's requests in the events that they cause."""
+        return int(self.socket.getsockname()[0])
+
+    def enlarge(self) -> None:
+        """Make room for many messages at once; beyond the sysctl limit where we may (CAP_NET_ADMIN)."""
+        try:
+            self.socket.setsockopt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self.socket.setsockopt(SOL_SOCKET, SO_SNDBUFFORCE, RECEIVE_BUFFER)
+        except OSError:
+            self.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
 
     def request(self, request: Request) -> None:
         """Carry out one request. Raises NetlinkError if the kernel refuses it."""
@@ -159,7 +198,7 @@ class Channel:
         Returns one entry for each request: None where it was done, the NetlinkError where it was refused.
         """
         if len(requests) > 16:
-            self._enlarge()
+            self.enlarge()
         outcome: list[NetlinkError | None] = [None] * len(requests)
         start = 0
         while start < len(requests):
@@ -198,7 +237,7 @@ class Channel:
 
         Raises the NetlinkError of the first request that was refused, or of the whole if its commit was.
         """
-        self._enlarge()
+        self.enlarge()
         first = self.sequence + 1
         messages = [begin, *requests, end]
         parts = []
@@ -221,13 +260,6 @@ class Channel:
                 waiting = waiting and position not in (0, len(requests))
         if failed:
             raise min(failed, key=lambda entry: entry[0] or len(messages))[1]
-
-    def _enlarge(self) -> None:
-        """Make room for many answers at once; beyond the sysctl limit where we may (CAP_NET_ADMIN)."""
-        try:
-            self.socket.setsockopt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-        except OSError:
-            self.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
 
     def _next(self) -> int:
         self.sequence = self.sequence % 0x7FFFFFFF + 1

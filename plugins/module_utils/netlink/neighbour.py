@@ -141,16 +141,9 @@ def dump(channel: Channel, names: dict[int, str] | None = None, *, index: int = 
     body = INFO.pack(family, 0, 0, 0, 0) + (attr_u32(NDA_IFINDEX, index) if index else b"")
     found = []
     for payload in channel.dump((RTM_GETNEIGH, 0, body, "list neighbours")):
-        _family, at, state, _flags, _type = INFO.unpack_from(payload)
-        values = parse(payload, INFO.size)
-        if NDA_DST not in values:
-            continue
-        mac = unpack_mac(values[NDA_LLADDR]) if NDA_LLADDR in values else None
-        entry = Neighbour(
-            (names or {}).get(at, str(at)), unpack_ip(values[NDA_DST]), mac, STATE_NAMES.get(state, str(state))
-        )
-        entry.index = at
-        found.append(entry)
+        entry = decode(payload, names)
+        if isinstance(entry, Neighbour):
+            found.append(entry)
     return found
 
 
@@ -160,17 +153,29 @@ def dump_fdb(channel: Channel, names: dict[int, str] | None = None, *, index: in
     body = INFO.pack(AF_BRIDGE, index, 0, 0, 0)
     found = []
     for payload in channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries")):
-        _family, at, state, _flags, _type = INFO.unpack_from(payload)
-        values = parse(payload, INFO.size)
-        if NDA_DST not in values or (index and at != index):
-            continue
-        dev = (names or {}).get(at, str(at))
+        entry = decode(payload, names)
+        if isinstance(entry, Fdb) and (not index or entry.index == index):
+            found.append(entry)
+    return found
+
+
+def decode(payload: bytes, names: dict[int, str] | None = None) -> Neighbour | Fdb | None:
+    """A Neighbour or an Fdb from an RTM_NEWNEIGH body; None for an entry without a destination, a bridge's own."""
+    family, index, state, _flags, _type = INFO.unpack_from(payload)
+    values = parse(payload, INFO.size)
+    if NDA_DST not in values:
+        return None
+    dev = (names or {}).get(index, str(index))
+    entry: Neighbour | Fdb
+    if family == AF_BRIDGE:
         # NUD_NOARP | NUD_PERMANENT and the like: the permanent bit tells what ``bridge fdb`` calls permanent
         kept = "permanent" if state & STATES["permanent"] else STATE_NAMES.get(state, str(state))
         entry = Fdb(dev, unpack_mac(values[NDA_LLADDR]), unpack_ip(values[NDA_DST]), kept)
-        entry.index = at
-        found.append(entry)
-    return found
+    else:
+        mac = unpack_mac(values[NDA_LLADDR]) if NDA_LLADDR in values else None
+        entry = Neighbour(dev, unpack_ip(values[NDA_DST]), mac, STATE_NAMES.get(state, str(state)))
+    entry.index = index
+    return entry
 
 
 def vlan_of(payload: bytes) -> int | None:

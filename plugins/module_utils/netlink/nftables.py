@@ -35,7 +35,7 @@ from .wire import (
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Union
 
     from .channel import Channel
@@ -299,6 +299,16 @@ def read_elements(channel: Channel, table: Table, name: str) -> dict[bytes, tupl
     for key, _flags, data, comment in _read(channel, table, name):
         found[key] = (data, comment)
     return found
+
+
+def read_keys(channel: Channel, table: Table, name: str) -> set[bytes]:
+    """The keys of a set without intervals. Raises NetlinkError ENOENT if there is no such set."""
+    return {key for key, _flags, _data, _comment in _read(channel, table, name)}
+
+
+def split(request: Callable[..., Request], table: Table, name: str, elements: list) -> list[Request]:
+    """As many requests for ``elements`` as needed: a list attribute holds 64 KiB (its length is a u16)."""
+    return [request(table, name, elements[at : at + 1000]) for at in range(0, len(elements), 1000)]
 
 
 def read_prefixes(channel: Channel, table: Table, name: str) -> list[tuple[bytes, bytes]]:

@@ -70,6 +70,13 @@ class Plan:
     def __len__(self) -> int:
         return len(self.changes)
 
+    def renews(self, name: str) -> bool:
+        """Whether the link of that name is made by this plan, for the first time or anew."""
+        return any(
+            change.action in ("add", "recreate") and isinstance(change.wanted, Link) and change.wanted.name == name
+            for change in self.changes
+        )
+
     def describe(self) -> list[str]:
         """One line for each change."""
         return [str(change) for change in self.changes]
@@ -118,14 +125,14 @@ class Plan:
                 refused.append(answer)
 
 
-def plan(desired: Iterable[KernelObject], actual: Iterable[KernelObject]) -> Plan:
-    """What turns ``actual`` into ``desired``.
+def plan(desired: Iterable[KernelObject] | dict[tuple[Any, ...], KernelObject], actual: Iterable[KernelObject]) -> Plan:
+    """What turns ``actual`` into ``desired`` (objects, or a dictionary of them by their keys).
 
     ``actual`` holds all that is ours to decide about: an object in it that is not desired is deleted. Where a link must
     be made anew, what stands on it is planned as missing, since it goes with the link.
     """
     have = {thing.key(): thing for thing in actual}
-    want = {thing.key(): thing for thing in desired}
+    want = desired if isinstance(desired, dict) else {thing.key(): thing for thing in desired}
     changes: list[Change] = []
     lost = set()
     for key, thing in have.items():

@@ -6,7 +6,7 @@
 
 {"node_name": "node1", "networks": ["10.244.0.0/16"],
  "backend": {"type": "vxlan", "vni": 1, "port": 8472, "direct_routing": false, "mtu": null},
- "masquerade": true, "not_masqueraded": []}
+ "masquerade": true, "not_masqueraded": [], "masquerade_nodes": false, "bridge": null}
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ..ipam.prefix import Prefix, parse_prefix
 BACKENDS = ("vxlan", "host-gw")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 
+_LINK = re.compile(r"[!-.0-9;-~]{1,15}")
+
 
 class ConfigError(ValueError):
     """The configuration is wrong; the text says which key, its value and what would be right."""
@@ -26,24 +28,30 @@ class ConfigError(ValueError):
 
 class Backend(NamedTuple):
     """How pods' packets get to a peer. ``vni``, ``port`` (UDP) and ``direct_routing`` matter to vxlan only; ``mtu`` is
-    the pods' MTU in bytes, None: the underlay's less the back end's overhead."""
+    the pods' MTU in bytes, None: the underlay's less the back end's overhead. ``checksum_offload`` false has the kernel
+    compute the checksums of what enters the vxlan device, for an underlay's card that spoils them."""
 
     type: str = "vxlan"
     vni: int = 1
     port: int = 8472
     direct_routing: bool = False
     mtu: int | None = None
+    checksum_offload: bool = True
 
 
 class Config(NamedTuple):
     """One node's configuration. ``networks``: the pods' address blocks, one for each IP version at most;
-    ``not_masqueraded``: further destinations that see pods by their own addresses."""
+    ``not_masqueraded``: further destinations that see pods by their own addresses; ``masquerade_nodes``: whether the
+    other nodes' own addresses don't (for an underlay that drops pods' addresses); ``bridge``: the name of the pods'
+    bridge that is kept with its addresses, None for none."""
 
     node_name: str
     networks: tuple[Prefix, ...]
     backend: Backend = Backend()
     masquerade: bool = True
     not_masqueraded: tuple[Prefix, ...] = ()
+    masquerade_nodes: bool = False
+    bridge: str | None = None
 
     def network(self, version: int) -> Prefix | None:
         """The pod network of IP ``version``, None when the cluster has none."""
@@ -57,6 +65,8 @@ class Config(NamedTuple):
             "backend": dict(self.backend._asdict()),
             "masquerade": self.masquerade,
             "not_masqueraded": [str(block) for block in self.not_masqueraded],
+            "masquerade_nodes": self.masquerade_nodes,
+            "bridge": self.bridge,
         }
 
 
@@ -69,6 +79,8 @@ def parse(data: object) -> Config:
         _backend(values.get("backend", {})),
         _boolean(values.get("masquerade", True), "masquerade"),
         _blocks(values.get("not_masqueraded", []), "not_masqueraded"),
+        _boolean(values.get("masquerade_nodes", False), "masquerade_nodes"),
+        _bridge(values.get("bridge")),
     )
 
 
@@ -104,7 +116,17 @@ def _backend(value: object) -> Backend:
         _integer(values.get("port", 8472), "backend.port", 1, 65535),
         _boolean(values.get("direct_routing", False), "backend.direct_routing"),
         None if mtu is None else _integer(mtu, "backend.mtu", 576, 65535),
+        _boolean(values.get("checksum_offload", True), "backend.checksum_offload"),
     )
+
+
+def _bridge(value: object) -> str | None:
+    """None or what the kernel takes for a link's name (dev_valid_name)."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _LINK.fullmatch(value) or value in (".", ".."):
+        raise ConfigError(f'bridge: {value!r} is not the name of a link: give one such as "cni0", or null')
+    return value
 
 
 def _blocks(value: object, key: str) -> tuple[Prefix, ...]:

@@ -11,30 +11,60 @@ pods.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from typing import Callable
 
 from .. import nat
 from ..ipam.prefix import parse_prefix
 from ..netlink import nftables
 from ..netlink.channel import Channel
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, Request
+from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, Request, pack_ip
 from .config import Config
+from .lease import Lease
 from .movement import Diff
 
 Planner = Callable[[Channel], "tuple[list[Request], list[str]]"]
 
 
-def present(config: Config) -> Masquerade:
-    """The table as ``config`` wants it. Raises NetlinkError when the kernel's can't be read."""
+def present(
+    config: Config, peers: Iterable[Lease] = (), known: bytes | None = None, channel: Channel | None = None
+) -> Masquerade:
+    """The table as ``config`` wants it. Raises NetlinkError when the kernel's can't be read.
+
+    ``known``: the generation of the kernel's ruleset at which all this was right; while it lasts nothing is read.
+    """
     networks = [str(network) for network in config.networks] if config.masquerade else []
     kept = [*networks, *(str(block) for block in config.not_masqueraded)] if networks else []
 
     def planner(channel: Channel) -> tuple[list[Request], list[str]]:
-        table, table_changes = nat.differences(channel)
-        elements, element_changes = nat.network_differences(channel, networks, _disjoint(kept))
-        return [*table, *elements], [*table_changes, *element_changes]
+        told = [
+            nat.differences(channel),
+            nat.network_differences(channel, networks, _disjoint(kept)),
+            nat.node_differences(channel, nodes(config, peers)),
+        ]
+        return [each for requests, _changes in told for each in requests], [
+            each for _requests, changes in told for each in changes
+        ]
 
-    return Masquerade(planner)
+    return Masquerade(planner, known, channel)
+
+
+def nodes(config: Config, peers: Iterable[Lease]) -> list[str]:
+    """The addresses of ``peers`` that see pods by their own addresses."""
+    if not config.masquerade or config.masquerade_nodes:
+        return []
+    return [address for peer in peers for address in peer.addresses if config.network(6 if ":" in address else 4)]
+
+
+def follow(channel: Channel, config: Config, new: Iterable[Lease], gone: Iterable[Lease]) -> None:
+    """Changes the nodes' addresses in a table that was right. Raises NetlinkError when it was not."""
+    come, leave = set(nodes(config, new)), set(nodes(config, gone))
+    requests = []
+    for name, version in (("nodes4", False), ("nodes6", True)):
+        packed = [[pack_ip(each) for each in some if (":" in each) == version] for some in (come - leave, leave - come)]
+        requests += nat.node_requests(name, *packed)
+    nftables.transaction(channel, requests)
 
 
 def absent() -> Masquerade:
@@ -49,12 +79,17 @@ def absent() -> Masquerade:
 
 
 class Masquerade:
-    """The packet filter's part of a movement."""
+    """The packet filter's part of a movement; over ``channel``, where given, else over one of its own."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, known: bytes | None = None, channel: Channel | None = None) -> None:
         self.planner = planner
-        with Channel(NETLINK_NETFILTER) as channel:
-            _requests, self.changes = planner(channel)
+        self.channel = channel
+        self.changes: list[str] = []
+        with self._open() as there:
+            #: The ruleset's generation before anything was read.
+            self.generation = nftables.generation(there)
+            if self.generation != known:
+                _requests, self.changes = planner(there)
 
     def __bool__(self) -> bool:
         return bool(self.changes)
@@ -66,7 +101,7 @@ class Masquerade:
         return [Diff("nftables", "", "".join(f"{change}\n" for change in self.changes))]
 
     def apply(self) -> list[str]:
-        with Channel(NETLINK_NETFILTER) as channel:
+        with self._open() as channel:
             for attempt in range(nat.TRIES):
                 try:
                     # planned anew: a CNI plugin may have made the table meanwhile
@@ -76,6 +111,9 @@ class Masquerade:
                     if error.errno not in (nat.EEXIST, nat.ENOENT, nat.ERESTART) or attempt == nat.TRIES - 1:
                         return [str(error)]
         return []
+
+    def _open(self) -> contextlib.AbstractContextManager[Channel]:
+        return contextlib.nullcontext(self.channel) if self.channel else Channel(NETLINK_NETFILTER)
 
 
 def _disjoint(blocks: list[str]) -> list[str]:

@@ -41,10 +41,12 @@ class Part(Protocol):
 
 
 class Movement:
-    """The parts of one movement in the order of their application."""
+    """The parts of one movement in the order of their application; ``last`` comes after them, and only if nothing
+    went wrong before: it tells others that all is ready."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = list(parts)
+    def __init__(self, parts: Sequence[Part], last: Part | None = None) -> None:
+        self.parts = [*parts, last] if last is not None else list(parts)
+        self.last = last
 
     def __bool__(self) -> bool:
         return any(self.parts)
@@ -59,7 +61,11 @@ class Movement:
 
     def apply(self) -> list[str]:
         """Carries all parts out; returns what went wrong, an empty list when nothing did."""
-        return [error for part in self.parts if part for error in part.apply()]
+        errors: list[str] = []
+        for part in self.parts:
+            if part and not (errors and part is self.last):
+                errors += part.apply()
+        return errors
 
 
 class Kernel:
@@ -85,7 +91,8 @@ class Kernel:
 class Texts:
     """Files, or sysctls under /proc/sys: ``wanted`` is their text by path, None for one that is not to be.
 
-    ``read`` gives a path's text or None, ``write`` sets it, ``remove`` takes it away.
+    ``read`` gives a path's text or None, ``write`` sets it, ``remove`` takes it away. ``anew``: whatever is there goes
+    in this movement, with the device that it belongs to, and must be set after it.
     """
 
     def __init__(
@@ -95,11 +102,12 @@ class Texts:
         read: Callable[[str], str | None],
         write: Callable[[str, str], None],
         remove: Callable[[str], None] | None = None,
+        anew: bool = False,
     ) -> None:
         self.what = what
         self.write = write
         self.remove = remove
-        actual = {path: read(path) for path in wanted}
+        actual = {path: None if anew else read(path) for path in wanted}
         self.changes = {path: (actual[path], text) for path, text in wanted.items() if actual[path] != text}
 
     def __bool__(self) -> bool:

@@ -11,8 +11,10 @@ the place of a wanted object is ours as well, whoever made it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..ipam.prefix import Prefix, parse_network_of
 from ..netlink import address as addresses
 from ..netlink import link as links
 from ..netlink import neighbour as neighbours
@@ -20,6 +22,7 @@ from ..netlink import route as routes
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from .backend import ALIAS, ROUTE_PROTOCOL
+from .own import BRIDGE_ALIAS
 
 
 class Observed:
@@ -31,19 +34,40 @@ class Observed:
         self.names = {link.index: link.name for link in self.links}
         self.addresses = addresses.dump(channel, self.names)
 
-    def ours(self, desired: list[KernelObject]) -> list[KernelObject]:
-        """The overlay's actual objects, to compare with ``desired``."""
-        wanted = {thing.key() for thing in desired}
+    def ours(
+        self,
+        wanted: Mapping[tuple[Any, ...], KernelObject],
+        shared: Mapping[tuple[Any, ...], KernelObject] | None = None,
+        networks: tuple[Prefix, ...] = (),
+    ) -> list[KernelObject]:
+        """The overlay's actual objects, to compare with those ``wanted``, by key; of links that it has in common with
+        others those ``shared``, by key, and addresses out of the pod ``networks``: an earlier podCIDR's."""
         found: list[KernelObject] = []
         for link in self.links:
-            if link.key() in wanted or link.alias == ALIAS:
+            if link.alias == ALIAS or link.key() in wanted:
                 found += [link, *self._on(link, wanted)]
         for route in routes.dump(self.channel, self.names):
             if route.protocol == ROUTE_PROTOCOL or route.key() in wanted:
                 found.append(route)
+        return found + self._shared(shared or {}, networks)
+
+    def all_of_ours(self) -> list[KernelObject]:
+        """What is to go with the overlay: its objects, and a bridge that it made."""
+        return [*self.ours({}), *(link for link in self.links if link.alias == BRIDGE_ALIAS)]
+
+    def _shared(
+        self, wanted: Mapping[tuple[Any, ...], KernelObject], networks: tuple[Prefix, ...]
+    ) -> list[KernelObject]:
+        found: list[KernelObject] = [link for link in self.links if link.key() in wanted]
+        names = {link.name for link in self.links if link.key() in wanted}
+        for each in self.addresses:
+            if each.dev in names:
+                block, number = parse_network_of(each.address)
+                if each.key() in wanted or any(network.holds(block.version, number) for network in networks):
+                    found.append(each)
         return found
 
-    def _on(self, link: links.Link, wanted: set[tuple[Any, ...]]) -> list[KernelObject]:
+    def _on(self, link: links.Link, wanted: Mapping[tuple[Any, ...], KernelObject]) -> list[KernelObject]:
         """What stands on one of our links."""
         found: list[KernelObject] = [
             each for each in self.addresses if each.dev == link.name and (each.scope != "link" or each.key() in wanted)

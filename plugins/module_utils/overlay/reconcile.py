@@ -11,51 +11,120 @@ config + leases ──► back end ──► desired ──┐
 
 from __future__ import annotations
 
+from ..netlink import ethtool
 from ..netlink.channel import Channel
+from ..netlink.objects import KernelObject
 from ..netlink.plan import plan
-from . import files, host_gw, masquerade, subnet_env, sysctl, underlay, vxlan
+from . import files, host_gw, masquerade, own, subnet_env, sysctl, underlay, vxlan
 from .backend import Desired
 from .config import Config
 from .lease import Leases
 from .movement import Kernel, Movement, Part, Texts
 from .observed import Observed
+from .underlay import Underlay
 
 BACKENDS = {"vxlan": vxlan.desired, "host-gw": host_gw.desired}
 
 
-class Overlay:
-    """One look at a node: what it is to be (``desired``), and what must be done for that (``movement``)."""
+class Wanted:
+    """What the back end wants, with what it was made from: a look that finds the same needs no second computation."""
 
-    def __init__(self, desired: Desired | None, movement: Movement) -> None:
+    def __init__(self, config: Config, leases: Leases, carrier: Underlay) -> None:
+        self.config = config
+        self.leases = leases
+        self.carrier = carrier
+        self.desired = own.with_fence(config, BACKENDS[config.backend.type](config, leases, carrier))
+        self.index: dict[tuple, KernelObject] = {thing.key(): thing for thing in self.desired.objects()}
+
+    def made_from(self, config: Config, leases: Leases, carrier: Underlay) -> bool:
+        """Whether these are what it was made from."""
+        return self.leases is leases and self.config == config and self.carrier == carrier
+
+
+class Overlay:
+    """One look at a node: what it is to be (``desired``), and what must be done for that (``movement``).
+
+    ``shared``: what is wanted of links that others use too, by key; ``warnings``: what is wrong and not ours to change;
+    ``generation``: that of the packet filter's ruleset.
+    """
+
+    def __init__(self, desired: Desired | None, movement: Movement, wanted: Wanted | None = None) -> None:
         self.desired = desired
         self.movement = movement
+        self.wanted = wanted
+        self.observed: Observed | None = None
+        self.shared: dict[tuple, KernelObject] = {}
+        self.warnings: list[str] = []
+        self.generation: bytes | None = None
 
 
 def present(
-    channel: Channel, config: Config, leases: Leases, env_path: str = subnet_env.PATH, parts: tuple[Part, ...] = ()
+    channel: Channel,
+    config: Config,
+    leases: Leases,
+    env_path: str = subnet_env.PATH,
+    parts: tuple[Part, ...] = (),
+    former: Overlay | None = None,
+    packet_filter: Channel | None = None,
 ) -> Overlay:
-    """Looks at the node and plans its overlay; ``parts`` are carried out before the overlay's own.
+    """Looks at the node and plans its overlay; ``parts`` are carried out before the overlay's own. ``former`` is a look
+    after which all was level: what cannot have changed since is not computed again. ``packet_filter`` is a channel of
+    NETLINK_NETFILTER to use instead of one for the purpose.
 
     Raises ConfigError when the node itself cannot be served (no interface has its address, an MTU that cannot
     work), and NetlinkError when the kernel's state can't be read.
     """
     observed = Observed(channel)
     carrier = underlay.find(leases.own, observed.links, observed.addresses)
-    desired = BACKENDS[config.backend.type](config, leases, carrier)
-    objects = desired.objects()
+    wanted = former.wanted if former else None
+    if wanted is None or not wanted.made_from(config, leases, carrier):
+        wanted, former = Wanted(config, leases, carrier), None
+    desired = wanted.desired
+    bridge, trouble = own.bridge(config, leases.own, desired.mtu, observed.links)
+    shared = {thing.key(): thing for thing in bridge}
+    actual = observed.ours(wanted.index, shared, config.networks)
+    changes = plan({**wanted.index, **shared} if shared else wanted.index, actual)
+    packets = masquerade.present(config, leases.peers, former.generation if former else None, packet_filter)
     env = subnet_env.render(config, leases.own, desired.mtu)
-    return Overlay(
+    overlay = Overlay(
         desired,
         Movement(
             [
                 *parts,
                 Texts("sysctl", sysctl.wanted(config), sysctl.read, sysctl.write),
-                Kernel(plan(objects, observed.ours(objects)), channel),
-                masquerade.present(config),
-                Texts("file", {env_path: env}, files.read, files.write, files.remove),
-            ]
+                Kernel(changes, channel),
+                *(_of_device(config, desired.device, changes.renews(desired.device)) if desired.device else ()),
+                packets,
+            ],
+            Texts("file", {env_path: env}, files.read, files.write, files.remove),
         ),
+        wanted,
     )
+    overlay.observed = observed
+    overlay.shared = shared
+    overlay.warnings = [trouble] if trouble else []
+    overlay.generation = packets.generation
+    return overlay
+
+
+def _of_device(config: Config, device: str, renewed: bool) -> list[Part]:
+    """What goes with the tunnel's device."""
+    found: list[Part] = [Texts("sysctl", sysctl.of_device(config, device), sysctl.read, sysctl.write, anew=renewed)]
+    if config.backend.type == "vxlan":
+        wanted = {device: "on" if config.backend.checksum_offload else "off"}
+        found.append(Texts("checksum offload of", wanted, _read_offload, _write_offload, anew=renewed))
+    return found
+
+
+def _read_offload(device: str) -> str | None:
+    try:
+        return "on" if ethtool.tx_checksum(device) else "off"
+    except OSError:
+        return None
+
+
+def _write_offload(device: str, value: str) -> None:
+    ethtool.set_tx_checksum(device, value == "on")
 
 
 def absent(channel: Channel, env_path: str = subnet_env.PATH, parts: tuple[Part, ...] = ()) -> Overlay:
@@ -67,7 +136,7 @@ def absent(channel: Channel, env_path: str = subnet_env.PATH, parts: tuple[Part,
             [
                 Texts("file", {env_path: None}, files.read, files.write, files.remove),
                 masquerade.absent(),
-                Kernel(plan([], Observed(channel).ours([])), channel),
+                Kernel(plan([], Observed(channel).all_of_ours()), channel),
                 *parts,
             ]
         ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sysctls that the overlay needs: the node forwards packets of the pods' IP versions."""
+"""Sysctls that the overlay needs: the node forwards the pods' IP versions, and takes what its device brings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,27 @@ FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/al
 def wanted(config: Config) -> dict[str, str | None]:
     """Values by path under /proc/sys."""
     return {FORWARDING[network.version]: "1" for network in config.networks}
+
+
+def of_device(config: Config, device: str) -> dict[str, str | None]:
+    """Values by path for the tunnel's device.
+
+    What a peer answers to a pod comes through the tunnel from the peer's own address, to which the way leads elsewhere:
+    a strict reverse path filter (``rp_filter`` 1, of "all" too) drops it, 2 overrides that. Nobody may announce
+    themselves as IPv6 router through the tunnel.
+    """
+    found: dict[str, str | None] = {}
+    if config.network(4):
+        found[f"/proc/sys/net/ipv4/conf/{device}/rp_filter"] = "2"
+    if config.network(6):
+        found[f"/proc/sys/net/ipv6/conf/{device}/accept_ra"] = "0"
+    return found
+
+
+def strict_reverse_path(device: str) -> bool:
+    """Whether the kernel drops what reaches ``device`` from an address that it would answer through another."""
+    values = [read(f"/proc/sys/net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", device)]
+    return max(values) == "1"
 
 
 def read(path: str) -> str | None:

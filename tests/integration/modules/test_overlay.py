@@ -103,6 +103,7 @@ def test_other_leases_change_what_differs_only(run_module, node, paths):
         ["delete", "neighbour"],
         ["delete", "fdb"],
         ["delete", "route"],
+        ["set", "nodes4"],
     ]
     assert "10.244.1." not in seen(node)
 

@@ -7,13 +7,71 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-COMMAND = "ansible_collections.podnet.cluster.plugins.module_utils.agent.command"
+LIBRARY = "ansible_collections.podnet.cluster.plugins.module_utils.agent"
+COMMAND, AGENT = f"{LIBRARY}.command", f"{LIBRARY}.daemon"
+
+
+class Agent:
+    """A podnetd that runs on a node."""
+
+    def __init__(self, node: Node, process: subprocess.Popen, notify: socket.socket) -> None:
+        self.node = node
+        self.process = process
+        self.notify = notify
+
+    def wait_ready(self) -> None:
+        """Returns when it has told systemd that it is ready."""
+        told = ""
+        try:
+            while "READY=1" not in told:
+                told = self.notify.recv(4096).decode()
+        except TimeoutError:
+            pytest.fail(f"podnetd is not ready:\n{self.log()}", pytrace=False)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of the answer on its socket, as curl has it."""
+        words = ["curl", "-s", "-w", "\n%{http_code}", "--unix-socket", self.node.directory / "run" / "podnetd.sock"]
+        result = subprocess.run([*words, f"http://podnetd{path}"], text=True, capture_output=True, check=False)
+        body, _newline, status = result.stdout.rpartition("\n")
+        return int(status), body
+
+    def status(self) -> dict:
+        """What it says of itself."""
+        return json.loads(self.get("/status")[1])
+
+    def log(self) -> str:
+        """All that the node's agents have written."""
+        return (self.node.directory / "podnetd.log").read_text()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal; its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def until(what: str, true: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for something that will be true; a test fails when it never is, and for no other reason of time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            pytest.fail(f"never: {what}", pytrace=False)
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """``until``, for tests."""
+    return until
 
 
 class Node:
@@ -26,7 +84,8 @@ class Node:
         self.pod = pod
         self.root = root
         self.directory = directory
-        self.subnet_env = directory / "subnet.env"
+        self.subnet_env = directory / "env" / "subnet.env"
+        self.agents: list[Agent] = []
         directory.mkdir()
 
     def lease(self, **other) -> dict:
@@ -47,8 +106,36 @@ class Node:
 
     def command(self, *arguments: str) -> list[str]:
         """The words that run podnetctl with this node's files."""
-        words = [sys.executable, "-m", COMMAND, "--config", self.directory, "--subnet-env", self.subnet_env, *arguments]
-        return [str(word) for word in words]
+        return [sys.executable, "-m", COMMAND, *self.paths(), *arguments]
+
+    def paths(self) -> list[str]:
+        """The arguments by which podnetctl and podnetd find this node's files."""
+        return [
+            *("--config", str(self.directory)),
+            *("--subnet-env", str(self.subnet_env)),
+            *("--run", str(self.directory / "run")),
+        ]
+
+    def start(self, *, library: str = AGENT, **environment: str) -> Agent:
+        """Run podnetd on the node; returns when it says that it is ready."""
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = self.directory / f"notify{len(self.agents)}"
+        notify.bind(str(address))
+        notify.settimeout(30)
+        log = open(self.directory / "podnetd.log", "a+")  # noqa: SIM115
+        agent = Agent(
+            self,
+            subprocess.Popen(
+                ["nsenter", f"--net={self.netns.path}", "--", sys.executable, "-m", library, *self.paths()],
+                env={**self.environment(), "NOTIFY_SOCKET": str(address), **environment},
+                stdout=log,
+                stderr=log,
+            ),
+            notify,
+        )
+        self.agents.append(agent)
+        agent.wait_ready()
+        return agent
 
     def environment(self) -> dict[str, str]:
         """What it needs to find the library in the checkout."""
@@ -139,6 +226,8 @@ def _wire(make_netns, node: Node, switch) -> None:
 def make_nodes(make_netns, root, tmp_path):
     """A function that makes COUNT nodes on one switch and writes their files, and tells (nodes, switch)."""
 
+    made: list[Node] = []
+
     def make(count: int, **config):
         switch = make_netns()
         switch.run("ip link add switch type bridge")
@@ -147,8 +236,13 @@ def make_nodes(make_netns, root, tmp_path):
         for number in range(1, count + 1):
             nodes.append(Node(number, make_netns(), make_netns(), root, tmp_path / f"node{number}"))
             _wire(make_netns, nodes[-1], switch)
+            made.append(nodes[-1])
         for node in nodes:
             node.write([other.lease() for other in nodes], **config)
         return nodes, switch
 
-    return make
+    yield make
+    for agent in [agent for node in made for agent in node.agents]:
+        agent.process.kill()
+        agent.process.wait()
+        agent.notify.close()

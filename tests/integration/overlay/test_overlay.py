@@ -363,7 +363,7 @@ def test_status_tells_a_peers_drift_and_a_forward_policy_that_drops(make_nodes):
     }
     assert status["forward_policy_drop"] == ["ip filter FORWARD"]
     text = node.ctl("status", status=1).stdout
-    assert "warning: nftables chain ip filter FORWARD drops forwarded packets" in text
+    assert "warning: ip filter FORWARD drops by its policy what this node forwards: have it accept" in text
     assert "2 peers, 0 refused, 1 differences" in text
 
 
@@ -419,7 +419,7 @@ def test_killed_at_any_step_the_next_apply_makes_it_level(make_nodes, moment):
         assert killed.returncode == -9, killed.stderr
         node.ctl("apply")
         assert node.plan() == [], f"killed {moment} step {steps}"
-        assert len(node.netns.ip("route show proto 112")) == 2
+        assert len(node.netns.ip("route show proto 112 type unicast")) == 2
         node.netns.run("ip link del flannel.1")
         node.netns.run("nft delete table inet podnet")
         node.subnet_env.unlink()

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the running agent tells podnetctl, over its socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+RUN = "/run/podnet"
+SOCKET = "podnetd.sock"
+#: Seconds until an agent that says nothing counts as none.
+PATIENCE = 10.0
+
+
+def ask(run: str, path: str) -> dict[str, Any] | None:
+    """The agent's answer (JSON) for ``path``; None where no agent answers on the socket in the directory ``run``."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(os.path.join(run, SOCKET))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: podnetd\r\n\r\n".encode())
+            answer = bytearray()
+            while part := connection.recv(1 << 16):
+                answer += part
+        head, _empty, body = bytes(answer).partition(b"\r\n\r\n")
+        told = json.loads(body) if head.startswith(b"HTTP/1.1 200 ") else None
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None

@@ -1,0 +1,318 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""podnetd: the node's overlay is what it must be, for as long as the node runs.
+
+One loop waits for all that can matter, and looks at the node when something does:
+
+    the source of leases ──► follow: what leads to the changed peers
+    the kernel's events  ──┐
+    subnet.env's directory ├► look: everything, and what differs is put right
+    a slow timer         ──┘
+
+A look costs little and may be made for nothing; nothing depends on an event being seen. Ending, however it comes about,
+changes nothing on the node, so that a restart or an upgrade is no event for the pods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from ..netlink.wire import NetlinkError
+from ..overlay.config import ConfigError
+from ..overlay.subnet_env import PATH
+from . import settings as configuration
+from .backoff import Backoff
+from .client import RUN, SOCKET
+from .log import Log
+from .monitor import Monitor
+from .notify import Notifier
+from .reconciler import Reconciler
+from .source import DIRECTORY, Source
+from .sweep import Sweeper
+from .watch import Watch
+from .web import Web
+
+#: Seconds: events that belong together come within this.
+BURST = 0.02
+#: Looks for the kernel's events that may follow each other at once, and seconds until there may be one more: who undoes
+#: again and again what we do, or does what we undo, gets no busy loop.
+BUCKET, REFILL = 10, 1.0
+
+
+class Daemon:
+    """All that the loop holds together. ``directory``: where the settings and the file source's files are;
+    ``env_path``: subnet.env; ``run``: where the socket for podnetctl goes."""
+
+    def __init__(self, directory: str = DIRECTORY, env_path: str = PATH, run: str = RUN) -> None:
+        self.directory = directory
+        self.log = Log()
+        self.notifier = Notifier()
+        self.settings = configuration.load(directory)
+        self.source: Source = configuration.open_source(self.settings, directory)
+        self.reconciler = Reconciler(env_path, self.log)
+        self.monitor = Monitor(self.reconciler.ports())
+        self.env_watch = Watch(os.path.dirname(env_path) or ".")
+        self.sweeper = Sweeper(self.settings.networks, self.log)
+        self.web = Web(self, os.path.join(run, SOCKET), self.settings.listen)
+        self.selector = selectors.DefaultSelector()
+        self.backoff = Backoff()
+        self.started = time.time()
+        #: When the last look was level, by the clock; what the source last could not tell.
+        self.level_since: float | None = None
+        self.last_look: float | None = None
+        self.last_took = 0.0
+        self.source_error = ""
+        self.running = True
+        self._ready = False
+        self._tokens, self._filled = float(BUCKET), time.monotonic()
+        #: Whether and why to look: (when, reason, whether what differs is drift)
+        self._due: tuple[float, str, bool] | None = None
+        self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
+
+    def run(self) -> None:
+        """Until SIGTERM. Raises OSError or ConfigError when it cannot begin."""
+        self._open()
+        try:
+            self._learn()
+            self._look_if_due(time.monotonic())
+            self._tell_ready()
+            while self.running:
+                self._turn()
+        finally:
+            self.notifier.tell("STOPPING=1")
+            self._close()
+
+    # -- what happened ----------------------------------------------------------------------------------------------
+
+    def _learn(self) -> None:
+        """The source has news."""
+        try:
+            config, leases = self.source.read()
+        except ConfigError as error:
+            if str(error) != self.source_error:
+                self.log.error(f"{error}; all stays as it is")
+            self.source_error = str(error)
+            return
+        self.source_error = ""
+        told = self.reconciler.refused()
+        began = time.monotonic()
+        if self.reconciler.follow(config, leases):
+            self._looked(began, True)
+        else:
+            self._want("leases" if self.reconciler.overlay else "start", drift=False)
+        for name, reason in leases.refused.items():
+            if told.get(name) != reason:
+                self.log.warning(f"peer {name} is refused: {reason}")
+
+    def _kernel_event(self) -> None:
+        self._events(self.monitor.read_kernel())
+
+    def _packet_event(self) -> None:
+        self._events(self.monitor.read_packets())
+
+    def _env_event(self) -> None:
+        self.env_watch.clear()
+        self._events([f"{os.path.dirname(self.reconciler.env_path)} was changed"])
+
+    def _events(self, reasons: list[str]) -> None:
+        if not reasons:
+            return
+        more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        now = time.monotonic()
+        self._tokens = min(BUCKET, self._tokens + (now - self._filled) / REFILL)
+        self._filled = now
+        if self._tokens >= 1 or self._due:
+            self._tokens -= 0 if self._due else 1
+            self._want(reasons[0] + more, drift=True, after=BURST)
+        else:
+            self.log.warning(f"somebody else changes the overlay all the time, last: {reasons[0]}")
+            self._want(reasons[0] + more, drift=True, after=REFILL)
+
+    def _signal(self) -> None:
+        for number in self._wakeup.recv(64):
+            if number == signal.SIGHUP:
+                self._reload()
+            elif number in (signal.SIGTERM, signal.SIGINT):
+                self.running = False
+            elif number == signal.SIGCHLD:
+                self.sweeper.reap()
+
+    def _reload(self) -> None:
+        self.log.info("reread everything (SIGHUP)")
+        try:
+            changed = configuration.load(self.directory) != self.settings
+        except ConfigError as error:
+            self.log.error(f"{error}; the settings stay as they are")
+            changed = False
+        if changed:
+            # what listens and watches by them is best made anew; the unit starts us again at once
+            self.log.info("the settings changed: start again")
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        self.source.reread()
+        self._learn()
+        self._want("SIGHUP", drift=True)
+
+    # -- looks ------------------------------------------------------------------------------------------------------
+
+    def _want(self, reason: str, drift: bool, after: float = 0.0) -> None:
+        """Have a look in ``after`` seconds, or sooner when there is a reason already."""
+        when = time.monotonic() + after
+        if self._due is None:
+            self._due = when, reason, drift
+        else:
+            self._due = min(when, self._due[0]), self._due[1], drift and self._due[2]
+
+    def _look_if_due(self, now: float) -> None:
+        if self._due is None or self._due[0] > now:
+            return
+        _when, reason, drift = self._due
+        self._due = None
+        if self.reconciler.config is None:
+            return  # nothing is known yet
+        self._looked(now, self.reconciler.look(reason, drift))
+
+    def _looked(self, began: float, level: bool) -> None:
+        self.last_took = time.monotonic() - began
+        self.last_look = time.time()
+        if self.reconciler.overlay:
+            self.monitor.watch(self.reconciler.overlay)
+        if level:
+            self.backoff.reset()
+            self.level_since = self.level_since or self.last_look
+            if not self.env_watch.active:
+                self.env_watch.clear()
+        else:
+            self.level_since = None
+            self._want("once more", drift=False, after=self.backoff.next())
+        self.source.report(level, self.reconciler.reason)
+        self._tell_status()
+
+    def _resync(self) -> None:
+        gc.collect()
+        self._want("timer", drift=True)
+        for line in self.reconciler.judge():
+            self.log.warning(line)
+
+    def _sweep(self) -> None:
+        self.sweeper.sweep(self.reconciler.kernel)
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Waits for what comes first and does it."""
+        now = time.monotonic()
+        at = [when for when, _action in self._timers.values()]
+        if self._due:
+            at.append(self._due[0])
+        for key, _mask in self.selector.select(max(0.0, min(at) - now)):
+            key.data()
+        now = time.monotonic()
+        for name, (when, action) in list(self._timers.items()):
+            if when <= now:
+                self._timers[name] = now + self._interval(name), action
+                action()
+        self._look_if_due(now)
+
+    def _interval(self, name: str) -> float:
+        """Seconds until the timer's next time; those of all nodes don't come at once."""
+        if name == "watchdog":
+            return self.notifier.watchdog() or 3600.0
+        if name == "web":
+            return 1.0 if self.web.busy() else 3600.0
+        return float(getattr(self.settings, name)) * random.uniform(0.9, 1.1)
+
+    def wake_web(self) -> None:
+        """A connection came: its time to be patient begins."""
+        when, action = self._timers["web"]
+        self._timers["web"] = min(when, time.monotonic() + 1.0), action
+
+    def _open(self) -> None:
+        self._wakeup, wake = socket.socketpair()
+        for each in (self._wakeup, wake):
+            each.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        self._wake = wake
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, lambda _number, _frame: None)
+        now = time.monotonic()
+        for name, action in (
+            ("resync", self._resync),
+            ("sweep", self._sweep),
+            ("watchdog", lambda: self.notifier.tell("WATCHDOG=1")),
+            ("web", self.web.tidy),
+        ):
+            self._timers[name] = now + self._interval(name), action
+        self.source.start()
+        self.web.open(self.selector)
+        for watched, action in (
+            (self._wakeup, self._signal),
+            (self.source, self._learn),
+            (self.monitor.kernel, self._kernel_event),
+            (self.monitor.packets, self._packet_event),
+            (self.env_watch, self._env_event),
+        ):
+            self.selector.register(watched, selectors.EVENT_READ, action)
+
+    def _close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self.source.close()
+        self.web.close()
+        self.monitor.close()
+        self.reconciler.close()
+        self.selector.close()
+
+    def _tell_ready(self) -> None:
+        for line in self.reconciler.judge():
+            self.log.warning(line)
+        self._tell_status()
+        self.notifier.tell("READY=1")
+        self._ready = True
+        gc.collect()
+        gc.freeze()  # what there is now stays
+
+    def _tell_status(self) -> None:
+        self.notifier.status(self.summary())
+
+    def summary(self) -> str:
+        """How the node is, in one line."""
+        if self.source_error:
+            return self.source_error
+        reconciler = self.reconciler
+        if reconciler.leases is None:
+            return "waits for its source of leases"
+        peers = f"{len(reconciler.leases.peers)} peers, {len(reconciler.refused())} refused"
+        return f"level, {peers}" if reconciler.level else f"not level: {reconciler.reason}; {peers}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the agent; returns its exit status: 0 after SIGTERM, 2 when it cannot begin."""
+    parser = argparse.ArgumentParser(prog="podnetd", description="Keeps the pod network of this node as it must be.")
+    parser.add_argument("--config", default=DIRECTORY, metavar="DIR", help=f"where its files are ({DIRECTORY})")
+    parser.add_argument("--subnet-env", default=PATH, metavar="FILE", help=f"the file for the CNI plugin ({PATH})")
+    parser.add_argument("--run", default=RUN, metavar="DIR", help=f"where its socket is ({RUN})")
+    options = parser.parse_args(arguments)
+    gc.disable()  # it is done on the timer: nothing here makes cycles by the dozen
+    try:
+        Daemon(options.config, options.subnet_env, options.run).run()
+    except (ConfigError, NetlinkError) as error:
+        print(f"podnetd: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"podnetd: {error.filename + ': ' if error.filename else ''}{error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

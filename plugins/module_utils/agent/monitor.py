@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""News of the kernel about what is ours: which events contradict the state that the overlay wants.
+
+An event that says what is wanted anyway, most of them our own, is no news. Pods come and go on a node all the time, and
+so do neighbours of its other interfaces: what is not about our objects is dropped after a look at a few bytes.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from ..nat import TABLE
+from ..netlink import address as addresses
+from ..netlink import link as links
+from ..netlink import neighbour as neighbours
+from ..netlink import nftables
+from ..netlink import route as routes
+from ..netlink.channel import Channel
+from ..netlink.objects import KernelObject
+from ..netlink.wire import NETLINK_NETFILTER, S32, number, parse, text
+from ..overlay.backend import ALIAS, ROUTE_PROTOCOL
+from ..overlay.reconcile import Overlay
+
+#: linux/rtnetlink.h: RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, IPV4_NETCONF, IPV6_NETCONF
+GROUPS = (1, 3, 5, 7, 9, 11, 24, 25)
+NFNLGRP_NFTABLES = 7
+RTM_NEWNETCONF = 80
+NETCONFA_IFINDEX, NETCONFA_FORWARDING, NETCONFA_RP_FILTER = 1, 2, 3
+ALL = -1
+#: Sets of the packet filter's table whose elements are the overlay's; those of the others are pods'.
+OUR_SETS = ("pod_networks4", "pod_networks6", "not_masqueraded4", "not_masqueraded6", "nodes4", "nodes6")
+
+
+class Monitor:
+    """Listens in the network namespace in which it was made. ``ours``: the ports of our own channels."""
+
+    def __init__(self, ours: set[int]) -> None:
+        self.ours = ours
+        self.kernel = Channel()
+        self.kernel.enlarge()
+        for group in GROUPS:
+            self.kernel.subscribe(group)
+        self.packets = Channel(NETLINK_NETFILTER)
+        self.packets.subscribe(NFNLGRP_NFTABLES)
+        self._overlay: Overlay | None = None
+        self._names: dict[int, str] = {}
+
+    def watch(self, overlay: Overlay) -> None:
+        """From now on news is what contradicts this look at the node."""
+        self._overlay = overlay
+        observed = overlay.observed
+        self._names = dict(observed.names) if observed else {}
+
+    def read_kernel(self) -> list[str]:
+        """What there is to look at, in words; empty when nothing that arrived matters."""
+        events, whole = self.kernel.events()
+        reasons = [] if whole else ["events were lost"]
+        for kind, port, payload in events:
+            if port in self.ours:
+                continue
+            reason = self._judge(kind, payload)
+            if reason:
+                reasons.append(reason)
+        return reasons
+
+    def read_packets(self) -> list[str]:
+        """The same of the packet filter."""
+        events, whole = self.packets.events()
+        reasons = [] if whole else ["events of the packet filter were lost"]
+        name = TABLE.name.encode() + b"\0"
+        for kind, port, payload in events:
+            if port in self.ours or name not in payload:
+                continue
+            values = parse(payload, nftables.INFO.size)
+            if text(values.get(1, b"")) != TABLE.name:
+                continue
+            if kind in (nftables.NEWSETELEM, nftables.DELSETELEM) and text(values.get(2, b"")) not in OUR_SETS:
+                continue
+            reasons.append(f"{TABLE.title()} was changed")
+        return reasons
+
+    def close(self) -> None:
+        """Stops listening."""
+        self.kernel.close()
+        self.packets.close()
+
+    def _judge(self, kind: int, payload: bytes) -> str:
+        """What is wrong after the event, "" when nothing is."""
+        if kind in (links.RTM_NEWLINK, links.RTM_DELLINK):
+            # a bridge's port tells of itself under its own family
+            return self._link(kind, payload) if payload[0] == socket.AF_UNSPEC else ""
+        if self._overlay is None or self._overlay.wanted is None:
+            return "an address came or went" if kind in (addresses.RTM_NEWADDR, addresses.RTM_DELADDR) else ""
+        if kind in (routes.RTM_NEWROUTE, routes.RTM_DELROUTE):
+            return self._route(kind, payload)
+        if kind in (neighbours.RTM_NEWNEIGH, neighbours.RTM_DELNEIGH):
+            return self._neighbour(kind, payload)
+        if kind in (addresses.RTM_NEWADDR, addresses.RTM_DELADDR):
+            return self._address(kind, payload)
+        return self._sysctl(payload) if kind == RTM_NEWNETCONF else ""
+
+    def _link(self, kind: int, payload: bytes) -> str:
+        link = links.decode(payload)
+        if kind == links.RTM_DELLINK:
+            known = self._names.pop(link.index, link.name)
+            return f"link {known} was deleted" if self._is_ours(link) else ""
+        self._names[link.index] = link.name
+        if self._overlay is None or self._overlay.wanted is None:
+            return f"link {link.name} came or changed"
+        carrier = self._overlay.wanted.carrier
+        if link.name == carrier.device and link.mtu != carrier.mtu:
+            return f"link {link.name} was changed"
+        wanted = self._wanted(link)
+        if wanted is None:
+            return f"link {link.name} is one too many" if link.alias == ALIAS else ""
+        # what is below a link is a number in an event and a name in what is wanted
+        if isinstance(wanted, links.Link) and "link" in wanted.data:
+            link.data["link"] = wanted.data["link"]
+        return f"link {link.name} was changed" if wanted.differences(link) else ""
+
+    def _is_ours(self, link: links.Link) -> bool:
+        overlay = self._overlay
+        if overlay is None or overlay.wanted is None:
+            return False
+        return link.alias == ALIAS or self._wanted(link) is not None or link.name == overlay.wanted.carrier.device
+
+    def _route(self, kind: int, payload: bytes) -> str:
+        if payload[4] != routes.RT_TABLE_MAIN:
+            return ""
+        route = routes.decode(payload, self._names)
+        return self._compare(kind == routes.RTM_DELROUTE, route, route.protocol == ROUTE_PROTOCOL)
+
+    def _neighbour(self, kind: int, payload: bytes) -> str:
+        name = self._names.get(neighbours.INFO.unpack_from(payload)[1])
+        assert self._overlay is not None and self._overlay.desired is not None
+        if name is None or name != self._overlay.desired.device:
+            return ""
+        found = neighbours.decode(payload, self._names)
+        if found is None:
+            return ""
+        return self._compare(kind == neighbours.RTM_DELNEIGH, found, found.state == "permanent")
+
+    def _address(self, kind: int, payload: bytes) -> str:
+        assert self._overlay is not None and self._overlay.wanted is not None and self._overlay.desired is not None
+        address = addresses.decode(payload, self._names)
+        gone = kind == addresses.RTM_DELADDR
+        devices = [device for _network, device in self._overlay.wanted.carrier.networks]
+        if address.dev in devices and address.scope == "global":
+            known = self._overlay.observed.addresses if self._overlay.observed else []
+            if gone or not any(each.key() == address.key() for each in known):
+                return f"{address.title()} came or went"
+            return ""
+        return self._compare(gone, address, address.dev == self._overlay.desired.device and address.scope != "link")
+
+    def _sysctl(self, payload: bytes) -> str:
+        values = parse(payload, 4)  # struct netconfmsg: the family, padded
+        if NETCONFA_IFINDEX not in values:
+            return ""
+        index = S32.unpack(values[NETCONFA_IFINDEX])[0]
+        if index == ALL and NETCONFA_FORWARDING in values and not number(values[NETCONFA_FORWARDING]):
+            return "forwarding was switched off"
+        assert self._overlay is not None and self._overlay.desired is not None
+        device = self._overlay.desired.device
+        if device and self._names.get(index) == device and number(values.get(NETCONFA_RP_FILTER, b"\2")) != 2:
+            return f"{device}'s reverse path filter was changed"
+        return ""
+
+    def _compare(self, gone: bool, thing: KernelObject, ours: bool) -> str:
+        """What an object's coming, change or going means; ``ours``: it is the overlay's to decide about."""
+        wanted = self._wanted(thing)
+        if wanted is None:
+            return f"{thing.title()} is one too many" if ours and not gone else ""
+        if gone:
+            return f"{thing.title()} was deleted"
+        return f"{thing.title()} was changed" if wanted.differences(thing) else ""
+
+    def _wanted(self, thing: KernelObject) -> KernelObject | None:
+        assert self._overlay is not None and self._overlay.wanted is not None
+        key = thing.key()
+        return self._overlay.wanted.index.get(key) or self._overlay.shared.get(key)

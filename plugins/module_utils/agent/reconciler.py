@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Desired and actual state of this node, brought together again and again.
+
+``look`` compares everything with everything, as ``podnetctl apply`` does. ``follow`` is for a change of some leases on
+a node that was level: only what leads to those peers is planned, so that it takes as long on a node with 5,000 peers as
+on one with five. When anything stands in its way, ``look`` does it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ..netlink.channel import Channel
+from ..netlink.plan import plan
+from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
+from ..overlay import masquerade, reconcile, surroundings
+from ..overlay.config import Config, ConfigError
+from ..overlay.lease import Lease, Leases
+from ..overlay.lock import locked
+from ..overlay.movement import Kernel, Movement
+from ..overlay.observed import Observed
+from ..overlay.reconcile import Overlay
+from .log import Log
+
+#: With more changed leases than this it is quicker to look at everything.
+FEW = 500
+#: So many lines of a movement are written out.
+LINES = 20
+
+
+class Reconciler:
+    """Works in the network namespace in which it was made."""
+
+    def __init__(self, env_path: str, log: Log) -> None:
+        self.env_path = env_path
+        self.log = log
+        self.kernel = Channel()
+        self.packets = Channel(NETLINK_NETFILTER)
+        self.config: Config | None = None
+        self.leases: Leases | None = None
+        #: The last look that could be made, and whether nothing was left to do after it.
+        self.overlay: Overlay | None = None
+        self.level = False
+        #: Why it is not level, in words.
+        self.reason = "no look yet"
+        self.warnings: list[str] = []
+        #: What was done, by how it came to it and kind of object: {("drift", "route"): 3}
+        self.changes: Counter[tuple[str, str]] = Counter()
+        self.looks: Counter[str] = Counter()
+        self.failures = 0
+
+    def ports(self) -> set[int]:
+        """What marks our own requests in the kernel's events."""
+        return {self.kernel.port, self.packets.port}
+
+    def refused(self) -> dict[str, str]:
+        """The peers that are not served, by name with the reason."""
+        found = dict(self.leases.refused) if self.leases else {}
+        if self.overlay and self.overlay.desired:
+            found.update(self.overlay.desired.refused)
+        return found
+
+    def learn(self, config: Config, leases: Leases) -> None:
+        """Takes in what a source told; ``look`` then makes it so."""
+        self.config, self.leases = config, leases
+
+    def look(self, why: str, drift: bool) -> bool:
+        """Compares all there is and makes it right; whether it is level then. ``why`` is for the log; ``drift``: what
+        differs now was right before."""
+        if self.config is None or self.leases is None:
+            return False
+        self.looks["full"] += 1
+        former, self.level = (self.overlay if self.level else None), False
+        try:
+            with locked():
+                overlay = reconcile.present(
+                    self.kernel, self.config, self.leases, self.env_path, (), former, self.packets
+                )
+                self.overlay = overlay
+                if not overlay.movement:
+                    errors = []
+                else:
+                    overlay.generation = None
+                    self._note(overlay.movement, why, drift)
+                    errors = overlay.movement.apply()
+        except ConfigError as error:
+            return self._failed([str(error)])
+        except OSError as error:
+            return self._failed([str(error)])
+        if errors:
+            return self._failed(errors)
+        if overlay.movement:
+            overlay.observed = Observed(self.kernel)  # a device that was made has an index by now
+            overlay.movement = Movement([])
+        self.level, self.reason = True, ""
+        return True
+
+    def follow(self, config: Config, leases: Leases) -> bool:
+        """Makes the difference to what was known so, if that is possible without a look at everything."""
+        known, overlay = self.leases, self.overlay
+        self.learn(config, leases)
+        if known is None or overlay is None or overlay.wanted is None or overlay.desired is None or not self.level:
+            return False
+        if overlay.wanted.config != config or known.own != leases.own:
+            return False
+        before, after = ({peer.name: peer for peer in each.peers} for each in (known, leases))
+        new = [peer for name, peer in after.items() if before.get(name) != peer]
+        old = [peer for name, peer in before.items() if after.get(name) != peer]
+        if not new and not old:
+            overlay.wanted.leases = leases
+            return True
+        if len(new) + len(old) > FEW:
+            return False
+        self.looks["partial"] += 1
+        self.level = False
+        with locked():
+            self.level = self._turn(overlay, config, new, old)
+        if self.level:
+            overlay.wanted.leases = leases
+        return self.level
+
+    def _turn(self, overlay: Overlay, config: Config, new: list[Lease], old: list[Lease]) -> bool:
+        """What leads to the ``old`` leases' peers becomes what leads to the ``new`` ones'."""
+        assert overlay.wanted is not None and overlay.desired is not None and self.leases is not None
+        wanted, desired = overlay.wanted, overlay.desired
+        back_end = reconcile.BACKENDS[config.backend.type]
+        coming = back_end(config, Leases(self.leases.own, new, {}), wanted.carrier)
+        gone = [thing for peer in old for thing in desired.peers.pop(peer.name, [])]
+        for peer in old:
+            desired.refused.pop(peer.name, None)
+        for thing in gone:
+            wanted.index.pop(thing.key(), None)
+        come = [thing for things in coming.peers.values() for thing in things]
+        desired.peers.update(coming.peers)
+        desired.refused.update(coming.refused)
+        wanted.index.update((thing.key(), thing) for thing in come)
+        part = Kernel(plan(come, gone), self.kernel)
+        self._note(Movement([part]), "leases changed", drift=False)
+        try:
+            masquerade.follow(self.packets, config, new, old)
+            return not part.apply()
+        except NetlinkError:
+            return False  # something was not as it was left: a look at everything will tell
+
+    def judge(self) -> list[str]:
+        """What is wrong around the overlay and not ours to change, each with what to do about it."""
+        if self.config is not None and self.overlay is not None:
+            self.warnings = surroundings.judge(self.config, self.overlay)
+        return self.warnings
+
+    def close(self) -> None:
+        """Changes nothing on the node."""
+        self.kernel.close()
+        self.packets.close()
+
+    def _failed(self, errors: list[str]) -> bool:
+        self.failures += 1
+        self.reason = errors[0] if len(errors) == 1 else f"{errors[0]} (and {len(errors) - 1} more)"
+        for line in errors[:LINES]:
+            self.log.error(line)
+        return False
+
+    def _note(self, movement: Movement, why: str, drift: bool) -> None:
+        """Counts and logs what is about to be done."""
+        cause = "drift" if drift else "leases"
+        lines: list[str] = []
+        total = 0
+        for part in movement.parts:
+            if isinstance(part, Kernel):
+                changes = part.plan.changes
+                total += len(changes)
+                lines += map(str, changes[: max(0, LINES - len(lines))])
+                self.changes.update((cause, type(change.subject).__name__.lower()) for change in changes)
+            elif part:
+                told = part.describe()
+                total += len(told)
+                lines += told[: max(0, LINES - len(lines))]
+                self.changes[cause, _kind(part)] += len(told)
+        self.log.changes(why, lines, total)
+
+
+def _kind(part: Any) -> str:
+    return str(getattr(part, "what", "nftables")).partition(" ")[0]

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reservations whose containers are gone: a runtime that died at the wrong moment never called DEL for them.
+
+A container's interface lives as long as its network namespace, and its other end on the host bears the container's name
+as alias. A reservation without such a link at two looks in a row, and older than any ADD can take, belongs to nobody;
+then we do what the runtime forgot: CNI's DEL, which may be called once too often without harm. GC would not do, since
+it takes away what an ADD that runs meanwhile has just reserved.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+from ..ipam.ip import parse_address
+from ..netlink import link as links
+from ..netlink.channel import Channel
+from .log import Log
+
+#: What the alias of a pod's link begins with; network, container ID and interface follow (cni/bridge.py).
+ALIAS = "podnet"
+#: Seconds that an ADD may take at most: longer than any runtime waits for it.
+GRACE = 300.0
+#: DELs at a time; the rest waits for the next look.
+MOST = 16
+
+Owner = tuple[str, str, str]
+
+
+class Sweeper:
+    """Looks into ``directory``, which has a directory for each network. ``program`` is podnet-cni."""
+
+    def __init__(self, directory: str, log: Log, program: str = "", grace: float = GRACE) -> None:
+        self.directory = directory
+        self.log = log
+        home = os.path.abspath(__file__).rsplit("/lib/podnet/", 1)[0]
+        self.program = program or os.path.join(home, "bin", "podnet-cni")
+        self.grace = grace
+        self.swept = 0
+        self._suspects: set[Owner] = set()
+        self._running: dict[int, Owner] = {}
+
+    def sweep(self, channel: Channel) -> list[Owner]:
+        """One look. Begins a DEL for each owner that was without a link before too; returns those."""
+        try:
+            found = set(self.reservations())
+            ports = [link for link in links.dump(channel, "veth") if link.master]
+        except OSError as error:
+            self.log.warning(f"addresses of pods: {error}")
+            return []
+        living = {tuple(words[1:]) for words in (_words(link) for link in ports) if words}
+        if any(_words(link) is None for link in ports):
+            # pods that another plugin connected have no such alias: who lives can't be told
+            self._suspects = set()
+            return []
+        without = {owner for owner in found if owner not in living}
+        gone, self._suspects = without & self._suspects, without
+        begun = sorted(gone - set(self._running.values()))[:MOST]
+        for owner in begun:
+            self._delete(owner)
+        return begun
+
+    def reservations(self) -> list[Owner]:
+        """The owners (network, container ID, interface) of all reservations that are old enough."""
+        found = []
+        now = time.time()
+        for network in _names(self.directory):
+            for name in _names(f"{self.directory}/{network}"):
+                path = f"{self.directory}/{network}/{name}"
+                try:
+                    parse_address(name)
+                    if now - os.stat(path).st_mtime > self.grace:
+                        with open(path, encoding="utf-8", errors="replace") as file:
+                            container, _newline, interface = file.read(4096).partition("\r\n")
+                        found.append((network, container.strip(), interface.strip() or "eth0"))
+                except (ValueError, FileNotFoundError):
+                    continue
+        return found
+
+    def reap(self) -> None:
+        """Takes the outcome of the DELs that ended (SIGCHLD)."""
+        for process, owner in list(self._running.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if not ended:
+                continue
+            del self._running[process]
+            told = f"addresses of {owner[1]} ({owner[2]}, network {owner[0]}), whose container is gone"
+            if os.waitstatus_to_exitcode(status):
+                self.log.warning(f"the {told}, could not be released")
+            else:
+                self.swept += 1
+                self.log.info(f"released the {told}")
+
+    def _delete(self, owner: Owner) -> None:
+        network, container, interface = owner
+        environment = {"PATH": os.environ.get("PATH", ""), "CNI_CONTAINERID": container, "CNI_IFNAME": interface}
+        environment.update({key: os.environ[key] for key in ("NETCONFPATH", "CNI_PATH") if key in os.environ})
+        # the namespace is gone: any path that is not there says so
+        words = [self.program, "del", network, f"/run/netns/gone-{container}"]
+        nothing = (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)
+        try:
+            self._running[os.posix_spawn(self.program, words, environment, file_actions=[nothing])] = owner
+        except OSError as error:
+            self.log.warning(f"{self.program}: {error.strerror}")
+
+
+def _words(link: links.Link) -> list[str] | None:
+    """A pod's link's alias: its words, None where it is no plugin's of ours."""
+    words = (link.alias or "").split(" ")
+    return words if len(words) == 4 and words[0] == ALIAS else None
+
+
+def _names(directory: str) -> Iterable[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The node's own side, whatever the back end: the pods' bridge, and the end of the way for pods that nobody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..netlink.address import Address
+from ..netlink.link import Link
+from ..netlink.objects import KernelObject
+from ..netlink.route import Route
+from .backend import ROUTE_PROTOCOL, Desired
+from .config import Config
+from .lease import Lease
+from .mac import mac_of
+
+#: The alias of the bridge where we made it. It is not the overlay's alone: the CNI plugin has ports on it.
+BRIDGE_ALIAS = "podnet bridge"
+#: The metric of the last route to the pod network. A podCIDR as large as the whole network has its own before it.
+LAST = 0xFFFF
+
+
+def fence(config: Config) -> list[KernelObject]:
+    """A packet to a pod network's address that no node has ends here, and doesn't leave by the default route."""
+    return [
+        Route(str(network), type="unreachable", protocol=ROUTE_PROTOCOL, metric=LAST) for network in config.networks
+    ]
+
+
+def bridge(config: Config, own: Lease, mtu: int, links: Iterable[Link]) -> tuple[list[KernelObject], str]:
+    """The bridge and the pods' gateway addresses on it, as subnet.env names them; and why it can't be, in words.
+
+    One that is there keeps its MAC address and its MTU, which the pods on it know.
+    """
+    if config.bridge is None:
+        return [], ""
+    there = next((link for link in links if link.name == config.bridge), None)
+    if there is not None and there.kind != "bridge":
+        return [], f"bridge: {config.bridge} is a {there.kind or 'physical'} link, not a bridge"
+    wanted = Link(config.bridge, "bridge", up=True)
+    if there is None:
+        wanted = Link(
+            config.bridge, "bridge", mac=mac_of(config.node_name, "bridge"), mtu=mtu, up=True, alias=BRIDGE_ALIAS
+        )
+    return [wanted, *(Address(config.bridge, f"{cidr.address(1)}/{cidr.length}") for cidr in own.pod_cidrs)], ""
+
+
+def with_fence(config: Config, desired: Desired) -> Desired:
+    """``desired`` with what every back end needs."""
+    return desired._replace(own=[*desired.own, *fence(config)])

@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""podnetd in network namespaces: it follows the leases, heals what is undone, and comes and goes unnoticed."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+
+NEEDED = ("ping", "nft", "bridge", "curl", "ethtool")
+
+
+@pytest.fixture(autouse=True)
+def tools(netns):
+    """Skip, with the reason, where a witness is not installed."""
+    for tool in NEEDED:
+        if netns.run("sh", "-c", f"command -v {tool}", check=False).returncode:
+            pytest.skip(f"not installed: {tool}")
+
+
+def ping(source, address: str) -> bool:
+    """Whether one echo request from the namespace SOURCE is answered within 5 s."""
+    return source.run("ping", "-c", "1", "-W", "5", address, check=False).returncode == 0
+
+
+def same(node, before: dict) -> bool:
+    """Whether the node's state is what it was; a new device's index is another."""
+    now = node.state()
+    for state in (now, before):
+        for link in state["links"]:
+            link.pop("ifindex", None)
+    return now == before
+
+
+def prefixes(node) -> set[str]:
+    """Where the node's routes of ours lead, the end of all ways left out."""
+    return {route["dst"] for route in node.netns.ip("route show proto 112 type unicast")}
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
+def test_it_brings_the_node_up_and_follows_leases_that_come_change_and_go(make_nodes, eventually, backend):
+    config = {"backend": {"type": backend}}
+    nodes, _switch = make_nodes(3, **config)
+    first, second, third = nodes
+    for node in nodes:
+        node.write([first.lease(), second.lease()] if node is not third else [x.lease() for x in nodes], **config)
+        node.start()
+    agent = first.agents[0]
+    assert ping(first.pod, "10.244.2.2") and agent.status()["level"]
+    assert prefixes(first) == {"10.244.2.0/24"}
+    for node in (first, second):
+        node.write([x.lease() for x in nodes], **config)
+    eventually("the new node's route", lambda: prefixes(first) == {"10.244.2.0/24", "10.244.3.0/24"})
+    eventually("the new node's route", lambda: prefixes(second) == {"10.244.1.0/24", "10.244.3.0/24"})
+    assert ping(first.pod, "10.244.3.2") and ping(third.pod, "fd00:244:0:2::2")
+    assert first.plan() == [], "what the agent made in part is not what a look at everything would make"
+    first.write([first.lease(), second.lease(), third.lease(pod_cidrs=["10.244.77.0/24"])], **config)
+    eventually("the other podCIDR", lambda: prefixes(first) == {"10.244.2.0/24", "10.244.77.0/24"})
+    first.write([first.lease(), second.lease()], **config)
+    eventually("nothing of the node that left", lambda: prefixes(first) == {"10.244.2.0/24"})
+    told = json.dumps(first.state())
+    assert not [word for word in ("10.244.77.", "10.244.3.", "fd00:244:0:3:", "10.77.0.13") if word in told]
+    assert first.plan() == [] and agent.status()["looks"]["partial"] == 3
+    assert agent.status()["drift"] == {}, "its own changes, seen as events, counted as drift"
+
+
+DAMAGE = {
+    "route": "ip route del 10.244.2.0/24",
+    "IPv6 route": "ip -6 route del fd00:244:0:2::/64",
+    "another's route": "ip route replace 10.244.2.0/24 via 10.77.0.13",
+    "fence": "ip route del unreachable 10.244.0.0/16 metric 65535",
+    "stray route": "ip route add 10.244.99.0/24 via 10.77.0.13 proto 112",
+    "neighbour": "ip neigh del 10.244.2.0 dev flannel.1",
+    "neighbour's MAC": "ip neigh replace 10.244.2.0 lladdr 02:00:00:00:00:66 dev flannel.1 nud permanent",
+    "FDB": "sh -c 'bridge fdb del $(bridge fdb show dev flannel.1 | grep -w 10.77.0.12 | cut -c1-17) dev flannel.1'",
+    "stray FDB": "bridge fdb append 02:00:00:00:00:99 dev flannel.1 dst 10.77.0.99",
+    "device": "ip link del flannel.1",
+    "down": "ip link set flannel.1 down",
+    "MTU": "ip link set flannel.1 mtu 1400",
+    "MAC": "ip link set flannel.1 address 02:00:00:00:00:66",
+    "device's address": "ip address flush dev flannel.1",
+    "bridge's address": "ip address del 10.244.1.1/24 dev cni0",
+    "bridge down": "ip link set cni0 down",
+    "table": "nft delete table inet podnet",
+    "set": "nft flush set inet podnet nodes4",
+    "rules": "nft flush chain inet podnet postrouting",
+    "subnet.env": "rm {env}",
+    "subnet.env's directory": "rm -r {env}/..",
+    "subnet.env's text": "sh -c 'echo FLANNEL_MTU=9000 > {env}'",
+    "forwarding": "sysctl -qw net.ipv4.ip_forward=0",
+    "rp_filter": "sysctl -qw net/ipv4/conf/flannel.1/rp_filter=1",
+}
+
+
+def test_what_is_undone_by_hand_heals_and_is_counted(make_nodes, eventually):
+    nodes, _switch = make_nodes(3, bridge="cni0")
+    for node in nodes:
+        node.ctl("apply")
+    node = nodes[0]
+    (node.directory / "podnetd.json").write_text('{"resync": 86400}')  # no timer helps
+    agent = node.start()
+    before, text = node.state(), node.subnet_env.read_text()
+    for what, damage in DAMAGE.items():
+        counted = sum(agent.status()["drift"].values())
+        node.netns.run(damage.replace("{env}/..", str(node.subnet_env.parent)).format(env=node.subnet_env))
+        eventually(f"{what} counted", lambda counted=counted: sum(agent.status()["drift"].values()) > counted)
+        eventually(f"{what} healed", lambda: same(node, before))
+        eventually(f"{what} healed", lambda: node.subnet_env.exists() and node.subnet_env.read_text() == text)
+    assert {"route", "neighbour", "fdb", "link", "address", "nftables", "file", "sysctl"} <= set(
+        agent.status()["drift"]
+    )
+    assert ping(node.pod, "10.244.2.2") and ping(node.pod, "fd00:244:0:2::2")
+    assert re.search(r"^add route 10\.244\.2\.0/24 \(route 10\.244\.2\.0/24 was deleted", agent.log(), re.MULTILINE)
+    assert node.plan() == [] and agent.get("/readyz") == (200, "ok\n")
+
+
+def test_pods_come_and_go_and_it_looks_at_nothing(make_nodes, eventually):
+    (node, _peer), _switch = make_nodes(2, bridge="cni0")
+    agent = node.start()
+    eventually("quiet", lambda: agent.status()["level"])
+    looks = agent.status()["looks"]
+    for number in range(20):
+        node.netns.run(f"ip link add veth{number} type veth peer name other{number}")
+        node.netns.run(f"ip link set veth{number} master cni0 up")
+        node.netns.run(f"ip neigh add 10.244.1.{50 + number} lladdr 02:00:00:00:01:{number:02x} dev cni0")
+        node.netns.run(f"ip link del veth{number}")
+    node.netns.run("ip route add 192.0.2.0/24 dev cni0")
+    node.netns.run("nft add table inet other")
+    node.netns.run("nft add element inet podnet masqueraded4 { 10.244.1.2 }")
+    # the event of this comes after all those
+    node.netns.run("ip route del 10.244.2.0/24")
+    eventually("the last one healed", lambda: prefixes(node) == {"10.244.2.0/24"})
+    eventually("one look", lambda: agent.status()["looks"]["full"] == looks["full"] + 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_and_started_again_and_again_no_packet_is_lost(make_nodes, number):
+    nodes, _switch = make_nodes(2, bridge="cni0")
+    for node in nodes:
+        node.start()
+    assert ping(nodes[0].pod, "10.244.2.2")
+    before = nodes[0].state()
+    stream = subprocess.Popen(
+        ["nsenter", f"--net={nodes[0].pod.path}", "--", "ping", "-i", "0.01", "-c", "300", "10.244.2.2"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    times = 0
+    while stream.poll() is None and times < 5:
+        assert nodes[0].agents[-1].stop(number) == (0 if number == signal.SIGTERM else -number)
+        assert nodes[0].state() == before
+        nodes[0].start()
+        times += 1
+    output, _errors = stream.communicate(timeout=60)
+    assert "300 packets transmitted, 300 received, 0% packet loss" in output
+    assert times > 1 and nodes[0].state() == before and nodes[0].plan() == []
+
+
+def test_without_its_underlay_it_waits_and_pods_are_not_let_in(make_nodes, eventually):
+    (node, _peer), _switch = make_nodes(2)
+    node.netns.run("ip address flush dev eth0")
+    agent = node.start()
+    status, reasons = agent.get("/readyz")
+    assert status == 503 and "10.77.0.11 of node1, this node, is on none of its interfaces" in reasons
+    assert not node.subnet_env.exists()
+    node.netns.run("ip address add 10.77.0.11/24 dev eth0")
+    eventually("ready", lambda: agent.get("/readyz")[0] == 200)
+    assert node.subnet_env.exists() and prefixes(node) == {"10.244.2.0/24"}
+
+
+def test_garbage_changes_nothing_and_is_told(make_nodes, eventually):
+    (node, peer), _switch = make_nodes(2)
+    agent = node.start()
+    before = node.state()
+    (node.directory / "leases.json").write_text("{")
+    eventually("told", lambda: "leases.json: is not JSON" in agent.get("/readyz")[1])
+    assert node.state() == before and agent.get("/healthz")[0] == 200
+    wrong = {"name": "twin", "address": "10.77.0.66", "pod_cidrs": ["10.244.2.0/24"]}
+    ours = {"name": "thief", "address": "10.77.0.11", "pod_cidrs": ["10.244.9.0/24"]}
+    node.write([node.lease(), peer.lease(), wrong, ours, 7])
+    eventually("the others work", lambda: agent.get("/readyz")[0] == 200)
+    assert set(agent.status()["refused"]) == {"twin", "thief", "leases[4]"}
+    assert "peer thief is refused: address: 10.77.0.11 is this node's (node1) address already" in agent.log()
+    assert "podnet_peers_refused 3" in agent.get("/metrics")[1].splitlines()
+    assert node.state() == before
+
+
+def test_the_back_end_is_changed_while_it_runs(make_nodes, eventually):
+    nodes, _switch = make_nodes(2)
+    for node in nodes:
+        node.start()
+    leases = [node.lease() for node in nodes]
+    for kind, device in (("host-gw", False), ("vxlan", True)):
+        for node in nodes:
+            node.write(leases, backend={"type": kind, "checksum_offload": False})
+        for node in nodes:
+            eventually(kind, lambda node=node: not node.plan())
+            names = {link["ifname"] for link in node.netns.ip("link")}
+            assert ("flannel.1" in names) == device
+        assert ping(nodes[0].pod, "10.244.2.2")
+    features = nodes[0].netns.run("ethtool -k flannel.1").stdout
+    assert "tx-checksumming: off" in features
+
+
+def test_a_pod_address_without_a_node_does_not_leave_by_the_default_route(make_nodes):
+    nodes, switch = make_nodes(2)
+    switch.run("ip address add 10.77.0.1/24 dev switch")
+    switch.run("ip address add 10.244.9.9/32 dev lo")
+    nodes[0].netns.run("ip route add default via 10.77.0.1")
+    assert ping(nodes[0].netns, "10.244.9.9"), "without an overlay it leaves"
+    nodes[0].start()
+    assert nodes[0].netns.run("ip route get 10.244.9.9", check=False).returncode
+    for source in (nodes[0].netns, nodes[0].pod):
+        told = source.run("ping", "-c", "1", "-W", "5", "10.244.9.9", check=False)
+        assert "nreachable" in told.stdout + told.stderr or "No route to host" in told.stderr
+    (fence,) = nodes[0].netns.ip("route show type unreachable")
+    assert (fence["dst"], fence["metric"], fence["protocol"]) == ("10.244.0.0/16", 65535, "112")
+
+
+def test_nodes_see_pods_by_their_own_addresses(make_nodes):
+    nodes, switch = make_nodes(2)
+    switch.run("ip address add 10.77.0.1/24 dev switch")
+    for node in nodes:
+        node.netns.sysctl("net.ipv4.conf.eth0.rp_filter", "2")
+        node.start()
+    seen = "nft add table ip seen; nft add chain ip seen input '{ type filter hook input priority 0; }'"
+    for address in ("10.244.1.2", "10.77.0.11"):
+        seen += f"; nft add rule ip seen input ip saddr {address} icmp type echo-request counter"
+    nodes[1].netns.run("sh", "-c", seen)
+    assert ping(nodes[0].pod, "10.77.0.12")
+    rules = [entry["rule"]["expr"] for entry in nodes[1].netns.nft("list table ip seen") if "rule" in entry]
+    assert [part["counter"]["packets"] for rule in rules for part in rule if "counter" in part] == [1, 0]
+    # the world outside knows no way back to pods: it answers the node's address
+    assert ping(nodes[0].pod, "10.77.0.1")
+
+
+def test_a_strict_reverse_path_and_a_dropping_forward_chain_are_told_with_the_cure(make_nodes):
+    (node, _peer), _switch = make_nodes(2)
+    node.netns.sysctl("net.ipv4.conf.eth0.rp_filter", "1")
+    node.netns.sysctl("net.ipv4.conf.all.rp_filter", "0")
+    node.netns.run("iptables-legacy -P FORWARD DROP")
+    agent = node.start()
+    warnings = " ".join(agent.status()["warnings"])
+    assert "set net.ipv4.conf.eth0.rp_filter to 2" in warnings
+    assert "iptables-legacy filter FORWARD drops by its policy what this node forwards: have it accept" in warnings
+
+
+def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually):
+    (node, _peer), _switch = make_nodes(2)
+    (node.directory / "podnetd.json").write_text('{"listen": "127.0.0.1:9441"}')
+    agent = node.start()
+    looks = agent.status()["looks"]["full"]
+    agent.process.send_signal(signal.SIGHUP)
+    eventually("one more look", lambda: agent.status()["looks"]["full"] > looks)
+    figures = node.netns.run("curl -s http://127.0.0.1:9441/metrics").stdout
+    assert "podnet_level 1\n" in figures and 'podnet_source_connected{type="file"} 1\n' in figures
+    for line in figures.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) podnet_\w+ .+|podnet_\w+(\{(\w+="[^"]*",?)+\})? [-+.e\d]+', line), line
+    told = json.loads(node.ctl("status", "--json").stdout)
+    assert told["level"] and told["agent"]["pid"] == agent.process.pid and told["agent"]["level"]
+    assert [peer["name"] for peer in json.loads(node.ctl("peers", "--json").stdout)["peers"]] == ["node2"]
+    assert node.netns.run("curl -s -o /dev/null -w %{http_code} http://127.0.0.1:9441/nowhere").stdout == "404"
+    agent.stop()
+    assert "podnetd does not run" in node.ctl("status").stdout
