@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""macvlan's own: modes, and who reaches whom. What it shares with others is in test_interfaces.py."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def outside(host, make_netns):
+    """A neighbour on the network of the host's interface up0."""
+    netns = make_netns()
+    host.netns.run(f"ip link add up0 type veth peer name up1 netns {netns.name}")
+    host.netns.run("ip link set up0 up")
+    netns.run("ip link set up1 up")
+    netns.run("ip address add 10.9.0.1/24 dev up1")
+    netns.run("ip address add fd09::1/64 dev up1 nodad")
+    return netns
+
+
+@pytest.fixture
+def conf(host, outside):
+    def make(**more):
+        base = {"cniVersion": "1.1.0", "name": "net", "type": "macvlan", "master": "up0", "ipam": host.conf()["ipam"]}
+        return {**base, **more}
+
+    return make
+
+
+@pytest.mark.parametrize("mode", ["bridge", "private", "vepa", "passthru", ""])
+def test_mode(host, conf, failure, mode):
+    pod = host.pod()
+    result = host.call("macvlan", "ADD", conf(mode=mode), "c1", pod)
+    assert pod.ip("link show dev eth0")[0]["linkinfo"]["info_data"]["mode"] == (mode or "bridge")
+    host.call("macvlan", "CHECK", {**conf(mode=mode), "prevResult": result}, "c1", pod)
+    other = "private" if mode != "private" else "vepa"
+    with pytest.raises(failure, match="mode"):
+        host.call("macvlan", "CHECK", {**conf(mode=other), "prevResult": result}, "c1", pod)
+
+
+def test_pods_reach_each_other_and_the_network(host, conf, outside):
+    pods = [host.pod(), host.pod()]
+    for number, pod in enumerate(pods):
+        host.call("macvlan", "ADD", conf(), f"c{number}", pod)
+    for address in ("10.9.0.3", "fd09::3", "10.9.0.1", "fd09::1"):
+        pods[0].run(f"ping -c 1 -W 2 {address}")
+    outside.run("ping -c 1 -W 2 10.9.0.2")
+
+
+def test_private_pods_reach_the_network_only(host, conf):
+    pods = [host.pod(), host.pod()]
+    for number, pod in enumerate(pods):
+        host.call("macvlan", "ADD", conf(mode="private"), f"c{number}", pod)
+    pods[0].run("ping -c 1 -W 2 10.9.0.1")
+    assert pods[0].run("ping -c 1 -W 1 10.9.0.3", check=False).returncode
+
+
+def test_passthru_takes_the_mac_address_that_is_asked_for(host, conf, failure):
+    pod = host.pod()
+    wanted = conf(mode="passthru", runtimeConfig={"mac": "02:00:00:00:00:77"})
+    result = host.call("macvlan", "ADD", wanted, "c1", pod)
+    assert pod.ip("link show dev eth0")[0]["address"] == "02:00:00:00:00:77"
+    assert result["interfaces"][0]["mac"] == "02:00:00:00:00:77"
+    with pytest.raises(failure, match="failed to create macvlan"):  # one pod alone can have the whole of it
+        host.call("macvlan", "ADD", wanted, "c2", host.pod())
+    assert host.state()["reserved"].count("10.9.0.3") == 0
+
+
+def test_the_same_pod_has_the_same_mac_address_again(host, conf):
+    macs = set()
+    for _again in range(2):
+        pod = host.pod()
+        macs.add(host.call("macvlan", "ADD", conf(), "c1", pod)["interfaces"][0]["mac"])
+        host.call("macvlan", "DEL", conf(), "c1", pod)
+    assert len(macs) == 1
+
+
+def test_broadcast_queue(host, conf):
+    pod = host.pod()
+    host.call("macvlan", "ADD", conf(bcqueuelen=200), "c1", pod)
+    shown = pod.run("ip -d link show dev eth0").stdout
+    assert "bcqueuelen 200" in shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("mode", "l2"), ("bcqueuelen", -1), ("linkInContainer", "yes"), ("mtu", "x")]
+)
+def test_bad_configuration(host, conf, failure, key, value):
+    with pytest.raises(failure, match="macvlan mode" if key == "mode" else key) as caught:
+        host.call("macvlan", "ADD", conf(**{key: value}), "c1", host.pod())
+    assert caught.value.code == 7
