@@ -54,7 +54,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster bench differential
+.PHONY: test lint sanity unit integration guest molecule cluster bench differential podman
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py lint sanity unit integration molecule cluster
 
@@ -88,6 +88,9 @@ cluster: venv ## The lab from nothing to nothing, and all that must be true of i
 
 differential: venv ## The same configurations for our CNI plugins and Debian's Go ones
 	python3 tests/differential/run.py $(ARGS)
+
+podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart
+	pytest -v tests/integration/cni/test_podman.py $(ARGS)
 
 bench: venv ## Measure; prints a table and writes build/bench.json
 	python3 bench/run.py

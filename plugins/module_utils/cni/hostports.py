@@ -24,16 +24,28 @@ UDP = nat.PROTOCOLS["udp"]
 
 
 def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> None:
-    """Maps all of `mappings` (see ``nat.mapping_elements``) or none. CniError names who has a port that is taken."""
+    """Maps all of `mappings` (see ``nat.mapping_elements``) or none. CniError names who has a port that is taken.
+
+    A port that leads to another interface of the same container stays with that: runtimes give a container's port
+    mappings to each of its networks, and the first one's count.
+    """
     comment = nat.owner_comment(call.network, *call.owner)
     elements = [element for mapping in mappings for element in nat.mapping_elements(mapping)]
     subnets = [str(parse_subnet(item)) for item in addresses]
+    chains = list(_chains(mappings).values())
     with Channel(NETLINK_NETFILTER) as channel:
         try:
-            nat.add(channel, elements, subnets, comment, list(_chains(mappings).values()))
+            try:
+                nat.add(channel, elements, subnets, comment, chains)
+            except NetlinkError as error:
+                if error.errno != EEXIST:
+                    raise
+                taken = [element for element in elements if _leads_elsewhere(channel, element, comment)]
+                strange = [element for element in taken if not _is_containers(channel, element, call)]
+                if strange or not taken:
+                    raise CniError(INTERNAL, _conflict(channel, strange)) from None
+                nat.add(channel, [element for element in elements if element not in taken], subnets, comment, chains)
         except NetlinkError as error:
-            if error.errno == EEXIST:
-                raise CniError(INTERNAL, _conflict(channel, elements, comment)) from None
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
         try:
             if snat:
@@ -51,11 +63,19 @@ def _chains(mappings: list[dict]) -> dict[str, nftables.Chain]:
     return {chain.name: chain for chain in chains}
 
 
-def _conflict(channel: Channel, elements: list, comment: str) -> str:
-    for name, key, _data in elements:
-        other = nat.comment_of(channel, name, key)
-        if other is not None and other != comment:
-            return f"host port is taken: {nat.describe(name, key)} belongs to {other}"
+def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:
+    return nat.comment_of(channel, *element[:2]) not in (None, comment)
+
+
+def _is_containers(channel: Channel, element: tuple, call: Call) -> bool:
+    """Whether an element is the container's, by whichever of its interfaces."""
+    found = nat.comment_of(channel, *element[:2])
+    return found is not None and found.startswith(f"{call.env.container_id} ")
+
+
+def _conflict(channel: Channel, taken: list) -> str:
+    for name, key, _data in taken:
+        return f"host port is taken: {nat.describe(name, key)} belongs to {nat.comment_of(channel, name, key)}"
     return "host port is taken"
 
 
@@ -94,7 +114,6 @@ def _forget_removed(channel: Channel, removed: list) -> None:
 
 def check(call: Call, mappings: list[dict]) -> None:
     """Table, rules and elements are as ADD left them. Raises CniError for the first that isn't."""
-    comment = nat.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = nat.differences(channel)
         if changes:
@@ -105,9 +124,9 @@ def check(call: Call, mappings: list[dict]) -> None:
             if rules.get(name) != [rule.digest() for rule in chain.rules]:
                 raise CniError(INTERNAL, f"the conditions of port mappings are not as configured: chain {name}")
         for mapping in mappings:
-            for name, key, _data in nat.mapping_elements(mapping):
-                if nat.comment_of(channel, name, key) != comment:
-                    raise CniError(INTERNAL, f"port mapping is missing: {nat.describe(name, key)}")
+            for element in nat.mapping_elements(mapping):
+                if not _is_containers(channel, element, call):
+                    raise CniError(INTERNAL, f"port mapping is missing: {nat.describe(*element[:2])}")
 
 
 def status() -> None:

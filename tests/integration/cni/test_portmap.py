@@ -174,6 +174,25 @@ def test_no_port_means_no_kernel_contact(host):
     assert host.netns.nft() == [item for item in host.netns.nft() if "metainfo" in item]
 
 
+def test_two_networks_of_one_container(host, world, empty):
+    """Runtimes publish a container's ports on each of its networks: the first one's count, no other is refused."""
+    more = mapped({"hostPort": 8080, "containerPort": 80})
+    pod, _result, first = connect(host, "c1", **more)
+    ipam = {**host.conf()["ipam"], "ranges": [[{"subnet": "10.8.0.0/24"}]]}
+    bridge = host.conf(name="second", bridge="cni0", ipam=ipam)
+    result = host.call("bridge", "ADD", bridge, "c1", pod, ifname="eth1")
+    second = conf_of(host, name="second", prevResult=result, **more)
+    host.call("portmap", "ADD", second, "c1", pod, ifname="eth1")
+    for conf, ifname in ((first, "eth0"), (second, "eth1")):
+        host.call("portmap", "CHECK", conf, "c1", pod, ifname=ifname)
+    with server(pod):
+        assert ask(world, UPLINK[0], 8080) == f"pod {UPLINK[1]}"
+        host.call("portmap", "DEL", second, "c1", pod, ifname="eth1")
+        assert ask(world, UPLINK[0], 8080) == f"pod {UPLINK[1]}"
+    host.call("portmap", "DEL", first, "c1", pod)
+    assert host.state()["elements"] == empty["elements"]
+
+
 def test_a_taken_port_is_named_and_nothing_is_left(host, failure):
     _pod, _result, _conf = connect(host, "c1", **mapped({"hostPort": 8080, "containerPort": 80}))
     before = host.state()["elements"]
