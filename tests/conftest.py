@@ -92,6 +92,13 @@ def _need_root() -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
+@pytest.fixture(scope="session")
+def netns_type() -> type[Netns]:
+    """The class of network namespaces, for fixtures that keep theirs over several tests."""
+    _need_root()
+    return Netns
+
+
 @pytest.fixture
 def make_netns() -> Iterator[Callable[[], Netns]]:
     """A function that makes one more fresh network namespace; all of them are gone after the test."""

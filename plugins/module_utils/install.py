@@ -34,7 +34,7 @@ INTERPRETER = "/usr/bin/python3"
 #: Where the service listens.
 SOCKET = "/run/podnet/cni.sock"
 #: What of the collection's module_utils a node needs.
-PARTS = ("agent", "cni", "ipam", "nat.py", "netlink", "overlay", "verify")
+PARTS = ("agent", "cni", "install.py", "ipam", "launcher.py", "nat.py", "netlink", "overlay", "verify")
 #: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
 PLUGINS = (
     "bandwidth",

@@ -24,6 +24,7 @@ from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
 from ..overlay.lock import locked
 from ..overlay.subnet_env import PATH
+from ..verify import command as verify
 from . import client, status
 from .source import DIRECTORY, FileSource
 
@@ -142,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("peers", help="tell who the peers are")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.set_defaults(action=tell_peers)
+    verify.register(commands)
     return parser
 
 

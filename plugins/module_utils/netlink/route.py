@@ -39,6 +39,8 @@ RTM_GETROUTE = 26
 INFO = Struct("=BBBBBBBBI")  # struct rtmsg: family, dst, src lengths, tos, table, protocol, scope, type, flags
 
 RTA_DST = 1
+RTA_SRC = 2
+RTA_IIF = 3
 RTA_OIF = 4
 RTA_GATEWAY = 5
 RTA_PRIORITY = 6
@@ -265,12 +267,32 @@ def dump(
     return routes
 
 
-def lookup(channel: Channel, address: str, names: dict[int, str] | None = None) -> Route:
-    """The route that a packet to ``address`` takes. Raises NetlinkError (ENETUNREACH, EHOSTUNREACH) where there is
-    none."""
+def lookup(
+    channel: Channel,
+    address: str,
+    names: dict[int, str] | None = None,
+    *,
+    source: str | None = None,
+    iif: int = 0,
+    match: bool = False,
+) -> Route:
+    """The route that a packet to ``address`` takes; with ``iif`` that of one from ``source`` that came in by the link
+    ``iif``, with all that the kernel asks of such a packet. ``match``: the entry of the routing table that decides,
+    not the route to the one address.
+
+    Raises NetlinkError: ENETUNREACH or EHOSTUNREACH where there is none (or nothing is forwarded), EXDEV where the
+    reverse path filter drops the packet, EACCES, EINVAL for routes of type prohibit and blackhole.
+    """
     packed, length = split_prefix(address)
-    body = INFO.pack(family_of(address), length, 0, 0, 0, 0, 0, 0, 0) + attr(RTA_DST, packed)
-    return decode(channel.get((RTM_GETROUTE, 0, body, f"look up the route to {address}")), names)
+    body = attr(RTA_DST, packed)
+    from_length = 0
+    if source:
+        packed, from_length = split_prefix(source)
+        body += attr(RTA_SRC, packed)
+    if iif:
+        body += attr_u32(RTA_IIF, iif)
+    header = INFO.pack(family_of(address), length, from_length, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH if match else 0)
+    return decode(channel.get((RTM_GETROUTE, 0, header + body, f"look up the route to {address}")), names)
 
 
 def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:

@@ -19,6 +19,9 @@ RESULTS = "/var/lib/cni/results"
 class Attachment:
     """One pod's interface: ``pod`` is namespace/name, ``netns`` the path of its network namespace, ``addresses``
     without length.
+
+    What else the plugins' result says: ``host``, the link at the node's end ("" where there is none), ``bridge``, the
+    interface's ``mac``, ``prefixes``, its addresses with length, and ``gateways``.
     """
 
     pod: str
@@ -27,6 +30,11 @@ class Attachment:
     interface: str
     netns: str
     addresses: tuple[str, ...]
+    host: str = ""
+    bridge: str = ""
+    mac: str = ""
+    prefixes: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
 
 
 def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachment]:
@@ -56,12 +64,21 @@ def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachm
 def _attachment(noted: dict) -> Attachment:
     arguments = dict(noted.get("cniArgs") or [])
     result = noted["result"]
-    sandboxes = [entry.get("sandbox") for entry in result.get("interfaces", []) if entry.get("name") == noted["ifName"]]
+    interfaces = result.get("interfaces", [])
+    inside = [entry for entry in interfaces if entry.get("sandbox") and entry.get("name") == noted["ifName"]]
+    # the bridge plugin lists the bridge, the host's end, the pod's interface
+    outside = [entry["name"] for entry in interfaces if not entry.get("sandbox")]
+    ips = result.get("ips", [])
     return Attachment(
         pod=f"{arguments.get('K8S_POD_NAMESPACE', '')}/{arguments.get('K8S_POD_NAME', '')}",
         container_id=noted["containerId"],
         network=noted["networkName"],
         interface=noted["ifName"],
-        netns=noted.get("netns") or next(filter(None, sandboxes), ""),
-        addresses=tuple(entry["address"].partition("/")[0] for entry in result.get("ips", [])),
+        netns=noted.get("netns") or next((entry["sandbox"] for entry in inside), ""),
+        addresses=tuple(entry["address"].partition("/")[0] for entry in ips),
+        host=outside[-1] if outside else "",
+        bridge=outside[0] if len(outside) > 1 else "",
+        mac=next((entry.get("mac", "") for entry in inside), "").lower(),
+        prefixes=tuple(entry["address"] for entry in ips),
+        gateways=tuple(entry["gateway"] for entry in ips if entry.get("gateway")),
     )

@@ -19,12 +19,14 @@ PROTOCOL: dict[int, int] = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6
 OVERHEAD: dict[int, int] = {socket.AF_INET: 20 + ECHO.size, socket.AF_INET6: 40 + ECHO.size}
 
 
-def request(family: int, identifier: int, sequence: int, size: int) -> bytes:
-    """An echo request whose whole IP packet is ``size`` bytes long (at least the headers).
+def request(family: int, identifier: int, sequence: int, size: int, mark: bytes = b"") -> bytes:
+    """An echo request whose whole IP packet is ``size`` bytes long (at least the headers); its data begins with
+    ``mark``, as far as there is room.
 
     ICMPv6's checksum is left to the kernel, which fills it in for raw sockets (RFC 3542, 3.1).
     """
-    payload = bytes(index & 0xFF for index in range(max(size - OVERHEAD[family], 0)))
+    room = max(size - OVERHEAD[family], 0)
+    payload = (mark + bytes(index & 0xFF for index in range(len(mark), room)))[:room]
     header = ECHO.pack(REQUEST[family], 0, 0, identifier, sequence)
     if family == socket.AF_INET:
         header = ECHO.pack(REQUEST[family], 0, checksum(header + payload), identifier, sequence)

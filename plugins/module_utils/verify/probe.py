@@ -50,8 +50,9 @@ class Probe:
     address   where to, without prefix length; ``port`` for tcp and udp
     netns     path of the network namespace to start from, None for this one
     size      icmp: bytes of the whole IP packet, 0 for as large as the path's MTU
-    send      tcp, udp: what to say
+    send      tcp, udp: what to say; icmp: what the echo's data begins with
     expect    tcp, udp: texts of which one must be in the answer; none: any answer will do
+    closed    tcp: a port where nothing listens will do: its refusal proves the way
     timeout   seconds for one attempt
     attempts  how often to try before the probe counts as failed
     source, target, scope   names for the report
@@ -64,6 +65,7 @@ class Probe:
     size: int = SMALL
     send: str = ""
     expect: list[str] = field(default_factory=list)
+    closed: bool = False
     timeout: float = 1.0
     attempts: int = 3
     source: str = ""
@@ -118,9 +120,14 @@ def run(probes: list[Probe], limit: int = 64, capture: Capture | None = None) ->
 
 
 async def _run(probes: list[Probe], limit: int, capture: Capture | None) -> list[dict]:
-    room = asyncio.Semaphore(limit)
     if capture:
         asyncio.get_running_loop().add_reader(capture, capture.read)
+    return await attempt_all(probes, limit)
+
+
+async def attempt_all(probes: list[Probe], limit: int = 64) -> list[dict]:
+    """What ``run`` does, for a program that has an event loop."""
+    room = asyncio.Semaphore(limit)
 
     async def one(probe: Probe) -> dict:
         async with room:
@@ -146,6 +153,8 @@ async def _result(probe: Probe) -> dict:
         "ms": None,
         "attempts": 0,
     }
+    if probe.kind == "icmp":
+        result["size"] = probe.size
     for number in range(1, probe.attempts + 1):
         result["attempts"] = number
         started = time.monotonic()
@@ -235,7 +244,7 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
         sending = size or _mtu(raw)
         while True:
             try:
-                return {"size": sending, "ms": await _echo(raw, sequence, sending)}
+                return {"size": sending, "ms": await _echo(raw, sequence, sending, probe.send)}
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise Unreached(_explain(probe, error) + _by(probe, raw)) from None
@@ -248,11 +257,11 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
             sending = known
 
 
-async def _echo(raw: socket.socket, sequence: int, size: int) -> float:
+async def _echo(raw: socket.socket, sequence: int, size: int, mark: str = "") -> float:
     """Send one echo request and wait for its reply; returns milliseconds. Raises OSError for what ICMP reports."""
     identifier = next(_identifiers) & 0xFFFF
     sent = time.time()
-    raw.send(icmp.request(raw.family, identifier, sequence, size))
+    raw.send(icmp.request(raw.family, identifier, sequence, size, mark.encode()))
     while True:
         await _readable(raw)
         packet, ancillary, _flags, _address = raw.recvmsg(READ_LIMIT, 64)
@@ -292,7 +301,12 @@ async def _tcp(probe: Probe) -> dict:
     loop = asyncio.get_running_loop()
     with _socket(probe, socket.SOCK_STREAM) as stream:
         assert probe.port
-        await loop.sock_connect(stream, (probe.address, probe.port))
+        try:
+            await loop.sock_connect(stream, (probe.address, probe.port))
+        except ConnectionRefusedError:
+            if probe.closed:
+                return {}
+            raise
         if not probe.send and not probe.expect:
             return {}
         await loop.sock_sendall(stream, probe.send.encode())

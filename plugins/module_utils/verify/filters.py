@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who may drop or rewrite a packet on this node: chains of the packet filter, classifiers on links.
+
+Whether a rule matches a certain packet only the kernel knows; what is told here are suspects, for the case that a
+packet is lost between two places where it should have been seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from typing import Any, NamedTuple
+
+from ..netlink.channel import Channel
+from ..netlink.nftables import GETCHAIN, GETRULE, HOOKS, INFO
+from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, attributes, parse, text
+
+# linux/netfilter.h: families and verdicts
+FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+HOOK_NAMES = {number: name for name, number in HOOKS.items()}
+NETDEV_HOOKS = {0: "ingress", 1: "egress"}
+NF_DROP, NFT_JUMP, NFT_GOTO = 0, -3, -4
+# linux/netfilter/nf_tables.h: attributes of chains, rules, expressions and verdicts
+CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE = 1, 3, 4, 5, 7
+RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
+#: The table that is ours: its rules translate and never drop.
+OWN = ("inet", "podnet")
+
+
+class _Chain(NamedTuple):
+    hook: str
+    kind: str
+    policy_drops: bool
+
+
+def suspects() -> list[dict[str, Any]]:
+    """The base chains of others that may drop (``drops``) or rewrite (``translates``) packets, each with ``family``,
+    ``table``, ``chain``, ``hook``, and ``policy`` where that is what drops.
+
+    iptables' own kernel tables (iptables-legacy) are told by their FORWARD, INPUT and OUTPUT policies.
+    """
+    try:
+        with Channel(NETLINK_NETFILTER) as channel:
+            found = _nftables(channel)
+    except (NetlinkError, OSError):
+        found = []
+    return found + _legacy()
+
+
+def _nftables(channel: Channel) -> list[dict[str, Any]]:
+    bases: dict[tuple[str, str, str], _Chain] = {}
+    for payload in channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains")):
+        values = parse(payload, INFO.size)
+        if CHAIN_HOOK in values:
+            family = FAMILIES.get(payload[0], str(payload[0]))
+            number = int.from_bytes(parse(values[CHAIN_HOOK]).get(1, b""), "big")
+            hook = (NETDEV_HOOKS if family == "netdev" else HOOK_NAMES).get(number, str(number))
+            policy = values.get(CHAIN_POLICY, b"\0\0\0\1") == b"\0\0\0\0"
+            key = (family, text(values[CHAIN_TABLE]), text(values[CHAIN_NAME]))
+            bases[key] = _Chain(hook, text(values.get(CHAIN_TYPE, b"")), policy)
+    jumps: dict[tuple[str, str, str], set[str]] = {}
+    drops: set[tuple[str, str, str]] = set()
+    translates: set[tuple[str, str, str]] = set()
+    for payload in channel.dump((GETRULE, 0, INFO.pack(0, 0, 0), "list rules")):
+        values = parse(payload, INFO.size)
+        key = (FAMILIES.get(payload[0], str(payload[0])), text(values[RULE_TABLE]), text(values[RULE_CHAIN]))
+        effect, targets = _effect(values.get(RULE_EXPRESSIONS, b""))
+        jumps.setdefault(key, set()).update(targets)
+        if "drop" in effect:
+            drops.add(key)
+        if "nat" in effect:
+            translates.add(key)
+    found = []
+    for key, base in sorted(bases.items()):
+        reached = _reached(key, jumps)
+        dropping, translating = bool(reached & drops), bool(reached & translates)
+        if key[:2] != OWN and (base.policy_drops or dropping or translating):
+            found.append(
+                {
+                    "family": key[0], "table": key[1], "chain": key[2], "hook": base.hook,
+                    "drops": base.policy_drops or dropping, "policy": base.policy_drops, "translates": translating,
+                }
+            )  # fmt: skip
+    return found
+
+
+def _reached(start: tuple[str, str, str], jumps: dict[tuple[str, str, str], set[str]]) -> set[tuple[str, str, str]]:
+    """The chains that a packet may come to from ``start``."""
+    reached, ahead = set(), [start]
+    while ahead:
+        key = ahead.pop()
+        if key not in reached:
+            reached.add(key)
+            ahead += [(key[0], key[1], name) for name in jumps.get(key, ())]
+    return reached
+
+
+def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
+    """What a rule may do ("drop", "nat"), and the chains that it leads to."""
+    effect: set[str] = set()
+    targets: set[str] = set()
+    for _kind, element in attributes(expressions):
+        values = parse(element)
+        name, data = text(values.get(1, b"")), parse(values.get(2, b""))
+        if name == "immediate" and 2 in data:
+            verdict = parse(parse(data[2]).get(2, b""))
+            code = int.from_bytes(verdict.get(1, b"\0\0\0\1"), "big", signed=True)
+            if code == NF_DROP and 1 in verdict:
+                effect.add("drop")
+            if code in (NFT_JUMP, NFT_GOTO) and 2 in verdict:
+                targets.add(text(verdict[2]))
+        elif name == "reject" or (name == "target" and text(data.get(1, b"")) in ("REJECT", "DROP")):
+            effect.add("drop")
+        elif name in ("nat", "masq", "redir") or (
+            name == "target" and text(data.get(1, b"")) in ("MASQUERADE", "SNAT", "DNAT", "REDIRECT")
+        ):
+            effect.add("nat")
+    return effect, targets
+
+
+# linux/netfilter_ipv4/ip_tables.h
+IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES = 64, 65
+_GETINFO = struct.Struct("=32s I 5I 5I I I")
+_ENTRY_TARGET = struct.Struct("=88xH")
+
+
+def _legacy() -> list[dict[str, Any]]:
+    """The policies that drop of iptables' table "filter", where the kernel has one (it is made by its first use)."""
+    try:
+        with open("/proc/net/ip_tables_names", encoding="ascii") as file:
+            if "filter" not in file.read().split():
+                return []
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+            info = _GETINFO.unpack(_ask(raw, IPT_SO_GET_INFO, _GETINFO.size, _GETINFO.size))
+            size = info[-1]
+            entries = _ask(raw, IPT_SO_GET_ENTRIES, 40 + size, 40 + size, size)[40:]
+    except OSError:
+        return []
+    found = []
+    for hook, underflow in ((name, info[7 + number]) for name, number in HOOKS.items() if 1 <= number <= 3):
+        target = underflow + _ENTRY_TARGET.unpack_from(entries, underflow)[0]
+        # struct xt_standard_target: 32 bytes of header, then the verdict, -1 - NF_DROP for a drop
+        if struct.unpack_from("=i", entries, target + 32)[0] == -1 - NF_DROP:
+            found.append(
+                {
+                    "family": "iptables-legacy", "table": "filter", "chain": hook.upper(), "hook": hook,
+                    "drops": True, "policy": True, "translates": False,
+                }
+            )  # fmt: skip
+    return found
+
+
+def _ask(raw: socket.socket, option: int, length: int, room: int, size: int = 0) -> bytes:
+    """getsockopt(2) with a question in the buffer, which Python's own can't put there."""
+    buffer = ctypes.create_string_buffer(struct.pack("=32sI", b"filter", size).ljust(length, b"\0"), length)
+    given = ctypes.c_uint(room)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.getsockopt(raw.fileno(), socket.IPPROTO_IP, option, buffer, ctypes.byref(given)):
+        raise OSError(ctypes.get_errno(), "getsockopt")
+    return buffer.raw
+
+
+RTM_GETQDISC = 38
+_TCMSG = struct.Struct("=BxxxiIII")
+#: Queueing disciplines that hold classifiers, whose actions drop and rewrite (linux/pkt_cls.h).
+_CLASSIFYING = ("ingress", "clsact")
+#: What slows, loses or reorders packets on purpose.
+_SHAPING = ("netem", "tbf", "htb", "hfsc")
+
+
+def classifiers(channel: Channel, names: dict[int, str]) -> list[dict[str, str]]:
+    """The links with classifiers or shapers on them: ``dev`` and ``kind`` of the queueing discipline."""
+    found = []
+    try:
+        payloads = channel.dump((RTM_GETQDISC, 0, _TCMSG.pack(0, 0, 0, 0, 0), "list queueing disciplines"))
+    except NetlinkError:
+        return []
+    for payload in payloads:
+        index = _TCMSG.unpack_from(payload)[1]
+        kind = text(parse(payload, _TCMSG.size).get(1, b""))
+        if kind in _CLASSIFYING + _SHAPING:
+            found.append({"dev": names.get(index, str(index)), "kind": kind})
+    return found

@@ -1,0 +1,282 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node has on its packets' way, read once: the input of ``way`` and ``checks``, JSON-ready.
+
+``collect`` runs on the node and changes nothing. For the flows that are asked about, pairs of addresses, the kernel's
+own routing decision is taken ("lookups"), from the pods and from each link by which such packets may come in.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from ..agent.source import DIRECTORY, FileSource
+from ..netlink import address as addresses
+from ..netlink import link as links
+from ..netlink import neighbour as neighbours
+from ..netlink import route as routes
+from ..netlink.channel import Channel
+from ..netlink.netns import Netns
+from ..netlink.wire import NetlinkError, number, parse, unpack_mac
+from ..overlay import reconcile, subnet_env, underlay
+from ..overlay.backend import ROUTE_PROTOCOL
+from ..overlay.config import ConfigError
+from ..overlay.lease import Leases
+from ..overlay.movement import Kernel, Movement
+from . import filters, runtime
+from .attachments import RESULTS, Attachment, attachments
+
+SCHEMA = 1
+Flow = tuple[str, str]  # source, destination
+AF_BRIDGE = 7
+
+
+class Places(NamedTuple):
+    """Where the node's files are; ``root`` goes before each of them."""
+
+    root: str = ""
+    config: str = DIRECTORY
+    subnet_env: str = subnet_env.PATH
+    results: str = RESULTS
+    conf_dir: str = runtime.CONF_DIR
+    containerd: str = runtime.CONTAINERD
+    library: str = runtime.LIBRARY
+
+
+NODE = Places()
+
+
+def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]:
+    """The node's state. Raises NetlinkError when the kernel can't be asked; all else that is wrong is part of it."""
+    flows = [*flows, *((target, source) for source, target in flows)]
+    with Channel() as channel:
+        found: dict[str, Any] = {"schema": SCHEMA, "node": platform.node(), "time": time.time()}
+        all_links = links.dump(channel)
+        names = {link.index: link.name for link in all_links}
+        found["links"] = {link.name: _link(link) for link in all_links}
+        found["addresses"] = [_of(each) for each in addresses.dump(channel, names)]
+        attached = attachments(places.root + places.results)
+        found["cni"] = runtime.collect(places.root, places.conf_dir, places.containerd, places.library)
+        found["overlay"], found["wanted"], found["drift"] = _overlay(channel, places, flows)
+        if found["overlay"]["node"]:
+            found["node"] = found["overlay"]["node"]
+        found["lookups"] = _lookups(channel, names, _entrances(found, attached), flows, found["overlay"])
+        concerned = {address for flow in flows for address in flow}
+        concerned |= {peer["address"] for peer in found["overlay"]["peers"] if peer["concerned"]}
+        concerned |= {entry["dst"] for entry in found["wanted"] if entry["object"] == "neighbour"}
+        concerned |= {gateway for entry in found["lookups"] if (gateway := (entry["route"] or {}).get("gateway"))}
+        found["neighbours"] = [_of(each) for each in neighbours.dump(channel, names) if each.dst in concerned]
+        macs = {entry["mac"] for entry in found["wanted"] if entry["object"] in ("fdb", "neighbour")}
+        found["fdb"] = [_of(each) for each in neighbours.dump_fdb(channel, names) if each.mac in macs]
+        found["bridge_fdb"] = _bridge_fdb(channel, names, {one.mac for one in attached})
+        found["foreign_routes"] = _foreign_routes(channel, names, found)
+        found["sysctls"] = _sysctls(found["links"])
+        found["filters"] = filters.suspects()
+        found["classifiers"] = filters.classifiers(channel, names)
+    found["pods"] = [_pod(attachment, flows) for attachment in attached]
+    return found
+
+
+def _overlay(channel: Channel, places: Places, flows: list[Flow]) -> tuple[dict[str, Any], list[dict], list[dict]]:
+    """What the node is to be, the wanted objects of its own and of the peers on the way, and what differs."""
+    told: dict[str, Any] = {
+        "node": "", "error": "", "config": None, "lease": None, "peers": [], "refused": {}, "device": None,
+        "mtu": None, "underlay": None, "masquerade": [],
+    }  # fmt: skip
+    source = FileSource(places.root + places.config)
+    try:
+        config = source.config()
+        told.update(node=config.node_name, config=config.as_json())
+        config, leases = source.read()
+        told.update(lease=leases.own.as_json(), refused=dict(leases.refused), peers=_peers(leases, flows))
+        overlay = reconcile.present(channel, config, leases, places.root + places.subnet_env)
+    except ConfigError as error:
+        told["error"] = str(error)
+        return told, [], []
+    desired = overlay.desired
+    assert desired is not None
+    all_links = links.dump(channel)
+    carrier = underlay.find(
+        leases.own, all_links, addresses.dump(channel, {link.index: link.name for link in all_links})
+    )
+    told.update(device=desired.device, mtu=desired.mtu, underlay=carrier.device)
+    told["refused"].update(desired.refused)
+    concerned = {peer["name"] for peer in told["peers"] if peer["concerned"]}
+    wanted = [*desired.own, *(thing for name in concerned for thing in desired.peers.get(name, []))]
+    return told, [thing.describe() for thing in wanted], _drift(overlay.movement)
+
+
+def _peers(leases: Leases, flows: list[Flow]) -> list[dict[str, Any]]:
+    """The peers; those that a flow has to do with come whole, of the others what tells them apart."""
+    asked = [routes.split_prefix(address) for flow in flows for address in flow]
+    found = []
+    for peer in leases.peers:
+        concerned = any(
+            cidr.holds(4 if len(packed) == 4 else 6, int.from_bytes(packed, "big"))
+            for cidr in peer.pod_cidrs
+            for packed, _length in asked
+        ) or any(address in flow for flow in flows for address in peer.addresses)
+        found.append({**peer.as_json(), "concerned": concerned})
+    return found
+
+
+def _drift(movement: Movement) -> list[dict[str, Any]]:
+    """The agent's plan, a step each; those of the kernel's objects with what is there and what must be."""
+    steps: list[dict[str, Any]] = []
+    for part in movement.parts:
+        if not isinstance(part, Kernel):
+            steps += [{"action": "", "text": text, "wanted": None, "actual": None} for text in part.describe()]
+            continue
+        for change in part.plan.changes:
+            steps.append(
+                {
+                    "action": change.action,
+                    "text": str(change),
+                    "wanted": change.wanted.describe() if change.wanted else None,
+                    "actual": change.actual.describe() if change.actual else None,
+                }
+            )
+    return steps
+
+
+def _entrances(found: dict[str, Any], attached: list[Attachment]) -> list[str]:
+    """The links by which a flow's packets may come into the node."""
+    candidates = [found["overlay"]["device"], found["overlay"]["underlay"], found["cni"]["bridge"]]
+    candidates += [found["links"].get(one.host, {}).get("master") or one.host for one in attached]
+    return [name for name in dict.fromkeys(candidates) if name and found["links"].get(name, {}).get("up")]
+
+
+def _lookups(
+    channel: Channel, names: dict[int, str], entrances: list[str], flows: list[Flow], overlay: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The kernel's decisions: to a flow's target from the node itself, and for packets that come in."""
+    index_of = {name: index for index, name in names.items()}
+    found = []
+    targets = [*(target for _source, target in flows), *(p["address"] for p in overlay["peers"] if p["concerned"])]
+    for target in dict.fromkeys(targets):
+        found.append(_lookup(channel, names, target))
+    for source, target in flows:
+        for entrance in entrances:
+            found.append(_lookup(channel, names, target, source, entrance, index_of[entrance]))
+    return found
+
+
+def _lookup(
+    channel: Channel, names: dict[int, str], target: str, source: str | None = None, iif: str = "", index: int = 0
+) -> dict[str, Any]:
+    decided: dict[str, Any] = {"to": target, "from": source, "iif": iif, "route": None, "error": ""}
+    try:
+        decided["route"] = _of(
+            routes.lookup(channel, target, names, source=source if iif else None, iif=index, match=True)
+        )
+    except NetlinkError as error:
+        decided["error"] = error.strerror or str(error)
+    return decided
+
+
+def _foreign_routes(channel: Channel, names: dict[int, str], found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Routes into the pod network that somebody else made: whatever they are for, they take packets from ours."""
+    config, lease = found["overlay"]["config"], found["overlay"]["lease"]
+    if not config or not lease:
+        return []
+    networks = [routes.split_prefix(network) for network in config["networks"]]
+    expected = {*lease["pod_cidrs"], *config["networks"]}
+    kept = []
+    for route in routes.dump(channel, names, table=0):
+        local = route.table == routes.RT_TABLE_LOCAL or route.type in ("local", "broadcast", "multicast", "anycast")
+        if local or route.protocol == ROUTE_PROTOCOL or (route.protocol == 2 and route.dst in expected):
+            continue
+        packed, length = routes.split_prefix(route.dst)
+        if any(_inside(packed, length, network, size) for network, size in networks):
+            kept.append(_of(route))
+    return kept
+
+
+def _inside(packed: bytes, length: int, network: bytes, size: int) -> bool:
+    if len(packed) != len(network) or length < size:
+        return False
+    shift = len(network) * 8 - size
+    return int.from_bytes(packed, "big") >> shift == int.from_bytes(network, "big") >> shift
+
+
+def _bridge_fdb(channel: Channel, names: dict[int, str], macs: set[str]) -> list[dict[str, str]]:
+    """By which port the bridges send frames to the pods' MAC addresses, as far as they know."""
+    found = []
+    body = neighbours.INFO.pack(AF_BRIDGE, 0, 0, 0, 0)
+    for payload in channel.dump((neighbours.RTM_GETNEIGH, 0, body, "list forwarding entries")):
+        _family, index, state, _flags, _type = neighbours.INFO.unpack_from(payload)
+        values = parse(payload, neighbours.INFO.size)
+        if neighbours.NDA_MASTER not in values or neighbours.NDA_LLADDR not in values:
+            continue
+        mac = unpack_mac(values[neighbours.NDA_LLADDR])
+        if mac in macs:
+            master = number(values[neighbours.NDA_MASTER])
+            kept = "permanent" if state & neighbours.STATES["permanent"] else "learned"
+            if state & neighbours.STATES["noarp"]:
+                kept = "static"
+            found.append(
+                {"bridge": names.get(master, ""), "port": names.get(index, ""), "mac": mac, "state": kept}
+            )
+    return found
+
+
+def _sysctls(known: dict[str, Any]) -> dict[str, str]:
+    """What decides about forwarding and reverse paths; those of a link by its name."""
+    wanted = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables"]
+    # most links are pods' own ends of a veth pair, whose settings don't matter: they are ports of a bridge
+    for name in ["all", *(name for name, link in known.items() if not link["master"])]:
+        wanted += [f"net/ipv4/conf/{name}/rp_filter", f"net/ipv4/conf/{name}/forwarding"]
+        wanted += [f"net/ipv6/conf/{name}/forwarding", f"net/ipv6/conf/{name}/disable_ipv6"]
+    found = {}
+    for name in wanted:
+        try:
+            with open(f"/proc/sys/{name}", encoding="ascii") as file:
+                found[name] = file.read().strip()
+        except OSError:
+            continue
+    return found
+
+
+def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
+    """A pod's side; with the routing decisions and neighbours of those that a flow is from or to."""
+    told: dict[str, Any] = {
+        **asdict(attachment), "error": "", "link": None, "has": [], "routes": [], "lookups": [], "neighbours": [],
+        "filters": [],
+    }  # fmt: skip
+    asked = [flow for flow in flows if flow[0] in attachment.addresses]
+    try:
+        inside = Netns(attachment.netns)
+    except OSError as error:
+        return {**told, "error": f"{attachment.netns}: {error.strerror}"}
+    try:
+        with inside, Channel() as channel:
+            all_links = links.dump(channel)
+            names = {link.index: link.name for link in all_links}
+            told["link"] = next((_link(link) for link in all_links if link.name == attachment.interface), None)
+            told["has"] = [each.address for each in addresses.dump(channel, names) if each.dev == attachment.interface]
+            told["lookups"] = [
+                _lookup(channel, names, target)
+                for target in dict.fromkeys([*(target for _source, target in asked), *attachment.gateways])
+            ]
+            told["routes"] = [_of(route) for route in routes.dump(channel, names)]
+            if asked:
+                told["neighbours"] = [_of(each) for each in neighbours.dump(channel, names)]
+                told["filters"] = filters.suspects()
+    finally:
+        inside.close()
+    return told
+
+
+def _link(link: links.Link) -> dict[str, Any]:
+    told = {name: getattr(link, name) for name in links.Link.VALUES}
+    return {**told, "operstate": link.operstate, "peer_index": link.peer_index, "index": link.index}
+
+
+def _of(thing: Any) -> dict[str, Any]:
+    return thing.describe()
