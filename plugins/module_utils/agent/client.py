@@ -11,10 +11,25 @@ import os
 import socket
 from typing import Any
 
+from ..overlay import config as configs
+from ..overlay import lease
+from ..overlay.config import Config
+from ..overlay.lease import Leases
+
 RUN = "/run/podnet"
 SOCKET = "podnetd.sock"
 #: Seconds until an agent that says nothing counts as none.
 PATIENCE = 10.0
+
+
+def known(run: str) -> tuple[Config, Leases] | None:
+    """The configuration and the leases that the agent goes by; None where none runs. Raises ConfigError."""
+    told = ask(run, "/known")
+    if told is None or told["config"] is None:
+        return None
+    config = configs.parse(told["config"])
+    leases = lease.admit(config, told["leases"])
+    return config, leases._replace(refused={**told["refused"], **leases.refused})
 
 
 def ask(run: str, path: str) -> dict[str, Any] | None:

@@ -18,8 +18,7 @@ from collections.abc import Sequence
 
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
-from ..overlay import config as configs
-from ..overlay import lease, reconcile
+from ..overlay import reconcile
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
 from ..overlay.lock import locked
@@ -105,12 +104,7 @@ def tell_peers(options: argparse.Namespace, channel: Channel) -> int:
 
 def _known(options: argparse.Namespace) -> tuple[Config, Leases]:
     """What the agent goes by; where none runs, what the files say. Raises ConfigError."""
-    told = client.ask(options.run, "/known")
-    if told is None or told["config"] is None:
-        return FileSource(options.config).read()
-    config = configs.parse(told["config"])
-    leases = lease.admit(config, told["leases"])
-    return config, leases._replace(refused={**told["refused"], **leases.refused})
+    return client.known(options.run) or FileSource(options.config).read()
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:

@@ -455,7 +455,8 @@ def device(look: Look, way: str) -> Hop:
             if key == "mtu" and link[key] > wanted[key]:
                 told += ": small packets pass, large ones do not fit the underlay"
             hop.blame(told, APPLY)
-    for step in [*look.drift("link", name=name), *look.drift("address", dev=name)]:
+    others = [step for step in look.state["drift"] if step["text"].endswith(f" {name}") and not step["wanted"]]
+    for step in [*look.drift("link", name=name), *look.drift("address", dev=name), *others]:
         hop.blame(f"{name} is not what it must be: {step['text']}", APPLY)
     return hop
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from ..agent import client
 from ..agent.source import DIRECTORY, FileSource
 from ..netlink import address as addresses
 from ..netlink import link as links
@@ -24,10 +25,11 @@ from ..netlink import route as routes
 from ..netlink.channel import Channel
 from ..netlink.netns import Netns
 from ..netlink.wire import NetlinkError, number, parse, unpack_mac
-from ..overlay import reconcile, subnet_env, underlay
+from ..overlay import reconcile, subnet_env
 from ..overlay.backend import ROUTE_PROTOCOL
 from ..overlay.config import ConfigError
 from ..overlay.lease import Leases
+from ..overlay.lock import locked
 from ..overlay.movement import Kernel, Movement
 from . import filters, runtime
 from .attachments import RESULTS, Attachment, attachments
@@ -47,6 +49,7 @@ class Places(NamedTuple):
     conf_dir: str = runtime.CONF_DIR
     containerd: str = runtime.CONTAINERD
     library: str = runtime.LIBRARY
+    run: str = client.RUN
 
 
 NODE = Places()
@@ -93,22 +96,21 @@ def _overlay(channel: Channel, places: Places, flows: list[Flow]) -> tuple[dict[
     try:
         config = source.config()
         told.update(node=config.node_name, config=config.as_json())
-        config, leases = source.read()
+        config, leases = client.known(places.root + places.run) or source.read()
         told.update(lease=leases.own.as_json(), refused=dict(leases.refused), peers=_peers(leases, flows))
-        overlay = reconcile.present(channel, config, leases, places.root + places.subnet_env)
+        with locked():  # not amid what the agent does
+            overlay = reconcile.present(channel, config, leases, places.root + places.subnet_env)
     except ConfigError as error:
         told["error"] = str(error)
         return told, [], []
     desired = overlay.desired
     assert desired is not None
-    all_links = links.dump(channel)
-    carrier = underlay.find(
-        leases.own, all_links, addresses.dump(channel, {link.index: link.name for link in all_links})
-    )
-    told.update(device=desired.device, mtu=desired.mtu, underlay=carrier.device)
+    assert overlay.wanted is not None
+    told.update(device=desired.device, mtu=desired.mtu, underlay=overlay.wanted.carrier.device)
     told["refused"].update(desired.refused)
     concerned = {peer["name"] for peer in told["peers"] if peer["concerned"]}
-    wanted = [*desired.own, *(thing for name in concerned for thing in desired.peers.get(name, []))]
+    of_peers = [thing for name in concerned for thing in desired.peers.get(name, [])]
+    wanted = [*desired.own, *overlay.shared.values(), *of_peers]
     return told, [thing.describe() for thing in wanted], _drift(overlay.movement)
 
 

@@ -10,7 +10,7 @@ node, its hops are unknown; what the way must be there is still told.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..ipam.ip import parse_address, parse_subnet, to_text
@@ -139,19 +139,20 @@ def walk(source: End, target: End, states: list[dict[str, Any]]) -> list[Leg]:
     """The way there and back, every hop judged. A Service is followed to its first backend that another node has."""
     looks = {state["node"]: Look(state) for state in states}
     final = _backend(source, target, looks)
+    seen_as = _seen_as(source, final, looks)
     there = Leg("there", source, final)
-    _go(there, looks, target if target.kind == "service" else None)
-    back = Leg("back", final, source)
+    _go(there, looks, seen_as, target if target.kind == "service" else None)
+    back = Leg("back", final, replace(source, address=seen_as))
     mask = _mask(source, final, looks)
     if mask:
         back.target = mask
-        _go(back, looks, None)
+        _go(back, looks, final.address, None)
         back.target = source
         pod = looks[source.node].pod_with(source.address)
         if pod:
             _deliver(back, looks[source.node], source, pod)
     elif final.kind != "outside" and not (final.kind == source.kind == "pod" and final.address == source.address):
-        _go(back, looks, None)
+        _go(back, looks, final.address, None)
     return [leg for leg in (there, back) if leg.hops]
 
 
@@ -168,7 +169,7 @@ def _mask(source: End, target: End, looks: dict[str, Look]) -> End | None:
     if source.kind != "pod" or target.kind != "node" or source.node == target.node or look is None:
         return None
     own, config = look.overlay["lease"], look.overlay["config"]
-    if not own or not _hides(config, target.address):
+    if not own or not config or not config["masquerade_nodes"] or not _hides(config, target.address):
         return None
     return End("node", look.node, own["address"], look.node)
 
@@ -177,6 +178,10 @@ def _hides(config: dict[str, Any] | None, address: str) -> bool:
     """Whether what pods send to that address is to leave with the node's."""
     kept = [*(config or {}).get("networks", []), *(config or {}).get("not_masqueraded", [])]
     return bool((config or {}).get("masquerade")) and not any(_covers(each, address) for each in kept)
+
+
+def _is_node(look: Look, address: str) -> bool:
+    return any(address in peer["addresses"] for peer in look.overlay["peers"])
 
 
 def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
@@ -196,12 +201,11 @@ def _gateway(cidr: str) -> str:
     return to_text(subnet.family, subnet.first + 1)
 
 
-def _go(leg: Leg, looks: dict[str, Look], service: End | None) -> None:
-    """Fill in the hops from the leg's source to its target."""
+def _go(leg: Leg, looks: dict[str, Look], seen_as: str, service: End | None) -> None:
+    """Fill in the hops from the leg's source, whose packets bear the address ``seen_as``, to its target."""
     source, target = leg.source, leg.target
     here, there = looks.get(source.node), looks.get(target.node)
     version = 6 if ":" in target.address else 4
-    seen_as = _seen_as(source, target, looks)
     if here is None:
         leg.hops.append(_unseen(source.node or "outside", source))
     else:
@@ -298,11 +302,11 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
     """From the node's routing decision to the wire."""
     version = 6 if ":" in target.address else 4
     peer = next((p for p in here.overlay["peers"] if p["name"] == target.node), None)
-    if target.kind != "pod":
+    in_its_cidr = peer is not None and any(_covers(cidr, target.address) for cidr in peer["pod_cidrs"])
+    if target.kind != "pod" and not in_its_cidr:
         _leave_cluster(leg, here, target, seen_as, iif)
         return
-    routes = [thing for thing in here.state["wanted"] if thing["object"] == "route"]
-    wanted = next((route for route in routes if _covers(route["dst"], target.address)), None)
+    wanted = _route_to(here, target.address)
     if peer is None or wanted is None:
         leg.hops.append(_unknown_peer(here, target, version))
         return
@@ -319,6 +323,12 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
     leg.hops.append(hops.packet_filter(here, "filter", ("output", "postrouting", "egress"), version, [wanted["dev"]]))
     leg.hops.append(hops.underlay(here, vtep, OVERHEAD[6 if ":" in vtep else 4] if tunnelled else 0))
     leg.hops.append(_wire(here, target.node, vtep, tunnelled))
+
+
+def _route_to(look: Look, address: str) -> dict[str, Any] | None:
+    """The wanted route to the peer whose pods' address that is."""
+    routes = [thing for thing in look.state["wanted"] if thing["object"] == "route" and thing.get("type") == "unicast"]
+    return next((route for route in routes if _covers(route["dst"], address)), None)
 
 
 def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
@@ -358,7 +368,9 @@ def _leave_cluster(leg: Leg, here: Look, target: End, seen_as: str, iif: str) ->
     leg.hops.append(hops.route(here, target.address, seen_as, iif, {"dev": dev or "any", "gateway": None}))
     if iif:
         hop = _translation(here)
-        hidden = _hides(here.overlay["config"], target.address)
+        config = here.overlay["config"] or {}
+        seen = _is_node(here, target.address) and not config.get("masquerade_nodes")
+        hidden = _hides(config, target.address) and not seen
         hop.wanted = "the pod's address becomes the node's" if hidden else "the pod's address stays"
         leg.hops.append(hop)
     version = 6 if ":" in target.address else 4
@@ -380,7 +392,7 @@ def _come_in(
         entering.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
     leg.hops.append(entering)
     # a node's own packets to pods bear its VTEP's address, and so the answers come by the tunnel
-    to_vtep = there.has_address(target.address) == there.overlay["device"]
+    to_vtep = target.kind == "node" and there.has_address(target.address) == there.overlay["device"]
     tunnelled = bool(there.overlay["device"]) and (target.kind == "pod" or to_vtep)
     if not tunnelled and target.kind != "pod":
         _arrive(leg, there, target, seen_as, dev)

@@ -68,7 +68,7 @@ class Node:
         return self.netns.run(command, **options)
 
     def configure(self, leases: list[dict], **config) -> None:
-        wanted = {"node_name": self.name, "networks": ["10.244.0.0/16"], **config}
+        wanted = {"node_name": self.name, "networks": ["10.244.0.0/16"], "bridge": "cni0", **config}
         (self.root / "etc/podnet/overlay.json").write_text(json.dumps(wanted))
         (self.root / "etc/podnet/leases.json").write_text(json.dumps({"leases": leases}))
         content = json.loads(json.dumps(CONFLIST))
