@@ -60,6 +60,7 @@ def add(call: Call) -> dict:
 def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> tuple[list, list]:
     """The requests, and those that take them back: rules and tables first, then the main table loses the routes."""
     moving = [item for item in route.dump(inside, index=index) if item.type == "unicast" and item.dst != LINK_LOCAL]
+    moving.sort(key=lambda one: one.gateway is not None)  # a gateway is taken where there is a way to it
     taken = {item.table for item in rule.dump(inside)} | {item.table for item in route.dump(inside, table=0)}
     requests: list = []
     back: list = []
@@ -75,8 +76,7 @@ def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> t
             hint = source.partition("/")[0] if settings.source_hints else one.src
             requests.append(route.copy(one, index, table, hint))
             back.append(route.delete(one.dst, index, table=table, metric=one.metric))
-    for one in reversed(moving):  # gateways before the subnets in which they are
-        requests.append(route.delete(one.dst, index, metric=one.metric))
+    requests += [route.delete(one.dst, index, metric=one.metric) for one in moving]
     back += [route.copy(one, index, route.RT_TABLE_MAIN, one.src) for one in moving]
     return requests, back
 
@@ -94,7 +94,7 @@ def _routes(item: dict, moving: list[Route]) -> list[Route]:
     anywhere = pod.ANYWHERE[subnet.family]
     if item.get("gateway") and not any(one.dst == anywhere for one in found):
         found.append(route.Route(anywhere, gateway=item["gateway"], protocol=route.RTPROT_BOOT))
-    return sorted(found, key=lambda one: one.gateway is not None)
+    return found
 
 
 def _source(item: dict) -> str:

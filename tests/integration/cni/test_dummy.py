@@ -9,12 +9,12 @@ import pytest
 
 
 @pytest.fixture
-def conf(host, needs):
-    needs("dummy")
+def conf(host):
     return {"cniVersion": "1.1.0", "name": "net", "type": "dummy", "ipam": host.conf()["ipam"]}
 
 
-def test_the_pod_answers_itself(host, conf):
+def test_the_pod_answers_itself(host, needs, conf):
+    needs("dummy")
     pod = host.pod()
     pod.run("ip link set lo up")
     host.call("dummy", "ADD", conf, "c1", pod)

@@ -70,7 +70,16 @@ def test_master_and_addresses_of_the_plugin_before_it(host, conf, failure):
         host.call("ipvlan", "ADD", conf(ipam=None), "c2", host.pod())
 
 
-def test_bad_mode(host, conf, failure):
-    with pytest.raises(failure, match="unknown ipvlan mode: 'bridge'") as caught:
-        host.call("ipvlan", "ADD", conf(mode="bridge"), "c1", host.pod())
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"mode": "bridge"}, "unknown ipvlan mode: 'bridge'"),
+        ({"linkInContainer": 1}, "linkInContainer"),
+        ({"mtu": -1}, "mtu"),
+    ],
+)
+def test_bad_configuration(host, failure, more, word):
+    wanted = {"cniVersion": "1.1.0", "name": "net", "type": "ipvlan", "master": "up0", **more}
+    with pytest.raises(failure, match=word) as caught:
+        host.call("ipvlan", "ADD", wanted, "c1", host.pod())
     assert caught.value.code == 7

@@ -51,9 +51,11 @@ def test_a_vlan_has_one_interface(host, conf, failure):
 
 
 @pytest.mark.parametrize(
-    ("more", "word"), [({"vlanId": 4095}, "vlanId"), ({"vlanId": -1}, "vlanId"), ({"master": None}, "master")]
+    ("more", "word"),
+    [({"vlanId": 4095}, "vlanId"), ({"vlanId": -1}, "vlanId"), ({"master": None}, '"master" field is required')],
 )
-def test_bad_configuration(host, conf, failure, more, word):
+def test_bad_configuration(host, failure, more, word):
+    wanted = {"cniVersion": "1.1.0", "name": "net", "type": "vlan", "master": "up0", **more}
     with pytest.raises(failure, match=word) as caught:
-        host.call("vlan", "ADD", conf(**more), "c1", host.pod())
+        host.call("vlan", "ADD", wanted, "c1", host.pod())
     assert caught.value.code == 7
