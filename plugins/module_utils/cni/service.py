@@ -2,17 +2,18 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The service: has Python and all plugins loaded, and a process of its own waiting for each call to come.
+"""The service: has Python and all plugins loaded, and processes waiting for calls.
 
 An executable's launcher (launcher.py) connects and sends one message: the version that it is of, and its standard
 input, output and error. One byte answers that the call has begun; from then on it is done here or not at all. A second
 byte is the exit status. Whatever is wrong before the first byte ends in a closed connection, and the launcher does the
 call by itself.
 
-One process waits at a time, forked when everything was loaded. It takes one call, works as the executable would (the
-same environment, directory, descriptors and network namespace, the same ``main``), and ends; by then the next one
-waits. So calls share nothing, and what kills one of them kills no other. When the launcher dies, the process at work
-for it dies, too, as it would have if the launcher had been it.
+The service itself only accepts and hands on. A worker, forked when everything was loaded, does one call at a time as
+the executable would: with the caller's environment, directory, descriptors and network namespace, by the same ``run``.
+There is always one more waiting, so that no call waits for another. A call that kills its worker harms no other call;
+a worker that has seen an error serves no more. When a launcher dies, the worker at its call dies with it, as it would
+have if it had been the launcher.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ import gc
 import posix
 import select
 import sys
-from _socket import SO_PEERCRED, SOL_SOCKET
+from _socket import SCM_RIGHTS, SO_PEERCRED, SOL_SOCKET, socketpair
 from _socket import socket as Socket
-from struct import calcsize, unpack
+from struct import calcsize, pack, unpack
 from time import sleep
 
-from ..netlink.netns import CLONE_NEWNET, setns
+from ..netlink.netns import CLONE_NEWNET, Netns, setns
 from . import delegate
 from .main import run
 
@@ -35,12 +36,18 @@ from .main import run
 SOCKET = "/run/podnet/cni.sock"
 
 AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC = 1, 5, 0o2000000
-MSG_PEEK, MSG_DONTWAIT = 2, 0x40
+MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 2, 0x40, 0x40000000
 #: From the first byte on there is an answer.
 BEGUN = b"\1"
-#: How many calls may wait to be taken.
+#: What goes between service and worker: a call to do, and that it is done.
+CALL = b"\1"
+#: How many connections may wait to be accepted.
 BACKLOG = 4096
-#: How long after a process that died without a call the next one is made, in seconds.
+#: How many calls a worker serves: whatever a call may leave in a process is gone at last.
+CALLS = 500
+#: How many workers wait for the next burst, and for how long in milliseconds; then one of them is enough.
+WAITING, QUIET = 12, 60_000
+#: How long to wait after a worker that died before its first call, in seconds.
 PAUSE = 0.2
 
 
@@ -59,21 +66,93 @@ class Refused(Exception):
 
 def serve(path: str, version: str) -> None:
     """Serves calls of executables of that version, for ever. Raises OSError when it can't listen at `path`."""
+    posix.umask(0o022)
     listener = listen(path)
     load()
     gc.collect()
-    gc.freeze()
-    while True:
-        ready, taken = posix.pipe2(posix.O_CLOEXEC)
+    gc.freeze()  # what is loaded stays, and stays in memory that the workers share
+    Service(listener, version).run()
+
+
+class Service:
+    """The listening socket, and a socket to each worker: those that wait (the last one to serve is next), and all."""
+
+    def __init__(self, listener: Socket, version: str) -> None:
+        self.listener = listener
+        self.version = version
+        self.waiting: list[Socket] = []
+        self.workers: dict[int, Socket] = {}
+        self.poll = select.poll()
+        self.poll.register(listener.fileno(), select.POLLIN)
+
+    def run(self) -> None:
+        """Hands on what comes, for ever."""
+        self._hire()
+        while True:
+            events = self.poll.poll(QUIET if len(self.waiting) > 1 else None)
+            if not events:
+                for worker in self.waiting[:-1]:
+                    self._dismiss(worker)
+            for file, _event in events:
+                if file in self.workers:
+                    self._hear(self.workers[file])
+            if any(file == self.listener.fileno() for file, _event in events):
+                self._hand_on()
+            if not self.waiting:
+                self._hire()
+
+    def _hand_on(self) -> None:
+        """The next call goes to a worker that waits; one that died meanwhile is passed over."""
+        descriptor, _address = self.listener._accept()  # type: ignore[attr-defined]
+        while self.waiting:
+            worker = self.waiting.pop()
+            try:
+                worker.sendmsg([CALL], [(SOL_SOCKET, SCM_RIGHTS, pack("i", descriptor))])
+                break
+            except OSError:
+                self._dismiss(worker)
+        posix.close(descriptor)
+
+    def _hear(self, worker: Socket) -> None:
+        """A worker is ready for another call, or it has ended."""
+        try:
+            ready = worker.recv(1, MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            ready = b""
+        if ready and len(self.waiting) < WAITING:
+            self.waiting.append(worker)
+        else:
+            if worker in self.waiting:  # it never had a call: whatever ails it may ail the next one
+                sleep(PAUSE)
+            self._dismiss(worker)
+
+    def _hire(self) -> None:
+        """One more worker."""
+        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
         if not posix.fork():
-            posix.close(ready)
-            _attend(listener, taken, version)
-        posix.close(taken)
-        # One byte: it has taken a call. None: it has died.
-        if not posix.read(ready, 1):
-            sleep(PAUSE)
-        posix.close(ready)
-        _bury()
+            ours.close()
+            for other in (self.listener, *self.workers.values()):
+                other.close()
+            _work(theirs, self.version)
+        theirs.close()
+        self.workers[ours.fileno()] = ours
+        self.waiting.append(ours)
+        self.poll.register(ours.fileno(), select.POLLIN)
+
+    def _dismiss(self, worker: Socket) -> None:
+        """It ends when it has done what it is at."""
+        self.poll.unregister(worker.fileno())
+        del self.workers[worker.fileno()]
+        if worker in self.waiting:
+            self.waiting.remove(worker)
+        worker.close()
+        try:
+            while posix.waitpid(-1, posix.WNOHANG)[0]:  # whoever has ended by now
+                pass
+        except ChildProcessError:
+            pass
 
 
 def listen(path: str) -> Socket:
@@ -103,54 +182,56 @@ def load() -> None:
             __import__(name)
         except Exception as error:  # the call that needs it will tell its runtime
             print(f"podnet: {name} can't be loaded: {error}", file=sys.stderr)
-
-
-def _bury() -> None:
-    """Takes note of the processes that have ended."""
-    try:
-        while posix.waitpid(-1, posix.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
+    with Netns():  # below Python 3.12 this loads something, too
         pass
 
 
-# -- the process that waits for a call ------------------------------------------------------------------------------
+# -- a worker -------------------------------------------------------------------------------------------------------
 
 
-def _attend(listener: Socket, taken: int, version: str) -> None:
-    """Waits for one call, does it and ends. Ends without one when the service does."""
-    status = 1
+def _work(service: Socket, version: str) -> None:
+    """Serves calls until one fails, there were enough of them, or the service is gone; then ends."""
     try:
         posix.setpgid(0, 0)  # what interrupts the service at a terminal is not for the calls
-        connection = _accept(listener, taken)
-        listener.close()
-        posix.write(taken, b"\1")
-        posix.close(taken)
-        plugin = _begin(connection, version)
-        status = run(plugin)
-        connection.send(bytes([status]))
-    except Refused:
-        status = 0
+        nothing = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+        log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
+        free = _lowest_free()
+        for _number in range(CALLS):
+            _message, control, _flags, _address = service.recvmsg(1, 64, MSG_CMSG_CLOEXEC)
+            if not control:
+                break
+            connection = Socket(fileno=unpack("i", control[0][2])[0])
+            try:
+                plugin = _begin(connection, version)
+            except (Refused, OSError):
+                connection.close()
+                break
+            status = run(plugin)
+            # Before the status: whoever reads the output waits until nobody can write any more.
+            for number, file in enumerate((nothing, nothing, log)):
+                posix.dup2(file, number)
+            _die_with(connection, False)
+            connection.send(bytes([status]))
+            connection.close()
+            if status or _lowest_free() != free:
+                break
+            service.send(CALL)
     except BaseException as error:
         print(f"podnet: {type(error).__name__}: {error}", file=sys.stderr)
     finally:
-        posix._exit(status)
+        posix._exit(0)
 
 
-def _accept(listener: Socket, taken: int) -> Socket:
-    poll = select.poll()
-    poll.register(listener.fileno(), select.POLLIN)
-    poll.register(taken, 0)  # nobody reads it any more: the service is gone
-    for file, _event in poll.poll():
-        if file == taken:
-            raise Refused
-    descriptor, _address = listener._accept()  # type: ignore[attr-defined]
-    return Socket(fileno=descriptor)
+def _lowest_free() -> int:
+    """The next descriptor's number: the same after a call as before it, unless something was left open."""
+    file = posix.dup(0)
+    posix.close(file)
+    return file
 
 
 def _begin(connection: Socket, version: str) -> str:
     """Takes the place of the process that asks; returns the plugin's type. Raises Refused."""
-    message, control, _flags, _address = connection.recvmsg(256, 64, 0)
+    message, control, _flags, _address = connection.recvmsg(256, 64, MSG_CMSG_CLOEXEC)
     if message.decode("ascii", "replace") != version or not control:
         raise Refused
     size = calcsize("3i")
@@ -158,7 +239,7 @@ def _begin(connection: Socket, version: str) -> str:
     files = unpack("3i", control[0][2])
     if uid != posix.getuid() or not pid:
         raise Refused
-    _die_with(connection)
+    _die_with(connection, True)
     process = f"/proc/{pid}"
     for kind in ("mnt", "user", "pid"):
         if posix.readlink(f"{process}/ns/{kind}") != posix.readlink(f"/proc/self/ns/{kind}"):
@@ -189,11 +270,11 @@ def _begin(connection: Socket, version: str) -> str:
     return plugin
 
 
-def _die_with(connection: Socket) -> None:
-    """Has the kernel end this process (SIGIO) when the other side closes, as it does when it dies."""
+def _die_with(connection: Socket, together: bool) -> None:
+    """Has the kernel end this process (SIGIO) when the other side closes, as it does when it dies; or no longer."""
     file = connection.fileno()
     fcntl.fcntl(file, fcntl.F_SETOWN, posix.getpid())
-    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | fcntl.FASYNC)
+    fcntl.fcntl(file, fcntl.F_SETFL, posix.O_RDWR | (fcntl.FASYNC if together else 0))
 
 
 def _read(path: str) -> bytes:
