@@ -65,10 +65,13 @@ def _function(plugin: str, command: str):
 
 
 def _execute(plugin: str, command: str, to: Call) -> dict | None:
+    from .turn import HELD
+
     path = find(plugin, to.env.path)
     conf = {**to.conf, "type": to.conf.get("type") or plugin}
     env = {**posix.environ, **{key.encode(): value.encode() for key, value in to.env.as_dict().items()}}
     env[b"CNI_COMMAND"] = command.encode()
+    env[HELD.encode()] = b"1"  # should it be one of ours again, further down
     # Files in memory instead of pipes: neither side ever waits for the other to read.
     stdin = posix.memfd_create("cni-config", 0)
     stdout = posix.memfd_create("cni-result", 0)

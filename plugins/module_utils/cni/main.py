@@ -73,7 +73,13 @@ def _run(plugin: str, env: Environment, conf: dict) -> dict | None:
         env.check_netns()
     if env.command == "CHECK" and previous is None:
         raise config_error("Required prevResult missing")
-    return delegate.call_own(plugin, Call(env, conf, previous))
+    to = Call(env, conf, previous)
+    if env.command not in ("ADD", "DEL"):
+        return delegate.call_own(plugin, to)
+    from .turn import Turn
+
+    with Turn(env):
+        return delegate.call_own(plugin, to)
 
 
 def _version(data: bytes) -> dict:

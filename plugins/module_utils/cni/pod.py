@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import posix
 
-from ..netlink import address, link, route
+from ..netlink import address, link, removal, route
 from ..netlink.channel import Channel
 from ..netlink.netns import Netns
+from ..netlink.wire import NetlinkError
 from .environment import Environment
 from .errors import INTERNAL, NETNS, CniError, config_error
 from .result import family
@@ -189,10 +190,8 @@ def write_sysctl(name: str, value: str, optional: bool = False) -> None:
 
 
 def delete_link(channel: Channel, name: str) -> bool:
-    """Removes a link; False when there was none."""
-    error = channel.batch([link.delete(name=name)])[0]
-    if error is None:
-        return True
-    if error.errno == 19:  # ENODEV
-        return False
-    raise CniError(INTERNAL, str(error))
+    """Removes a link; False when there was none. `channel` is of the thread's network namespace."""
+    try:
+        return removal.remove(channel, name)
+    except NetlinkError as error:
+        raise CniError(INTERNAL, str(error)) from None

@@ -28,6 +28,7 @@ from _socket import socket as Socket
 from struct import calcsize, pack, unpack
 from time import sleep
 
+from ..netlink import removal
 from ..netlink.netns import CLONE_NEWNET, Netns, setns
 from . import delegate
 from .main import run
@@ -213,6 +214,7 @@ def _work(service: Socket, version: str) -> None:
             _die_with(connection, False)
             connection.send(bytes([status]))
             connection.close()
+            removal.settle()
             if status or _lowest_free() != free:
                 break
             service.send(CALL)

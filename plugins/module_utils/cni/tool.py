@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from . import conflist
 from .errors import CniError
 from .runtime import BIN_DIRS, CACHE, Attachment, Runtime
+from .service import SOCKET
 
 EPILOG = """\
 environment:
@@ -34,6 +35,8 @@ environment:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parser().parse_args(arguments)
+    if options.command == "serve":
+        return _serve(options.socket)
     runtime = Runtime(os.environ.get("CNI_PATH", ":".join(BIN_DIRS)).split(":"), options.cache)
     network = None
     try:
@@ -81,6 +84,17 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
     return 0
 
 
+def _serve(socket: str) -> int:
+    """Becomes the service: an interpreter without what this command has loaded, which is most of its memory."""
+    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    script = os.path.join(library, "serve")
+    try:
+        os.execv(sys.executable, [sys.executable, "-IS", script, socket])
+    except OSError as error:
+        print(f"podnet-cni: {script}: {error.strerror}", file=sys.stderr)
+    return 2
+
+
 def _attachment(netns: str) -> Attachment:
     env = os.environ
     path = os.path.abspath(netns)
@@ -102,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cache", default=CACHE, help="where results are kept (default %(default)s)")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="add|check|del|status|gc")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="add|check|del|status|gc|serve")
     for name, text in (("add", "connect"), ("check", "compare with what add made"), ("del", "disconnect")):
         command = commands.add_parser(name, help=text)
         command.add_argument("network", help="the network's name")
@@ -111,4 +125,6 @@ def _parser() -> argparse.ArgumentParser:
     collect = commands.add_parser("gc", help="remove every attachment but those named")
     collect.add_argument("network")
     collect.add_argument("valid", nargs="*", help="CONTAINERID or CONTAINERID/INTERFACE")
+    serve = commands.add_parser("serve", help="run the service that does the executables' work")
+    serve.add_argument("--socket", default=SOCKET, help="where it listens (default %(default)s)")
     return parser

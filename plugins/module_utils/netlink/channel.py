@@ -147,11 +147,11 @@ class Channel:
         kind, flags, body, what = request
         self._send([HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self._next(), 0), body])
         while True:
-            for reply, _flags, sequence, payload in self._receive():
+            for reply, _flags, sequence, payload in self.receive():
                 if sequence != self.sequence:
                     continue
                 if reply == NLMSG_ERROR:
-                    error = _error(_flags, payload, what)
+                    error = refusal(_flags, payload, what)
                     raise error if error else NetlinkError(61, what, "acknowledged without an answer")
                 return payload
 
@@ -174,7 +174,7 @@ class Channel:
         found: list[bytes] = []
         interrupted = False
         while True:
-            for reply, reply_flags, sequence, payload in self._receive():
+            for reply, reply_flags, sequence, payload in self.receive():
                 if sequence != self.sequence:
                     continue
                 interrupted = interrupted or bool(reply_flags & NLM_F_DUMP_INTR)
@@ -186,7 +186,7 @@ class Channel:
                         raise NetlinkError(code, what, strerror(code))
                     return None if interrupted else found
                 if reply == NLMSG_ERROR:
-                    error = _error(reply_flags, payload, what)
+                    error = refusal(reply_flags, payload, what)
                     if error:
                         raise error
                     return found
@@ -224,11 +224,11 @@ class Channel:
         self._send(parts)
         last = self.sequence
         while True:
-            for reply, flags, sequence, payload in self._receive():
+            for reply, flags, sequence, payload in self.receive():
                 if reply != NLMSG_ERROR or not first <= sequence <= last:
                     continue
                 position = start + sequence - first
-                outcome[position] = _error(flags, payload, requests[position][3])
+                outcome[position] = refusal(flags, payload, requests[position][3])
                 if sequence == last:
                     return end
 
@@ -249,11 +249,11 @@ class Channel:
         failed: list[tuple[int, NetlinkError]] = []
         waiting = True
         while waiting:
-            for reply, flags, sequence, payload in self._receive():
+            for reply, flags, sequence, payload in self.receive():
                 position = sequence - first
                 if reply != NLMSG_ERROR or not 0 <= position <= len(requests):
                     continue
-                error = _error(flags, payload, messages[position][3])
+                error = refusal(flags, payload, messages[position][3])
                 if error:
                     failed.append((position, error))
                 # an answer to the batch's begin speaks for the whole of it, and may be the only one
@@ -268,7 +268,7 @@ class Channel:
     def _send(self, parts: list[bytes]) -> None:
         self.socket.sendto(b"".join(parts), (0, 0))
 
-    def _receive(self) -> list[tuple[int, int, int, bytes]]:
+    def receive(self) -> list[tuple[int, int, int, bytes]]:
         """One datagram's messages as (type, flags, sequence, body). Raises OSError ENOBUFS when the kernel dropped
         some."""
         datagram = self.socket.recv(RECEIVE)
@@ -283,7 +283,7 @@ class Channel:
         return messages
 
 
-def _error(flags: int, payload: bytes, what: str) -> NetlinkError | None:
+def refusal(flags: int, payload: bytes, what: str) -> NetlinkError | None:
     """The error that an NLMSG_ERROR carries, None for an acknowledgement."""
     code = -S32.unpack_from(payload)[0]
     if not code:

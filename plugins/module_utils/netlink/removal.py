@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Removing a link without waiting for its memory.
+
+The kernel takes a link out of everything, tells the world so (RTM_DELLINK), and holds the request back until no
+processor can be looking at what is left of it: 20 ms and more after half a millisecond of work (net/core/dev.c,
+netdev_run_todo). Nobody can see a difference between the two moments, so the request is made by a thread, and the
+news is what counts.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock, start_new_thread
+
+from . import link
+from .channel import Channel, refusal
+from .wire import HEADER, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR
+
+ENODEV, ENOBUFS = 19, 105
+#: How many requests may be held back at a time.
+MOST = 16
+
+_held: list = []
+
+
+def remove(channel: Channel, name: str) -> bool:
+    """Removes the link; False when there is none. Returns when it can't be found any more, and its name is free.
+
+    `channel` is of the thread's network namespace. Raises NetlinkError when the kernel refuses.
+    """
+    found = link.get(channel, name)
+    if found is None:
+        return False
+    if len(_held) >= MOST:
+        settle()
+    own = Channel()
+    own.subscribe(link.RTNLGRP_LINK)
+    kind, flags, body, what = link.delete(found.index)
+    message = HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, 1, 0) + body
+    returned = allocate_lock()
+    returned.acquire()
+
+    def send() -> None:
+        try:
+            own.socket.sendto(message, (0, 0))
+        finally:
+            returned.release()
+
+    _held.append((returned, own))
+    start_new_thread(send, ())
+    while True:
+        try:
+            messages = own.receive()
+        except OSError as error:
+            if error.errno != ENOBUFS:
+                raise
+            if link.get(channel, index=found.index) is None:  # so much news that some was dropped
+                return True
+            continue
+        for reply, reply_flags, sequence, payload in messages:
+            if reply == NLMSG_ERROR and sequence == 1:
+                refused = refusal(reply_flags, payload, what)
+                if refused is None or refused.errno == ENODEV:
+                    return refused is None
+                raise refused
+            # struct ifinfomsg: the family is AF_UNSPEC; a bridge tells of its port's end under its own
+            if reply == link.RTM_DELLINK and payload[0] == 0 and payload[4:8] == body[4:8]:
+                return True
+
+
+def settle() -> None:
+    """Waits until the kernel has let go of all requests."""
+    while _held:
+        returned, own = _held.pop()
+        returned.acquire()
+        own.close()
