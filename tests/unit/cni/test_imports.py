@@ -42,11 +42,11 @@ LIBRARY = {
     "podnet", "podnet.cni", "podnet.ipam", "podnet.netlink",
     *[f"podnet.cni.{name}" for name in (
         "bridge", "call", "config", "delegate", "environment", "errors", "flannel", "host_local", "interface", "main",
-        "names", "pod", "result", "text", "undo", "veth",
+        "names", "pod", "result", "text", "turn", "undo", "veth",
     )],
     *[f"podnet.ipam.{name}" for name in ("ip", "ranges", "store")],
     *[f"podnet.netlink.{name}" for name in (
-        "address", "channel", "link", "neighbour", "netns", "objects", "route", "wire",
+        "address", "channel", "link", "neighbour", "netns", "objects", "removal", "route", "wire",
     )],
 }  # fmt: skip
 PORTS = {
