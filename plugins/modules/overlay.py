@@ -209,6 +209,7 @@ from ..module_utils.overlay import config as configs
 from ..module_utils.overlay import files, lease, reconcile
 from ..module_utils.overlay.config import BACKENDS, ConfigError
 from ..module_utils.overlay.forward import dropping_chains
+from ..module_utils.overlay.lock import locked
 from ..module_utils.overlay.movement import Texts
 
 BACKEND = {
@@ -244,7 +245,8 @@ def main() -> None:
     )
     wanted = module.params
     try:
-        with Channel() as channel:
+        # the agent, where one runs, waits until this is done
+        with Channel() as channel, locked():
             if wanted["state"] == "present":
                 _present(module, channel)
             _absent(module, channel)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -59,8 +60,29 @@ def test_subnet_env(host, pod_cidrs):
     assert lines["FLANNEL_MTU"] == "1450"
 
 
-def test_comes_back_at_boot(host):
-    assert host.service("podnet-overlay").is_enabled
+def test_stays_and_comes_back_at_boot(host):
+    unit = host.service("podnetd")
+    assert unit.is_enabled and unit.is_running
+    told = json.loads(host.check_output("podnetctl status --json"))
+    assert told["level"] and told["agent"]["level"] and told["agent"]["source"]["connected"]
+
+
+def test_what_is_undone_by_hand_heals(host, pod_cidrs):
+    (peer,) = set(ADDRESS) - {host.backend.node}
+    host.check_output("ip link delete flannel.1")
+    for _try in range(50):
+        routes = host.run(f"ip route show {pod_cidrs[peer]}").stdout
+        if "flannel.1" in routes:
+            break
+        time.sleep(0.1)
+    assert "flannel.1" in routes
+    assert host.run(f"ping -c 1 -W 2 {pod_cidrs[peer].split('/')[0]}").rc == 0
+
+
+def test_a_restart_changes_nothing(host):
+    before = host.check_output("ip -d link show flannel.1; ip route; ip neighbour show nud permanent")
+    host.check_output("systemctl restart podnetd")
+    assert host.check_output("ip -d link show flannel.1; ip route; ip neighbour show nud permanent") == before
 
 
 def test_masquerade_is_in_our_table(host):
