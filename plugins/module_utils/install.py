@@ -40,6 +40,7 @@ PLUGINS = (
     "bandwidth",
     "bridge",
     "dummy",
+    "firewall",
     "flannel",
     "host-device",
     "host-local",

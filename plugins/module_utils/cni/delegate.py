@@ -18,6 +18,7 @@ OWN = {
     "bandwidth": "bandwidth",
     "bridge": "bridge",
     "dummy": "dummy",
+    "firewall": "firewall",
     "flannel": "flannel",
     "host-device": "host_device",
     "host-local": "host_local",

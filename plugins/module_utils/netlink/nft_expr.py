@@ -34,10 +34,12 @@ SNAT, DNAT = 0, 1
 FIB_ADDRTYPE = 3
 FIB_DADDR = 2
 RTN_LOCAL = 2
+CT_STATE = 0
 CT_STATUS = 2
 CT_PROTO_DST = 12
 CT_DIR_ORIGINAL = 0
 IPS_DNAT = 0x20
+ESTABLISHED_OR_RELATED = 6  # of NF_CT_STATE_BIT
 PROTO_RANDOM_FULLY = 0x10  # NF_NAT_RANGE_PROTO_RANDOM_FULLY
 
 
@@ -144,6 +146,11 @@ def masquerade(*, random: bool = True) -> bytes:
 def destination_type(register: int = REG) -> bytes:
     """Load the kind of the destination address (RTN_LOCAL for one of this host's), as the routing table tells."""
     return expression("fib", attr_u32be(1, register), attr_u32be(2, FIB_ADDRTYPE), attr_u32be(3, FIB_DADDR))
+
+
+def conntrack_state(register: int = REG) -> bytes:
+    """Load the connection's state bits."""
+    return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_STATE))
 
 
 def conntrack_status(register: int = REG) -> bytes:

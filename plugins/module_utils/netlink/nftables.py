@@ -19,6 +19,7 @@ from .wire import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    U32,
     U32BE,
     U64BE,
     NetlinkError,
@@ -57,6 +58,7 @@ INFO = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 
+CHAIN_HOOK, CHAIN_POLICY = 4, 5
 SET_ANONYMOUS, SET_INTERVAL, SET_MAP, SET_CONCAT = 1, 4, 8, 0x80
 ELEM_INTERVAL_END = 1
 #: nft's datatypes: name → (number, bytes)
@@ -72,6 +74,7 @@ TYPES = {
 TYPE_VERDICT = 0xFFFFFF00
 
 ENOENT = 2
+KEY_BYTEORDER, HOST_ENDIAN = 0, 1  # NFTNL_UDATA_SET_KEYBYTEORDER, and nft's enum byteorder
 COMMENT = 0  # NFTNL_UDATA_*_COMMENT, the user data that ``nft list`` shows
 DIGEST = 0xFE  # user data of ours: what a rule was made from
 
@@ -205,6 +208,22 @@ def exists(channel: Channel, table: Table) -> bool:
             return False
         raise
     return True
+
+
+def dropping_chains(channel: Channel, hook: int) -> list[str]:
+    """Everybody's chains at a hook (a number of ``HOOKS``) with policy drop, as nft names them ("ip filter FORWARD").
+
+    Those of the bridge family, which see frames, are left out; those of iptables-legacy can't be seen.
+    """
+    names = {value: name for name, value in FAMILIES.items()}
+    found = []
+    for payload in channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains")):
+        values = parse(payload, INFO.size)
+        if CHAIN_HOOK not in values or values.get(CHAIN_POLICY) != bytes(4) or payload[0] == FAMILIES["bridge"]:
+            continue
+        if _be32(parse(values[CHAIN_HOOK]).get(1)) == hook:
+            found.append(f"{names.get(payload[0], payload[0])} {text(values[1])} {text(values[3])}")
+    return sorted(found)
 
 
 def delete_table(table: Table) -> Request:
@@ -373,6 +392,8 @@ def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
             data_kind, data_length = _type(entry.data)
             body += attr_u32be(6, data_kind) + attr_u32be(7, data_length)
         body += attr_u32be(10, number)
+        if entry.key == ("ifname",):  # only nft asks: which end of a name comes first
+            body += attr(13, bytes([KEY_BYTEORDER, 4]) + U32.pack(HOST_ENDIAN))
         if flags & SET_CONCAT:
             fields = [nest(LIST_ELEM, attr_u32be(1, TYPES[name][1])) for name in entry.key]
             body += nest(9, nest(2, *fields))

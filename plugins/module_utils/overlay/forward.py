@@ -13,15 +13,10 @@ from __future__ import annotations
 import socket
 import struct
 
+from ..netlink import nftables
 from ..netlink.channel import Channel
-from ..netlink.nftables import FAMILIES, GETCHAIN, HOOKS, INFO
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, parse, text
+from ..netlink.wire import NETLINK_NETFILTER
 
-_NAMES = {value: name for name, value in FAMILIES.items()}
-# linux/netfilter/nf_tables.h: attributes of a chain and of its hook
-_TABLE, _NAME, _HOOK, _POLICY = 1, 3, 4, 5
-_HOOKNUM = 1
-_DROP = b"\0\0\0\0"
 _GET_INFO, _GET_ENTRIES = 64, 65  # IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES, and IP6T_SO_… alike
 
 
@@ -34,18 +29,9 @@ def dropping_chains() -> list[str]:
 def _nftables() -> list[str]:
     try:
         with Channel(NETLINK_NETFILTER) as channel:
-            payloads = channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains"))
-    except (NetlinkError, OSError):
+            return nftables.dropping_chains(channel, nftables.HOOKS["forward"])
+    except OSError:
         return []
-    found = []
-    for payload in payloads:
-        values = parse(payload, INFO.size)
-        if _HOOK not in values or values.get(_POLICY) != _DROP or payload[0] == FAMILIES["bridge"]:
-            continue
-        hook = parse(values[_HOOK]).get(_HOOKNUM, b"")
-        if int.from_bytes(hook, "big") == HOOKS["forward"]:
-            found.append(f"{_NAMES.get(payload[0], payload[0])} {text(values[_TABLE])} {text(values[_NAME])}")
-    return sorted(found)
 
 
 def _legacy() -> list[str]:
