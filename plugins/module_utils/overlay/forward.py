@@ -67,7 +67,7 @@ def _legacy_drops(family: int, level: int, entry: int) -> bool:
 
         # struct ipt_getinfo: name, valid hooks, where each hook's chain begins and its policy is, entries, bytes
         info = struct.unpack("=32sI5I5III", ask(_GET_INFO, struct.pack("=32s52x", b"filter")))
-        policy, size = info[2 + 5 + HOOKS["forward"]], info[-1]
+        policy, size = info[2 + 5 + nftables.HOOKS["forward"]], info[-1]
         # struct ipt_get_entries: name, bytes, padding; then the rules, of which the policy is the chain's last
         rules = ask(_GET_ENTRIES, struct.pack("=32sI4x", b"filter", size) + bytes(size))[40:]
     target = policy + struct.unpack_from("=H", rules, policy + entry + 4)[0]
