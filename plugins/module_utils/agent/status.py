@@ -34,7 +34,8 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
         "backend": config.backend.type,
         "device": desired.device,
         "mtu": desired.mtu,
-        "vtep_mac": leases.own.vtep_mac if desired.device else None,
+        "vtep_mac": leases.own.vtep_mac if config.backend.type == "vxlan" else None,
+        "public_key": leases.own.public_key if config.backend.type == "wireguard" else None,
         "level": not overlay.movement,
         "drift": overlay.movement.describe(),
         "peers": peers,
@@ -53,9 +54,10 @@ def render(status: dict[str, Any]) -> str:
         f"{len(status['peers'])} peers, {len(status['refused'])} refused, "
         + ("level" if status["level"] else f"{len(status['drift'])} differences"),
     ]
+    mark = "public_key" if status["backend"] == "wireguard" else "vtep_mac"
     for peer in status["peers"]:
         state = "; ".join(peer["drift"]) or "level"
-        lines.append(f"  {peer['name']}  {peer['address']}  {' '.join(peer['pod_cidrs'])}  {peer['vtep_mac']}  {state}")
+        lines.append(f"  {peer['name']}  {peer['address']}  {' '.join(peer['pod_cidrs'])}  {peer.get(mark)}  {state}")
     lines += [f"refused: {name}: {reason}" for name, reason in status["refused"].items()]
     lines += [f"differs: {line}" for line in status["drift"]]
     lines += [f"warning: {line}" for line in status["warnings"]]

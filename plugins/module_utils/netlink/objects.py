@@ -27,6 +27,8 @@ class KernelObject:
     index; it raises LookupError if there is no such link.
     """
 
+    #: The generic netlink family that takes the requests; none: rtnetlink.
+    FAMILY = ""
     #: In which order kinds of objects are made; they go in the reverse order.
     RANK = 0
     KEY: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ actual ───┘
 from __future__ import annotations
 
 import errno
+from itertools import groupby
 
 from . import link as links
 from .link import Link
@@ -110,6 +111,17 @@ class Plan:
 
     @staticmethod
     def _run(channel: Channel, changes: list[Change], indexes: _Indexes, refused: list[NetlinkError]) -> None:
+        for family, some in groupby(changes, lambda change: change.subject.FAMILY):
+            if not family:
+                Plan._send(channel, some, indexes, refused)
+                continue
+            from .genl import GenericChannel
+
+            with GenericChannel(family) as other:
+                Plan._send(other, some, indexes, refused)
+
+    @staticmethod
+    def _send(channel: Channel, changes: Iterable[Change], indexes: _Indexes, refused: list[NetlinkError]) -> None:
         requests = []
         removals = []
         for change in changes:

@@ -13,6 +13,7 @@ from ..netlink.objects import KernelObject
 from ..netlink.route import Route
 from .config import Backend, ConfigError
 from .lease import Lease
+from .movement import Part
 from .underlay import Underlay
 
 #: The route protocol of every route that is ours, by which stale ones are told from others'. Free in iproute2's
@@ -28,13 +29,14 @@ LEAST_MTU = {4: 576, 6: 1280}
 class Desired(NamedTuple):
     """What a back end wants on the node: kernel objects of the node's own, those that lead to each peer by the peer's
     name, its device's name if it has one, the pods' MTU in bytes, and peers that it can't serve, by name with the
-    reason."""
+    reason; ``parts`` of the movement that come before the kernel's."""
 
     own: list[KernelObject]
     peers: dict[str, list[KernelObject]]
     device: str | None
     mtu: int
     refused: dict[str, str]
+    parts: tuple[Part, ...] = ()
 
     def objects(self) -> list[KernelObject]:
         """All of them."""

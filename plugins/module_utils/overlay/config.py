@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 
 from ..ipam.prefix import Prefix, parse_prefix
 
-BACKENDS = ("vxlan", "host-gw")
+BACKENDS = ("vxlan", "host-gw", "wireguard")
+#: UDP ports by back end, as flannel's (vxlan: the kernel's own, older than IANA's 4789).
+PORTS = {"vxlan": 8472, "host-gw": 8472, "wireguard": 51820}
+MODES = ("separate", "auto", "ipv4", "ipv6")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 
 _LINK = re.compile(r"[!-.0-9;-~]{1,15}")
@@ -27,7 +30,8 @@ class ConfigError(ValueError):
 
 
 class Backend(NamedTuple):
-    """How pods' packets get to a peer. ``vni``, ``port`` (UDP) and ``direct_routing`` matter to vxlan only; ``mtu`` is
+    """How pods' packets get to a peer. ``vni`` and ``direct_routing`` matter to vxlan only, ``port`` (UDP) to vxlan and
+    wireguard, ``mode``, ``persistent_keepalive`` (seconds, 0: none) and ``private_key_file`` to wireguard; ``mtu`` is
     the pods' MTU in bytes, None: the underlay's less the back end's overhead. ``checksum_offload`` false has the kernel
     compute the checksums of what enters the vxlan device, for an underlay's card that spoils them."""
 
@@ -37,6 +41,9 @@ class Backend(NamedTuple):
     direct_routing: bool = False
     mtu: int | None = None
     checksum_offload: bool = True
+    mode: str = "separate"
+    persistent_keepalive: int = 0
+    private_key_file: str = "/var/lib/podnet/wireguard.key"
 
 
 class Config(NamedTuple):
@@ -110,13 +117,22 @@ def _backend(value: object) -> Backend:
     if kind not in BACKENDS:
         raise ConfigError(f"backend.type: {kind!r} is not a back end: give one of {', '.join(BACKENDS)}")
     mtu = values.get("mtu")
+    mode = values.get("mode", "separate")
+    if mode not in MODES:
+        raise ConfigError(f"backend.mode: {mode!r} is not a mode: give one of {', '.join(MODES)}")
+    path = values.get("private_key_file", Backend().private_key_file)
+    if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+        raise ConfigError(f"backend.private_key_file: {path!r} is not the absolute path of a file")
     return Backend(
         kind,
         _integer(values.get("vni", 1), "backend.vni", 1, (1 << 24) - 1),
-        _integer(values.get("port", 8472), "backend.port", 1, 65535),
+        _integer(PORTS[kind] if values.get("port") is None else values["port"], "backend.port", 1, 65534),
         _boolean(values.get("direct_routing", False), "backend.direct_routing"),
         None if mtu is None else _integer(mtu, "backend.mtu", 576, 65535),
         _boolean(values.get("checksum_offload", True), "backend.checksum_offload"),
+        mode,
+        _integer(values.get("persistent_keepalive", 0), "backend.persistent_keepalive", 0, 65535),
+        path,
     )
 
 

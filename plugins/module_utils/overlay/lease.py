@@ -8,6 +8,7 @@
                  "vtep_mac": "02:…", "addresses": ["10.77.0.12", "fd00::12"]}, …]}
 
 ``vtep_mac`` may be left out (it follows from the name) and so may ``addresses`` (then ``address`` is the only one).
+``public_key`` is the node's WireGuard key, for the back end of that name.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any, NamedTuple
 
 from ..ipam.ip import parse_address, to_text, width
 from ..ipam.prefix import Prefix, parse_prefix
+from ..netlink.wireguard import pack_key, unpack_key
 from .config import Config, ConfigError, node_name
 from .mac import mac_of, parse_mac
 
-KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses")
+KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses", "public_key")
 
 
 class LeaseError(ValueError):
@@ -29,22 +31,26 @@ class LeaseError(ValueError):
 
 class Lease(NamedTuple):
     """A node of the overlay: its name, the underlay address that tunnels end at, its pod CIDRs (one for each IP version
-    at most), its VTEP's MAC, and all its underlay addresses (one for each IP version at most)."""
+    at most), its VTEP's MAC, all its underlay addresses (one for each IP version at most), and its WireGuard key, None
+    where it has none."""
 
     name: str
     address: str
     pod_cidrs: tuple[Prefix, ...]
     vtep_mac: str
     addresses: tuple[str, ...]
+    public_key: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON-ready data; ``parse`` reads it back."""
+        key = {} if self.public_key is None else {"public_key": self.public_key}
         return {
             "name": self.name,
             "address": self.address,
             "pod_cidrs": [str(cidr) for cidr in self.pod_cidrs],
             "vtep_mac": self.vtep_mac,
             "addresses": list(self.addresses),
+            **key,
         }
 
 
@@ -75,6 +81,7 @@ def parse(data: object) -> Lease:
             _pod_cidrs(data.get("pod_cidrs")),
             mac_of(name, "vtep") if mac is None else _mac(mac),
             addresses,
+            _public_key(data.get("public_key")),
         )
     except ConfigError as error:
         raise LeaseError(str(error)) from None
@@ -132,6 +139,7 @@ class Book:
         self.names: set[str] = set()
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
         self.blocks: dict[int, tuple[list[int], list[tuple[Prefix, str]]]] = {4: ([], []), 6: ([], [])}
         self.own = own.name if own else None
         if own:
@@ -146,10 +154,14 @@ class Book:
                 raise LeaseError(f"address: {address} is {self._who(self.addresses[address])} address already")
         if lease.vtep_mac in self.macs:
             raise LeaseError(f"vtep_mac: {lease.vtep_mac} is {self._who(self.macs[lease.vtep_mac])} already")
+        if lease.public_key in self.keys:
+            raise LeaseError(f"public_key: {lease.public_key} is {self._who(self.keys[lease.public_key])} already")
         for cidr in lease.pod_cidrs:
             self._check(cidr)
         self.names.add(lease.name)
         self.macs[lease.vtep_mac] = lease.name
+        if lease.public_key is not None:
+            self.keys[lease.public_key] = lease.name
         for address in lease.addresses:
             self.addresses[address] = lease.name
         for cidr in lease.pod_cidrs:
@@ -231,3 +243,10 @@ def _mac(value: object) -> str:
         return parse_mac(value)
     except ValueError as error:
         raise LeaseError(f"vtep_mac: {error}") from None
+
+
+def _public_key(value: object) -> str | None:
+    try:
+        return None if value is None else pack_key(unpack_key(value))
+    except ValueError as error:
+        raise LeaseError(f"public_key: {error}") from None

@@ -19,8 +19,10 @@ from ..netlink import address as addresses
 from ..netlink import link as links
 from ..netlink import neighbour as neighbours
 from ..netlink import route as routes
+from ..netlink import wireguard
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
+from ..netlink.wire import NetlinkError
 from .backend import ALIAS, ROUTE_PROTOCOL
 from .own import BRIDGE_ALIAS
 
@@ -80,4 +82,15 @@ class Observed:
             for each in neighbours.dump_fdb(self.channel, self.names, index=link.index)
             if each.state == "permanent" or each.key() in wanted
         ]
+        if link.kind == wireguard.FAMILY:
+            found += self._tunnel(link.name)
         return found
+
+    @staticmethod
+    def _tunnel(name: str) -> list[KernelObject]:
+        try:
+            return wireguard.dump(name)
+        except NetlinkError as error:
+            if wireguard.missing(error):  # gone since the links were read
+                return []
+            raise

@@ -28,7 +28,7 @@ CONTROL_PLANE_PORTS = {
     2379: "etcd", 2380: "etcd", 6443: "kube-apiserver", 10257: "kube-controller-manager", 10259: "kube-scheduler",
 }  # fmt: skip
 #: Links that the pod network makes: their addresses lie in it rightly.
-OURS = re.compile(r"cni\d+|cbr0|flannel(-v6)?\.\d+|veth.*|kube-ipvs0")
+OURS = re.compile(r"cni\d+|cbr0|flannel(-v6)?\.\d+|flannel-wg(-v6)?|veth.*|kube-ipvs0")
 _LISTEN = "0A"
 
 

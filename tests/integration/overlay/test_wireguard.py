@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back end wireguard between network namespaces, witnessed by wg, ip, ping and tcpdump."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+
+def wg(node, device: str = "flannel-wg") -> tuple[list[str], dict[str, list[str]]]:
+    """``wg show DEVICE dump``: the interface's own line, and its peers' by public key."""
+    first, *peers = [line.split("\t") for line in node.netns.run(f"wg show {device} dump").stdout.splitlines()]
+    return first, {peer[0]: peer[1:] for peer in peers}
+
+
+def ping(source, address: str, *options: str) -> bool:
+    """Whether one echo request from the namespace SOURCE is answered within 10 s."""
+    return source.run("ping", "-c", "1", "-W", "10", *options, address, check=False).returncode == 0
+
+
+@pytest.fixture
+def make_tunnels(needs, make_nodes, tmp_path):
+    """A function that makes COUNT nodes for the back end, each with a key of wg's, and programs them."""
+    needs("wireguard")
+    if not shutil.which("wg"):
+        pytest.skip("not installed: wg")
+
+    def make(count: int, **backend):
+        nodes, switch = make_nodes(count)
+        for node in nodes:
+            node.key = node.directory / "state" / "wireguard.key"
+            node.key.parent.mkdir()
+            node.key.write_text(node.netns.run("wg genkey").stdout)
+            node.public = node.netns.run("wg", "pubkey", input=node.key.read_text()).stdout.strip()
+        for node in nodes:
+            configure(nodes, node, type="wireguard", **backend)
+            node.ctl("apply")
+        return nodes, switch
+
+    return make
+
+
+def leases(nodes) -> list[dict]:
+    """The nodes' leases, with their keys."""
+    return [node.lease(public_key=node.public) for node in nodes]
+
+
+def configure(nodes, node, **backend) -> None:
+    """Write the node's files for the back end."""
+    node.write(leases(nodes), backend={"private_key_file": str(node.key), **backend})
+
+
+@pytest.mark.parametrize("mode", ["separate", "auto", "ipv4", "ipv6"])
+def test_pods_reach_each_other_and_the_kernel_has_what_wg_says(make_tunnels, mode):
+    (node, peer, third), _switch = make_tunnels(3, mode=mode, persistent_keepalive=25)
+    for address in ("10.244.2.2", "fd00:244:0:2::2"):
+        assert ping(node.pod, address) and ping(third.pod, address)
+        assert ping(node.netns, address), "the node itself"
+    # a node's own address as the source, as in its answers to pods
+    assert ping(node.netns, "10.244.2.2", "-I", "10.77.0.11") and ping(node.netns, "fd00:244:0:2::2", "-I", "fd77::11")
+    own, peers = wg(node)
+    assert own[:3] == [node.key.read_text().strip(), node.public, "51820"]
+    assert set(peers) == {peer.public, third.public}
+    _psk, endpoint, allowed, handshake, _received, _sent, keepalive = peers[peer.public]
+    ipv4, ipv6 = {"10.244.2.0/24", "10.77.0.12/32"}, {"fd00:244:0:2::/64", "fd77::12/128"}
+    assert set(allowed.split(",")) == (ipv4 if mode == "separate" else ipv4 | ipv6)
+    assert endpoint == ("[fd77::12]:51820" if mode == "ipv6" else "10.77.0.12:51820")
+    assert handshake != "0" and keepalive == "25"
+    if mode == "separate":
+        own, peers = wg(node, "flannel-wg-v6")
+        assert own[2] == "51821" and peers[peer.public][1:3] == [
+            "[fd77::12]:51821",
+            ",".join(sorted(ipv6, reverse=False)),
+        ]
+    (link,) = node.netns.ip("link show flannel-wg")
+    assert link["mtu"] == (1440 if mode == "ipv4" else 1420) and "UP" in link["flags"]
+    assert f"FLANNEL_MTU={link['mtu']}\n" in node.subnet_env.read_text()
+    assert node.plan() == []
+
+
+def test_what_travels_is_wireguards_and_has_the_full_mtu(make_tunnels):
+    nodes, switch = make_tunnels(2)
+    capture = subprocess.Popen(
+        ["nsenter", f"--net={switch.path}", "tcpdump", "-nn", "-l", "-i", "port1", "ip"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        for line in capture.stderr:
+            if "listening on" in line:
+                break
+        assert ping(nodes[0].pod, "10.244.2.2", "-s", str(1420 - 28), "-M", "do")
+        assert not ping(nodes[0].pod, "10.244.2.2", "-s", str(1421 - 28), "-M", "do")
+    finally:
+        capture.terminate()
+        output, _errors = capture.communicate(timeout=20)
+    packets = output.splitlines()
+    # a handshake of two messages, then data: 1420 bytes, padded to 16, with 32 of WireGuard's
+    assert len(packets) >= 4 and all("10.77.0.1" in line and ".51820" in line for line in packets)
+    assert "length 1456" in output or "length 1452" in output
+    assert "10.244" not in output
+
+
+def test_a_second_apply_has_nothing_to_do(make_tunnels):
+    (node, _peer), _switch = make_tunnels(2)
+    before = [node.state(), wg(node), wg(node, "flannel-wg-v6")]
+    assert node.plan() == []
+    assert node.ctl("apply").stdout == ""
+    assert [node.state(), wg(node), wg(node, "flannel-wg-v6")] == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "wg set flannel-wg peer PEER remove",
+        "wg set flannel-wg peer PEER endpoint 10.77.0.66:51820",
+        "wg set flannel-wg peer PEER allowed-ips 10.244.3.0/24",
+        "wg set flannel-wg peer PEER persistent-keepalive 7",
+        "wg set flannel-wg peer STRANGER allowed-ips 10.244.2.0/25",
+        "wg set flannel-wg listen-port 7",
+        "wg set flannel-wg private-key /dev/null",
+        "ip link del flannel-wg",
+        "ip link set flannel-wg down",
+        "ip link set flannel-wg mtu 1280",
+        "ip route del 10.244.2.0/24",
+        "ip address flush dev flannel-wg",
+        "sh -c 'ip link del flannel-wg; ip link add flannel-wg type dummy'",
+    ],
+)
+def test_what_is_undone_by_hand_is_put_back(make_tunnels, damage):
+    (node, peer), _switch = make_tunnels(2)
+    before = wg(node)
+    stranger = node.netns.run("wg", "pubkey", input=node.netns.run("wg genkey").stdout).stdout.strip()
+    node.netns.run(damage.replace("PEER", peer.public).replace("STRANGER", stranger))
+    assert node.plan(), "the damage went unseen"
+    node.ctl("apply")
+    assert node.plan() == []
+    assert (wg(node)[0], set(wg(node)[1])) == (before[0], set(before[1]))
+    assert ping(node.pod, "10.244.2.2") and ping(node.pod, "fd00:244:0:2::2")
+
+
+def test_a_peer_that_left_or_took_a_new_key_leaves_nothing(make_tunnels):
+    (node, peer, gone), _switch = make_tunnels(3)
+    old = peer.public
+    peer.key.unlink()
+    configure([node, peer], peer, type="wireguard")
+    assert "public_key" in peer.ctl("apply", status=2).stderr, "its lease tells the old key"
+    peer.write([node.lease(public_key=node.public), peer.lease()],
+               backend={"type": "wireguard", "private_key_file": str(peer.key)})  # fmt: skip
+    peer.ctl("apply")
+    assert stat.S_IMODE(os.stat(peer.key).st_mode) == 0o600
+    peer.public = peer.netns.run("wg", "pubkey", input=peer.key.read_text()).stdout.strip()
+    configure([node, peer], node, type="wireguard")
+    node.ctl("apply")
+    assert peer.public != old and set(wg(node)[1]) == {peer.public}
+    told = json.dumps(node.state())
+    assert "10.244.3." not in told and gone.public not in told
+    assert ping(node.pod, "10.244.2.2")
+
+
+def test_back_ends_change_places_and_leave_nothing_of_each_other(make_tunnels):
+    nodes, _switch = make_tunnels(2)
+    keys = [node.key.read_text() for node in nodes]
+    for backend, device in (
+        ("vxlan", ["flannel.1"]),
+        ("wireguard", ["flannel-wg", "flannel-wg-v6"]),
+        ("host-gw", []),
+        ("wireguard", ["flannel-wg", "flannel-wg-v6"]),
+        ("vxlan", ["flannel.1"]),
+    ):
+        for node in nodes:
+            configure(nodes, node, type=backend)
+            node.ctl("apply")
+        for pod in (nodes[0].pod, nodes[1].pod):
+            other = "1" if pod is nodes[1].pod else "2"
+            assert ping(pod, f"10.244.{other}.2") and ping(pod, f"fd00:244:0:{other}::2"), backend
+        names = [link["ifname"] for link in nodes[0].netns.ip("link") if link["ifname"].startswith("flannel")]
+        assert sorted(names) == device and nodes[0].plan() == []
+    assert [node.key.read_text() for node in nodes] == keys
+
+
+def test_status_tells_a_peers_drift_and_no_private_key(make_tunnels):
+    (node, peer), _switch = make_tunnels(2)
+    node.netns.run(f"wg set flannel-wg peer {peer.public} remove")
+    status = node.ctl("status", "--json", status=1).stdout
+    (told,) = json.loads(status)["peers"]
+    assert told["drift"] == [f"add peer flannel-wg {peer.public}"]
+    text = node.ctl("status", status=1).stdout
+    assert peer.public in text
+    for output in (status, text, "\n".join(node.plan()), node.ctl("apply").stdout):
+        assert node.key.read_text().strip() not in output
+
+
+def test_a_kernel_without_it_is_told_and_nothing_is_done(make_nodes, netns):
+    if "Unknown device type" not in netns.run("ip link add wg0 type wireguard", check=False).stderr:
+        pytest.skip("this kernel has wireguard")
+    (node, _peer), _switch = make_nodes(2, backend={"type": "vxlan"})
+    node.ctl("apply")
+    before = node.state()
+    node.write(
+        [node.lease(), _peer.lease()],
+        backend={"type": "wireguard", "private_key_file": str(node.directory / "state" / "key")},
+    )
+    result = node.ctl("apply", status=2)
+    assert "backend.type: wireguard: this kernel" in result.stderr and "Traceback" not in result.stderr
+    assert node.state() == before and not (node.directory / "state").exists()

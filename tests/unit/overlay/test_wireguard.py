@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WireGuard's keys, messages, and what the back end wants."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import genl
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import wireguard as wire
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import attr, attr_u16, nest
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease, underlay, wireguard
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.wireguard_key import Gone, Key
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.x25519 import x25519
+
+LINKS = [Link("eth0", mtu=1500)]
+ADDRESSES = [Address("eth0", "10.77.0.11/24", scope="global"), Address("eth0", "fd77::11/64", scope="global")]
+KEYS = [wire.pack_key(bytes([number]) * 32) for number in range(5)]
+NETWORKS = ["10.244.0.0/16", "fd00:244::/48"]
+
+
+@pytest.mark.parametrize(
+    ("scalar", "point", "product"),
+    [
+        (
+            "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
+            "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+            "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
+        ),
+        (
+            "4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
+            "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
+            "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
+        ),
+        (
+            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+            "09" + 31 * "00",
+            "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
+        ),
+    ],
+)
+def test_x25519_gives_the_products_of_rfc_7748(scalar, point, product):
+    assert x25519(bytes.fromhex(scalar), bytes.fromhex(point)).hex() == product
+
+
+def test_x25519_iterated_as_rfc_7748_does():
+    scalar = point = bytes.fromhex("09" + 31 * "00")
+    for _each in range(1000):
+        scalar, point = x25519(scalar, point), scalar
+    assert scalar.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
+
+
+def test_a_key_is_made_once_and_read_by_root_alone(tmp_path):
+    path = str(tmp_path / "state" / "key")
+    key = Key(path)
+    assert key and not os.path.exists(path)
+    assert key.apply() == [] and not key
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert (Key(path).private, Key(path).public) == (key.private, key.public)
+    assert x25519(wire.unpack_key(Path(path).read_text().strip())) == wire.unpack_key(key.public)
+    gone = Gone(path)
+    for told in (*key.describe(), *Gone(path).describe(), *map(str, key.diffs()), *map(str, gone.diffs())):
+        assert wire.pack_key(key.private) not in told
+    assert gone and gone.apply() == [] and not gone and not os.path.exists(path)
+
+
+@pytest.mark.parametrize("text", ["", "AQEB", "x" * 44, KEYS[1][:-1], KEYS[1] + "\n" + KEYS[1]])
+def test_a_file_without_a_key_is_refused_and_stays(tmp_path, text):
+    path = tmp_path / "key"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="is not a WireGuard key") as refused:
+        Key(str(path))
+    assert str(path) in str(refused.value)
+    assert path.read_text() == text and (not text or text not in str(refused.value))
+
+
+@pytest.mark.parametrize("endpoint", ["10.77.0.12:51820", "[fd77::12]:51821"])
+def test_endpoints_come_back_as_they_went(endpoint):
+    assert wire.unpack_endpoint(wire.pack_endpoint(endpoint)) == endpoint
+
+
+def test_a_peer_that_goes_on_in_the_next_message_is_one():
+    def message(*peers):
+        return genl.HEADER.pack(0, 1) + nest(wire.WGDEVICE_A_PEERS, *peers)
+
+    def peer(key, *prefixes, first=True):
+        parts = [attr(wire.WGPEER_A_PUBLIC_KEY, wire.unpack_key(key))]
+        if first:
+            parts += [
+                attr(wire.WGPEER_A_ENDPOINT, wire.pack_endpoint("10.77.0.12:51820")),
+                attr_u16(wire.WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, 25),
+            ]
+        return nest(0, *parts, nest(wire.WGPEER_A_ALLOWEDIPS, *map(wire._pack_allowed, prefixes)))
+
+    told = wire.decode(
+        "wg0",
+        [message(peer(KEYS[1], "10.244.1.0/24")), message(peer(KEYS[1], "fd00::/64", first=False), peer(KEYS[2]))],
+    )
+    assert [each.describe() for each in told] == [
+        {"object": "wireguard", "dev": "wg0"},
+        {
+            "object": "peer",
+            "dev": "wg0",
+            "public_key": KEYS[1],
+            "endpoint": "10.77.0.12:51820",
+            "allowed_ips": ["10.244.1.0/24", "fd00::/64"],
+            "keepalive": 25,
+        },
+        {
+            "object": "peer",
+            "dev": "wg0",
+            "public_key": KEYS[2],
+            "endpoint": "10.77.0.12:51820",
+            "allowed_ips": [],
+            "keepalive": 25,
+        },
+    ]
+
+
+def entry(number, **other):
+    mine = {
+        "name": f"node{number}",
+        "address": f"10.77.0.{10 + number}",
+        "addresses": [f"10.77.0.{10 + number}", f"fd77::{10 + number}"],
+        "pod_cidrs": [f"10.244.{number}.0/24", f"fd00:244:0:{number}::/64"],
+    }
+    return {**mine, **({"public_key": KEYS[number]} if number > 1 else {}), **other}
+
+
+@pytest.fixture
+def want(tmp_path):
+    """A function: what the back end wants on node1 with the leases ENTRIES."""
+
+    def make(*entries, networks=NETWORKS, **backend):
+        backend = {"type": "wireguard", "private_key_file": str(tmp_path / "key"), **backend}
+        parsed = config.parse({"node_name": "node1", "networks": networks, "backend": backend})
+        leases = lease.admit(parsed, list(entries))
+        assert leases.refused == {}
+        return wireguard.desired(parsed, leases, underlay.find(leases.own, LINKS, ADDRESSES))
+
+    return make
+
+
+def peers(desired, name="node2"):
+    return {
+        thing.dev: (thing.endpoint, thing.allowed_ips) for thing in desired.peers[name] if isinstance(thing, wire.Peer)
+    }
+
+
+def test_separate_carries_each_ip_version_by_its_own_device(want):
+    desired = want(entry(1), entry(2))
+    assert peers(desired) == {
+        "flannel-wg": ("10.77.0.12:51820", ["10.244.2.0/24", "10.77.0.12/32"]),
+        "flannel-wg-v6": ("[fd77::12]:51821", ["fd00:244:0:2::/64", "fd77::12/128"]),
+    }
+    assert desired.mtu == 1500 - 80
+    routes = {thing.dst: thing.dev for thing in desired.peers["node2"] if not isinstance(thing, wire.Peer)}
+    assert routes == {"10.244.2.0/24": "flannel-wg", "fd00:244:0:2::/64": "flannel-wg-v6"}
+
+
+def test_ipv4_alone_needs_less_room(want):
+    one = {"pod_cidrs": ["10.244.1.0/24"]}
+    desired = want(entry(1, **one), entry(2, pod_cidrs=["10.244.2.0/24"]), networks=NETWORKS[:1])
+    assert (desired.device, desired.mtu) == ("flannel-wg", 1500 - 60)
+
+
+@pytest.mark.parametrize(
+    ("mode", "endpoint", "mtu"),
+    [("auto", "10.77.0.12:51820", 1420), ("ipv4", "10.77.0.12:51820", 1440), ("ipv6", "[fd77::12]:51820", 1420)],
+)
+def test_the_other_modes_have_one_device_for_both(want, mode, endpoint, mtu):
+    desired = want(entry(1), entry(2), mode=mode)
+    allowed = ["10.244.2.0/24", "10.77.0.12/32", "fd00:244:0:2::/64", "fd77::12/128"]
+    assert peers(desired) == {"flannel-wg": (endpoint, allowed)}
+    assert desired.mtu == mtu
+
+
+def test_auto_falls_back_to_ipv6(want):
+    desired = want(entry(1), entry(2, address="fd77::12", addresses=["fd77::12"]), mode="auto")
+    assert peers(desired)["flannel-wg"][0] == "[fd77::12]:51820"
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"public_key": None}, "public_key: is missing"),
+        ({"addresses": None}, "addresses: flannel-wg-v6 needs an IPv6 address; it has 10.77.0.12"),
+    ],
+)
+def test_a_peer_that_cannot_be_served_is_refused_and_the_others_are(want, other, reason):
+    desired = want(entry(1), entry(2, **other), entry(3))
+    assert reason in desired.refused["node2"] and set(desired.peers) == {"node3"}
+
+
+def test_a_lease_with_another_key_than_the_nodes_own_is_an_error(want, tmp_path):
+    key = Key(str(tmp_path / "key"))
+    key.apply()
+    assert want(entry(1, public_key=key.public), entry(2)).peers
+    with pytest.raises(ConfigError, match="public_key") as refused:
+        want(entry(1, public_key=KEYS[4]), entry(2))
+    assert key.public in str(refused.value) and KEYS[4] in str(refused.value)
+
+
+def test_a_mode_that_the_node_has_no_address_for_is_an_error(want):
+    with pytest.raises(ConfigError, match=r"backend\.mode: ipv6 needs an IPv6 address of node1"):
+        want(entry(1, addresses=None), mode="ipv6")
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ({"mode": "both"}, "separate, auto, ipv4, ipv6"),
+        ({"persistent_keepalive": -1}, "0 to 65535"),
+        ({"persistent_keepalive": True}, "backend.persistent_keepalive"),
+        ({"private_key_file": "key"}, "absolute path"),
+        ({"port": 65535}, "65534"),
+    ],
+)
+def test_bad_settings_are_told(want, backend, told):
+    with pytest.raises(ConfigError, match=told):
+        want(entry(1), **backend)
+
+
+def test_two_nodes_with_one_key_are_told_apart_by_refusing_one():
+    parsed = config.parse({"node_name": "node1", "networks": NETWORKS})
+    leases = lease.admit(parsed, [entry(1), entry(2), entry(3, public_key=KEYS[2])])
+    assert leases.refused == {"node3": f"public_key: {KEYS[2]} is node2's already"}
+    assert lease.parse(leases.peers[0].as_json()) == leases.peers[0]
+
+
+@pytest.mark.parametrize("key", ["", 7, "AQEB", KEYS[1].rstrip("="), "\x00" * 44])
+def test_a_lease_with_what_is_no_key_is_refused(key):
+    with pytest.raises(lease.LeaseError, match="public_key"):
+        lease.parse(entry(2, public_key=key))
