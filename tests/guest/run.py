@@ -94,7 +94,6 @@ def command(arguments: list[str]) -> str:
         "PATH": os.environ["PATH"],
         "HOME": "/root",
         "PODNET_GUEST": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "COLUMNS": str(shutil.get_terminal_size().columns),
     }
     # what is not asked for is not imported: under TCG that takes half a minute
@@ -120,9 +119,9 @@ def boot(directory: Path, kernel: Path, release: str) -> int:
     accel = os.environ.get("PODNET_GUEST_ACCEL", "tcg")
     command = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else "max", "-smp", "2", "-m", "2G",
+        "-machine", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else "max,la57=off", "-smp", "2", "-m", "2G",
         "-kernel", str(kernel / f"boot/vmlinuz-{release}"), "-initrd", str(directory / "initramfs"),
-        "-append", f"console=ttyS0 quiet panic=-1 podnet.modules={kernel}/lib/modules",
+        "-append", f"console=ttyS0 quiet panic=-1 mitigations=off podnet.modules={kernel}/lib/modules",
         "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
         "-serial", "stdio", "-serial", f"file:{status}",
     ]  # fmt: skip
