@@ -119,7 +119,8 @@ def boot(directory: Path, kernel: Path, release: str) -> int:
     accel = os.environ.get("PODNET_GUEST_ACCEL", "tcg")
     command = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else "max,la57=off", "-smp", "2", "-m", "2G",
+        "-machine", "q35", "-accel", accel, "-smp", "2", "-m", "2G",
+        "-cpu", "host" if accel == "kvm" else "max,la57=off",
         "-kernel", str(kernel / f"boot/vmlinuz-{release}"), "-initrd", str(directory / "initramfs"),
         "-append", f"console=ttyS0 quiet panic=-1 mitigations=off podnet.modules={kernel}/lib/modules",
         "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",

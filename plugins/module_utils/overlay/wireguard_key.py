@@ -24,6 +24,8 @@ class Key:
     Raises ConfigError for a file that holds no key, and OSError for one that cannot be read.
     """
 
+    what = "file"
+
     def __init__(self, path: str = PATH) -> None:
         self.path = path
         text = files.read(path)
@@ -58,6 +60,8 @@ class Key:
 
 class Gone:
     """The removal of a key's file, as a part of a movement that shows nothing of it."""
+
+    what = "file"
 
     def __init__(self, path: str) -> None:
         self.path = path
