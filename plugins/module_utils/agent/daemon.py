@@ -27,6 +27,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..netlink.wire import NetlinkError
 from ..overlay.config import ConfigError
@@ -65,6 +66,7 @@ class Daemon:
         self.env_watch = Watch(os.path.dirname(env_path) or ".")
         self.sweeper = Sweeper(self.settings.networks, self.log)
         self.web = Web(self, os.path.join(run, SOCKET), self.settings.listen)
+        self.prober = configuration.open_prober(self.settings)
         self.selector = selectors.DefaultSelector()
         self.backoff = Backoff()
         self.started = time.time()
@@ -187,6 +189,8 @@ class Daemon:
         self.last_look = time.time()
         if self.reconciler.overlay:
             self.monitor.watch(self.reconciler.overlay)
+        if self.prober:
+            self.prober.aim(self.reconciler.tunnels())
         if level:
             self.backoff.reset()
             self.level_since = self.level_since or self.last_look
@@ -230,6 +234,8 @@ class Daemon:
             return self.notifier.watchdog() or 3600.0
         if name == "web":
             return 1.0 if self.web.busy() else 3600.0
+        if name == "probe":
+            return self.prober.pause() if self.prober else 3600.0
         return float(getattr(self.settings, name)) * random.uniform(0.9, 1.1)
 
     def wake_web(self) -> None:
@@ -251,6 +257,7 @@ class Daemon:
             ("sweep", self._sweep),
             ("watchdog", lambda: self.notifier.tell("WATCHDOG=1")),
             ("web", self.web.tidy),
+            ("probe", self.prober.send if self.prober else lambda: None),
         ):
             self._timers[name] = now + self._interval(name), action
         self.source.start()
@@ -263,11 +270,16 @@ class Daemon:
             (self.env_watch, self._env_event),
         ):
             self.selector.register(watched, selectors.EVENT_READ, action)
+        if self.prober:
+            for family, echoes in self.prober.sockets.items():
+                self.selector.register(echoes, selectors.EVENT_READ, partial(self.prober.receive, family))
 
     def _close(self) -> None:
         signal.set_wakeup_fd(-1)
         self.source.close()
         self.web.close()
+        if self.prober:
+            self.prober.close()
         self.monitor.close()
         self.reconciler.close()
         self.selector.close()

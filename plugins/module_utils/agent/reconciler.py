@@ -64,6 +64,15 @@ class Reconciler:
             found.update(self.overlay.desired.refused)
         return found
 
+    def tunnels(self) -> dict[str, str]:
+        """For each peer that is served the address at which its end of the way for pods answers: its tunnel device's,
+        or its own where there is none."""
+        if self.leases is None or self.overlay is None or self.overlay.desired is None:
+            return {}
+        device, served = self.overlay.desired.device, self.overlay.desired.peers
+        peers = [peer for peer in self.leases.peers if peer.name in served]
+        return {peer.name: peer.pod_cidrs[0].address() if device else peer.address for peer in peers}
+
     def learn(self, config: Config, leases: Leases) -> None:
         """Takes in what a source told; ``look`` then makes it so."""
         self.config, self.leases = config, leases

@@ -117,6 +117,24 @@ def metrics(daemon: Daemon) -> str:
     for key, value in source.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             one(f"source_{key}", "untyped", "Of the source.", value)
+    if daemon.prober:
+        asked = [({"peer": name}, figures) for name, figures in daemon.prober.totals()]
+        add("peer_reachable", "gauge", "1: the peer answered the last echo request.",
+            [(peer, int(each.reachable)) for peer, each in asked if each.reachable is not None])  # fmt: skip
+        add("peer_round_trip_seconds", "gauge", "The last answer's round trip.",
+            [(peer, each.seconds) for peer, each in asked if each.seconds is not None])  # fmt: skip
+        add(
+            "peer_requests_total",
+            "counter",
+            "Echo requests sent to the peer.",
+            [(peer, each.sent) for peer, each in asked],
+        )
+        add(
+            "peer_lost_total",
+            "counter",
+            "Echo requests that were not answered.",
+            [(peer, each.lost) for peer, each in asked],
+        )
     one("resident_bytes", "gauge", "The agent's resident memory.", _resident())
     one("cpu_seconds_total", "counter", "The agent's processor time.", round(time.process_time(), 3))
     return "\n".join(lines) + "\n"

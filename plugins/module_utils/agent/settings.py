@@ -5,7 +5,7 @@
 """The agent's own settings: the content of /etc/podnet/podnetd.json, strictly read; a missing file is all defaults.
 
 {"source": "file", "kubernetes": {}, "listen": null, "resync": 60, "sweep": 600,
- "networks": "/var/lib/cni/networks"}
+ "networks": "/var/lib/cni/networks", "probe": 0}
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..overlay.config import ConfigError
 from .source import DIRECTORY, FileSource, Source
+
+if TYPE_CHECKING:
+    from ..verify.prober import Prober
 
 FILE = "podnetd.json"
 SOURCES = ("file", "kubernetes")
@@ -25,7 +28,8 @@ SOURCES = ("file", "kubernetes")
 class Settings(NamedTuple):
     """``source``: where leases come from; ``kubernetes``: what the source of that name needs to know; ``listen``:
     "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two looks at
-    everything, and at the pods' addresses; ``networks``: where those are reserved."""
+    everything, and at the pods' addresses; ``networks``: where those are reserved; ``probe``: seconds between two echo
+    requests to the same peer, 0 for none."""
 
     source: str = "file"
     kubernetes: dict[str, Any] = {}
@@ -33,6 +37,7 @@ class Settings(NamedTuple):
     resync: float = 60.0
     sweep: float = 600.0
     networks: str = "/var/lib/cni/networks"
+    probe: float = 0.0
 
 
 def load(directory: str = DIRECTORY) -> Settings:
@@ -69,10 +74,10 @@ def parse(data: object) -> Settings:
         endpoint(settings.listen)
     if not isinstance(settings.networks, str) or not settings.networks.startswith("/"):
         raise ConfigError(f"networks: {settings.networks!r} is not the path of a directory")
-    for key in ("resync", "sweep"):
+    for key, least in (("resync", 1), ("sweep", 1), ("probe", 0)):
         value = getattr(settings, key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 86400:
-            raise ConfigError(f"{key}: {value!r} is not a number of seconds from 1 to 86400")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 86400:
+            raise ConfigError(f"{key}: {value!r} is not a number of seconds from {least} to 86400")
     return settings
 
 
@@ -82,6 +87,15 @@ def endpoint(listen: object) -> tuple[str, int]:
     if not (colon and address and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ConfigError(f'listen: {listen!r} is not an address with a port: give one such as "127.0.0.1:9441"')
     return address.strip("[]"), int(port)
+
+
+def open_prober(settings: Settings) -> Prober | None:
+    """The prober, where the settings want one. Raises OSError when it gets no socket."""
+    if not settings.probe:
+        return None
+    from ..verify.prober import Prober  # loaded where it is used only
+
+    return Prober(settings.probe)
 
 
 def open_source(settings: Settings, directory: str = DIRECTORY) -> Source:

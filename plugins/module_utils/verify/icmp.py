@@ -38,11 +38,22 @@ def is_reply(family: int, packet: bytes, identifier: int, sequence: int) -> bool
 
     A raw IPv4 socket hands out the IP header too, an IPv6 one does not.
     """
-    start = (packet[0] & 0x0F) * 4 if family == socket.AF_INET and packet else 0
+    start = _start(family, packet)
     if len(packet) < start + ECHO.size:
         return False
     kind, code, _checksum, its_identifier, its_sequence = ECHO.unpack_from(packet, start)
     return (kind, code, its_identifier, its_sequence) == (REPLY[family], 0, identifier, sequence)
+
+
+def numbers(family: int, packet: bytes) -> tuple[int, int]:
+    """Identifier and sequence number of an echo message as a raw socket hands it out; (-1, -1) if it is too short."""
+    start = _start(family, packet)
+    return ECHO.unpack_from(packet, start)[3:] if len(packet) >= start + ECHO.size else (-1, -1)
+
+
+def _start(family: int, packet: bytes) -> int:
+    """Where the ICMP header begins."""
+    return (packet[0] & 0x0F) * 4 if family == socket.AF_INET and packet else 0
 
 
 def checksum(data: bytes) -> int:
