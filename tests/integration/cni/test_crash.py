@@ -42,7 +42,7 @@ def conf(host, tmp_path):
 
 def killed(host, command, conf, pod, syscall, number):
     """Whether the call was killed before its ``number``-th ``syscall``; False when it made fewer and succeeded."""
-    words, env = host.command("flannel", command, "c1", pod)
+    words, env = host.command(conf["type"], command, "c1", pod)
     inject = f"inject={syscall}:signal=SIGKILL:when={number}"
     words = [*words[:3], "strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", inject, *words[3:]]
     done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, check=False)
@@ -88,3 +88,98 @@ def test_del_killed(host, conf, empty, syscall):
     else:
         pytest.fail(f"still making {syscall} after {MOST} times")
     assert number > 1, f"DEL makes no {syscall}: the list is out of date"
+
+
+#: Plugins that give a pod an interface, with their own keys. Their addresses are host-local's, as above.
+INTERFACES = {
+    "ptp": {"ipMasq": True},
+    "macvlan": {"master": "up0"},
+    "tap": {"owner": 1000, "multiQueue": True},
+    "host-device": {"device": "up0"},
+}
+
+
+@pytest.fixture
+def interface(request, host):
+    """The configuration of such a plugin, on a host with an interface to use."""
+    host.netns.run("ip link add up0 type veth peer name up1")
+    host.netns.run("ip link set up0 alias uplink")
+    return {"cniVersion": "1.1.0", "name": "net", "type": request.param, "ipam": host.conf()["ipam"]} | INTERFACES[
+        request.param
+    ]
+
+
+def is_as_before(host, pod, before):
+    """Nothing is left, and what was lent is back."""
+    assert host.state() == before
+    assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
+    assert host.netns.ip("link show dev up0")[0]["ifalias"] == "uplink"
+
+
+@pytest.mark.parametrize(
+    ("interface", "syscall"),
+    [("ptp", "sendto"), ("macvlan", "sendto"), ("tap", "sendto"), ("tap", "ioctl"), ("host-device", "sendto")],
+    indirect=["interface"],
+)
+def test_add_of_an_interface_killed(host, interface, syscall):
+    """GC frees the address and what is on the host; DEL the rest, which is in the pod."""
+    pod, before, plugin = host.pod(), host.state(), interface["type"]
+    for number in range(1, MOST):
+        was_killed = killed(host, "ADD", interface, pod, syscall, number)
+        if number % 2:
+            host.call(plugin, "GC", {**interface, "cni.dev/valid-attachments": []})
+            assert host.state()["reserved"] == before["reserved"], f"killed before {syscall} number {number}"
+        host.call(plugin, "DEL", interface, "c1", pod)
+        is_as_before(host, pod, before)
+        if not was_killed:
+            break
+    else:
+        pytest.fail(f"still making {syscall} after {MOST} times")
+    assert number > 1, f"ADD makes no {syscall}: the list is out of date"
+    result = host.call(plugin, "ADD", interface, "c2", pod)
+    host.call(plugin, "CHECK", {**interface, "prevResult": result}, "c2", pod)
+
+
+@pytest.mark.parametrize("interface", INTERFACES, indirect=True)
+def test_del_of_an_interface_killed(host, interface):
+    pod, before, plugin = host.pod(), host.state(), interface["type"]
+    for number in range(1, MOST):
+        told = {**interface, "prevResult": host.call(plugin, "ADD", interface, "c1", pod)}
+        was_killed = killed(host, "DEL", told, pod, "sendto", number)
+        if was_killed:
+            host.call(plugin, "DEL", told, "c1", pod)
+        is_as_before(host, pod, before)
+        if not was_killed:
+            break
+    else:
+        pytest.fail(f"still making sendto after {MOST} times")
+    assert number > 1, "DEL makes no sendto: the list is out of date"
+
+
+@pytest.mark.parametrize("plugin", ["sbr", pytest.param("vrf", marks=pytest.mark.needs)])
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_chained_plugin_killed(request, host, plugin, command):
+    """Its DEL, then that of the plugin before it; the pod has no rule, no table and no VRF of theirs."""
+    if plugin == "vrf":
+        request.getfixturevalue("needs")("vrf")
+    pod = host.pod()
+    first = {"cniVersion": "1.1.0", "name": "net", "type": "ptp", "ipam": host.conf()["ipam"]}
+    second = {"cniVersion": "1.1.0", "name": "net", "type": plugin, "vrfname": "blue"}
+    rules = pod.ip("rule")
+    for number in range(1, MOST):
+        told = {**second, "prevResult": host.call("ptp", "ADD", first, "c1", pod)}
+        if command == "DEL":
+            host.call(plugin, "ADD", told, "c1", pod)
+        was_killed = killed(host, command, told, pod, "sendto", number)
+        host.call(plugin, "DEL", told, "c1", pod)
+        assert [link["ifname"] for link in pod.ip("link")] == ["lo", "eth0"], f"killed before sendto number {number}"
+        assert [item for item in pod.ip("rule") if item["table"] != "1000"] == rules
+        host.call("ptp", "DEL", first, "c1", pod)
+        if not was_killed:
+            break
+    else:
+        pytest.fail(f"still making sendto after {MOST} times")
+    assert number > 1, f"{command} makes no sendto: the list is out of date"
+    told = {**second, "prevResult": host.call("ptp", "ADD", first, "c2", pod)}
+    host.call(plugin, "ADD", told, "c2", pod)
+    host.call(plugin, "CHECK", told, "c2", pod)
