@@ -87,15 +87,22 @@ def free_table(inside: Channel) -> int:
 
 def _join(inside: Channel, vrf: Link, inner: Link) -> None:
     """Makes the VRF the interface's master; the kernel takes it down for that, and what is lost by it is put back."""
+    table = vrf.data["table"]
     addresses = [item for item in address.dump(inside, index=inner.index) if item.scope == "global"]
-    routes = [item for item in route.dump(inside, index=inner.index) if item.protocol != route.RTPROT_KERNEL]
+    routes = route.dump(inside, index=inner.index)
     request = link.change(inner.index, master=vrf.index, what=inner.name)
     interfaces.request(inside, request, f"could not set vrf {vrf.name} as master of {inner.name}")
     present = [item.address for item in address.dump(inside, index=inner.index)]
     requests = [address.add(inner.index, item.address) for item in addresses if item.address not in present]
+    # an address brings the way to its subnet with it, which the plugin before this one may have taken away (ptp)
+    own = [item.dst for item in routes if item.protocol == route.RTPROT_KERNEL]
+    for item in route.dump(inside, table=table, index=inner.index):
+        if item.type == "unicast" and item.protocol == route.RTPROT_KERNEL and item.dst not in own:
+            requests.append(route.delete(item.dst, inner.index, table=table, metric=item.metric))
+    others = [item for item in routes if item.protocol != route.RTPROT_KERNEL]
     # ways on the link come before those by gateways that are found there
-    for item in sorted(routes, key=lambda item: item.gateway is not None):
-        requests.append(route.copy(item, inner.index, vrf.data["table"], item.src))
+    for item in sorted(others, key=lambda item: item.gateway is not None):
+        requests.append(route.copy(item, inner.index, table, item.src))
     for failure in inside.batch(requests):
         if failure:
             raise CniError(INTERNAL, f"could not restore what {inner.name} had, in {vrf.name}: {failure}")

@@ -90,9 +90,7 @@ def _watch(sight: Sight, delay: float) -> list[dict[str, Any]]:
     return []
 
 
-def _probes(
-    state: dict[str, Any], source: End, target: End, mark: str, port: int, asked: End | None
-) -> list[Probe]:
+def _probes(state: dict[str, Any], source: End, target: End, mark: str, port: int, asked: End | None) -> list[Probe]:
     """What is sent: along the way itself, and along parts of it that tell where it breaks."""
     pod = next((pod for pod in state["pods"] if source.address in pod["addresses"]), None)
     netns = pod["netns"] if pod and source.kind == "pod" else None

@@ -191,9 +191,7 @@ def _lost(
     return None
 
 
-def _culprit(
-    region: list[Hop], last: Hop, first: Hop, kind: str, large: bool, probes: list[dict[str, Any]]
-) -> Hop:
+def _culprit(region: list[Hop], last: Hop, first: Hop, kind: str, large: bool, probes: list[dict[str, Any]]) -> Hop:
     """Who is to blame between two places: who drops there, else the wire, else where it should have come."""
     what = {"icmp": "packets", "tcp": "TCP packets", "udp": "UDP packets"}[kind]
     what = f"large {what}" if large else what

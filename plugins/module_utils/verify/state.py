@@ -222,9 +222,7 @@ def _bridge_fdb(channel: Channel, names: dict[int, str], macs: set[str]) -> list
             kept = "permanent" if state & neighbours.STATES["permanent"] else "learned"
             if state & neighbours.STATES["noarp"]:
                 kept = "static"
-            found.append(
-                {"bridge": names.get(master, ""), "port": names.get(index, ""), "mac": mac, "state": kept}
-            )
+            found.append({"bridge": names.get(master, ""), "port": names.get(index, ""), "mac": mac, "state": kept})
     return found
 
 

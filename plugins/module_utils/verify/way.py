@@ -380,9 +380,7 @@ def _leave_cluster(leg: Leg, here: Look, target: End, seen_as: str, iif: str) ->
         leg.hops.append(Hop(f"{here.node} → {target.node}", "wire", f"IP to {target.address}"))
 
 
-def _come_in(
-    leg: Leg, here: Look | None, there: Look, source: End, target: End, seen_as: str, version: int
-) -> None:
+def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End, seen_as: str, version: int) -> None:
     """From the wire into the peer, and on to the target."""
     dev = there.overlay["underlay"] or ""
     entering = hops.packet_filter(there, "input", ("ingress", "prerouting", "input"), 4, [dev])
