@@ -25,7 +25,7 @@ import posix
 env = {"CNI_COMMAND": sys.argv[2], "CNI_CONTAINERID": "c1", "CNI_NETNS": sys.argv[4], "CNI_IFNAME": "eth0"}
 env["CNI_PATH"] = "/"
 stdin = posix.memfd_create("conf", 0); posix.write(stdin, sys.argv[3].encode()); posix.lseek(stdin, 0, 0)
-answer, status = respond("flannel", env, stdin)
+answer, status = respond(sys.argv[6], env, stdin)
 assert status == int(sys.argv[5]), answer
 print("\\n".join(sorted(set(sys.modules) - before)))
 """
@@ -66,8 +66,11 @@ def loaded(make_netns, tmp_path):
     conf = {"cniVersion": "1.1.0", "name": "net", "type": "flannel", "subnetFile": str(env), "dataDir": str(tmp_path)}
     conf["ipam"] = {"dataDir": str(tmp_path / "data")}
 
+    host.run("ip link add up0 type veth peer name up1")
+
     def call(command, status=0, **more):
-        arguments = [SOURCE, command, json.dumps({**conf, **more}), pod.path, str(status)]
+        wanted = {**conf, **more}
+        arguments = [SOURCE, command, json.dumps(wanted), pod.path, str(status), wanted["type"]]
         return set(host.run("/usr/bin/python3", "-IS", "-c", SCRIPT, *arguments).stdout.split())
 
     return call
@@ -87,6 +90,25 @@ def test_a_pod_with_host_ports(loaded):
     found = loaded("ADD", runtimeConfig=ports)
     assert not found & HEAVY
     assert found <= STANDARD | LIBRARY | PORTS, sorted(found - STANDARD - LIBRARY - PORTS)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "more"),
+    [
+        ("ptp", {"podnet.cni.ptp"}),
+        ("macvlan", {"podnet.cni.macvlan", "podnet.cni.master"}),
+        ("tap", {"podnet.cni.tap", "podnet.netlink.tuntap"}),
+        ("host-device", {"podnet.cni.host_device"}),
+    ],
+)
+def test_other_interfaces(loaded, tmp_path, plugin, more):
+    """They load themselves, and of the rest no more than a bridge does."""
+    ipam = {"type": "host-local", "dataDir": str(tmp_path / "data"), "ranges": [[{"subnet": "10.9.0.0/24"}]]}
+    names = {"master": "up0"} if plugin == "macvlan" else {"device": "up0"}
+    found = loaded("ADD", type=plugin, ipam=ipam, **names)
+    allowed = STANDARD | more | LIBRARY - {"podnet.cni.bridge", "podnet.cni.flannel"}
+    assert not found & HEAVY
+    assert more <= found <= allowed, sorted(found - allowed)
 
 
 def test_version_loads_no_plugin(loaded):
