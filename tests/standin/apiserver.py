@@ -255,12 +255,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _send(self, data: bytes, status: int = 200) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        if len(data) > GZIP_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
+        long = len(data) > GZIP_FROM
+        if long and "gzip" in self.headers.get("Accept-Encoding", ""):
             data = gzip.compress(data, 4)
             self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        if long:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for start in range(0, len(data), 32768):
+                piece = data[start : start + 32768]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
         with self.server.counting:
             self.server.stats["bytes"] += len(data)
 
@@ -454,7 +463,7 @@ def authority(directory: Path, address: str) -> None:
     """A CA, the server's certificate, and the administrator's."""
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     ca = ("-subj", "/CN=stand-in", "-out", directory / "ca.crt", "-keyout", directory / "ca.key")
-    openssl("req", "-x509", *curve, "-days", 2, *ca)
+    openssl("req", "-x509", *curve, "-days", 3000, *ca)
     identity(directory, "server", "/CN=kube-apiserver", f"subjectAltName=IP:{address},DNS:kubernetes")
     identity(directory, "admin", "/O=system:masters/CN=admin")
 
@@ -468,7 +477,7 @@ def identity(directory: Path, name: str, subject: str, extension: str = "") -> N
 
 def sign(directory: Path, request: bytes, extension: str = "") -> bytes:
     """A certificate for a request, both PEM."""
-    words: list[object] = ["x509", "-req", "-CA", directory / "ca.crt", "-CAkey", directory / "ca.key", "-days", 2]
+    words: list[object] = ["x509", "-req", "-CA", directory / "ca.crt", "-CAkey", directory / "ca.key", "-days", 700]
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
         file.write(extension + "\n")
         file.flush()

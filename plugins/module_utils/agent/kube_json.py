@@ -45,6 +45,8 @@ class ListReader:
             else:
                 self.fields[str(key)] = self._value()
             self._comma("}")
+        for _rest in self._pieces:
+            pass  # what ends the answer must be read, or the next one would begin with it
 
     def _peek(self) -> str:
         """The next character that is no space, not taken."""

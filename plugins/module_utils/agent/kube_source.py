@@ -25,11 +25,14 @@ from typing import Any
 from ..overlay import files
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
+from ..overlay.wireguard_key import Key
 from .admission import Admission
 from .annotations import difference, relevant, write
+from .backoff import Backoff
 from .kube_client import ApiError, Client, Credentials, load_credentials
 from .kube_http import Waker
 from .kube_nodes import NODES, Follower, condition, entry
+from .log import Log
 from .source import FileSource
 from .watch import Watch
 
@@ -59,22 +62,6 @@ def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
     return KubeSource(directory, str(values["credentials"]), str(values["cache"]), bool(values["annotate"]))
 
 
-class Backoff:
-    """Pauses that double, each shortened by up to a half by chance, so that a cluster's nodes come back one by one."""
-
-    def __init__(self, first: float = FIRST_PAUSE, last: float = LAST_PAUSE) -> None:
-        self.first, self.last = first, last
-        self._pause = first
-
-    def next(self) -> float:
-        """Seconds to wait now."""
-        pause, self._pause = self._pause, min(self._pause * 2, self.last)
-        return pause * (1 + os.urandom(1)[0] / 255) / 2
-
-    def reset(self) -> None:
-        self._pause = self.first
-
-
 class KubeSource:
     """What ``Source`` asks for, from the API server; overlay.json in ``directory`` says which node this is."""
 
@@ -102,7 +89,8 @@ class KubeSource:
         self._connected = self._synced = False
         self._reason = "the API server was not asked yet"
         self._unpatched = ""
-        self._backoff_patch = Backoff()
+        self._backoff_patch = Backoff(FIRST_PAUSE, LAST_PAUSE)
+        self._log = Log()
         self._patch_after = 0.0
         self._dirty = False
         self._cached_at = -CACHE_PAUSE
@@ -151,9 +139,12 @@ class KubeSource:
             return
         try:
             own = self._admission.leases().own
-        except ConfigError:
+            config = self._admission.config
+            if config.backend.type == "wireguard":
+                own = own._replace(public_key=Key(config.backend.private_key_file).public)
+        except (ConfigError, OSError):
             return
-        wanted = write(self._admission.config, own)
+        wanted = write(config, own)
         with self._lock:
             old = self._level
             since = old[2] if old and old[0] == level else time.monotonic()
@@ -206,7 +197,7 @@ class KubeSource:
     # the follower's side
 
     def _run(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(FIRST_PAUSE, LAST_PAUSE)
         while not self._closing:
             self._hurry = False
             began = time.monotonic()
@@ -220,6 +211,7 @@ class KubeSource:
                 self._errors += 1
                 self._reason = f"{type(error).__name__}: {error}" if not str(error) else str(error)
                 pause = error.retry_after if isinstance(error, ApiError) else 0
+                self._log.warning(f"the API server {self._server} is not followed: {self._reason}")
             self._connected = False
             if time.monotonic() - began > 2 * FIRST_PAUSE:
                 backoff.reset()
@@ -281,6 +273,8 @@ class KubeSource:
 
     def awake(self) -> None:
         """Does what else is to be done."""
+        if not self._connected:
+            self._log.info(f"the API server {self._server} is followed, {len(self._entries)} nodes")
         self._connected, self._reason = True, ""
         if self._closing or self._hurry:
             raise ConnectionAbortedError("the agent asked for another connection")
@@ -346,6 +340,7 @@ class KubeSource:
         except (ApiError, OSError, ValueError, KeyError, TypeError) as error:
             self._errors += 1
             self._unpatched = f"our own node could not be patched: {error}"
+            self._log.warning(self._unpatched)
             self._patch_after = now + self._backoff_patch.next()
             self._remind(self._patch_after)
         finally:

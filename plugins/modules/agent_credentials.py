@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agent_credentials
+short_description: Manage the credentials of a node's agent for Kubernetes
+version_added: "0.1.0"
+description:
+  - Makes the agent's key on the node, which it never leaves, and a request for a certificate; run again with the
+    certificate, it writes a kubeconfig in JSON with all that belongs to it.
+  - Does nothing while the node has a certificate that is its own, of the same CA, and good for O(renew_before) more.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  state:
+    description: Whether the credentials are to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  node:
+    description: The node's name in Kubernetes. Needed unless O(state=absent).
+    type: str
+  server:
+    description: The URL of the API server. Needed unless O(state=absent).
+    type: str
+  ca:
+    description: The cluster's CA, PEM. Needed unless O(state=absent).
+    type: str
+  certificate:
+    description: The certificate (PEM) that was signed for the request of before.
+    type: str
+  renew_before:
+    description: How many days before its end a certificate is renewed.
+    type: int
+    default: 60
+  kubeconfig:
+    description: Where the kubeconfig is.
+    type: path
+    default: /etc/podnet/kube.json
+  directory:
+    description: Where key, certificate and CA are.
+    type: path
+    default: /etc/podnet/kube
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Keys and certificates are not shown.
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.agent_identities
+"""
+
+EXAMPLES = r"""
+- name: Ask for a certificate, where the node needs one
+  podnet.cluster.agent_credentials:
+    node: "{{ inventory_hostname }}"
+    server: "{{ identities.server }}"
+    ca: "{{ identities.ca }}"
+  register: credentials
+"""
+
+RETURN = r"""
+node:
+  description: The node's name, as given.
+  returned: always
+  type: str
+  sample: node1
+request:
+  description: A request for a certificate, PEM; null where the node needs none. In check mode its key is not kept.
+  returned: always
+  type: str
+expires:
+  description: When the certificate ends, in seconds since the epoch; null without one.
+  returned: always
+  type: int
+  sample: 1793232000
+changes:
+  description: The files that were written or removed, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [write /etc/podnet/kube.json]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.agent import kube_credentials
+from ..module_utils.overlay import files
+from ..module_utils.overlay.config import ConfigError, node_name
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "node": {"type": "str"},
+            "server": {"type": "str"},
+            "ca": {"type": "str"},
+            "certificate": {"type": "str"},
+            "renew_before": {"type": "int", "default": 60},
+            "kubeconfig": {"type": "path", "default": "/etc/podnet/kube.json"},
+            "directory": {"type": "path", "default": "/etc/podnet/kube"},
+        },
+        required_if=[("state", "present", ("node", "server", "ca"))],
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    paths = kube_credentials.Paths(wanted["kubeconfig"], wanted["directory"])
+    try:
+        plan = kube_credentials.absent(paths)
+        if wanted["state"] == "present":
+            plan = kube_credentials.present(
+                paths,
+                node_name(wanted["node"], "node"),
+                wanted["server"],
+                wanted["ca"],
+                wanted["certificate"],
+                wanted["renew_before"] * 86400,
+            )
+        told = {
+            "changed": bool(plan.files),
+            "node": wanted["node"],
+            "request": plan.request,
+            "expires": plan.expires,
+            "changes": [f"{'remove' if each.text is None else 'write'} {each.path}" for each in plan.files],
+            "diff": [_diff(each) for each in plan.files],
+        }
+        if not module.check_mode:
+            kube_credentials.apply(plan)
+    except (ConfigError, OSError) as error:
+        module.fail_json(msg=f"agent_credentials: {error}")
+    module.exit_json(**told)
+
+
+def _diff(each: kube_credentials.File) -> dict:
+    before = files.read(each.path)
+    if each.secret:
+        shown = ["" if text is None else "(not shown)\n" for text in (before, each.text)]
+    else:
+        shown = [before or "", each.text or ""]
+    return {"before_header": each.path, "after_header": each.path, "before": shown[0], "after": shown[1]}
+
+
+if __name__ == "__main__":
+    main()

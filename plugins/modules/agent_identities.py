@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agent_identities
+short_description: Give the nodes' agents identities and rights in Kubernetes
+version_added: "0.1.0"
+description:
+  - Makes the roles and bindings that let the agents of O(nodes) get, list and watch nodes, and each of them patch the
+    status and the annotations of its own node, nothing more. Has the cluster sign the certificates that they ask for.
+  - Roles of ours for nodes that are neither in O(nodes) nor in the cluster are removed.
+  - Run it on a control plane node, with the administrator's kubeconfig.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  nodes:
+    description: The names of the nodes in Kubernetes.
+    type: list
+    elements: str
+    required: true
+  requests:
+    description: Requests for certificates by node, as M(podnet.cluster.agent_credentials) makes them.
+    type: dict
+    default: {}
+  kubeconfig:
+    description: The administrator's credentials for the Kubernetes API.
+    type: path
+    default: /etc/kubernetes/admin.conf
+  kubectl:
+    description: The kubectl command, which turns a kubeconfig in YAML into JSON.
+    type: str
+    default: kubectl
+  timeout:
+    description: For how many seconds to wait until all certificates are signed.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.agent_credentials
+"""
+
+EXAMPLES = r"""
+- name: Give the agents their rights
+  podnet.cluster.agent_identities:
+    nodes: [node1, node2]
+  delegate_to: node1
+  run_once: true
+  register: identities
+"""
+
+RETURN = r"""
+server:
+  description: The URL of the API server.
+  returned: when it is known
+  type: str
+  sample: https://192.0.2.11:6443
+ca:
+  description: The cluster's CA, PEM.
+  returned: when it is known
+  type: str
+certificates:
+  description: The certificates by node, PEM.
+  returned: always
+  type: dict
+changes:
+  description: What was changed, or would be, a line each.
+  returned: always
+  type: list
+  elements: str
+  sample: [create clusterrole podnet:nodes]
+"""
+
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.agent import kube_access
+from ..module_utils.agent.kube_client import ApiError, Client
+from ..module_utils.agent.kube_http import Waker
+from ..module_utils.overlay.config import ConfigError, node_name
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "nodes": {"type": "list", "elements": "str", "required": True},
+            "requests": {"type": "dict", "default": {}},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+            "kubectl": {"type": "str", "default": "kubectl"},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    told = {"changed": False, "certificates": {}, "changes": []}
+    try:
+        nodes = [node_name(each, "nodes") for each in wanted["nodes"]]
+        kubectl = module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"]
+        credentials = kube_access.administrator(wanted["kubeconfig"], [kubectl])
+        told.update(server=credentials.server, ca=kube_access.authority(credentials))
+        client = Client(credentials, Waker())
+        changes = kube_access.plan(client, nodes)
+        told["changes"] = [
+            *map(str, changes),
+            *(f"sign the certificate of {kube_access.user(node)}" for node in wanted["requests"]),
+        ]
+        told["changed"] = bool(told["changes"])
+        told["diff"] = [_diff(change) for change in changes]
+        if not module.check_mode:
+            kube_access.apply(client, changes)
+            told["certificates"] = kube_access.sign(client, wanted["requests"], wanted["timeout"])
+    except (ConfigError, ApiError, OSError, ValueError) as error:
+        if not (module.check_mode and isinstance(error, (ConfigError, OSError))):
+            module.fail_json(msg=f"agent_identities: {error}", **told)
+        module.warn(f"nothing can be foretold: {error}")  # the cluster is not there yet
+        told["changed"] = True
+    module.exit_json(**told)
+
+
+def _diff(change: kube_access.Change) -> dict:
+    texts = [
+        "" if thing is None else json.dumps(kube_access.essence(thing), indent=1, sort_keys=True) + "\n"
+        for thing in (change.before, change.after)
+    ]
+    header = f"{change.path}/{change.name}"
+    return {"before_header": header, "after_header": header, "before": texts[0], "after": texts[1]}
+
+
+if __name__ == "__main__":
+    main()
