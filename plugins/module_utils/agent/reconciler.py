@@ -126,6 +126,8 @@ class Reconciler:
             return False
         self.looks["partial"] += 1
         self.level = False
+        if overlay.observed:
+            overlay.observed.forget()
         with locked():
             self.level = self._turn(overlay, config, new, old)
         if self.level:

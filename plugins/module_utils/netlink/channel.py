@@ -220,7 +220,7 @@ class Channel:
             kind, flags, body, _what = requests[position]
             flags |= NLM_F_REQUEST | (NLM_F_ACK if position == end - 1 else 0)
             parts.append(HEADER.pack(16 + len(body), kind, flags, self._next(), 0))
-            parts.append(body + b"\0" * (-len(body) & 3))
+            parts.append(body if not len(body) & 3 else body + b"\0" * (-len(body) & 3))
         self._send(parts)
         last = self.sequence
         while True:

@@ -12,6 +12,7 @@ from .objects import KernelObject
 from .wire import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
+    S32,
     Request,
     attr,
     attr_u32,
@@ -28,6 +29,7 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing typing cost
 if TYPE_CHECKING:
     from .channel import Channel
     from .objects import IndexOf
+    from .seen import Seen
 
 RTM_NEWNEIGH = 28
 RTM_DELNEIGH = 29
@@ -35,6 +37,8 @@ RTM_GETNEIGH = 30
 
 INFO = Struct("=BxxxiHBB")  # struct ndmsg: family, index, state, flags, type
 AF_BRIDGE = 7
+#: The header with both addresses, NDA_DST and NDA_LLADDR, at once: thousands are made at a time.
+_NEIGHBOUR = {4: Struct("=BxxxiHBBHH4sHH6sxx"), 16: Struct("=BxxxiHBBHH16sHH6sxx")}
 
 NDA_DST = 1
 NDA_LLADDR = 2
@@ -108,8 +112,11 @@ class Fdb(KernelObject):
 
 def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
     """Make a neighbour entry, or put it in place of the one there is."""
-    body = INFO.pack(family_of(dst), index, STATES[state], 0, 0) + attr(NDA_DST, pack_ip(dst))
-    return RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body + attr(NDA_LLADDR, pack_mac(mac)), f"add neighbour {dst}"
+    packed = pack_ip(dst)
+    length = len(packed)
+    whole = _NEIGHBOUR[length]
+    body = whole.pack(2 if length == 4 else 10, index, STATES[state], 0, 0, length + 4, 1, packed, 10, 2, pack_mac(mac))
+    return RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add neighbour {dst}"
 
 
 def delete(index: int, dst: str) -> Request:
@@ -121,8 +128,10 @@ def delete(index: int, dst: str) -> Request:
 def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Request:
     """Make a vxlan link's forwarding entry. A unicast MAC address has one destination: a new one takes the old
     one's place."""
-    body = INFO.pack(AF_BRIDGE, index, STATES[state], NTF_SELF, 0)
-    body += attr(NDA_DST, pack_ip(dst)) + attr(NDA_LLADDR, pack_mac(mac))
+    packed = pack_ip(dst)
+    length = len(packed)
+    whole = _NEIGHBOUR[length]
+    body = whole.pack(AF_BRIDGE, index, STATES[state], NTF_SELF, 0, length + 4, 1, packed, 10, 2, pack_mac(mac))
     # broadcast entries (all-zero) collect destinations, so they are appended to
     flags = NLM_F_CREATE | (0x800 if mac == "00:00:00:00:00:00" else NLM_F_REPLACE)
     return RTM_NEWNEIGH, flags, body, f"add forwarding entry {mac} to {dst}"
@@ -136,27 +145,51 @@ def delete_fdb(index: int, mac: str, dst: str | None = None) -> Request:
     return RTM_DELNEIGH, 0, body, f"delete forwarding entry {mac}"
 
 
-def dump(channel: Channel, names: dict[int, str] | None = None, *, index: int = 0, family: int = 0) -> list[Neighbour]:
+def dump(
+    channel: Channel,
+    names: dict[int, str] | None = None,
+    *,
+    index: int = 0,
+    family: int = 0,
+    seen: Seen | None = None,
+) -> list[Neighbour]:
     """The neighbour entries of the namespace, or of the link ``index``."""
     body = INFO.pack(family, 0, 0, 0, 0) + (attr_u32(NDA_IFINDEX, index) if index else b"")
-    found = []
-    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list neighbours")):
-        entry = decode(payload, names)
-        if isinstance(entry, Neighbour):
-            found.append(entry)
-    return found
+    payloads = channel.dump((RTM_GETNEIGH, 0, body, "list neighbours"))
+    return [entry for entry in _decode_all(payloads, names, seen) if isinstance(entry, Neighbour)]
 
 
-def dump_fdb(channel: Channel, names: dict[int, str] | None = None, *, index: int = 0) -> list[Fdb]:
+def dump_fdb(
+    channel: Channel, names: dict[int, str] | None = None, *, index: int = 0, seen: Seen | None = None
+) -> list[Fdb]:
     """The forwarding entries with a destination (those of vxlan links) of the namespace, or of the link ``index``."""
     # a bridge's dump takes the older header too, and filters by NDA_* only with the new one: rtnl_fdb_dump()
     body = INFO.pack(AF_BRIDGE, index, 0, 0, 0)
-    found = []
-    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries")):
-        entry = decode(payload, names)
-        if isinstance(entry, Fdb) and (not index or entry.index == index):
-            found.append(entry)
-    return found
+    payloads = channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries"))
+    if index:
+        packed = S32.pack(index)
+        payloads = [payload for payload in payloads if payload[4:8] == packed]
+    return [entry for entry in _decode_all(payloads, names, seen) if isinstance(entry, Fdb)]
+
+
+def _decode_all(payloads: list[bytes], names: dict[int, str] | None, seen: Seen | None) -> list[Neighbour | Fdb | None]:
+    if seen is None:
+        return [decode(payload, names) for payload in payloads]
+    return seen.recall(payloads, _essence, lambda payload: decode(payload, names))
+
+
+def _essence(payload: bytes) -> bytes:
+    """The message without the counters and times that its attributes end with, if it is put together as usual: a
+    neighbour's address comes before its MAC address, a forwarding entry's after it."""
+    first, second = payload[14:15], payload[26:27]
+    if payload[0] == AF_BRIDGE:
+        if first == b"\2" and second == b"\1":
+            return payload[: 24 + payload[24]]
+    elif first == b"\1":
+        end = 12 + payload[12]
+        if payload[end + 2 : end + 3] == b"\2":
+            return payload[: end + 12]
+    return payload
 
 
 def decode(payload: bytes, names: dict[int, str] | None = None) -> Neighbour | Fdb | None:

@@ -426,6 +426,14 @@ def _flush_chain(table: Table, name: str) -> Request:
 
 
 def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], comment: str) -> bytes:
+    elements = list(elements)
+    if not comment and elements and all(data is None for _key, data in elements):
+        # plain keys, of which there may be thousands: each between the same bytes
+        size = len(elements[0][0])
+        if size % 4 == 0 and all(len(key) == size for key, _data in elements):
+            before = nest(LIST_ELEM, nest(1, attr(DATA_VALUE, bytes(size))))[:-size]
+            keys = b"".join([before + key for key, _data in elements])
+            return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, keys)
     packed = []
     for key, data in elements:
         body = nest(1, attr(DATA_VALUE, key))

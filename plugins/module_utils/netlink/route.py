@@ -31,12 +31,16 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing typing cost
 if TYPE_CHECKING:
     from .channel import Channel
     from .objects import IndexOf
+    from .seen import Seen
 
 RTM_NEWROUTE = 24
 RTM_DELROUTE = 25
 RTM_GETROUTE = 26
 
 INFO = Struct("=BBBBBBBBI")  # struct rtmsg: family, dst, src lengths, tos, table, protocol, scope, type, flags
+
+#: The header of a route through a gateway with RTA_DST, RTA_OIF, RTA_GATEWAY and RTA_PRIORITY.
+_THROUGH = {4: Struct("=BBBBBBBBIHH4sHHIHH4sHHI"), 16: Struct("=BBBBBBBBIHH16sHHIHH16sHHI")}
 
 RTA_DST = 1
 RTA_SRC = 2
@@ -175,7 +179,17 @@ def add(
     else global.
     """
     packed, length = split_prefix(dst)
-    family = family_of(dst)
+    family = 2 if len(packed) == 4 else 10
+    if gateway and index and length and kind == "unicast" and not (scope or src or mtu or advmss or table >= 256):
+        # what there may be thousands of, packed at once
+        hop = pack_ip(gateway)
+        size = len(hop)
+        if size == len(packed):
+            body = _THROUGH[size].pack(
+                family, length, 0, 0, table, protocol, 0, 1, RTNH_F_ONLINK if onlink else 0,
+                size + 4, RTA_DST, packed, 8, RTA_OIF, index, size + 4, RTA_GATEWAY, hop, 8, RTA_PRIORITY, metric or 0,
+            )  # fmt: skip
+            return RTM_NEWROUTE, flags, body if metric is not None else body[:-8], f"add route {dst}"
     if scope is None:
         scope = "host" if kind == "local" else "link" if kind == "unicast" and not gateway and family == 2 else "global"
     body = INFO.pack(
@@ -245,6 +259,7 @@ def dump(
     table: int = RT_TABLE_MAIN,
     index: int = 0,
     protocol: int = 0,
+    seen: Seen | None = None,
 ) -> list[Route]:
     """The routes of a table (0: all tables), of a link and of a protocol where given; ``family`` 0 lists IPv4 and
     IPv6."""
@@ -254,7 +269,7 @@ def dump(
     if index:
         body += attr_u32(RTA_OIF, index)
     families = [family] if family else [2, 10]
-    routes = []
+    routes: list[Route] = []
     for wanted in families:
         request = (RTM_GETROUTE, 0, bytes([wanted]) + body[1:], "list routes")
         try:
@@ -263,7 +278,11 @@ def dump(
             if error.errno == 2:  # ENOENT: no route was ever put into that table
                 continue
             raise
-        routes += [decode(payload, names) for payload in payloads if not INFO.unpack_from(payload)[8] & RTM_F_CLONED]
+        payloads = [payload for payload in payloads if not payload[9] & RTM_F_CLONED >> 8]
+        if seen:
+            routes += seen.recall(payloads, bytes, lambda payload: decode(payload, names))
+        else:
+            routes += [decode(payload, names) for payload in payloads]
     return routes
 
 

@@ -85,11 +85,12 @@ class Masquerade:
         self.planner = planner
         self.channel = channel
         self.changes: list[str] = []
+        self._requests: list[Request] = []
         with self._open() as there:
             #: The ruleset's generation before anything was read.
             self.generation = nftables.generation(there)
             if self.generation != known:
-                _requests, self.changes = planner(there)
+                self._requests, self.changes = planner(there)
 
     def __bool__(self) -> bool:
         return bool(self.changes)
@@ -104,8 +105,10 @@ class Masquerade:
         with self._open() as channel:
             for attempt in range(nat.TRIES):
                 try:
-                    # planned anew: a CNI plugin may have made the table meanwhile
-                    nftables.transaction(channel, self.planner(channel)[0])
+                    if attempt or nftables.generation(channel) != self.generation:
+                        # planned anew: a CNI plugin may have made the table meanwhile
+                        self._requests, _changes = self.planner(channel)
+                    nftables.transaction(channel, self._requests)
                     break
                 except NetlinkError as error:
                     if error.errno not in (nat.EEXIST, nat.ENOENT, nat.ERESTART) or attempt == nat.TRIES - 1:

@@ -22,19 +22,31 @@ from ..netlink import route as routes
 from ..netlink import wireguard
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
+from ..netlink.seen import Seen
 from ..netlink.wire import NetlinkError
 from .backend import ALIAS, ROUTE_PROTOCOL
 from .own import BRIDGE_ALIAS
+
+#: The kinds of objects that every peer has.
+MANY = (neighbours.Neighbour, neighbours.Fdb, routes.Route)
 
 
 class Observed:
     """The node's links and addresses, read once."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, former: Observed | None = None) -> None:
         self.channel = channel
         self.links = links.dump(channel)
         self.names = {link.index: link.name for link in self.links}
         self.addresses = addresses.dump(channel, self.names)
+        renamed = former and any(former.names.get(index, name) != name for index, name in self.names.items())
+        self.seen: Seen | None = Seen(former.seen if former and not renamed else None)
+        #: Whether neighbours, forwarding entries and routes are those of the former look; they are not told then.
+        self.unchanged = False
+
+    def forget(self) -> None:
+        """Nothing of a former look counts any more."""
+        self.seen = Seen()
 
     def ours(
         self,
@@ -45,13 +57,18 @@ class Observed:
         """The overlay's actual objects, to compare with those ``wanted``, by key; of links that it has in common with
         others those ``shared``, by key, and addresses out of the pod ``networks``: an earlier podCIDR's."""
         found: list[KernelObject] = []
+        many: list[KernelObject] = []
         for link in self.links:
             if link.alias == ALIAS or link.key() in wanted:
                 found += [link, *self._on(link, wanted)]
-        for route in routes.dump(self.channel, self.names):
-            if route.protocol == ROUTE_PROTOCOL or route.key() in wanted:
-                found.append(route)
-        return found + self._shared(shared or {}, networks)
+                many += neighbours.dump(self.channel, self.names, index=link.index, seen=self.seen)
+                many += neighbours.dump_fdb(self.channel, self.names, index=link.index, seen=self.seen)
+        many += routes.dump(self.channel, self.names, seen=self.seen)
+        self.unchanged = self.seen is not None and self.seen.unchanged
+        if self.seen:
+            self.seen.close()
+        found += self._shared(shared or {}, networks)
+        return found if self.unchanged else found + [thing for thing in many if _ours(thing) or thing.key() in wanted]
 
     def all_of_ours(self) -> list[KernelObject]:
         """What is to go with the overlay: its objects, and a bridge that it made."""
@@ -74,14 +91,6 @@ class Observed:
         found: list[KernelObject] = [
             each for each in self.addresses if each.dev == link.name and (each.scope != "link" or each.key() in wanted)
         ]
-        for each in neighbours.dump(self.channel, self.names, index=link.index):
-            if each.state == "permanent" or each.key() in wanted:
-                found.append(each)
-        found += [
-            each
-            for each in neighbours.dump_fdb(self.channel, self.names, index=link.index)
-            if each.state == "permanent" or each.key() in wanted
-        ]
         if link.kind == wireguard.FAMILY:
             found += self._tunnel(link.name)
         return found
@@ -94,3 +103,10 @@ class Observed:
             if wireguard.missing(error):  # gone since the links were read
                 return []
             raise
+
+
+def _ours(thing: Any) -> bool:
+    """Whether a neighbour or forwarding entry of a link of ours, or a route, is the overlay's by itself."""
+    if isinstance(thing, routes.Route):
+        return thing.protocol == ROUTE_PROTOCOL
+    return bool(thing.state == "permanent")

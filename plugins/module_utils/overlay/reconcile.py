@@ -22,7 +22,7 @@ from .backend import Desired
 from .config import Config, ConfigError
 from .lease import Leases
 from .movement import Kernel, Movement, Part, Texts
-from .observed import Observed
+from .observed import MANY, Observed
 from .underlay import Underlay
 
 BACKENDS = {"vxlan": vxlan.desired, "host-gw": host_gw.desired, "wireguard": wireguard.desired}
@@ -39,6 +39,10 @@ class Wanted:
         self.carrier = carrier
         self.desired = own.with_fence(config, BACKENDS[config.backend.type](config, leases, carrier))
         self.index: dict[tuple, KernelObject] = {thing.key(): thing for thing in self.desired.objects()}
+
+    def few(self) -> dict[tuple, KernelObject]:
+        """What is not of the kinds of which a peer has each: neighbours, forwarding entries, routes."""
+        return {key: thing for key, thing in self.index.items() if not isinstance(thing, MANY)}
 
     def made_from(self, config: Config, leases: Leases, carrier: Underlay) -> bool:
         """Whether these are what it was made from."""
@@ -79,16 +83,18 @@ def present(
     work), and NetlinkError when the kernel's state can't be read.
     """
     need_kernel(config.backend.type)
-    observed = Observed(channel)
+    observed = Observed(channel, former.observed if former else None)
     carrier = underlay.find(leases.own, observed.links, observed.addresses)
     wanted = former.wanted if former else None
     if wanted is None or not wanted.made_from(config, leases, carrier):
         wanted, former = Wanted(config, leases, carrier), None
+        observed.forget()
     desired = wanted.desired
     bridge, trouble = own.bridge(config, leases.own, desired.mtu, observed.links)
     shared = {thing.key(): thing for thing in bridge}
     actual = observed.ours(wanted.index, shared, config.networks)
-    changes = plan({**wanted.index, **shared} if shared else wanted.index, actual)
+    index = wanted.few() if observed.unchanged else wanted.index
+    changes = plan({**index, **shared} if shared else index, actual)
     packets = masquerade.present(config, leases.peers, former.generation if former else None, packet_filter)
     env = subnet_env.render(config, leases.own, desired.mtu)
     overlay = Overlay(

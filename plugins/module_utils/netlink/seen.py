@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What former dumps said: a message that says the same once more is not decoded again.
+
+An agent looks at thousands of objects again and again of which none has changed; the bytes tell it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Seen:
+    """The objects of the dumps of one look by their messages, with those of a ``former`` one to recall."""
+
+    def __init__(self, former: Seen | None = None) -> None:
+        self._former = former.now if former else None
+        self.now: dict[bytes, Any] = {}
+
+    def recall(
+        self, payloads: list[bytes], essence: Callable[[bytes], bytes], decode: Callable[[bytes], Any]
+    ) -> list[Any]:
+        """The objects that ``decode`` makes of the messages; ``essence``: what of a message the object is made from."""
+        former, now = self._former or {}, self.now
+        found = []
+        for payload in payloads:
+            key = essence(payload)
+            thing = former.get(key)
+            if thing is None:
+                thing = decode(payload)
+            now[key] = thing
+            found.append(thing)
+        return found
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the look's dumps said what those of the former look did, all of it."""
+        return self._former is not None and self._former.keys() == self.now.keys()
+
+    def close(self) -> Seen:
+        """Forgets the former look's."""
+        self._former = None
+        return self
