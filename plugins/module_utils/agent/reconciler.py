@@ -117,8 +117,9 @@ class Reconciler:
         if overlay.wanted.config != config or known.own != leases.own:
             return False
         before, after = ({peer.name: peer for peer in each.peers} for each in (known, leases))
-        new = [peer for name, peer in after.items() if before.get(name) != peer]
-        old = [peer for name, peer in before.items() if after.get(name) != peer]
+        # mostly the very same object
+        new = [peer for name, peer in after.items() if before.get(name) is not peer and before.get(name) != peer]
+        old = [peer for name, peer in before.items() if after.get(name) is not peer and after.get(name) != peer]
         if not new and not old:
             overlay.wanted.leases = leases
             return True

@@ -11,9 +11,9 @@ import os
 from typing import Any, Protocol
 
 from ..overlay import config as configs
-from ..overlay import lease
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
+from .register import Register
 from .watch import Watch
 
 DIRECTORY = "/etc/podnet"
@@ -62,6 +62,7 @@ class FileSource:
         self.config_path = os.path.join(directory, CONFIG)
         self.leases_path = os.path.join(directory, LEASES)
         self.watch: Watch | None = None
+        self.register = Register()
 
     def start(self) -> None:
         """Begins to watch the directory. Raises OSError when the kernel has no more watches to give."""
@@ -100,7 +101,7 @@ class FileSource:
         try:
             if not isinstance(data, dict) or set(data) != {"leases"}:
                 raise ConfigError('there must be an object with one key: {"leases": [...]}')
-            return config, lease.admit(config, data["leases"])
+            return config, self.register.admit(config, data["leases"])
         except ConfigError as error:
             raise ConfigError(f"{self.leases_path}: {error}") from None
 

@@ -174,6 +174,8 @@ class Book:
         """Lets go of a lease that was entered."""
         self.names.discard(lease.name)
         self.macs.pop(lease.vtep_mac, None)
+        if lease.public_key is not None:
+            self.keys.pop(lease.public_key, None)
         for address in lease.addresses:
             self.addresses.pop(address, None)
         for cidr in lease.pod_cidrs:

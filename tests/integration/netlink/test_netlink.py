@@ -187,7 +187,7 @@ def test_an_interrupted_dump_is_made_again(netns, channel):
         channel.request(link.add(f"br{number}", "bridge"))
     other = netns  # the disturber works with ip, in the same namespace
     calls = []
-    receive = channel._receive
+    receive = channel.receive
 
     def disturbed():
         calls.append(1)
@@ -196,7 +196,7 @@ def test_an_interrupted_dump_is_made_again(netns, channel):
             other.run("ip link add late type bridge")
         return receive()
 
-    channel._receive = disturbed
+    channel.receive = disturbed
     names = {entry.name for entry in link.dump(channel)}
     assert names == {entry["ifname"] for entry in netns.ip("link show")}
     assert "late" in names
