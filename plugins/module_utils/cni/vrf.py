@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .call import Call
 
 KIND = "vrf"
+EEXIST = 17
 TABLE_MAX = (1 << 32) - 1
 #: linux/rtnetlink.h: RT_TABLE_DEFAULT, RT_TABLE_MAIN, RT_TABLE_LOCAL
 RESERVED = {253, 254, 255}
@@ -103,8 +104,9 @@ def _join(inside: Channel, vrf: Link, inner: Link) -> None:
     # ways on the link come before those by gateways that are found there
     for item in sorted(others, key=lambda item: item.gateway is not None):
         requests.append(route.copy(item, inner.index, table, item.src))
-    for failure in inside.batch(requests):
-        if failure:
+    for done, failure in zip(requests, inside.batch(requests)):
+        # where another interface has the VRF's way already, it keeps it, as in the main table (pod.configure)
+        if failure and not (failure.errno == EEXIST and done[0] == route.RTM_NEWROUTE):
             raise CniError(INTERNAL, f"could not restore what {inner.name} had, in {vrf.name}: {failure}")
 
 
