@@ -153,7 +153,9 @@ def reason_to_skip(case: Case, bin_dir: str) -> str:
     if case.kind:
         made = f"ip link add link a name x type {case.kind} {KIND_ARGUMENTS.get(case.kind, '')}"
         probe = subprocess.run(
-            ["unshare", "-n", "sh", "-c", f"ip link add a type veth peer name b; {made}"], stderr=subprocess.DEVNULL
+            ["unshare", "-n", "sh", "-c", f"ip link add a type veth peer name b; {made}"],
+            stderr=subprocess.DEVNULL,
+            check=False,
         )
         if probe.returncode:
             return f"this kernel has no {case.kind}"

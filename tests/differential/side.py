@@ -89,7 +89,9 @@ class Side:
             "CNI_ARGS": self.case.args,
         }
         words = ["nsenter", f"--net=/run/netns/{self.netns}", "--", f"{self.bin_dir}/{conf['type']}"]
-        done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            words, input=json.dumps(conf), env=env, capture_output=True, text=True, timeout=60, check=False
+        )
         try:
             printed = json.loads(done.stdout) if done.stdout.strip() else {}
         except ValueError:

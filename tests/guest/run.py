@@ -74,7 +74,7 @@ def make_initramfs(directory: Path, kernel: Path, release: str, arguments: list[
     for module in MODULES:
         told = output("modprobe", "-d", str(kernel), "-S", release, "--show-depends", module)
         for line in told.splitlines():
-            kind, _, path = line.strip().partition(" ")
+            kind, _space, path = line.strip().partition(" ")
             if kind == "insmod" and path not in order:
                 order.append(path)
     for path in order:

@@ -228,9 +228,11 @@ def test_nodes_see_pods_by_their_own_addresses(make_nodes):
         node.netns.sysctl("net.ipv4.conf.eth0.rp_filter", "2")
         node.start()
     seen = "nft add table ip seen; nft add chain ip seen input '{ type filter hook input priority 0; }'"
-    for address in ("10.244.1.2", "10.77.0.11"):
-        seen += f"; nft add rule ip seen input ip saddr {address} icmp type echo-request counter"
-    nodes[1].netns.run("sh", "-c", seen)
+    counts = [
+        f"nft add rule ip seen input ip saddr {address} icmp type echo-request counter"
+        for address in ("10.244.1.2", "10.77.0.11")
+    ]
+    nodes[1].netns.run("sh", "-c", "; ".join([seen, *counts]))
     assert ping(nodes[0].pod, "10.77.0.12")
     rules = [entry["rule"]["expr"] for entry in nodes[1].netns.nft("list table ip seen") if "rule" in entry]
     assert [part["counter"]["packets"] for rule in rules for part in rule if "counter" in part] == [1, 0]

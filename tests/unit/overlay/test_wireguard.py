@@ -138,9 +138,9 @@ def entry(number, **other):
 def want(tmp_path):
     """A function: what the back end wants on node1 with the leases ENTRIES."""
 
-    def make(*entries, networks=NETWORKS, **backend):
+    def make(*entries, networks=None, **backend):
         backend = {"type": "wireguard", "private_key_file": str(tmp_path / "key"), **backend}
-        parsed = config.parse({"node_name": "node1", "networks": networks, "backend": backend})
+        parsed = config.parse({"node_name": "node1", "networks": networks or NETWORKS, "backend": backend})
         leases = lease.admit(parsed, list(entries))
         assert leases.refused == {}
         return wireguard.desired(parsed, leases, underlay.find(leases.own, LINKS, ADDRESSES))
