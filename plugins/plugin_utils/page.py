@@ -61,7 +61,8 @@ def render(report: dict[str, Any], title: str, made: str = "") -> str:
         title=title,
         made=made,
         report=report,
-        failures=failures(report),
+        failures=_failures(report),
+        traces=report.get("traces", []),
         topology=drawn,
         matrix=matrix(report),
         times=times(report),
@@ -171,6 +172,13 @@ def times(report: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _failures(report: dict[str, Any]) -> list[dict[str, str]]:
+    """Each failure in a sentence, with its cure where one is known."""
+    cures = {check["reason"]: check.get("cure", "") for check in report["checks"] if not check["ok"]}
+    told = failures(report)
+    return [{"said": said, "cure": next((c for r, c in cures.items() if said.endswith(r)), "")} for said in told]
 
 
 def _workload(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.report impor
 from ansible_collections.podnet.cluster.plugins.plugin_utils.page import LARGEST_BY_NODE, matrix, render, topology
 
 NAMESPACE, PORT = "podnet-verify", 8080
-VOID = {"meta"}
+VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
@@ -90,6 +90,45 @@ def test_a_lost_way_is_shown_in_every_part(judged, found):
     assert "✗ 0/2" in page.sections["matrix"]
     assert re.search(r"✗ \d+/\d+", page.sections["topology"])
     assert line["x1"] != line["x2"] or line["y1"] != line["y2"]
+
+
+def test_a_trace_is_shown_hop_by_hop_with_its_cure(judged):
+    end = {"kind": "pod", "name": "a", "address": "10.244.0.2", "node": "node1", "backends": []}
+    hop = {
+        "node": "node1",
+        "step": "route",
+        "name": "the route",
+        "found": "dev eth0",
+        "wanted": "dev flannel.1",
+        "seen": 3,
+    }
+    good = {**hop, "verdict": "ok", "cause": "", "cure": ""}
+    bad = {**hop, "verdict": "broken", "cause": "another's route", "cure": "ip route del <x>", "seen": 0}
+    verdict = {
+        "node": "node1",
+        "name": "the route",
+        "what": "the node's route",
+        "way": "there",
+        "cause": "another's route",
+    }
+    trace = {
+        "ok": False,
+        "legs": [{"way": "there", "source": end, "target": {**end, "name": "b"}, "hops": [good, bad]}],
+        "verdict": {**verdict, "cure": "ip route del <x>"},
+    }
+    page = Page(render({**judged(), "traces": [trace]}, "the lab"))
+    assert "The way from a to b" in page.sections[""]
+    assert page.sections[""].count("ip route del <x>") == 1
+    assert len([tag for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "broken"]) == 1
+
+
+def test_a_check_s_cure_stands_with_it(judged):
+    told = judged()
+    told["checks"].append({"check": "c", "subject": "node1", "ok": False, "reason": "it is amiss", "cure": "mend it"})
+    told["ok"] = False
+    page = Page(render(told, "the lab"))
+    assert "mend it" in page.sections["failures"]
+    assert "mend it" in page.sections["checks"]
 
 
 def test_nothing_is_loaded(judged):
