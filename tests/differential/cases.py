@@ -325,7 +325,7 @@ LINKS = [
         setup=UPLINK,
         error="invalid MTU 9000",
     ),
-    Case("macvlan, no master", [{"type": "macvlan", "master": "none", "ipam": local(FOUR)}], error="none"),
+    Case("macvlan, no master", [{"type": "macvlan", "master": "none", "ipam": local(FOUR)}], error="Link not found"),
     Case(
         "macvlan, MAC",
         [{"type": "macvlan", "master": "up0", "ipam": local(FOUR), "capabilities": {"mac": True}}],
@@ -401,6 +401,7 @@ META = [
     Case("bandwidth, rate without burst", [bridge(FOUR), {"type": "bandwidth", "ingressRate": 8}], error="burst"),
     Case("firewall", [bridge(FOUR, SIX, isGateway=True), {"type": "firewall", "backend": "iptables"}]),
     Case("sbr", [bridge(FOUR, isDefaultGateway=True), {"type": "sbr"}]),
+    Case("sbr, IPv4 and IPv6", [bridge(FOUR, SIX, isDefaultGateway=True), {"type": "sbr"}]),
     Case("vrf", [bridge(FOUR), {"type": "vrf", "vrfname": "red"}], kind="vrf"),
 ]
 

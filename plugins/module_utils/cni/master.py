@@ -90,7 +90,7 @@ def find(channel: Channel, settings: Settings) -> Link:
     if settings.master:
         found = link.get(channel, settings.master)
         if found is None:
-            raise CniError(INTERNAL, f"failed to lookup master {settings.master!r}: there is no such link")
+            raise CniError(INTERNAL, f"failed to lookup master {settings.master!r}: Link not found")
         return found
     found = default_link(channel)
     if found is None:
