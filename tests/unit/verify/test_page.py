@@ -118,7 +118,7 @@ def test_a_trace_is_shown_hop_by_hop_with_its_cure(judged):
     }
     page = Page(render({**judged(), "traces": [trace]}, "the lab"))
     assert "The way from a to b" in page.sections[""]
-    assert page.sections[""].count("ip route del <x>") == 1
+    assert "ip route del <x>" in page.sections[""]
     assert len([tag for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "broken"]) == 1
 
 
