@@ -27,6 +27,17 @@ def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> 
     ]
 
 
+def overlay_nodes(nodes: list[dict[str, Any]], hostvars: Any, key: str) -> list[dict[str, Any]]:
+    """``nodes`` (cluster_nodes' result) as pod_cidrs wants them: name, address, and public_key where the host has
+    wireguard_key's result registered under the name ``key``."""
+    found = []
+    for node in nodes:
+        public = (hostvars[node["host"]].get(key) or {}).get("public_key")
+        more = {"public_key": public} if public else {}
+        found.append({"name": node["name"], "address": node["address"], **more})
+    return found
+
+
 def kubernetes_release(value: Any) -> dict[str, Any]:
     """What follows from the release ``value`` (see module_utils/provision/releases.py)."""
     try:
@@ -40,4 +51,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """For Ansible's loader."""
-        return {"cluster_nodes": cluster_nodes, "kubernetes_release": kubernetes_release}
+        return {
+            "cluster_nodes": cluster_nodes,
+            "overlay_nodes": overlay_nodes,
+            "kubernetes_release": kubernetes_release,
+        }

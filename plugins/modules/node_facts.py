@@ -57,6 +57,10 @@ options:
       archive:
         description: A Kubernetes archive that must be on the node.
         type: path
+      backend:
+        description: The overlay's back end, of whose needs the node's kernel must be capable.
+        type: str
+        default: vxlan
       upgrade:
         description: Whether the node is to be upgraded to O(check.release), rather than to have it.
         type: bool
@@ -179,6 +183,7 @@ CHECK = {
     "networks": {"type": "dict", "default": {}},
     "peers": {"type": "list", "elements": "str", "default": []},
     "archive": {"type": "path"},
+    "backend": {"type": "str", "default": "vxlan"},
     "upgrade": {"type": "bool", "default": False},
 }
 
@@ -222,7 +227,7 @@ def main() -> None:
 
 def _check(node: dict, wanted: dict) -> list[str]:
     release = parse(wanted["release"])
-    given = (wanted["control_plane"], wanted["networks"], wanted["archive"], wanted["upgrade"])
+    given = (wanted["control_plane"], wanted["networks"], wanted["archive"], wanted["upgrade"], wanted["backend"])
     errors = list(fitness.problems(node, release, *given))
     peers = [peer for peer in wanted["peers"] if peer != node["address"]]
     silent = fitness.unanswered(peers)

@@ -10,9 +10,9 @@ module: overlay
 short_description: Make a node's part of the pod network what it must be
 version_added: "0.1.0"
 description:
-  - "Compares what a node's overlay must be with what the kernel has, and makes good what differs: the VXLAN device
-    and its address, a neighbour, a forwarding entry and a route for each peer, forwarding, masquerade, and
-    C(subnet.env) for the CNI plugin."
+  - "Compares what a node's overlay must be with what the kernel has, and makes good what differs: the tunnel's device
+    and its address, what leads to each peer (neighbour, forwarding entry, WireGuard peer, route), forwarding,
+    masquerade, and C(subnet.env) for the CNI plugin."
   - Stale peers' state is removed. What is not the overlay's own is never touched.
   - A lease that contradicts itself or the others is refused with a reason; the other peers are served all the same.
   - Given O(config) and O(leases) it also writes them to O(directory), from which C(podnetctl apply) restores the
@@ -54,17 +54,20 @@ options:
             description:
               - V(vxlan) carries them in UDP between the nodes.
               - V(host-gw) routes them through the peers' addresses; all nodes must be on one network.
+              - V(wireguard) carries them encrypted in UDP. The kernel must have WireGuard, and each lease the node's
+                C(public_key) (M(podnet.cluster.wireguard_key)).
             type: str
-            choices: [vxlan, host-gw]
+            choices: [vxlan, host-gw, wireguard]
             default: vxlan
           vni:
             description: The VXLAN network identifier. The device is named V(flannel.) and this number.
             type: int
             default: 1
           port:
-            description: The UDP port of VXLAN.
+            description:
+              - The UDP port. The default is 8472 for VXLAN and 51820 for WireGuard, whose second device, for IPv6,
+                listens on the next port.
             type: int
-            default: 8472
           direct_routing:
             description: Route without a tunnel to those peers that are on a network of this node.
             type: bool
@@ -72,8 +75,24 @@ options:
           mtu:
             description:
               - The pods' MTU in bytes. The default is the underlay's less the tunnel's overhead, 50 bytes over IPv4
-                and 70 over IPv6.
+                and 70 over IPv6; for WireGuard 60 and 80.
             type: int
+          mode:
+            description:
+              - "WireGuard: over which IP version. V(separate) carries IPv4 pods over IPv4 and IPv6 pods over IPv6, by
+                a device each; with V(auto), V(ipv4) and V(ipv6) one device carries both, over IPv4 where both nodes
+                have it, or over that version alone."
+            type: str
+            choices: [separate, auto, ipv4, ipv6]
+            default: separate
+          persistent_keepalive:
+            description: "WireGuard: seconds between packets that keep a firewall's state alive; V(0) for none."
+            type: int
+            default: 0
+          private_key_file:
+            description: "WireGuard: the file with the node's private key, which is made where there is none."
+            type: path
+            default: /var/lib/podnet/wireguard.key
           checksum_offload:
             description:
               - Whether a network card may compute the checksums of what goes through the VXLAN device. Some cards and
@@ -103,8 +122,8 @@ options:
   leases:
     description:
       - "The nodes of the cluster, this one among them. Each has C(name), C(address) (the underlay address that
-        tunnels end at), C(pod_cidrs), and may have C(vtep_mac) (otherwise it follows from the name) and
-        C(addresses) (the underlay addresses of both IP versions)."
+        tunnels end at), C(pod_cidrs), and may have C(vtep_mac) (otherwise it follows from the name),
+        C(addresses) (the underlay addresses of both IP versions) and C(public_key) (for WireGuard)."
       - Without it C(leases.json) in O(directory) says so.
     type: list
     elements: raw
@@ -159,7 +178,7 @@ changes:
   elements: str
   sample: ["add neighbour flannel.1 10.244.1.0"]
 device:
-  description: The VXLAN device, null where the back end has none.
+  description: The tunnel's device, the first of two, null where the back end has none.
   returned: O(state=present)
   type: str
   sample: flannel.1
@@ -207,17 +226,21 @@ from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.overlay import config as configs
 from ..module_utils.overlay import files, lease, reconcile
-from ..module_utils.overlay.config import BACKENDS, ConfigError
+from ..module_utils.overlay.config import BACKENDS, MODES, ConfigError
 from ..module_utils.overlay.forward import dropping_chains
 from ..module_utils.overlay.lock import locked
 from ..module_utils.overlay.movement import Texts
+from ..module_utils.overlay.wireguard_key import PATH, Gone
 
 BACKEND = {
     "type": {"type": "str", "choices": list(BACKENDS), "default": "vxlan"},
     "vni": {"type": "int", "default": 1},
-    "port": {"type": "int", "default": 8472},
+    "port": {"type": "int"},
     "direct_routing": {"type": "bool", "default": False},
     "mtu": {"type": "int"},
+    "mode": {"type": "str", "choices": list(MODES), "default": "separate"},
+    "persistent_keepalive": {"type": "int", "default": 0},
+    "private_key_file": {"type": "path", "default": PATH},
     "checksum_offload": {"type": "bool", "default": True},
 }
 CONFIGURATION = {
@@ -289,9 +312,14 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
 
 
 def _absent(module: AnsibleModule, channel: Channel) -> None:
-    paths = [os.path.join(module.params["directory"], name) for name in (CONFIG, LEASES)]
+    directory = module.params["directory"]
+    paths = [os.path.join(directory, name) for name in (CONFIG, LEASES)]
     removed = Texts("file", dict.fromkeys(paths), files.read, files.write, files.remove)
-    finish(module, reconcile.absent(channel, module.params["subnet_env"], (removed,)).movement)
+    try:
+        key = FileSource(directory).config().backend.private_key_file
+    except ConfigError:
+        key = PATH
+    finish(module, reconcile.absent(channel, module.params["subnet_env"], (removed, Gone(key))).movement)
 
 
 if __name__ == "__main__":

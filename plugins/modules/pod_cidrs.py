@@ -40,6 +40,9 @@ options:
       vtep_mac:
         description: The MAC address of the node's VTEP. By default it follows from the name.
         type: str
+      public_key:
+        description: The node's WireGuard key. The default is what O(leases_file) tells.
+        type: str
   required:
     description:
       - The names of the nodes that must have pod CIDRs, by default all. The others are left out where none are known,
@@ -168,6 +171,7 @@ def main() -> None:
                     "address": {"type": "str"},
                     "addresses": {"type": "list", "elements": "str"},
                     "vtep_mac": {"type": "str"},
+                    "public_key": {"type": "str"},
                 },
             },
             "required": {"type": "list", "elements": "str"},
@@ -197,11 +201,14 @@ def main() -> None:
             cidrs.update(_assign(wanted, predicted, cidrs))
     except (AllocationError, ApiError) as error:
         module.fail_json(msg=str(error))
+    told_before = from_leases(wanted["leases_file"])
     leases = []
     for node in wanted["nodes"]:
         name = node["name"]
         address = node["address"] or (known[name].address if name in known else None)
         if address and name in cidrs:
+            if node["public_key"] is None and name in told_before:
+                node["public_key"] = told_before[name].public_key
             more = {key: value for key, value in node.items() if value is not None}
             leases.append({**more, "address": address, "pod_cidrs": cidrs[name]})
         elif name in required:

@@ -22,10 +22,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..overlay import files
+from ..overlay import files, wireguard_key
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
-from ..overlay.wireguard_key import Key
 from .admission import Admission
 from .annotations import difference, relevant, write
 from .backoff import Backoff
@@ -139,12 +138,13 @@ class KubeSource:
             return
         try:
             own = self._admission.leases().own
-            config = self._admission.config
-            if config.backend.type == "wireguard":
-                own = own._replace(public_key=Key(config.backend.private_key_file).public)
+            backend = self._admission.config.backend
+            if backend.type == "wireguard":
+                # the peers learn the key that this node has, whatever its annotations say so far
+                own = own._replace(public_key=wireguard_key.ensured(backend.private_key_file))
         except (ConfigError, OSError):
-            return
-        wanted = write(config, own)
+            return  # the look at the node tells it
+        wanted = write(self._admission.config, own)
         with self._lock:
             old = self._level
             since = old[2] if old and old[0] == level else time.monotonic()

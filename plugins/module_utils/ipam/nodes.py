@@ -20,6 +20,7 @@ class Known(NamedTuple):
 
     pod_cidrs: list[str]
     address: str | None
+    public_key: str | None = None
 
 
 class ApiError(Exception):
@@ -60,7 +61,10 @@ def from_leases(path: str) -> dict[str, Known]:
     try:
         with open(path, encoding="utf-8") as file:
             entries = json.load(file)["leases"]
-        return {entry["name"]: Known(list(entry["pod_cidrs"]), entry.get("address")) for entry in entries}
+        return {
+            entry["name"]: Known(list(entry["pod_cidrs"]), entry.get("address"), entry.get("public_key"))
+            for entry in entries
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

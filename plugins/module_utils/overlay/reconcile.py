@@ -11,23 +11,19 @@ config + leases ──► back end ──► desired ──┐
 
 from __future__ import annotations
 
-import os
-
-from ..netlink import ethtool, genl
+from ..netlink import ethtool
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from ..netlink.plan import plan
-from . import files, host_gw, masquerade, own, subnet_env, sysctl, underlay, vxlan, wireguard
+from . import files, host_gw, kernel, masquerade, own, subnet_env, sysctl, underlay, vxlan, wireguard
 from .backend import Desired
-from .config import Config, ConfigError
+from .config import Config
 from .lease import Leases
 from .movement import Kernel, Movement, Part, Texts
 from .observed import MANY, Observed
 from .underlay import Underlay
 
 BACKENDS = {"vxlan": vxlan.desired, "host-gw": host_gw.desired, "wireguard": wireguard.desired}
-#: Back ends that not every kernel has, by the generic netlink family that shows whether it does.
-FAMILIES = {"wireguard": "wireguard"}
 
 
 class Wanted:
@@ -82,7 +78,7 @@ def present(
     Raises ConfigError when the node itself cannot be served (no interface has its address, an MTU that cannot
     work), and NetlinkError when the kernel's state can't be read.
     """
-    need_kernel(config.backend.type)
+    kernel.need(config.backend.type)
     observed = Observed(channel, former.observed if former else None)
     carrier = underlay.find(leases.own, observed.links, observed.addresses)
     wanted = former.wanted if former else None
@@ -137,16 +133,6 @@ def _read_offload(device: str) -> str | None:
 
 def _write_offload(device: str, value: str) -> None:
     ethtool.set_tx_checksum(device, value == "on")
-
-
-def need_kernel(backend: str) -> None:
-    """Raises ConfigError where this kernel lacks what the back end of that type needs."""
-    family = FAMILIES.get(backend)
-    if family and not genl.has(family):
-        raise ConfigError(
-            f"backend.type: {backend}: this kernel ({os.uname().release}) has no {family}, neither built in nor as a "
-            "module that can be loaded: give another back end, or the node another kernel"
-        )
 
 
 def absent(channel: Channel, env_path: str = subnet_env.PATH, parts: tuple[Part, ...] = ()) -> Overlay:

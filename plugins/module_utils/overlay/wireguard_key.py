@@ -58,6 +58,16 @@ class Key:
         return []
 
 
+def ensured(path: str = PATH) -> str:
+    """The public half of the key in ``path``, which is made where there is none. Raises ConfigError and OSError."""
+    key = Key(path)
+    if key:
+        errors = key.apply()
+        if errors:
+            raise ConfigError(errors[0])
+    return key.public
+
+
 class Gone:
     """The removal of a key's file, as a part of a movement that shows nothing of it."""
 

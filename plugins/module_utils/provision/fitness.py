@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..ipam.prefix import parse_network_of, parse_prefix
-from ..overlay import files
+from ..overlay import files, kernel
+from ..overlay.config import ConfigError
 from ..verify import icmp
 from . import archive
 from .releases import Release
@@ -39,10 +40,11 @@ def problems(
     networks: dict[str, str],
     archive_directory: str | None,
     upgrade: bool = False,
+    backend: str = "vxlan",
 ) -> Iterator[str]:
     """What in ``found`` (facts.gather with underlay's keys) stands against the node; ``networks`` are the pod and
     service networks by variable name; ``archive_directory`` is a Kubernetes archive that must be on the node, None for
-    none."""
+    none; ``backend`` is the overlay's type."""
     if found["distribution"]["family"] == "other":
         yield (
             f"the node runs {found['distribution']['name'] or 'an unknown system'}: Debian, Ubuntu or one of the "
@@ -64,6 +66,10 @@ def problems(
             f"kubernetes_release: {release.name} speaks CRI v1alpha2, which the node's containerd {runtime} no "
             "longer does: give 1.23 or newer"
         )
+    try:
+        kernel.need(backend)
+    except ConfigError as error:
+        yield f"overlay_{error}".replace("overlay_backend.type", "overlay_backend: type", 1)
     if archive_directory:
         try:
             content = archive.read(archive_directory)

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wireguard_key
+short_description: Make a node's WireGuard key, and tell its public half
+version_added: "0.1.0"
+description:
+  - Makes a private key on the node, in a file that only root reads, unless there is one. It never leaves the node and
+    is shown nowhere, in a diff neither.
+  - The public half goes into the node's lease, by which M(podnet.cluster.overlay) has the peers know it.
+  - Needs nothing but Python on the node. A key that C(wg genkey) made is as good.
+extends_documentation_fragment:
+  - podnet.cluster.attributes
+author:
+  - podnet.cluster contributors (@podnet)
+options:
+  path:
+    description: The file with the key.
+    type: path
+    default: /var/lib/podnet/wireguard.key
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: podnet.cluster.overlay
+"""
+
+EXAMPLES = r"""
+- name: Make the node's key
+  podnet.cluster.wireguard_key:
+  register: key
+
+- name: Tell it
+  ansible.builtin.debug:
+    var: key.public_key
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["write file /var/lib/podnet/wireguard.key"]
+public_key:
+  description: The public key, in base64 as C(wg pubkey) tells it; null in check mode where there is no key yet.
+  returned: always
+  type: str
+  sample: pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk=
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.module import finish
+from ..module_utils.overlay.config import ConfigError
+from ..module_utils.overlay.movement import Movement
+from ..module_utils.overlay.wireguard_key import PATH, Key
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"path": {"type": "path", "default": PATH}},
+        supports_check_mode=True,
+    )
+    try:
+        key = Key(module.params["path"])
+    except ConfigError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    finish(module, Movement([key]), public_key=None if key and module.check_mode else key.public)
+
+
+if __name__ == "__main__":
+    main()
