@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import genl
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import facts, fitness
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.releases import parse
 
@@ -86,10 +88,21 @@ def node():
     }
 
 
-def told(node, release="1.31", control_plane=False, networks=None, archive=None, upgrade=False):
+def told(node, release="1.31", control_plane=False, networks=None, archive=None, upgrade=False, backend="vxlan"):
     """The problems, without those of ports in use on the machine that runs the test."""
-    found = fitness.problems(node, parse(release), control_plane, networks or {}, archive, upgrade)
+    found = fitness.problems(node, parse(release), control_plane, networks or {}, archive, upgrade, backend)
     return [problem for problem in found if "TCP port" not in problem]
+
+
+def test_a_kernel_without_the_back_end_is_told(node):
+    try:
+        genl.GenericChannel("wireguard").close()
+    except OSError as error:
+        assert error.errno == errno.ENOENT
+        (problem,) = told(node, backend="wireguard")
+        assert problem.startswith("overlay_backend: type: wireguard: this kernel") and os.uname().release in problem
+    else:
+        assert told(node, backend="wireguard") == []
 
 
 def test_a_bare_node_fits(node):
