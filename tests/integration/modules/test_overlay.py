@@ -113,7 +113,7 @@ def test_other_leases_change_what_differs_only(run_module, node, paths):
     [
         ({**CONFIG, "networks": ["10.244.0.0/99"]}, LEASES, "networks: '10.244.0.0/99' is not an address block"),
         ({**CONFIG, "backend": {"vni": 0}}, LEASES, "backend.vni: 0 is not an integer from 1"),
-        ({**CONFIG, "backend": {"type": "ipip"}}, LEASES, "value of type must be one of: vxlan, host-gw, wireguard, got: ipip"),
+        ({**CONFIG, "backend": {"type": "ipip"}}, LEASES, "must be one of: vxlan, host-gw, wireguard, got: ipip"),
         ({**CONFIG, "backend": {"mtu": 1451}}, LEASES, "backend.mtu: 1451 does not fit eth0"),
         ({**CONFIG, "node_name": "node9"}, LEASES, "node9, this node, has no lease"),
         (
