@@ -123,6 +123,6 @@ $(VENV)/ready:
 	@touch $@
 
 packages:
-	@missing=$$(comm -13 <(dpkg-query -W -f '$${binary:Package}\n' | sed 's/:.*//' | sort) <(awk '/^[a-z]/ {print $$1}' $(BINDEP) | sort)); \
+	@missing=$$(comm -13 <(dpkg-query -W -f '$${binary:Package}\n' | sed 's/:.*//' | sort) <(awk '/^[a-z]/ {print $$1}' $(BINDEP) | sort -u)); \
 	if [ -n "$$missing" ]; then echo "Installing" $$missing; apt-get update -qq; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $$missing >/dev/null; fi

@@ -129,10 +129,13 @@ def needs(netns: Netns) -> Callable[..., None]:
     """A function that skips the test, with the reason, where this kernel has no links of one of the kinds named.
 
     Tests with this fixture bear the mark ``needs``; ``make guest`` runs them under a kernel that has all kinds. There
-    (PODNET_GUEST=1) one that is missing fails the test: somewhere each must run.
+    (PODNET_GUEST=1) one that is missing fails the test: somewhere each must run. What the host's own kernel has
+    (PODNET_HOST_KINDS) is skipped there: it ran on the host.
     """
 
     def need(*kinds: str) -> None:
+        if kinds and set(kinds) <= set(os.environ.get("PODNET_HOST_KINDS", "").split()):
+            pytest.skip(f"the host's own kernel has links of kind {', '.join(kinds)}: this test runs there")
         for kind in kinds:
             # an unknown kind is refused before what the kind itself asks for is looked at (rtnl_newlink)
             result = netns.run(f"ip link add name probe type {kind}", check=False)

@@ -5,7 +5,7 @@
 
 ``run.py [PYTEST ARGUMENT ...]``: what pytest prints appears as it comes, its exit status is this command's. The guest
 sees the host's files and changes none of them, has no network, and ends by itself or after PODNET_GUEST_TIMEOUT seconds
-(900). PODNET_GUEST_ACCEL chooses how QEMU runs it: tcg (default: works everywhere) or kvm.
+(3600). PODNET_GUEST_ACCEL chooses how QEMU runs it: tcg (default: works everywhere) or kvm.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("PODNET_CACHE", "/var/cache/podnet"))
 PACKAGE = "linux-image-amd64"
+#: Kinds of links that tests ask for.
+KINDS = ("bridge", "dummy", "ifb", "ipvlan", "macvlan", "tun", "veth", "vlan", "vrf", "vxlan", "wireguard")
 #: What the initramfs needs to reach the host's root; all else is loaded from there as it is asked for.
 MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 
@@ -94,6 +96,7 @@ def command(arguments: list[str]) -> str:
         "PATH": os.environ["PATH"],
         "HOME": "/root",
         "PODNET_GUEST": "1",
+        "PODNET_HOST_KINDS": " ".join(host_kinds()),
         "COLUMNS": str(shutil.get_terminal_size().columns),
     }
     # what is not asked for is not imported: under TCG that takes half a minute
@@ -113,6 +116,13 @@ busybox poweroff -f
 """
 
 
+def host_kinds() -> list[str]:
+    """Those of KINDS that this kernel has."""
+    probes = (["unshare", "-n", "ip", "link", "add", "name", "probe", "type", kind] for kind in KINDS)
+    answers = [subprocess.run(probe, text=True, capture_output=True, check=False).stderr for probe in probes]
+    return [kind for kind, answer in zip(KINDS, answers) if "Unknown device type" not in answer]
+
+
 def boot(directory: Path, kernel: Path, release: str) -> int:
     """Run the guest to its end; returns the exit status of its command, 124 after the time-out."""
     status = directory / "status"
@@ -126,7 +136,7 @@ def boot(directory: Path, kernel: Path, release: str) -> int:
         "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
         "-serial", "stdio", "-serial", f"file:{status}",
     ]  # fmt: skip
-    seconds = int(os.environ.get("PODNET_GUEST_TIMEOUT", "900"))
+    seconds = int(os.environ.get("PODNET_GUEST_TIMEOUT", "3600"))
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=seconds)
     except subprocess.TimeoutExpired:
