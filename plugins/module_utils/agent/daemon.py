@@ -64,7 +64,7 @@ class Daemon:
         self.reconciler = Reconciler(env_path, self.log)
         self.monitor = Monitor(self.reconciler.ports())
         self.env_watch = Watch(os.path.dirname(env_path) or ".")
-        self.sweeper = Sweeper(self.settings.networks, self.log)
+        self.sweeper = Sweeper(self.settings.cni, self.log)
         self.web = Web(self, os.path.join(run, SOCKET), self.settings.listen)
         self.prober = configuration.open_prober(self.settings)
         self.selector = selectors.DefaultSelector()

@@ -5,7 +5,7 @@
 """The agent's own settings: the content of /etc/podnet/podnetd.json, strictly read; a missing file is all defaults.
 
 {"source": "file", "kubernetes": {}, "listen": null, "resync": 60, "sweep": 600,
- "networks": "/var/lib/cni/networks", "probe": 0}
+ "cni": "/var/lib/cni", "probe": 0}
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ SOURCES = ("file", "kubernetes")
 class Settings(NamedTuple):
     """``source``: where leases come from; ``kubernetes``: what the source of that name needs to know; ``listen``:
     "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two looks at
-    everything, and at the pods' addresses; ``networks``: where those are reserved; ``probe``: seconds between two echo
+    everything, and at the pods' addresses; ``cni``: where those are reserved, and libcni keeps
+    what it knows of attachments; ``probe``: seconds between two echo
     requests to the same peer, 0 for none."""
 
     source: str = "file"
@@ -36,7 +37,7 @@ class Settings(NamedTuple):
     listen: str | None = None
     resync: float = 60.0
     sweep: float = 600.0
-    networks: str = "/var/lib/cni/networks"
+    cni: str = "/var/lib/cni"
     probe: float = 0.0
 
 
@@ -72,8 +73,8 @@ def parse(data: object) -> Settings:
         raise ConfigError(f"kubernetes: {settings.kubernetes!r} is not an object")
     if settings.listen is not None:
         endpoint(settings.listen)
-    if not isinstance(settings.networks, str) or not settings.networks.startswith("/"):
-        raise ConfigError(f"networks: {settings.networks!r} is not the path of a directory")
+    if not isinstance(settings.cni, str) or not settings.cni.startswith("/"):
+        raise ConfigError(f"cni: {settings.cni!r} is not the path of a directory")
     for key, least in (("resync", 1), ("sweep", 1), ("probe", 0)):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 86400:

@@ -12,6 +12,7 @@ it takes away what an ADD that runs meanwhile has just reserved.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable
@@ -23,6 +24,8 @@ from .log import Log
 
 #: What the alias of a pod's link begins with; network, container ID and interface follow (cni/bridge.py).
 ALIAS = "podnet"
+#: The plugins of ours that connect pods by such a link.
+VETH = ("bridge", "ptp")
 #: Seconds that an ADD may take at most: longer than any runtime waits for it.
 GRACE = 300.0
 #: DELs at a time; the rest waits for the next look.
@@ -32,7 +35,7 @@ Owner = tuple[str, str, str]
 
 
 class Sweeper:
-    """Looks into ``directory``, which has a directory for each network. ``program`` is podnet-cni."""
+    """Looks into ``directory``/networks, where each network has a directory. ``program`` is podnet-cni."""
 
     def __init__(self, directory: str, log: Log, program: str = "", grace: float = GRACE) -> None:
         self.directory = directory
@@ -48,13 +51,13 @@ class Sweeper:
         """One look. Begins a DEL for each owner that was without a link before too; returns those."""
         try:
             found = set(self.reservations())
-            ports = [link for link in links.dump(channel, "veth") if link.master]
+            ends = links.dump(channel, "veth")
         except OSError as error:
             self.log.warning(f"addresses of pods: {error}")
             return []
-        living = {tuple(words[1:]) for words in (_words(link) for link in ports) if words}
-        if any(_words(link) is None for link in ports):
-            # pods that another plugin connected have no such alias: who lives can't be told
+        living = {tuple(words[1:]) for words in map(_words, ends) if words}
+        if any(link.master and _words(link) is None for link in ends):
+            # pods that another bridge plugin connected have no such alias: who lives can't be told
             self._suspects = set()
             return []
         without = {owner for owner in found if owner not in living}
@@ -68,17 +71,38 @@ class Sweeper:
         """The owners (network, container ID, interface) of all reservations that are old enough."""
         found = []
         now = time.time()
-        for network in _names(self.directory):
-            for name in _names(f"{self.directory}/{network}"):
-                path = f"{self.directory}/{network}/{name}"
+        for network in self.networks():
+            for name in _names(f"{self.directory}/networks/{network}"):
+                path = f"{self.directory}/networks/{network}/{name}"
                 try:
                     parse_address(name)
-                    if now - os.stat(path).st_mtime > self.grace:
-                        with open(path, encoding="utf-8", errors="replace") as file:
-                            container, _newline, interface = file.read(4096).partition("\r\n")
-                        found.append((network, container.strip(), interface.strip() or "eth0"))
+                    if now - os.stat(path).st_mtime < self.grace:
+                        continue
+                    with open(path, encoding="utf-8", errors="replace") as file:
+                        lines = file.read(4096).splitlines()  # "containerID\r\nifname"
+                    if lines and lines[0]:
+                        found.append((network, lines[0], lines[1] if len(lines) > 1 else "eth0"))
                 except (ValueError, FileNotFoundError):
                     continue
+        return found
+
+    def networks(self) -> list[str]:
+        """The networks whose pods have such a link: those of which the main plugin makes a veth pair."""
+        found = []
+        directory = os.environ.get("NETCONFPATH", "/etc/cni/net.d")
+        for name in _names(directory):
+            if name.endswith((".conflist", ".conf", ".json")):
+                try:
+                    with open(f"{directory}/{name}", encoding="utf-8") as file:
+                        content = json.load(file)
+                    main = (content.get("plugins") or [content])[0]
+                    kind = main["type"]
+                    if kind == "flannel":
+                        kind = main.get("delegate", {}).get("type", "bridge")
+                    if kind in VETH:
+                        found.append(str(content["name"]))
+                except (OSError, ValueError, TypeError, AttributeError, LookupError):
+                    continue  # no configuration: not of a network of ours
         return found
 
     def reap(self) -> None:
@@ -100,7 +124,7 @@ class Sweeper:
         environment = {"PATH": os.environ.get("PATH", ""), "CNI_CONTAINERID": container, "CNI_IFNAME": interface}
         environment.update({key: os.environ[key] for key in ("NETCONFPATH", "CNI_PATH") if key in os.environ})
         # the namespace is gone: any path that is not there says so
-        words = [self.program, "del", network, f"/run/netns/gone-{container}"]
+        words = [self.program, "--cache", self.directory, "del", network, f"/run/netns/gone-{container}"]
         nothing = (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)
         try:
             self._running[os.posix_spawn(self.program, words, environment, file_actions=[nothing])] = owner

@@ -116,8 +116,8 @@ class Node:
             *("--run", str(self.directory / "run")),
         ]
 
-    def start(self, *, library: str = AGENT, **environment: str) -> Agent:
-        """Run podnetd on the node; returns when it says that it is ready."""
+    def start(self, *program: str, **environment: str) -> Agent:
+        """Run podnetd on the node, the checkout's or PROGRAM; returns when it says that it is ready."""
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         address = self.directory / f"notify{len(self.agents)}"
         notify.bind(str(address))
@@ -126,7 +126,13 @@ class Node:
         agent = Agent(
             self,
             subprocess.Popen(
-                ["nsenter", f"--net={self.netns.path}", "--", sys.executable, "-m", library, *self.paths()],
+                [
+                    "nsenter",
+                    f"--net={self.netns.path}",
+                    "--",
+                    *(program or (sys.executable, "-m", AGENT)),
+                    *self.paths(),
+                ],
                 env={**self.environment(), "NOTIFY_SOCKET": str(address), **environment},
                 stdout=log,
                 stderr=log,
@@ -243,6 +249,7 @@ def make_nodes(make_netns, root, tmp_path):
 
     yield make
     for agent in [agent for node in made for agent in node.agents]:
+        print(agent.node.name, agent.log(), sep="\n")  # shown where the test fails
         agent.process.kill()
         agent.process.wait()
         agent.notify.close()

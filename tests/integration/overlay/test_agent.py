@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -268,3 +270,52 @@ def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually
     assert node.netns.run("curl -s -o /dev/null -w %{http_code} http://127.0.0.1:9441/nowhere").stdout == "404"
     agent.stop()
     assert "podnetd does not run" in node.ctl("status").stdout
+
+
+def test_what_a_container_that_is_gone_had_reserved_is_released(make_nodes, make_netns, eventually, root, tmp_path):
+    (node, _peer), _switch = make_nodes(2)
+    subprocess.run([sys.executable, root / "plugins/module_utils/install.py", tmp_path / "installed"], check=True)
+    programs = tmp_path / "installed/opt/podnet/current/bin"
+    networks = tmp_path / "cni" / "networks"
+    plugin = {
+        "type": "flannel", "subnetFile": str(node.subnet_env), "ipam": {"dataDir": str(networks)},
+        "delegate": {"isDefaultGateway": True}, "capabilities": {"portMappings": True},
+    }  # fmt: skip
+    (tmp_path / "net.d").mkdir()
+    conflist = {"cniVersion": "1.0.0", "name": "pods", "plugins": [plugin]}
+    (tmp_path / "net.d/10-pods.conflist").write_text(json.dumps(conflist))
+    environment = {"NETCONFPATH": str(tmp_path / "net.d"), "CNI_PATH": str(programs)}
+    (node.directory / "podnetd.json").write_text(json.dumps({"sweep": 1, "cni": str(tmp_path / "cni")}))
+    agent = node.start(str(programs / "podnetd"), **environment)
+    node.netns.run("ip link del pod0")  # that pod was connected by nobody's plugin
+    pods = {name: make_netns() for name in ("living", "gone")}
+    for port, (name, pod) in enumerate(pods.items(), 8001):
+        ports = {"portMappings": [{"hostPort": port, "containerPort": 80, "protocol": "tcp"}]}
+        node.netns.run(
+            str(programs / "podnet-cni"), "--cache", str(tmp_path / "cni"), "add", "pods", pod.path,
+            env={**os.environ, **environment, "CNI_CONTAINERID": name, "CAP_ARGS": json.dumps(ports)},
+        )  # fmt: skip
+    reserved = {
+        path.read_text().split()[0]: path for path in (networks / "pods").iterdir() if path.name.startswith("10.")
+    }
+    assert set(reserved) == {"living", "gone"}
+    subprocess.run(["ip", "netns", "delete", pods["gone"].name], check=True)
+    for path in reserved.values():
+        os.utime(path, (0, 0))  # so that no ADD can be running any more
+    eventually("released", lambda: not reserved["gone"].exists(), 30)
+    eventually("counted", lambda: agent.status()["addresses_released"] == 1)
+    assert reserved["living"].exists()
+    rules = node.netns.run("nft -nn list table inet podnet").stdout
+    assert "8001" in rules and "8002" not in rules
+    assert ping(node.netns, reserved["living"].name)
+    assert "released the addresses of gone (eth0, network pods), whose container is gone" in agent.log()
+
+
+def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually):
+    (node, _peer), _switch = make_nodes(2)
+    agent = node.start()
+    for _time in range(40):
+        node.netns.run("ip route del 10.244.2.0/24", check=False)
+    assert agent.status()["looks"]["full"] < 40
+    eventually("healed in the end", lambda: prefixes(node) == {"10.244.2.0/24"})
+    eventually("level", lambda: agent.get("/healthz")[0] == 200)
