@@ -101,6 +101,7 @@ class Service:
                 self._hand_on()
             if not self.waiting:
                 self._hire()
+            _bury()
 
     def _hand_on(self) -> None:
         """The next call goes to a worker that waits; one that died meanwhile is passed over."""
@@ -149,11 +150,15 @@ class Service:
         if worker in self.waiting:
             self.waiting.remove(worker)
         worker.close()
-        try:
-            while posix.waitpid(-1, posix.WNOHANG)[0]:  # whoever has ended by now
-                pass
-        except ChildProcessError:
+
+
+def _bury() -> None:
+    """Takes note of the workers that have ended by now."""
+    try:
+        while posix.waitpid(-1, posix.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        pass
 
 
 def listen(path: str) -> Socket:

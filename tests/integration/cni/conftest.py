@@ -1,16 +1,24 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host and its pods as network namespaces, and the plugins as a runtime executes them."""
+"""A host and its pods as network namespaces, and the plugins as a runtime executes them.
+
+They work in two ways: the service does the call, or the executable by itself. Tests have the service, and one that
+asks for ``way`` has both, one after the other. The service's executables can't fall back on Python: a call that the
+service doesn't take fails.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils import install
+from ansible_collections.podnet.cluster.plugins.module_utils import install, launcher
 
 
 class Failure(Exception):
@@ -108,12 +116,91 @@ class Host:
 EMPTY = {"links": [], "neighbours": [], "elements": [], "reserved": []}
 
 
+class Service:
+    """A service that runs, and the executables below `root` that know where."""
+
+    def __init__(self, root):
+        self.root = root
+        self.socket = str(root / "cni.sock")
+        self.bin_dir = root / "current/bin"
+        self.start()
+
+    def start(self):
+        """Begins, and waits until a worker waits."""
+        command = [self.bin_dir / "podnet-cni", "serve", "--socket", self.socket]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while not self.workers():
+            assert self.process.poll() is None, self.process.communicate()[1].decode()
+            time.sleep(0.02)
+
+    def workers(self):
+        """The process IDs of its workers that live."""
+        pid = self.process.pid
+        found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in found if os.path.exists(f"/proc/{child}/exe")]  # a zombie has none
+
+    def end(self):
+        """Stops it; what it wrote to standard error."""
+        self.process.kill()
+        return self.process.communicate()[1].decode()
+
+
+def installed(root):
+    """Installs the executables below `root`; returns the version."""
+    files = install.read_tree(os.path.dirname(install.__file__))
+    return install.install(files, str(root), socket=str(root / "cni.sock"))
+
+
 @pytest.fixture(scope="session")
-def bin_dir(tmp_path_factory):
-    """The executables, installed as on a node."""
-    root = tmp_path_factory.mktemp("podnet")
-    install.install(install.read_tree(os.path.dirname(install.__file__)), str(root))
+def served(tmp_path_factory):
+    """A service, and executables that can't do without it."""
+    if platform.machine() not in launcher.MACHINES:
+        pytest.skip(f"there is no launcher for {platform.machine()}")
+    root = tmp_path_factory.mktemp("served")
+    version = installed(root)
+    without = launcher.build(platform.machine(), version, str(root / "cni.sock"), "/no/fallback")
+    (root / version / "lib/launch").write_bytes(without)
+    service = Service(root)
+    yield service
+    assert not service.end()
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """What ``service`` runs from."""
+    root = tmp_path_factory.mktemp("tree")
+    installed(root)
+    return root
+
+
+@pytest.fixture
+def service(tree):
+    """A service of the test's own, and executables that can do without it."""
+    service = Service(tree)
+    yield service
+    service.end()
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory):
+    """The directory of executables that never find a service."""
+    root = tmp_path_factory.mktemp("alone")
+    installed(root)
     return root / "current/bin"
+
+
+@pytest.fixture
+def bin_dir(request):
+    """The executables, installed as on a node."""
+    if "way" in request.fixturenames and request.getfixturevalue("way") == "alone":
+        return request.getfixturevalue("alone")
+    return request.getfixturevalue("served").bin_dir
+
+
+@pytest.fixture(params=["service", "alone"])
+def way(request):
+    """Who does the calls of this test: it runs once with each."""
+    return request.param
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed before any system call that changes something: DEL or GC leaves nothing, and the next ADD succeeds."""
+"""Killed before any system call that changes something: DEL or GC leaves nothing, and the next ADD succeeds.
+
+Both ways: the executable is killed that works by itself, and the service's worker.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ import json
 import shutil
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils import launcher
 
 #: What changes the kernel's or the store's state. sendto carries netlink.
 CHANGING = ("link", "unlink", "symlink", "rename", "mkdir", "pwrite64", "ftruncate", "sendto", "write")
@@ -40,23 +46,57 @@ def conf(host, tmp_path):
     }
 
 
-def killed(host, command, conf, pod, syscall, number):
-    """Whether the call was killed before its ``number``-th ``syscall``; False when it made fewer and succeeded."""
-    words, env = host.command(conf["type"], command, "c1", pod)
-    inject = f"inject={syscall}:signal=SIGKILL:when={number}"
-    words = [*words[:3], "strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", inject, *words[3:]]
-    done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, check=False)
-    if done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return True
-    assert done.returncode == 0, done.stdout + done.stderr
-    return False
+@pytest.fixture
+def killed(host, way, request):
+    """A function that makes a call and kills who works for it before its ``number``-th ``syscall``.
+
+    It tells whether that happened: False when there were fewer, and the call succeeded.
+    """
+    if way == "service":
+        host.service = request.getfixturevalue("service")
+        host.bin_dir = str(host.service.bin_dir)
+
+    def run(command, conf, pod, syscall, number):
+        words, env = host.command(conf["type"], command, "c1", pod)
+        inject = f"inject={syscall}:signal=SIGKILL:when={number}"
+        strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", inject]
+        if way == "alone":
+            words = [*words[:3], *strace, *words[3:]]
+        else:
+            workers = host.service.workers()
+            tracer = subprocess.Popen([*strace, *[f"-p{worker}" for worker in workers]])
+            while any(state(worker, "TracerPid") == "0" for worker in workers):
+                assert tracer.poll() is None
+                time.sleep(0.005)
+        done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, check=False)
+        if way == "service":
+            died = done.stderr == launcher.DIED.decode() or any(state(worker) in "Z" for worker in workers)
+            tracer.terminate()
+            tracer.wait()
+            if died:
+                return True
+        elif done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            return True
+        assert done.returncode == 0, done.stdout + done.stderr
+        return False
+
+    return run
+
+
+def state(pid, field="State"):
+    """What the kernel says of a process, in short; empty when there is none."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return ""
+    return next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
 
 
 @pytest.mark.parametrize("syscall", CHANGING)
-def test_add_killed(host, conf, empty, syscall):
+def test_add_killed(host, killed, conf, empty, syscall):
     pod = host.pod()
     for number in range(1, MOST):
-        was_killed = killed(host, "ADD", conf, pod, syscall, number)
+        was_killed = killed("ADD", conf, pod, syscall, number)
         if number % 2:
             host.call("flannel", "DEL", conf, "c1", pod)
         else:
@@ -73,13 +113,13 @@ def test_add_killed(host, conf, empty, syscall):
     host.call("flannel", "CHECK", {**conf, "prevResult": result}, "c2", pod)
 
 
-@pytest.mark.parametrize("syscall", ["unlink", "pwrite64", "sendto"])
-def test_del_killed(host, conf, empty, syscall):
+@pytest.mark.parametrize("syscall", ["unlink", "pwrite64", "sendto", "recvfrom"])
+def test_del_killed(host, killed, conf, empty, syscall):
     pod = host.pod()
     for number in range(1, MOST):
         result = host.call("flannel", "ADD", conf, "c1", pod)
         told = {**conf, "prevResult": result}
-        was_killed = killed(host, "DEL", told, pod, syscall, number)
+        was_killed = killed("DEL", told, pod, syscall, number)
         if was_killed:
             host.call("flannel", "DEL", told, "c1", pod)
         assert host.state() == empty, f"killed before {syscall} number {number}"
@@ -121,11 +161,11 @@ def is_as_before(host, pod, before):
     [("ptp", "sendto"), ("macvlan", "sendto"), ("tap", "sendto"), ("tap", "ioctl"), ("host-device", "sendto")],
     indirect=["interface"],
 )
-def test_add_of_an_interface_killed(host, interface, syscall):
+def test_add_of_an_interface_killed(host, killed, interface, syscall):
     """GC frees the address and what is on the host; DEL the rest, which is in the pod."""
     pod, before, plugin = host.pod(), host.state(), interface["type"]
     for number in range(1, MOST):
-        was_killed = killed(host, "ADD", interface, pod, syscall, number)
+        was_killed = killed("ADD", interface, pod, syscall, number)
         if number % 2:
             host.call(plugin, "GC", {**interface, "cni.dev/valid-attachments": []})
             assert host.state()["reserved"] == before["reserved"], f"killed before {syscall} number {number}"
@@ -141,11 +181,11 @@ def test_add_of_an_interface_killed(host, interface, syscall):
 
 
 @pytest.mark.parametrize("interface", INTERFACES, indirect=True)
-def test_del_of_an_interface_killed(host, interface):
+def test_del_of_an_interface_killed(host, killed, interface):
     pod, before, plugin = host.pod(), host.state(), interface["type"]
     for number in range(1, MOST):
         told = {**interface, "prevResult": host.call(plugin, "ADD", interface, "c1", pod)}
-        was_killed = killed(host, "DEL", told, pod, "sendto", number)
+        was_killed = killed("DEL", told, pod, "sendto", number)
         if was_killed:
             host.call(plugin, "DEL", told, "c1", pod)
         is_as_before(host, pod, before)
@@ -158,7 +198,7 @@ def test_del_of_an_interface_killed(host, interface):
 
 @pytest.mark.parametrize("plugin", ["sbr", pytest.param("vrf", marks=pytest.mark.needs)])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
-def test_chained_plugin_killed(request, host, plugin, command):
+def test_chained_plugin_killed(request, host, killed, plugin, command):
     """Its DEL, then that of the plugin before it; the pod has no rule, no table and no VRF of theirs."""
     if plugin == "vrf":
         request.getfixturevalue("needs")("vrf")
@@ -170,7 +210,7 @@ def test_chained_plugin_killed(request, host, plugin, command):
         told = {**second, "prevResult": host.call("ptp", "ADD", first, "c1", pod)}
         if command == "DEL":
             host.call(plugin, "ADD", told, "c1", pod)
-        was_killed = killed(host, command, told, pod, "sendto", number)
+        was_killed = killed(command, told, pod, "sendto", number)
         host.call(plugin, "DEL", told, "c1", pod)
         assert [link["ifname"] for link in pod.ip("link")] == ["lo", "eth0"], f"killed before sendto number {number}"
         assert [item for item in pod.ip("rule") if item["table"] != "1000"] == rules
