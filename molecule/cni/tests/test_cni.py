@@ -35,6 +35,27 @@ def test_no_go_plugin(host):
         assert host.run(f"head -c 2 $(readlink -f {BIN}/{plugin})").stdout == "#!"
 
 
+def test_the_service_does_the_work(host):
+    """It wakes up for a call, and serves root alone."""
+    assert host.service("podnet-cni").is_running
+    assert host.service("podnet-cni").is_enabled
+    assert host.file("/run/podnet/cni.sock").mode == 0o600
+    pid = host.check_output("systemctl show --property MainPID --value podnet-cni")
+    switches = f"grep ^voluntary /proc/{pid}/status"
+    before = host.check_output(switches)
+    host.check_output(f"echo '{{}}' | CNI_COMMAND=VERSION {BIN}/flannel")
+    assert host.check_output(switches) != before
+
+
+def test_without_the_service_it_works_as_well(host):
+    answer = host.check_output(f"echo '{{}}' | CNI_COMMAND=VERSION {BIN}/flannel")
+    host.check_output("systemctl stop podnet-cni")
+    try:
+        assert host.check_output(f"echo '{{}}' | CNI_COMMAND=VERSION {BIN}/flannel") == answer
+    finally:
+        host.check_output("systemctl start podnet-cni")
+
+
 def test_node_becomes_ready(host):
     node = host.backend.node
     kubeconfig = "/etc/kubernetes/admin.conf" if node == "node1" else "/etc/kubernetes/kubelet.conf"
