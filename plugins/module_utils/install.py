@@ -39,6 +39,7 @@ PARTS = ("agent", "cni", "install.py", "ipam", "launcher.py", "nat.py", "netlink
 PLUGINS = (
     "bandwidth",
     "bridge",
+    "dhcp",
     "dummy",
     "firewall",
     "flannel",
@@ -58,7 +59,12 @@ PLUGINS = (
     "vrf",
 )
 #: Commands for people: name → module whose ``main()`` returns the exit status.
-COMMANDS = {"podnetctl": "agent.command", "podnetd": "agent.daemon", "podnet-cni": "cni.tool"}
+COMMANDS = {
+    "podnetctl": "agent.command",
+    "podnetd": "agent.daemon",
+    "podnet-cni": "cni.tool",
+    "podnet-dhcp": "cni.dhcp_daemon",
+}
 
 PLUGIN_SCRIPT = """\
 #!{interpreter}
@@ -116,11 +122,12 @@ BUNDLED = ("cni", "ipam", "nat.py", "netlink")
 BUNDLE = """
 import marshal, os, sys
 library, modules = sys.argv[1], {}
+OUTSIDE = ["cni/%s.py" % name for name in ("conflist", "dhcp_daemon", "dhcp_message", "runtime", "tool")]
 for part in sys.argv[2:]:
     names = [part]
     if not part.endswith(".py"):  # what only commands use stays out
         names = [part + "/" + name for name in sorted(os.listdir(os.path.join(library, part))) if name.endswith(".py")]
-        names = [name for name in names if name not in ("cni/conflist.py", "cni/runtime.py", "cni/tool.py")]
+        names = [name for name in names if name not in OUTSIDE]
     for name in names:
         with open(os.path.join(library, name), "rb") as file:
             code = compile(file.read(), "podnet/" + name, "exec", dont_inherit=True, optimize=2)

@@ -17,6 +17,7 @@ from .text import dumps, loads
 OWN = {
     "bandwidth": "bandwidth",
     "bridge": "bridge",
+    "dhcp": "dhcp",
     "dummy": "dummy",
     "firewall": "firewall",
     "flannel": "flannel",
@@ -36,7 +37,7 @@ OWN = {
     "vrf": "vrf",
 }
 #: Those of them that manage addresses.
-IPAM = ("host-local", "static")
+IPAM = ("dhcp", "host-local", "static")
 #: Of all that manage addresses, those that don't need the pod's link for it: a plugin may ask them before it makes one.
 WITHOUT_LINK = ("host-local", "static")
 #: A command's function in a plugin's module.

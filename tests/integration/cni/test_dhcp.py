@@ -1,0 +1,329 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""dhcp and its daemon against dnsmasq, by a bridge; witnessed by ip and by what dnsmasq says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not shutil.which("dnsmasq"), reason="dnsmasq is not installed (package dnsmasq-base)")
+
+SERVER = "10.6.0.1"
+
+
+class Lan:
+    """A network with a DHCP server behind the host's bridge, and the daemon on the host."""
+
+    def __init__(self, host, server, directory):
+        self.host = host
+        self.server = server
+        self.directory = directory
+        self.socket = str(directory / "dhcp.sock")
+        self.processes = []
+        self.dnsmasq = self.daemon = None
+        host.netns.run("ip link add br0 type bridge")
+        host.netns.run("ip link set br0 up")
+        host.netns.run(f"ip link add lan0 master br0 type veth peer name lan1 netns {server.name}")
+        host.netns.run("ip link set lan0 up")
+        server.run(f"ip address add {SERVER}/24 dev lan1")
+        server.run("ip link set lan1 up")
+
+    def start(self, netns, *command, log, **options):
+        with open(self.directory / log, "a") as output:
+            words = ["nsenter", f"--net={netns.path}", "--", *map(str, command)]
+            process = subprocess.Popen(words, stdout=output, stderr=output, **options)
+        self.processes.append(process)
+        return process
+
+    def serve(self, *options, leases="leases", pool="10.6.0.100,10.6.0.110,255.255.255.0,1h"):
+        """Start dnsmasq for that pool."""
+        self.dnsmasq = self.start(
+            self.server, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--log-dhcp",
+            "--log-facility=-", "--interface=lan1", "--bind-interfaces", "--no-ping", f"--dhcp-range={pool}",
+            f"--dhcp-leasefile={self.directory / leases}", "--pid-file=", "--user=root", *options, log="dnsmasq.log",
+        )  # fmt: skip
+        self.until(lambda: "DHCP, IP range" in self.log(), "dnsmasq to start")
+
+    def keep(self, *options):
+        """Start the daemon."""
+        command = f"{self.host.bin_dir}/podnet-dhcp"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
+        self.daemon = self.start(
+            self.host.netns, command, f"--socketpath={self.socket}", "--timeout=8s", "--resendtimeout=30", *options,
+            log="daemon.log",
+        )  # fmt: skip
+        self.until(lambda: os.path.exists(self.socket), "the daemon to start")
+
+    def stop(self, process, how=signal.SIGTERM):
+        process.send_signal(how)
+        process.wait()
+
+    def log(self, name="dnsmasq.log"):
+        return (self.directory / name).read_text()
+
+    def until(self, condition, what):
+        end = time.monotonic() + 60
+        while not condition():
+            if time.monotonic() > end:
+                logs = [path.read_text() for path in self.directory.glob("*.log")]
+                pytest.fail(f"waited in vain for {what}\n" + "\n".join(logs))
+            time.sleep(0.05)
+
+    def leases(self):
+        """dnsmasq's leases: {address: (MAC address, host name, client ID)}."""
+        lines = self.log("leases").splitlines()
+        return {words[2]: (words[1], words[3], words[4]) for words in map(str.split, lines) if len(words) == 5}
+
+    def conf(self, **ipam):
+        section = {"type": "dhcp", "daemonSocketPath": self.socket, **ipam}
+        return self.host.conf(isGateway=False, ipam=section)
+
+    def add(self, container="c1", args="", **ipam):
+        pod = self.host.pod()
+        return pod, self.host.call("bridge", "ADD", self.conf(**ipam), container, pod, args=args)
+
+    def notes(self):
+        return [name for _path, _directories, names in os.walk(f"{self.socket}.leases") for name in names]
+
+
+@pytest.fixture
+def lan(host, make_netns, tmp_path):
+    made = Lan(host, make_netns(), tmp_path)
+    yield made
+    for process in made.processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def test_a_pod_on_the_lan(lan, host, failure):
+    """Address, routes and name servers are the server's; CHECK knows the lease; DEL gives it back."""
+    lan.serve("--dhcp-option=option:dns-server,10.6.0.53", "--dhcp-option=option:domain-name,example.test")
+    lan.keep()
+    host.call("bridge", "STATUS", lan.conf())
+    pod, result = lan.add()
+    (item,) = result["ips"]
+    address = item["address"].partition("/")[0]
+    assert address in [f"10.6.0.{last}" for last in range(100, 111)]
+    assert item["gateway"] == SERVER
+    assert result["routes"] == [{"dst": "0.0.0.0/0", "gw": SERVER}]
+    assert result["dns"] == {"nameservers": ["10.6.0.53"], "domain": "example.test"}
+    (inside,) = (one for one in pod.ip("address show dev eth0")[0]["addr_info"] if one["family"] == "inet")
+    assert (inside["local"], inside["prefixlen"]) == (address, 24)
+    pod.run(f"ping -c 1 -W 2 {SERVER}")
+    assert pod.ip("route show default")[0]["gateway"] == SERVER
+
+    mac, _name, client = lan.leases()[address]
+    assert mac == result["interfaces"][2]["mac"]
+    # a type of 0, then container ID, network and interface (RFC 2132, 9.14)
+    assert bytes.fromhex(client.replace(":", "")) == b"\0c1/net/eth0"
+    told = {**lan.conf(), "prevResult": result}
+    host.call("bridge", "CHECK", told, "c1", pod)
+    other = {**result, "ips": [{**item, "address": "10.6.0.99/24"}]}
+    with pytest.raises(failure, match=f"the lease is of {address}"):
+        host.call("dhcp", "CHECK", {**told, "prevResult": other}, "c1", pod)
+
+    host.call("bridge", "DEL", told, "c1", pod)
+    lan.until(lambda: "DHCPRELEASE" in lan.log(), "the release")
+    lan.until(lambda: lan.leases() == {}, "the lease to go")
+    assert lan.notes() == []
+    host.call("bridge", "DEL", told, "c1", pod)
+    with pytest.raises(failure, match="lease not found"):
+        host.call("dhcp", "CHECK", told, "c1", pod)
+
+
+def test_options_that_are_provided_and_requested(lan, host):
+    lan.serve(
+        "--dhcp-option=option:static-route,10.50.0.0,10.6.0.7",
+        "--dhcp-option=option:domain-search,a.test,b.a.test",
+        "--dhcp-option=224,special",
+    )
+    lan.keep()
+    provide = [
+        {"option": "host-name", "fromArg": "K8S_POD_NAME"},
+        {"option": "vendor-class-identifier", "value": "podnet"},
+        {"option": "77", "value": "who"},
+    ]
+    request = [{"option": "ntp-servers"}, {"option": "224"}]
+    _pod, result = lan.add(args="K8S_POD_NAME=web", provide=provide, request=request, priority=77)
+    assert next(iter(lan.leases().values()))[1] == "web"
+    log = lan.log()
+    assert "vendor class: podnet" in log
+    assert "user class: who" in log
+    assert "option:224" in log.replace(" ", "") or "224" in log
+    assert {(route["dst"], route["gw"], route["priority"]) for route in result["routes"]} == {
+        ("10.0.0.0/8", "10.6.0.7", 77),
+        ("0.0.0.0/0", SERVER, 77),
+    }
+    assert result["dns"]["search"] == ["a.test", "b.a.test"]
+
+
+def test_classless_routes_stand_for_all_others(lan):
+    """RFC 3442: router and static routes don't count beside them; a next hop of 0.0.0.0 is the link itself."""
+    lan.serve(
+        "--dhcp-option=option:classless-static-route,10.77.0.0/17,10.6.0.9,10.88.0.0/16,0.0.0.0,0.0.0.0/0,10.6.0.1",
+        "--dhcp-option=option:static-route,10.50.0.0,10.6.0.7",
+    )
+    lan.keep()
+    pod, result = lan.add()
+    assert result["routes"] == [
+        {"dst": "10.77.0.0/17", "gw": "10.6.0.9"},
+        {"dst": "10.88.0.0/16", "scope": 253},
+        {"dst": "0.0.0.0/0", "gw": SERVER},
+    ]
+    (route,) = pod.ip("route show 10.88.0.0/16")
+    assert (route.get("gateway"), route["scope"]) == (None, "link")
+
+
+def test_only_what_is_asked_for(lan):
+    lan.serve()
+    lan.keep()
+    _pod, result = lan.add(request=[{"skipDefault": True, "option": "subnet-mask"}])
+    assert result["ips"][0]["address"].endswith("/24")
+    assert "gateway" not in result["ips"][0]
+    assert "routes" not in result
+
+
+def times_of(renewal, rebinding):
+    """dnsmasq's options for a lease that is short in all but its end; it makes a little more of the first."""
+    return f"--dhcp-option-force=option:T1,{renewal}", f"--dhcp-option-force=option:T2,{rebinding}"
+
+
+def test_leases_are_renewed(lan, host):
+    """By unicast at T1; when that server is gone, by broadcast at T2, and another one takes over."""
+    times = times_of(2, 6)
+    lan.serve(*times)
+    lan.keep()
+    pod, result = lan.add()
+    requests = lan.log().count("DHCPREQUEST")
+    lan.until(lambda: lan.log().count("DHCPREQUEST") >= requests + 2, "two renewals")
+    lan.stop(lan.dnsmasq)
+    lan.server.run(f"ip address delete {SERVER}/24 dev lan1")
+    lan.server.run("ip address add 10.6.0.2/24 dev lan1")
+    acknowledged = lan.log().count("DHCPACK")
+    lan.serve(*times, "--dhcp-authoritative")
+    lan.until(lambda: lan.log().count("DHCPACK") > acknowledged, "a rebinding")
+    host.call("bridge", "CHECK", {**lan.conf(), "prevResult": result}, "c1", pod)
+
+
+@pytest.mark.defect("dhcp: leases live in memory only")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_leases_outlive_the_daemon(lan, host, how):
+    """Killed and back: it renews what it had, and releases it with DEL."""
+    lan.serve(*times_of(3, 60))
+    lan.keep()
+    pod, result = lan.add()
+    lan.stop(lan.daemon, how)
+    told = {**lan.conf(), "prevResult": result}
+    lan.keep()
+    host.call("bridge", "CHECK", told, "c1", pod)
+    requests = lan.log().count("DHCPREQUEST")
+    lan.until(lambda: lan.log().count("DHCPREQUEST") > requests, "a renewal")
+    host.call("bridge", "DEL", told, "c1", pod)
+    lan.until(lambda: lan.leases() == {}, "the lease to go")
+
+
+def test_an_address_that_is_lost_is_used_no_longer(lan, host, failure):
+    """The server refuses to renew and gives another address: the pod's interface goes down, CHECK says why."""
+    lan.serve(*times_of(2, 60))
+    lan.keep()
+    pod, result = lan.add()
+    lan.stop(lan.dnsmasq)
+    lan.serve("--dhcp-authoritative", leases="others", pool="10.6.0.200,10.6.0.210,255.255.255.0,1h")
+    lan.until(lambda: "UP" not in pod.ip("link show dev eth0")[0]["flags"], "the interface to go down")
+    lan.until(lambda: lan.notes() == [], "the lease to be forgotten")
+    with pytest.raises(failure, match="lease not found"):
+        host.call("dhcp", "CHECK", {**lan.conf(), "prevResult": result}, "c1", pod)
+
+
+def test_a_pod_that_is_gone_is_forgotten(lan, host):
+    """The namespace went without DEL: nothing of it is held, and its lease is not renewed."""
+    lan.serve(*times_of(2, 60))
+    lan.keep()
+    pod, _result = lan.add()
+    subprocess.run(["umount", pod.path], check=True)
+    lan.until(lambda: not [name for name in host.state()["links"] if name.startswith("veth")], "the pair to go")
+    lan.until(lambda: lan.notes() == [], "the lease to be forgotten")
+
+
+def test_gc_releases_the_dead(lan, host):
+    lan.serve()
+    lan.keep()
+    lan.add("c1")
+    lan.add("c2")
+    assert len(lan.leases()) == 2
+    alive = [{"containerID": "c2", "ifname": "eth0"}]
+    host.call("dhcp", "GC", {**lan.conf(), "cni.dev/valid-attachments": alive})
+    lan.until(lambda: len(lan.leases()) == 1, "one lease to go")
+    assert lan.notes() == ["c2_eth0.json"]
+
+
+def test_no_server(lan, host, failure, empty):
+    """ADD fails with "try again later" and leaves nothing."""
+    lan.keep("--timeout=1", "--resendtimeout=2")
+    pod = host.pod()
+    with pytest.raises(failure, match="no answer from a DHCP server") as caught:
+        host.call("bridge", "ADD", lan.conf(), "c1", pod)
+    assert caught.value.code == 11
+    assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
+    assert lan.notes() == []
+
+
+def test_no_daemon(lan, host, failure):
+    """ADD and STATUS say so; DEL and GC pass, for a lease ends by itself, and its note goes."""
+    lan.serve()
+    lan.keep()
+    pod, result = lan.add()
+    lan.stop(lan.daemon)
+    told = {**lan.conf(), "prevResult": result}
+    with pytest.raises(failure, match="error dialing DHCP daemon"):
+        host.call("dhcp", "ADD", lan.conf(), "c2", host.pod())
+    with pytest.raises(failure) as caught:
+        host.call("bridge", "STATUS", lan.conf())
+    assert caught.value.code == 50
+    assert len(lan.notes()) == 1
+    host.call("dhcp", "GC", {**lan.conf(), "cni.dev/valid-attachments": []})
+    host.call("bridge", "DEL", told, "c1", pod)
+    assert lan.notes() == []
+
+
+def test_activated_by_systemds_socket(lan, host):
+    """The daemon takes the socket that it is given as descriptor 3 (sd_listen_fds(3))."""
+    lan.serve()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(lan.socket)
+    listener.listen()
+    script = 'exec 3<&"$1"; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$2"'
+    words = ["bash", "-c", script, "bash", str(listener.fileno()), f"{host.bin_dir}/podnet-dhcp"]
+    lan.start(host.netns, *words, f"--socketpath={lan.socket}", log="daemon.log", pass_fds=[listener.fileno()])
+    _pod, result = lan.add()
+    assert result["ips"][0]["address"].startswith("10.6.0.1")
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("ipam", "words"),
+    [
+        ({"provide": [{"option": "colour", "value": "red"}]}, "colour"),
+        ({"provide": [{"option": "0", "value": "red"}]}, "can not parse"),
+        ({"provide": [{"option": "12", "value": "x" * 256}]}, "longer than 255"),
+        ({"request": [{"option": "255"}]}, "can not parse"),
+        ({"priority": -1}, "priority"),
+        ({"daemonSocketPath": 5}, "daemonSocketPath"),
+    ],
+)
+def test_bad_input_is_told(host, failure, ipam, words):
+    conf = host.conf(isGateway=False, ipam={"type": "dhcp", **ipam})
+    with pytest.raises(failure, match=words) as caught:
+        host.call("dhcp", "ADD", conf, "c1", host.pod())
+    assert caught.value.code == 7
