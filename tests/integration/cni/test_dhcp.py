@@ -185,6 +185,24 @@ def test_classless_routes_stand_for_all_others(lan):
     assert (route.get("gateway"), route["scope"]) == (None, "link")
 
 
+def test_a_neighbour_of_the_host(lan, host, needs):
+    """macvlan, the usual company: the pod is on the network itself."""
+    needs("macvlan")
+    lan.serve()
+    lan.keep()
+    host.netns.run("ip link set lan0 nomaster")
+    conf = {key: value for key, value in lan.conf().items() if key not in ("bridge", "isGateway")}
+    conf.update(type="macvlan", master="lan0")
+    pod = host.pod()
+    result = host.call("macvlan", "ADD", conf, "c1", pod)
+    assert result["ips"][0]["address"].partition("/")[0] in lan.leases()
+    pod.run(f"ping -c 1 -W 2 {SERVER}")
+    told = {**conf, "prevResult": result}
+    host.call("macvlan", "CHECK", told, "c1", pod)
+    host.call("macvlan", "DEL", told, "c1", pod)
+    lan.until(lambda: lan.leases() == {}, "the lease to go")
+
+
 def test_only_what_is_asked_for(lan):
     lan.serve()
     lan.keep()
