@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import random
 import selectors
 import signal
 import socket
@@ -33,7 +32,7 @@ from ..netlink.wire import NetlinkError
 from ..overlay.config import ConfigError
 from ..overlay.subnet_env import PATH
 from . import settings as configuration
-from .backoff import Backoff
+from .backoff import Backoff, chance
 from .client import RUN, SOCKET
 from .log import Log
 from .monitor import Monitor
@@ -236,7 +235,7 @@ class Daemon:
             return 1.0 if self.web.busy() else 3600.0
         if name == "probe":
             return self.prober.pause() if self.prober else 3600.0
-        return float(getattr(self.settings, name)) * random.uniform(0.9, 1.1)
+        return float(getattr(self.settings, name)) * (0.9 + chance() / 5)
 
     def wake_web(self) -> None:
         """A connection came: its time to be patient begins."""

@@ -14,6 +14,7 @@ same, and one that loses the server goes on with what it knows.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
@@ -188,6 +189,7 @@ class KubeSource:
             self._entries = _load_cache(self.cache)
             self._admission = Admission(config)
             self._admission.change(self._entries)
+            _one_arena()
             self._thread = threading.Thread(target=self._run, name="kubernetes", daemon=True)
             self._thread.start()
         elif config.node_name != self._name:
@@ -372,6 +374,14 @@ class KubeSource:
                 ]
             }
         return patch
+
+
+def _one_arena() -> None:
+    """Has the C library's allocator serve both threads from one heap (mallopt(3)): half a megabyte less."""
+    try:
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX of glibc's malloc.h
+    except (AttributeError, OSError):
+        pass  # another C library
 
 
 def _load_cache(path: str) -> dict[str, str]:
