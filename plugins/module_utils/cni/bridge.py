@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BRIDGE = "cni0"
 MTU_MAX = 65535
+NO_MAC = "00:00:00:00:00:00"
 VLAN_MAX = 4094
 #: The VLAN that a port has by itself.
 DEFAULT_VLAN = 1
@@ -120,7 +121,9 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
             pod_mac = settings.mac or mac("pod", call.network, *call.owner)
             foreign = bridge.mac != _own_mac(settings)
             if foreign and settings.gateway:  # it keeps its MAC address from now on, too, whatever ports come and go
-                host.request(link.change(bridge.index, mac=bridge.mac, what=bridge.name))
+                # that of a bridge that has lost its last port is all zeroes, which nobody can send to
+                kept = bridge.mac if bridge.mac != NO_MAC else _own_mac(settings)
+                host.request(link.change(bridge.index, mac=kept, what=bridge.name))
             name = veth.make(
                 host, call, netns.fd, pod_mac, undo, settings.mtu, bridge.index, _port_values(call, settings)
             )

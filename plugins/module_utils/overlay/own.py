@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
+from ..cni.names import mac
 from ..netlink.address import Address
 from ..netlink.link import Link
 from ..netlink.objects import KernelObject
@@ -15,7 +17,6 @@ from ..netlink.route import Route
 from .backend import ROUTE_PROTOCOL, Desired
 from .config import Config
 from .lease import Lease
-from .mac import mac_of
 
 #: The alias of the bridge where we made it. It is not the overlay's alone: the CNI plugin has ports on it.
 BRIDGE_ALIAS = "podnet bridge"
@@ -42,9 +43,9 @@ def bridge(config: Config, own: Lease, mtu: int, links: Iterable[Link]) -> tuple
         return [], f"bridge: {config.bridge} is a {there.kind or 'physical'} link, not a bridge"
     wanted = Link(config.bridge, "bridge", up=True)
     if there is None:
-        wanted = Link(
-            config.bridge, "bridge", mac=mac_of(config.node_name, "bridge"), mtu=mtu, up=True, alias=BRIDGE_ALIAS
-        )
+        # the MAC address that the CNI plugin gives it, by which it sees that all is set
+        address = mac("bridge", os.uname().nodename, config.bridge)
+        wanted = Link(config.bridge, "bridge", mac=address, mtu=mtu, up=True, alias=BRIDGE_ALIAS)
     return [wanted, *(Address(config.bridge, f"{cidr.address(1)}/{cidr.length}") for cidr in own.pod_cidrs)], ""
 
 
