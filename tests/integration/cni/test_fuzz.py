@@ -30,7 +30,22 @@ KEYS = '''bridge isGateway isDefaultGateway forceAddress ipMasq mtu hairpinMode 
     subnet rangeStart gateway routes dst gw scope table type ips interfaces address interface name mac sandbox
     cni ipRanges
     resolvConf snat masqAll conditionsV4 markMasqBit cni.dev/valid-attachments containerID ifname cniVersion enabledad
-    portIsolation disableContainerInterface macspoofchk'''.split()
+    portIsolation disableContainerInterface macspoofchk
+    id minID maxID preserveDefaultVlan ipMasqBackend conditionsV6 externalSetMarkChain backend
+    addresses nameservers sysctl mac promisc allmulti txQLen net.core.somaxconn net/ipv4/conf/IFNAME/arp_filter
+    bandwidth ingressRate ingressBurst egressRate egressBurst shapedSubnets unshapedSubnets
+    ingressPolicy iptablesAdminChainName request provide option value fromArg skipDefault priority daemonSocketPath
+    anotherAwesomeArg sample'''.split()
+BEGINNINGS = {
+    "static": {"ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]}},
+    "dhcp": {"ipam": {"type": "dhcp", "daemonSocketPath": place + "/none.sock", "provide": [{"option": "12"}]}},
+    "tuning": {"sysctl": {"net.core.somaxconn": "500"}, "mtu": 1400, "dataDir": place + "/tuning"},
+    "bandwidth": {"ingressRate": 80000, "ingressBurst": 160000, "shapedSubnets": ["10.0.0.0/8"]},
+    "firewall": {"ingressPolicy": "same-bridge", "backend": "iptables"},
+    "portmap": {"conditionsV4": ["!", "-d", "10.0.0.0/8"], "conditionsV6": ["ip6 saddr fd00::/8"]},
+    "sample": {"anotherAwesomeArg": "x"},
+    "bridge": {"vlanTrunk": [{"id": 5}], "macspoofchk": False},
+}
 
 def anything(depth=0):
     kind = chance.random()
@@ -49,6 +64,8 @@ def configuration(plugin):
     else:
         conf["ipam"].update(type="host-local", ranges=[[{"subnet": "10.1.0.0/24"}]])
     if chance.random() < 0.5:
+        conf.update(json.loads(json.dumps(BEGINNINGS.get(plugin, {}))))
+    if chance.random() < 0.5:
         conf["runtimeConfig"] = {"portMappings": [{"hostPort": 80, "containerPort": 80}]}
     if chance.random() < 0.5:
         conf["prevResult"] = {"interfaces": [{"name": "eth0", "sandbox": "/x"}], "routes": [{"dst": "0.0.0.0/0"}]}
@@ -62,7 +79,7 @@ def configuration(plugin):
     return conf
 
 for _case in range(int(sys.argv[5])):
-    plugin = chance.choice(["bridge", "host-local", "portmap", "flannel", "loopback"])
+    plugin = chance.choice(["bridge", "host-local", "portmap", "flannel", "loopback", *BEGINNINGS])
     env = {"CNI_COMMAND": chance.choice(["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"]), "CNI_PATH": "/none"}
     env.update(CNI_CONTAINERID="c%d" % chance.randrange(3), CNI_NETNS=pod, CNI_IFNAME=chance.choice(["eth0", "lo"]))
     env["CNI_ARGS"] = chance.choice(["", "IP=10.1.0.9", "MAC=xx", "K=V", "IgnoreUnknown=1;K=V"])

@@ -111,6 +111,46 @@ def test_other_interfaces(loaded, tmp_path, plugin, more):
     assert more <= found <= allowed, sorted(found - allowed)
 
 
+CHAINED = {
+    "prevResult": {
+        "cniVersion": "1.1.0",
+        "interfaces": [{"name": "up0"}, {"name": "eth0", "sandbox": "/x"}],
+        "ips": [{"address": "10.9.0.5/24", "interface": 1}],
+    }
+}
+RULES = {"podnet.nat", "podnet.cni.veth", "podnet.netlink.nft_expr", "podnet.netlink.nftables"}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "conf", "status", "more"),
+    [
+        ("static", {"ipam": {"type": "static", "addresses": [{"address": "10.9.0.5/24"}]}}, 0, {"podnet.cni.static"}),
+        ("tuning", {**CHAINED, "sysctl": {"net.core.somaxconn": "77"}}, 0, {"podnet.cni.tuning"}),
+        ("firewall", CHAINED, 0, {"podnet.cni.firewall", *RULES}),
+        # no interface to limit, and no daemon to ask: all is loaded by then
+        (
+            "bandwidth",
+            {**CHAINED, "ingressRate": 8000, "ingressBurst": 80000},
+            1,
+            {"podnet.cni.bandwidth", "podnet.cni.veth", "podnet.netlink.traffic"},
+        ),
+        (
+            "dhcp",
+            {"ipam": {"type": "dhcp", "daemonSocketPath": "/none"}},
+            1,
+            {"podnet.cni.dhcp", "podnet.cni.dhcp_options"},
+        ),
+    ],
+)
+def test_chained_and_address_plugins(loaded, tmp_path, plugin, conf, status, more):
+    """They load themselves, and of the rest no more than a bridge does."""
+    found = loaded("ADD", status, type=plugin, dataDir=str(tmp_path), **conf)
+    allowed = STANDARD | more | LIBRARY - {"podnet.cni.bridge", "podnet.cni.flannel", "podnet.cni.host_local"}
+    assert not found & HEAVY
+    assert f"podnet.cni.{plugin}" in found
+    assert found <= allowed, sorted(found - allowed)
+
+
 def test_version_loads_no_plugin(loaded):
     found = loaded("VERSION")
     assert not {name for name in found if name.startswith(("podnet.netlink.", "podnet.cni.bridge", "podnet.nat"))}
