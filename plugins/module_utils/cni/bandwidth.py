@@ -117,6 +117,10 @@ def _host_end(host: Channel, call: Call) -> Link:
         found = link.get(inside, call.env.ifname)
     if found is None:
         raise CniError(INTERNAL, f"interface {call.env.ifname} is missing in {call.env.netns}")
+    return _other_end(host, call, found)
+
+
+def _other_end(host: Channel, call: Call, found: Link) -> Link:
     for item in (call.previous or new())["interfaces"]:
         if item.get("name") and not item.get("sandbox"):
             outside = link.get(host, item["name"])
@@ -174,13 +178,17 @@ def delete(call: Call) -> None:
     """Removes the ifb, and the limits from a host's end that is still there."""
     with Channel() as host:
         pod.delete_link(host, ifb_name(call))
-        if call.previous is None or not call.env.netns:
-            return
+        with pod.enter_if_there(call.env) as there:
+            found = None
+            if there:
+                with Channel() as inside:
+                    found = link.get(inside, call.env.ifname)
         try:
-            outside = _host_end(host, call)
+            outside = _other_end(host, call, found) if found else None
         except CniError:
-            return  # it went, and its limits with it
-        _clear(host, outside.index)
+            return  # it went, and its limits with it, or nobody tells which it was
+        if outside:
+            _clear(host, outside.index)
 
 
 def check(call: Call) -> None:

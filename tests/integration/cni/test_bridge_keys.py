@@ -190,7 +190,7 @@ def test_who_needs_the_link_gets_it(host, tmp_path):
     foreign.write_text(
         "#!/bin/sh\n"
         'if [ "$CNI_COMMAND" = ADD ]; then\n'
-        f'  nsenter --net="$CNI_NETNS" ip -o link show dev "$CNI_IFNAME" >{tmp_path}/seen\n'
+        f'  nsenter --net="$CNI_NETNS" ip -o link show dev "$CNI_IFNAME" >{tmp_path}/seen 2>/dev/null\n'
         """  echo '{"cniVersion": "1.1.0", "ips": [{"address": "10.9.0.7/24"}]}'\n"""
         "fi\n"
     )
