@@ -134,7 +134,7 @@ class Agent:
         apiserver.identity(base, "node1", "/O=podnet:nodes/CN=podnet:node:node1")
         (etc / "kube.json").write_text(json.dumps(apiserver.kubeconfig(base, "node1", admin.server)))
         (etc / "overlay.json").write_text(json.dumps({"node_name": "node1", "networks": ["100.0.0.0/8"]}))
-        settings = {"source": "kubernetes", "kubernetes": {"cache": str(base / "nodes.json")}, "networks": str(base)}
+        settings = {"source": "kubernetes", "kubernetes": {"cache": str(base / "nodes.json")}}
         (etc / "podnetd.json").write_text(json.dumps(settings))
         install = [sys.executable, ROOT / "plugins/module_utils/install.py", base / "installed"]
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL)

@@ -52,7 +52,8 @@ options:
   source:
     description:
       - V(api) reads what the cluster gave out.
-      - V(allocator) gives pod CIDRs out. What the nodes in O(leases_file) have they keep.
+      - V(allocator) gives pod CIDRs out. What the API says that nodes have they keep, where there is one to ask; what
+        the nodes in O(leases_file) have they keep unless that contradicts the API.
     type: str
     choices: [api, allocator]
     default: api
@@ -192,13 +193,17 @@ def main() -> None:
     required = names if wanted["required"] is None else wanted["required"]
     predicted: list[str] = []
     try:
-        known = _from_api(module, required) if wanted["source"] == "api" else from_leases(wanted["leases_file"])
-        cidrs = {name: node.pod_cidrs for name, node in known.items()}
         if wanted["source"] == "allocator":
-            cidrs = _assign(wanted, names, cidrs)
-        elif module.check_mode:
-            predicted = [name for name in required if name not in known]
-            cidrs.update(_assign(wanted, predicted, cidrs))
+            remembered = from_leases(wanted["leases_file"])
+            known = _from_api(module, [], once=True)
+            cidrs = _assign(wanted, names, _cidrs(known), _cidrs(remembered))
+            known = {**remembered, **known}
+        else:
+            known = _from_api(module, required, once=module.check_mode)
+            cidrs = _cidrs(known)
+            if module.check_mode:
+                predicted = [name for name in required if name not in known]
+                cidrs.update(_assign(wanted, predicted, cidrs, {}))
     except (AllocationError, ApiError) as error:
         module.fail_json(msg=str(error))
     told_before = from_leases(wanted["leases_file"])
@@ -220,19 +225,25 @@ def main() -> None:
     module.exit_json(changed=False, leases=leases, pod_cidrs=told, left_out=left_out, predicted=predicted)
 
 
-def _assign(wanted: dict, names: list[str], occupied: dict[str, list[str]]) -> dict[str, list[str]]:
+def _cidrs(known: dict[str, Known]) -> dict[str, list[str]]:
+    return {name: node.pod_cidrs for name, node in known.items()}
+
+
+def _assign(
+    wanted: dict, names: list[str], occupied: dict[str, list[str]], remembered: dict[str, list[str]]
+) -> dict[str, list[str]]:
     lengths = {4: wanted["node_prefix"], 6: wanted["node_prefix_ipv6"]}
-    return assign(names, wanted["networks"], lengths, wanted["services"], occupied)
+    return assign(names, wanted["networks"], lengths, wanted["services"], occupied, remembered)
 
 
-def _from_api(module: AnsibleModule, names: list[str]) -> dict[str, Known]:
-    """What the API says; in check mode what it says at once, and nothing where it does not answer."""
+def _from_api(module: AnsibleModule, names: list[str], once: bool) -> dict[str, Known]:
+    """What the API says; ``once``: what it says at once, and nothing where it does not answer."""
     wanted = module.params
     try:
         command = [module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"], "--kubeconfig", wanted["kubeconfig"]]
-        return from_api(command, names, 0 if module.check_mode else wanted["timeout"], partial=module.check_mode)
+        return from_api(command, names, 0 if once else wanted["timeout"], partial=once)
     except ApiError:
-        if module.check_mode:
+        if once:
             return {}
         raise
 

@@ -54,7 +54,8 @@ class Allocator:
             self._range(node, block).check(node, block)
         for block in blocks:
             self._range(node, block).mark(block, node)
-        self.nodes.setdefault(node, []).extend(str(block) for block in blocks)
+        held = self.nodes.setdefault(node, [])
+        held.extend(str(block) for block in blocks if str(block) not in held)
 
     def allocate(self, node: str) -> list[str]:
         """The pod CIDRs of ``node``: those it has, and a new one for each network that it has none of. Raises
@@ -87,12 +88,22 @@ def assign(
     node_prefixes: Mapping[int, int] | None = None,
     services: Sequence[str] = (),
     occupied: Mapping[str, Sequence[str]] | None = None,
+    remembered: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, list[str]]:
-    """Pod CIDRs for ``nodes`` in their order, by name; what ``occupied`` says that nodes have is kept and not given to
-    others. Raises AllocationError."""
+    """Pod CIDRs for ``nodes`` in their order, by name. Raises AllocationError.
+
+    What ``occupied`` says that nodes have (the API's word) is kept and not given to others. What was ``remembered`` of
+    nodes that it knows nothing of is kept as well, unless something that was taken before stands against it.
+    """
     allocator = Allocator(networks, node_prefixes, services)
     for node, cidrs in (occupied or {}).items():
         allocator.occupy(node, cidrs)
+    for node, cidrs in (remembered or {}).items():
+        if node not in allocator.nodes:
+            try:
+                allocator.occupy(node, cidrs)
+            except AllocationError:
+                pass  # it gets another
     return {node: allocator.allocate(node) for node in nodes}
 
 

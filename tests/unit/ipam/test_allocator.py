@@ -11,7 +11,7 @@ from ipaddress import ip_network
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.allocator import AllocationError, Allocator, assign
-from ansible_collections.podnet.cluster.plugins.module_utils.ipam.nodes import ApiError, from_api, from_leases
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam.nodes import ApiError, Known, from_api, from_leases
 
 
 def test_nodes_get_the_next_free_block_in_their_order():
@@ -162,16 +162,16 @@ def test_the_api_tells_pod_cidrs(kubectl):
         ]
     }
     assert from_api(kubectl(answer), ["a", "b"], 0) == {
-        "a": (["10.244.1.0/24", "fd00::/64"], "192.0.2.1"),
-        "b": (["10.244.0.0/24"], None),
-        "old": (["10.244.9.0/24"], None),
+        "a": Known(["10.244.1.0/24", "fd00::/64"], "192.0.2.1"),
+        "b": Known(["10.244.0.0/24"], None),
+        "old": Known(["10.244.9.0/24"], None),
     }
 
 
 def test_nodes_without_a_pod_cidr_are_waited_for(kubectl):
     late = {"items": [node("a", "10.244.0.0/24")]}
     command = kubectl({"items": []}, {"items": [node("a")]}, late)
-    assert from_api(command, ["a"], 30) == {"a": (["10.244.0.0/24"], None)}
+    assert from_api(command, ["a"], 30) == {"a": Known(["10.244.0.0/24"], None)}
 
 
 def test_a_node_that_never_gets_one_is_named(kubectl):
@@ -200,4 +200,4 @@ def test_leases_of_before_are_read_where_they_are(tmp_path):
     path.write_text("{")
     assert from_leases(str(path)) == {}
     path.write_text(json.dumps({"leases": [{"name": "a", "pod_cidrs": ["10.0.0.0/24"]}]}))
-    assert from_leases(str(path)) == {"a": (["10.0.0.0/24"], None)}
+    assert from_leases(str(path)) == {"a": Known(["10.0.0.0/24"], None)}
