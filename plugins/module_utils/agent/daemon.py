@@ -159,7 +159,8 @@ class Daemon:
         if changed:
             # what listens and watches by them is best made anew; the unit starts us again at once
             self.log.info("the settings changed: start again")
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+            words = getattr(sys, "orig_argv", [sys.executable, *sys.argv])  # Python 3.9 does not keep it
+            os.execv(sys.executable, [sys.executable, *words[1:]])
         self.source.reread()
         self._learn()
         self._want("SIGHUP", drift=True)

@@ -11,6 +11,7 @@ so do neighbours of its other interfaces: what is not about our objects is dropp
 from __future__ import annotations
 
 import socket
+from struct import error as StructError
 
 from ..nat import TABLE
 from ..netlink import address as addresses
@@ -61,7 +62,10 @@ class Monitor:
         for kind, port, payload in events:
             if port in self.ours:
                 continue
-            reason = self._judge(kind, payload)
+            try:
+                reason = self._judge(kind, payload)
+            except (LookupError, ValueError, StructError) as error:
+                reason = f"an event of type {kind} that says nothing we know ({error!r})"
             if reason:
                 reasons.append(reason)
         return reasons

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -268,6 +270,11 @@ def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually
     assert told["level"] and told["agent"]["pid"] == agent.process.pid and told["agent"]["level"]
     assert [peer["name"] for peer in json.loads(node.ctl("peers", "--json").stdout)["peers"]] == ["node2"]
     assert node.netns.run("curl -s -o /dev/null -w %{http_code} http://127.0.0.1:9441/nowhere").stdout == "404"
+    (node.directory / "podnetd.json").write_text('{"listen": "127.0.0.1:9442"}')
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_ready()
+    assert node.netns.run("curl -s http://127.0.0.1:9442/healthz").stdout == "ok\n"
+    assert agent.process.poll() is None, "the process that systemd knows"
     agent.stop()
     assert "podnetd does not run" in node.ctl("status").stdout
 
@@ -319,3 +326,40 @@ def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually)
     assert agent.status()["looks"]["full"] < 40
     eventually("healed in the end", lambda: prefixes(node) == {"10.244.2.0/24"})
     eventually("level", lambda: agent.get("/healthz")[0] == 200)
+
+
+def test_who_asks_for_nothing_makes_nobody_wait(make_nodes, eventually):
+    (node, _peer), _switch = make_nodes(2)
+    agent = node.start()
+    path = str(node.directory / "run" / "podnetd.sock")
+    silent = []
+    for _number in range(30):
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.settimeout(30)
+        client.connect(path)
+        silent.append(client)
+    for client in silent:
+        assert client.recv(1) == b"", "a connection that asks nothing is closed"
+        client.close()
+    assert agent.get("/healthz") == (200, "ok\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(30)
+        client.connect(path)
+        client.sendall(b"GET /" + b"x" * 3000)
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            client.sendall(b"x" * 3000)
+            assert client.recv(1) == b""
+    assert agent.get("/healthz") == (200, "ok\n")
+
+
+def test_the_underlays_drop_of_pod_addresses_is_got_around(make_nodes, eventually):
+    nodes, _switch = make_nodes(2, masquerade_nodes=True)
+    for node in nodes:
+        node.start()
+    nodes[1].netns.run("nft add table ip strict")
+    nodes[1].netns.run("nft add chain ip strict input '{ type filter hook input priority 0; }'")
+    nodes[1].netns.run("nft add rule ip strict input iifname eth0 ip saddr 10.244.0.0/16 drop")
+    assert ping(nodes[0].pod, "10.77.0.12")
+    nodes[0].write([node.lease() for node in nodes])
+    eventually("known", lambda: "10.77.0.12" in nodes[0].netns.run("nft list set inet podnet nodes4").stdout)
+    assert nodes[0].pod.run("ping", "-c", "1", "-W", "1", "10.77.0.12", check=False).returncode
