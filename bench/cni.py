@@ -5,9 +5,12 @@
 
 A pod costs what a runtime executes for it: loopback and the chain. Ours is the default configuration, one entry of
 type flannel; Go's is the bridge with host-local and, after it, portmap: what the flannel chain would cost with Go's
-flannel left out, so Go's figures are a lower bound. Wall and CPU time are those of the processes and their children
-(wait4), medians; ratios are the median of the rounds'. Peak memory is the largest process's, by GNU time. Beside them,
-what bounds ours: the start of a bare interpreter, and the same work in a process that runs already.
+flannel left out, so Go's figures are a lower bound. Ours works in two ways, and both are measured: with the service,
+whose CPU time (its control group's) counts as the calls' own, and alone, each call in an interpreter of its own. Wall
+and CPU time are those of the processes and their children (wait4), medians; ratios are the median of the rounds'. Peak
+memory is the largest process's, by GNU time; the service's is all that its processes have for themselves or share
+among them. Beside them, what bounds ours: the start of a bare interpreter, that of a process which does nothing, and
+the same work in a process that runs already.
 
     python bench/cni.py [--rounds 25] [--reservations 60000] [--burst 100] [--json]
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -100,6 +104,7 @@ class Side:
         self.netns = f"podnet-bench-{name}"
         self.pods: list[str] = []
         self.before: list[str] = []
+        self.service: Service | None = None
 
     def pod(self, number: int) -> str:
         """The path of the pod's namespace."""
@@ -108,6 +113,15 @@ class Side:
             subprocess.run(["ip", "netns", "add", name], check=True)
             self.pods.append(name)
         return f"/run/netns/{self.pods[number]}"
+
+    @contextlib.contextmanager
+    def counted(self, cost: Cost) -> Iterator[None]:
+        """What the service does for the calls in the ``with``, and right after them, is added to `cost`."""
+        before = self.service.cpu() if self.service else 0.0
+        yield
+        if self.service:
+            time.sleep(0.03)
+            cost.cpu += self.service.cpu() - before
 
     def plugin(self, command: str, conf: dict, container: str, pod: str, ifname: str = "eth0") -> tuple[Cost, bytes]:
         """One call."""
@@ -142,31 +156,86 @@ class Side:
         return cost + self.plugin("DEL", loopback, container, pod, "lo")[0]
 
 
+class Service:
+    """The service of the executables in `bin_dir`, as a process in a control group of its own."""
+
+    def __init__(self, bin_dir: str, socket: Path) -> None:
+        mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+        self.group = Path(next(words[1] for words in mounts if words[2] == "cgroup2")) / f"podnet-bench-{os.getpid()}"
+        self.group.mkdir()
+        enter = f"echo $$ > {self.group}/cgroup.procs && exec {bin_dir}/podnet-cni serve --socket {socket}"
+        self.process = subprocess.Popen(["sh", "-c", enter])
+        while len(self.processes()) < 2:
+            if self.process.poll() is not None:
+                raise RuntimeError("the service doesn't start")
+            time.sleep(0.02)
+
+    def processes(self) -> list[str]:
+        """Their IDs."""
+        return (self.group / "cgroup.procs").read_text().split()
+
+    def cpu(self) -> float:
+        """Seconds that all its processes have used so far."""
+        return int((self.group / "cpu.stat").read_text().split()[1]) / 1e6
+
+    def memory(self) -> float:
+        """MiB that its processes have, what they share counted once."""
+        total = 0
+        for process in self.processes():
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total / 1024
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        while self.processes():  # workers notice that it is gone
+            time.sleep(0.02)
+        self.group.rmdir()
+
+
+def installed(place: Path, name: str) -> str:
+    """The directory of executables that look for the service at ``<place>/<name>.sock``."""
+    sys.path.insert(0, str(ROOT / "plugins/module_utils"))
+    install = importlib.import_module("install")
+    sys.path.pop(0)
+    files = install.read_tree(str(ROOT / "plugins/module_utils"))
+    install.install(files, str(place / name), socket=str(place / f"{name}.sock"))
+    return str(place / name / "current/bin")
+
+
 @contextlib.contextmanager
-def sides() -> Iterator[tuple[Side, Side | None]]:
-    """Ours and Go's (None where the package isn't installed); namespaces and files are gone afterwards."""
+def sides() -> Iterator[tuple[Side, Side, Side | None]]:
+    """Ours with the service, ours alone, and Go's (None where the package isn't installed).
+
+    Namespaces, processes and files are gone afterwards.
+    """
     with tempfile.TemporaryDirectory(prefix="podnet-bench-") as temporary:
         place = Path(temporary)
-        installed = subprocess.run(
-            [PYTHON, ROOT / "plugins/module_utils/install.py", place], stdout=subprocess.PIPE, text=True, check=True
-        )
         (place / "subnet.env").write_text(SUBNET_ENV)
         head = {"cniVersion": "1.0.0", "name": "bench"}
         port = {"isDefaultGateway": True, "hairpinMode": True}
         flannel = {**head, "type": "flannel", "subnetFile": str(place / "subnet.env"), "delegate": port}
-        flannel.update(dataDir=str(place / "flannel"), ipam={"dataDir": str(place / "ours")})
+        flannel["dataDir"] = str(place / "flannel")
         ranges = {"type": "host-local", "dataDir": str(place / "go"), "ranges": [[{"subnet": "10.244.1.0/24"}]]}
         ranges["routes"] = [{"dst": "10.244.0.0/16"}]
         bridge = {**head, **port, "type": "bridge", "bridge": "cni0", "isGateway": True, "mtu": 1450, "ipam": ranges}
-        both = [Side("ours", installed.stdout.strip(), place, [flannel])]
+        every = []
+        for name in ("ours", "alone"):
+            conf = {**flannel, "ipam": {"dataDir": str(place / f"{name}-data")}}
+            every.append(Side(name, installed(place, name), place, [conf]))
         if os.path.exists(f"{GO}/bridge"):
-            both.append(Side("go", GO, place, [bridge, {**head, "type": "portmap", "snat": True}]))
+            every.append(Side("go", GO, place, [bridge, {**head, "type": "portmap", "snat": True}]))
         try:
-            for side in both:
+            for side in every:
                 subprocess.run(["ip", "netns", "add", side.netns], check=True)
-            yield both[0], both[1] if len(both) > 1 else None
+            with inside(every[0].netns):
+                every[0].service = Service(every[0].bin_dir, place / "ours.sock")
+            yield every[0], every[1], every[2] if len(every) > 2 else None
         finally:
-            for side in both:
+            if every[0].service:
+                every[0].service.end()
+            for side in every:
                 for name in [*side.pods, side.netns]:
                     subprocess.run(["ip", "netns", "delete", name], check=False)
 
@@ -210,75 +279,93 @@ def median(costs: list[Cost]) -> Cost:
     return Cost(*[statistics.median(getattr(cost, key) for cost in costs) for key in ("wall", "cpu")])
 
 
-def pods(ours: Side, go: Side | None, rounds: int, runtime: dict, what: str, aims: dict[str, float]) -> list[dict]:
-    """ADD and DEL of a pod on either side, by turns."""
+NAMES = {"ours": "ours", "alone": "ours, alone", "go": "Go"}
+
+
+def pods(every: list[Side], rounds: int, runtime: dict, what: str, aims: dict[str, float]) -> list[dict]:
+    """ADD and DEL of a pod on each side, by turns."""
     costs: dict[tuple[str, str], list[Cost]] = {}
     for number in range(rounds + 2):
-        for side in (ours, go) if go else (ours,):
+        for side in every:
             container, pod = f"c{number}", side.pod(0)
+            added, deleted = Cost(), Cost()
             with inside(side.netns):
-                added, result = side.add(container, pod, runtime)
-                deleted = side.delete(container, pod, runtime, result)
+                with side.counted(added):
+                    cost, result = side.add(container, pod, runtime)
+                added += cost
+                with side.counted(deleted):
+                    cost = side.delete(container, pod, runtime, result)
+                deleted += cost
             if number >= 2:  # what is made once, and caches, are not the pod's
                 costs.setdefault((side.name, "ADD"), []).append(added)
                 costs.setdefault((side.name, "DEL"), []).append(deleted)
     rows = []
     for command in ("ADD", "DEL"):
-        mine = median(costs["ours", command])
-        rows.append(row(f"{command}, {what}: ours", mine.wall * 1e3, "ms"))
-        rows.append(row(f"{command}, {what}: ours, CPU", mine.cpu * 1e3, "ms"))
-        if go:
-            theirs = median(costs["go", command])
-            rows.append(row(f"{command}, {what}: Go", theirs.wall * 1e3, "ms"))
-            rows.append(row(f"{command}, {what}: Go, CPU", theirs.cpu * 1e3, "ms"))
-            pairs = list(zip(costs["ours", command], costs["go", command]))
+        for side in every:
+            found = median(costs[side.name, command])
+            rows.append(row(f"{command}, {what}: {NAMES[side.name]}", found.wall * 1e3, "ms"))
+            rows.append(row(f"{command}, {what}: {NAMES[side.name]}, CPU", found.cpu * 1e3, "ms"))
+        for name in ("ours", "alone") if every[-1].name == "go" else ():
+            pairs = list(zip(costs[name, command], costs["go", command]))
             for key, unit in (("wall", "wall"), ("cpu", "CPU")):
                 ratio = statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
-                rows.append(row(f"{command}, {what}: {unit}, ours / Go", ratio, "", aims.get(key)))
+                aim = aims.get(key) if name == "ours" else None
+                rows.append(row(f"{command}, {what}: {unit}, {NAMES[name]} / Go", ratio, "", aim))
     return rows
 
 
-def memory(ours: Side, go: Side | None) -> list[dict]:
-    """The peak memory of the largest process of a pod with a host port."""
+def memory(every: list[Side]) -> list[dict]:
+    """The peak memory of the largest process of a pod with a host port, and all of the service's."""
+    rows = []
     if not os.path.exists(TIME):
         print(f"{TIME} is not there: install time to measure memory", file=sys.stderr)
         return []
     peaks = {}
-    for side in (ours, go) if go else (ours,):
+    for side in every:
         told = side.directory / f"{side.name}-memory"
         side.before = [TIME, "--append", "--output", str(told), "--format", "%M"]
         with inside(side.netns):
             side.delete("m", side.pod(0), PORT, side.add("m", side.pod(0), PORT)[1])
         side.before = []
         peaks[side.name] = max(map(int, told.read_text().split())) / 1024
-    rows = [row("peak memory, one host port: ours", peaks["ours"], "MiB")]
-    if go:
-        rows.append(row("peak memory, one host port: Go", peaks["go"], "MiB"))
+        rows.append(row(f"peak memory, one host port: {NAMES[side.name]}", peaks[side.name], "MiB"))
+    if "go" in peaks:
         rows.append(row("peak memory: ours / Go", peaks["ours"] / peaks["go"], ""))
+        rows.append(row("peak memory: ours, alone / Go", peaks["alone"] / peaks["go"], ""))
+    assert every[0].service
+    count = len(every[0].service.processes())
+    rows.append(row(f"the service's memory, {count} processes", every[0].service.memory(), "MiB"))
     return rows
 
 
-def bounds(ours: Side, rounds: int) -> list[dict]:
-    """STATUS and VERSION, the bare interpreter, and the work in a warm process."""
-    starts, versions, states = [], [], []
-    status = {**ours.chain[0], "cniVersion": "1.1.0"}
+def bounds(ours: Side, alone: Side, rounds: int) -> list[dict]:
+    """STATUS and VERSION, the bare interpreter, a process that does nothing, and the work in a warm process."""
+    starts, nothing = [], []
+    times: dict[tuple[str, str], list[float]] = {}
+    version = {"cniVersion": "1.0.0", "type": "flannel"}
     for _round in range(rounds):
         starts.append(bare().wall)
-        versions.append(ours.plugin("VERSION", {"cniVersion": "1.0.0", "type": "flannel"}, "", "")[0].wall)
-        states.append(ours.plugin("STATUS", status, "", "")[0].wall)
-    start = statistics.median(starts)
-    rows = [row("bare interpreter start", start * 1e3, "ms")]
-    for name, times in (("VERSION", versions), ("STATUS", states)):
-        rows.append(row(f"{name}: ours", statistics.median(times) * 1e3, "ms"))
-        ratio = statistics.median(one / other for one, other in zip(times, starts))
-        rows.append(row(f"{name} / bare interpreter start", ratio, "", 1.3))
+        nothing.append(execute(["/bin/true"], {})[0].wall)
+        for side in (ours, alone):
+            with inside(side.netns):
+                told = {"VERSION": version, "STATUS": {**side.chain[0], "cniVersion": "1.1.0"}}
+                for command, conf in told.items():
+                    cost, _printed = side.plugin(command, conf, "", "")
+                    times.setdefault((side.name, command), []).append(cost.wall)
+    rows = [row("bare interpreter start", statistics.median(starts) * 1e3, "ms")]
+    rows.append(row("start of a process that does nothing", statistics.median(nothing) * 1e3, "ms"))
+    for (name, command), found in times.items():
+        rows.append(row(f"{command}: {NAMES[name]}", statistics.median(found) * 1e3, "ms"))
+        ratio = statistics.median(one / other for one, other in zip(found, starts))
+        aim = 1.3 if name == "ours" else None
+        rows.append(row(f"{command} / bare interpreter start: {NAMES[name]}", ratio, "", aim))
     library = str(Path(ours.bin_dir).parent / "lib/podnet")
     arguments = [library, json.dumps(ours.chain[0]), ours.pod(0), str(rounds + 2)]
     with inside(ours.netns):
-        told = execute([PYTHON, "-IS", "-c", INSIDE, *arguments], {"PATH": os.environ["PATH"]})[1].decode()
-    times = [tuple(map(float, line.split())) for line in told.splitlines()][2:]
+        told_by = execute([PYTHON, "-IS", "-c", INSIDE, *arguments], {"PATH": os.environ["PATH"]})[1].decode()
+    work = [tuple(map(float, line.split())) for line in told_by.splitlines()][2:]
     for index, command in enumerate(("ADD", "DEL")):
-        value = statistics.median(entry[index] for entry in times)
+        value = statistics.median(entry[index] for entry in work)
         rows.append(row(f"{command}, no host port: the work alone, warm", value * 1e3, "ms"))
     return rows
 
@@ -313,10 +400,10 @@ def reservations(ours: Side, go: Side | None, rounds: int, many: int) -> list[di
     return rows
 
 
-def burst(ours: Side, go: Side | None, count: int) -> list[dict]:
+def burst(every: list[Side], count: int) -> list[dict]:
     """Pods a second, so many at a time."""
-    rates = {}
-    for side in (ours, go) if go else (ours,):
+    rates, rows = {}, []
+    for side in every:
         paths = [side.pod(number) for number in range(count)]
         with inside(side.netns):  # threads begin where the one that makes them is
             started = time.perf_counter()
@@ -326,24 +413,27 @@ def burst(ours: Side, go: Side | None, count: int) -> list[dict]:
             with concurrent.futures.ThreadPoolExecutor(PODS_AT_ONCE) as pool:
                 work = [(f"b{number}", path, made[number][1]) for number, path in enumerate(paths)]
                 list(pool.map(lambda item, side=side: side.delete(item[0], item[1], {}, item[2]), work))
-    rows = [row(f"burst of {count} pods, {PODS_AT_ONCE} at a time: ours", rates["ours"], "pods/s")]
-    if go:
-        rows.append(row(f"burst of {count} pods, {PODS_AT_ONCE} at a time: Go", rates["go"], "pods/s"))
+        rows.append(
+            row(f"burst of {count} pods, {PODS_AT_ONCE} at a time: {NAMES[side.name]}", rates[side.name], "pods/s")
+        )
+    if "go" in rates:
         rows.append(row("burst: ours / Go", rates["ours"] / rates["go"], "", above=1.0))
+        rows.append(row("burst: ours, alone / Go", rates["alone"] / rates["go"], ""))
     return rows
 
 
 def rows(rounds: int, many: int, count: int) -> list[dict]:
     """All figures."""
-    with sides() as (ours, go):
+    with sides() as (ours, alone, go):
         if go is None:
             print(f"{GO}/bridge is not there: install containernetworking-plugins to compare", file=sys.stderr)
-        found = pods(ours, go, rounds, {}, "no host port", {"wall": 0.40, "cpu": 0.6})
-        found += pods(ours, go, rounds, PORT, "one host port", {"wall": 0.25})
-        found += memory(ours, go)
-        found += bounds(ours, rounds)
+        every = [ours, alone, *([go] if go else [])]
+        found = pods(every, rounds, {}, "no host port", {"wall": 0.40, "cpu": 0.6})
+        found += pods(every, rounds, PORT, "one host port", {"wall": 0.25})
+        found += memory(every)
+        found += bounds(ours, alone, rounds)
         found += reservations(ours, go, max(rounds // 2, 3), many)
-        return found + burst(ours, go, count)
+        return found + burst(every, count)
 
 
 def main() -> int:
