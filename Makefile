@@ -98,7 +98,7 @@ bench: venv ## Measure; prints a table and writes build/bench.json
 ## Building and the rest
 .PHONY: venv packages cni build requirements clean
 cni: ## Install the CNI executables and their library below DESTDIR
-	python3 plugins/module_utils/install.py $(DESTDIR)
+	python3 plugins/module_utils/install.py $(DESTDIR) $(ARGS)
 
 build: venv ## Build the collection's archive into build/
 	ansible-galaxy collection build --force --output-path build

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import stat
 import subprocess
 import threading
 
 import pytest
 import yaml
-from ansible_collections.podnet.cluster.plugins.module_utils import install
+from ansible_collections.podnet.cluster.plugins.module_utils import install, launcher
 
 SOURCE = os.path.dirname(install.__file__)
 FILES = install.read_tree(SOURCE)
@@ -117,3 +118,7 @@ def test_make_cni(root, tmp_path):
     assert done.stdout.strip() == f"{tmp_path}/opt/podnet/current/bin"
     assert os.access(tmp_path / "opt/podnet/current/bin/bridge", os.X_OK)
     assert subprocess.run(["/usr/bin/python3", script], capture_output=True, check=False).returncode == 2
+    subprocess.run(["/usr/bin/python3", script, tmp_path / "package", "--package"], capture_output=True, check=True)
+    first_line = (tmp_path / "package/opt/podnet/current/bin/bridge").read_text().splitlines()[0]
+    assert first_line.startswith("#!/opt/podnet/0.1.0-")
+    assert (tmp_path / "package" / first_line[3:]).is_file() == (platform.machine() in launcher.MACHINES)
