@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_UN, flock
 
 from ..netlink import link
 from ..netlink.channel import Channel
@@ -27,13 +27,25 @@ def previous(call: Call) -> dict:
     return call.previous
 
 
-def locked(netns: Netns) -> Netns:
-    """The namespace, which no other call that asks for this has until this process is done with it.
+class Locked:
+    """The pod's namespace, which no other call that asks for it so is in at that time.
 
-    Routing tables are chosen by what is free, and two interfaces of one pod may be made at the same time.
+    Routing tables are chosen by what is free, and two interfaces of one pod may be made at the same time. A context
+    manager, as the namespace is; where that is gone (`pod.Absent`) there is nothing to lock.
     """
-    flock(netns.fd, LOCK_EX)
-    return netns
+
+    def __init__(self, netns: Netns | pod.Absent) -> None:
+        self.netns = netns
+
+    def __enter__(self) -> Netns | None:
+        if isinstance(self.netns, Netns):
+            flock(self.netns.fd, LOCK_EX)
+        return self.netns.__enter__()
+
+    def __exit__(self, *failure: object) -> None:
+        self.netns.__exit__(*failure)
+        if isinstance(self.netns, Netns):  # by hand: a process serves many calls, and who knows what holds the object
+            flock(self.netns.fd, LOCK_UN)
 
 
 def interface(inside: Channel, call: Call) -> Link:
@@ -56,8 +68,3 @@ def addresses(call: Call) -> list[dict]:
     return [
         item for item in told["ips"] if item.get("interface") is None or names[item["interface"]] == call.env.ifname
     ]
-
-
-def enter(call: Call) -> Netns:
-    """The pod's namespace, locked."""
-    return locked(pod.enter(call.env))

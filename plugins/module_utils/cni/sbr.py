@@ -43,7 +43,7 @@ def add(call: Call) -> dict:
     ips = chained.addresses(call)
     if not ips:
         raise CniError(INTERNAL, f"No IP addresses supplied on interface: {call.env.ifname}")
-    with chained.enter(call), Channel() as inside, Undo() as undo:
+    with chained.Locked(pod.enter(call.env)), Channel() as inside, Undo() as undo:
         inner = chained.interface(inside, call)
         if settings.table:
             requests = [rule.add(_source(item), settings.table) for item in ips]
@@ -104,10 +104,9 @@ def _source(item: dict) -> str:
 def delete(call: Call) -> None:
     """Removes the rules of the interface's addresses, and their tables' routes, if there is still a namespace."""
     settings = Settings(call)
-    with pod.enter_if_there(call.env) as there:
+    with chained.Locked(pod.enter_if_there(call.env)) as there:
         if not there:
             return
-        chained.locked(there)
         with Channel() as inside:
             found = chained.find(inside, call)
             sources = [_source(item) for item in chained.addresses(call)] if call.previous else []

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .call import Call
 
 KIND = "vrf"
-EEXIST = 17
 TABLE_MAX = (1 << 32) - 1
 #: linux/rtnetlink.h: RT_TABLE_DEFAULT, RT_TABLE_MAIN, RT_TABLE_LOCAL
 RESERVED = {253, 254, 255}
@@ -47,7 +46,7 @@ def add(call: Call) -> dict:
     """Puts the interface into the VRF, its addresses and routes with it; passes the result on."""
     settings = Settings(call)
     told = chained.previous(call)
-    with chained.enter(call), Channel() as inside, Undo() as undo:
+    with chained.Locked(pod.enter(call.env)), Channel() as inside, Undo() as undo:
         inner = chained.interface(inside, call)
         if inner.master:
             master = link.get(inside, index=int(inner.master))
@@ -100,13 +99,14 @@ def _join(inside: Channel, vrf: Link, inner: Link) -> None:
     for item in route.dump(inside, table=table, index=inner.index):
         if item.type == "unicast" and item.protocol == route.RTPROT_KERNEL and item.dst not in own:
             requests.append(route.delete(item.dst, inner.index, table=table, metric=item.metric))
-    others = [item for item in routes if item.protocol != route.RTPROT_KERNEL]
+    # where another interface has the VRF's way already, it keeps it, as in the main table (pod.configure)
+    taken = {(item.dst, item.metric) for item in route.dump(inside, table=table) if item.index != inner.index}
+    others = [item for item in routes if item.protocol != route.RTPROT_KERNEL and (item.dst, item.metric) not in taken]
     # ways on the link come before those by gateways that are found there
     for item in sorted(others, key=lambda item: item.gateway is not None):
         requests.append(route.copy(item, inner.index, table, item.src))
-    for done, failure in zip(requests, inside.batch(requests)):
-        # where another interface has the VRF's way already, it keeps it, as in the main table (pod.configure)
-        if failure and not (failure.errno == EEXIST and done[0] == route.RTM_NEWROUTE):
+    for failure in inside.batch(requests):
+        if failure:
             raise CniError(INTERNAL, f"could not restore what {inner.name} had, in {vrf.name}: {failure}")
 
 
@@ -127,9 +127,8 @@ def _leave(inside: Channel, settings: Settings, ifname: str) -> None:
 def delete(call: Call) -> None:
     """Takes the interface out, if there is still a namespace."""
     settings = Settings(call)
-    with pod.enter_if_there(call.env) as there:
+    with chained.Locked(pod.enter_if_there(call.env)) as there:
         if there:
-            chained.locked(there)
             with Channel() as inside:
                 _leave(inside, settings, call.env.ifname)
 

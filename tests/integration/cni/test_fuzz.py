@@ -35,7 +35,8 @@ KEYS = '''bridge isGateway isDefaultGateway forceAddress ipMasq mtu hairpinMode 
     addresses nameservers sysctl mac promisc allmulti txQLen net.core.somaxconn net/ipv4/conf/IFNAME/arp_filter
     bandwidth ingressRate ingressBurst egressRate egressBurst shapedSubnets unshapedSubnets
     ingressPolicy iptablesAdminChainName request provide option value fromArg skipDefault priority daemonSocketPath
-    anotherAwesomeArg sample'''.split()
+    anotherAwesomeArg sample master mode vlanId linkInContainer bcqueuelen
+    device hwaddr kernelpath pciBusID deviceID owner group multiQueue vrfname addSourceHints'''.split()
 BEGINNINGS = {
     "static": {"ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]}},
     "dhcp": {"ipam": {"type": "dhcp", "daemonSocketPath": place + "/none.sock", "provide": [{"option": "12"}]}},
@@ -45,6 +46,12 @@ BEGINNINGS = {
     "portmap": {"conditionsV4": ["!", "-d", "10.0.0.0/8"], "conditionsV6": ["ip6 saddr fd00::/8"]},
     "sample": {"anotherAwesomeArg": "x"},
     "bridge": {"vlanTrunk": [{"id": 5}], "macspoofchk": False},
+    "macvlan": {"master": "up0"},
+    "ipvlan": {"master": "up0"},
+    "vlan": {"master": "up0", "vlanId": 5},
+    "host-device": {"device": "up1"},
+    "vrf": {"vrfname": "blue"},
+    "tap": {"owner": 1000},
 }
 
 def anything(depth=0):
@@ -79,7 +86,7 @@ def configuration(plugin):
     return conf
 
 for _case in range(int(sys.argv[5])):
-    plugin = chance.choice(["bridge", "host-local", "portmap", "flannel", "loopback", *BEGINNINGS])
+    plugin = chance.choice(["host-local", "flannel", "loopback", "ptp", "dummy", "sbr", *BEGINNINGS])
     env = {"CNI_COMMAND": chance.choice(["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"]), "CNI_PATH": "/none"}
     env.update(CNI_CONTAINERID="c%d" % chance.randrange(3), CNI_NETNS=pod, CNI_IFNAME=chance.choice(["eth0", "lo"]))
     env["CNI_ARGS"] = chance.choice(["", "IP=10.1.0.9", "MAC=xx", "K=V", "IgnoreUnknown=1;K=V"])
@@ -99,6 +106,7 @@ def test_no_accident(host, tmp_path, seed):
         "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
     )
     (tmp_path / "cwd").mkdir()
+    host.netns.run("ip link add up0 type veth peer name up1")
     source = os.path.dirname(nat.__file__)
     arguments = [source, str(seed), str(tmp_path), host.pod().path, str(CASES)]
     done = host.netns.run("/usr/bin/python3", "-IS", "-c", SCRIPT, *arguments, cwd=tmp_path / "cwd")
