@@ -43,7 +43,7 @@ def register(commands: Any) -> None:
 
 def inspect(options: argparse.Namespace, _channel: object) -> int:
     """Prints the node's state."""
-    from . import follow, state, way
+    from . import checks, follow, state, way
 
     places = state.Places(options.root)
     if len(options.ends) not in (0, 2) or (options.mark and not options.ends):
@@ -55,6 +55,7 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
         except way.EndError as error:
             return _refuse(f"inspect: {error}")
         found = follow.look(source, target, places, options.mark, delay=options.delay)
+    found["checks"] = checks.checks(found)
     print(json.dumps(found, indent=1))
     return 0
 

@@ -51,6 +51,16 @@ def suspects() -> list[dict[str, Any]]:
     return found + _legacy()
 
 
+def has_chain(name: str) -> bool:
+    """Whether any table has a chain of that name."""
+    try:
+        with Channel(NETLINK_NETFILTER) as channel:
+            payloads = channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains"))
+    except (NetlinkError, OSError):
+        return False
+    return any(text(parse(payload, INFO.size)[CHAIN_NAME]) == name for payload in payloads)
+
+
 def _nftables(channel: Channel) -> list[dict[str, Any]]:
     bases: dict[tuple[str, str, str], _Chain] = {}
     for payload in channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains")):

@@ -181,6 +181,9 @@ def pod(look: Look, pod: dict[str, Any], way: str) -> Hop:
     if mtu and link["mtu"] > mtu:
         cure = inside(pod, f"ip link set {name} mtu {mtu}") + f" (or {recreate(pod)})"
         hop.blame(f"{name}'s MTU is {link['mtu']}, larger than the pod network's {mtu}: large packets get lost", cure)
+    for chain in pod["filters"]:
+        if chain["drops"]:
+            hop.doubt(f"in the pod, {told_chain(chain)}", inside(pod, filter_cure(chain)))
     return hop
 
 
@@ -205,6 +208,29 @@ def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
         cure = put_back if route["dst"] in ("0.0.0.0/0", "::/0") else inside(pod, f"ip route delete {route['dst']}")
         return hop.blame(odd, cure, follows=down)
     return hop
+
+
+def pod_gateways(look: Look, pod: dict[str, Any]) -> list[Hop]:
+    """The pod's routes to all that is not on its own link."""
+    found = []
+    for gateway in pod["gateways"]:
+        everything = "::/0" if ":" in gateway else "0.0.0.0/0"
+        hop = Hop(look.node, "pod-route", f"default route of {pod['pod']}", wanted=f"via {gateway}")
+        default = next((route for route in pod["routes"] if route["dst"] == everything), None)
+        hop.found = show_route(default) if default else "missing"
+        down = not (pod["link"] or {}).get("up") or bool(pod["error"])
+        if default is None or default.get("gateway") != gateway:
+            told = f"the pod's default route is {hop.found}" if default else "the pod has no default route"
+            put_back = inside(pod, f"ip route replace default via {gateway} dev {pod['interface']}")
+            hop.blame(f"{told}; it must be via {gateway}", f"{put_back} (or {recreate(pod)})", follows=down)
+        found.append(hop)
+    return found
+
+
+def gateways(pod: dict[str, Any]) -> list[str]:
+    """The bridge's addresses as a pod's result implies them: its gateways, in its own prefixes."""
+    lengths = {":" in prefix: prefix.partition("/")[2] for prefix in pod["prefixes"]}
+    return [f"{each}/{lengths[':' in each]}" for each in pod["gateways"] if (":" in each) in lengths]
 
 
 def pod_neighbour(look: Look, pod: dict[str, Any], target: str, mac: str | None, whose: str) -> Hop:
@@ -351,7 +377,8 @@ def filter_cure(chain: dict[str, Any]) -> str:
 def route(look: Look, target: str, source: str, iif: str, wanted: dict[str, Any]) -> Hop:
     """The kernel's decision. ``wanted`` has ``dst``, ``dev``, ``gateway``; ``iif`` is "" for the node's own packets."""
     hop = Hop(look.node, "route", f"route to {target}")
-    hop.wanted = " ".join(f"{'via' if key == 'gateway' else key} {value}" for key, value in wanted.items() if value)
+    words = {"dst": "", "gateway": "via ", "dev": "dev "}
+    hop.wanted = " ".join(f"{word}{wanted[key]}" for key, word in words.items() if wanted.get(key))
     found = look.lookup(target, source, iif)
     plain = look.lookup(target) or found
     if found is None:
@@ -368,7 +395,7 @@ def route(look: Look, target: str, source: str, iif: str, wanted: dict[str, Any]
         told = (plain or found)["error"] or (taken and taken["type"])
         return hop.blame(f"there is no route to {target} ({told})", cure or _route_cure(wanted), follows=bool(blocked))
     if taken.get("dev") != dev or (wanted.get("gateway") and taken.get("gateway") != wanted["gateway"]):
-        who = "the overlay's own" if drift and taken["dst"] == wanted.get("dst") else _maker(taken)
+        who = "the overlay's own" if drift and taken["dst"] == wanted.get("dst") else maker(taken)
         told = f"packets to {target} take the route {show_route(taken)} ({who}), not {hop.wanted}"
         shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and taken["dst"] != wanted.get("dst")
         mend = f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != 254 else "")
@@ -382,7 +409,12 @@ def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str)
     """There is a route, and yet the kernel would not forward the packet: the reverse path, or forwarding is off."""
     # the larger of the two counts (ip-sysctl); 1 is strict, 2 is loose
     strict = max(look.sysctl(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", iif))
-    back = (look.lookup(source) or {}).get("route") or {}
+    return_way = look.lookup(source) or {}
+    back = return_way.get("route") or {}
+    if return_way.get("error") or back.get("type") in ("unreachable", "blackhole", "prohibit"):
+        told = f"there is no route back to {source}, so the kernel drops what comes from it as martian"
+        drifted = [step for step in look.drift("route") if _covers((step["wanted"] or step["actual"])["dst"], source)]
+        return hop.blame(told, APPLY if drifted else f"ip route get {source}", follows=bool(_drifted_device(look)))
     if ":" not in source and strict == "1" and back.get("dev") != iif:
         where = f"by {back['dev']} ({show_route(back)})" if back.get("dev") else "nowhere"
         hop.step = "rp_filter"
@@ -397,6 +429,10 @@ def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str)
     return hop.blame(told, "see forwarding", follows=off and ":" not in source)
 
 
+def _drifted_device(look: Look) -> str:
+    return _fault_of(look, look.overlay["device"]) if look.overlay["device"] else ""
+
+
 def _fault_of(look: Look, dev: str) -> str:
     """What is wrong with the device that a route needs, "" if nothing is."""
     link = look.links.get(dev)
@@ -407,7 +443,8 @@ def _fault_of(look: Look, dev: str) -> str:
     return next((step["text"] for step in look.drift("link", name=dev) if step["action"] != "change"), "")
 
 
-def _maker(taken: dict[str, Any]) -> str:
+def maker(taken: dict[str, Any]) -> str:
+    """Who made a route, by its protocol (rtnetlink.h RTPROT_*)."""
     makers = {2: "the kernel's", 3: "added by hand", 4: "an administrator's", 16: "DHCP's", 186: "BGP's"}
     return makers.get(taken.get("protocol", 0), f"of protocol {taken.get('protocol')}")
 

@@ -29,7 +29,7 @@ def collect(root: str, conf_dir: str, containerd: str, library: str) -> dict[str
     """``files``: the configurations in the order in which a runtime tries them, each with ``error`` where it is none;
     ``network``: the plugins of the first that is ours; ``bridge``, ``hairpin``; ``plugins``: what lacks;
     ``library``: the installed version and the executables that aren't as installed; ``containerd``: its directories;
-    ``reservations``: address → container ID and interface."""
+    ``foreign``: the executables there that aren't ours; ``reservations``: see below."""
     found: dict[str, Any] = {
         "conf_dir": conf_dir,
         "files": [],
@@ -53,16 +53,19 @@ def collect(root: str, conf_dir: str, containerd: str, library: str) -> dict[str
             if not found["ours"] and any(plugin["type"] in install.PLUGINS for plugin in read.plugins):
                 found.update(ours=entry["path"], network=read.name, **_port(read))
                 types = read.types()
-                found["reservations"] = reservations(os.path.join(root + _data_dir(read), read.name))
+                found["reservations"] = reservations(os.path.join(_below(root, _data_dir(read)), read.name))
         found["files"].append(entry)
     bin_dir = found["containerd"].get("bin_dir") or os.path.join(library, "current/bin")
     found["bin_dir"] = bin_dir
     found["lacking"] = _lacking(root + bin_dir, types)
+    found["foreign"] = [name for name in types if name not in found["lacking"] and not _ours(root + bin_dir, name)]
+    found["library_dir"] = library
     return found
 
 
-def reservations(directory: str) -> dict[str, str]:
-    """host-local's reservations: address → "containerID interface"; nothing where there is no directory."""
+def reservations(directory: str) -> dict[str, dict[str, Any]]:
+    """host-local's reservations by address: ``owner`` ("containerID interface"), ``changed`` (seconds since the epoch)
+    and ``path``; nothing where there is no directory."""
     found = {}
     try:
         names = os.listdir(directory)
@@ -71,8 +74,9 @@ def reservations(directory: str) -> dict[str, str]:
     for name in names:
         if name[:1].isdigit() or ":" in name:
             try:
-                with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
-                    found[name] = " ".join(file.read(1000).split())
+                path = os.path.join(directory, name)
+                owner = " ".join(_read(path)[:1000].split())
+                found[name] = {"owner": owner, "changed": os.stat(path).st_mtime, "path": path}
             except OSError:
                 continue
     return found
@@ -116,6 +120,11 @@ def _data_dir(network: conflist.Conflist) -> str:
     return DATA_DIR
 
 
+def _below(root: str, path: str) -> str:
+    """``path`` below ``root``, unless it is given so already."""
+    return path if root and path.startswith(root) else root + path
+
+
 def _lacking(directory: str, types: list[str]) -> dict[str, str]:
     """The plugins that the configuration names and the runtime can't execute, with the reason."""
     found = {}
@@ -126,6 +135,13 @@ def _lacking(directory: str, types: list[str]) -> dict[str, str]:
         elif not os.access(path, os.X_OK) or not os.stat(path).st_mode & 0o111:
             found[name] = "is not executable"
     return found
+
+
+def _ours(directory: str, name: str) -> bool:
+    """Whether an executable is one of the library's; a plugin that the library has not is nobody's business."""
+    if name not in install.PLUGINS:
+        return True
+    return b"podnet" in _bytes(os.path.join(directory, name))
 
 
 def _library(root: str) -> dict[str, Any]:
@@ -155,5 +171,9 @@ def _body(script: str) -> str:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
+    return _bytes(path).decode(errors="replace")
+
+
+def _bytes(path: str, most: int = 1 << 16) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(most)

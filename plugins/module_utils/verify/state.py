@@ -10,7 +10,9 @@ own routing decision is taken ("lookups"), from the pods and from each link by w
 
 from __future__ import annotations
 
+import os
 import platform
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -37,6 +39,7 @@ from .attachments import RESULTS, Attachment, attachments
 SCHEMA = 1
 Flow = tuple[str, str]  # source, destination
 AF_BRIDGE = 7
+UNIT = "/etc/systemd/system/podnetd.service"
 
 
 class Places(NamedTuple):
@@ -82,6 +85,8 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         found["sysctls"] = _sysctls(found["links"])
         found["filters"] = filters.suspects()
         found["classifiers"] = filters.classifiers(channel, names)
+        found["agent"] = _agent(places)
+        found["kube_proxy"] = _kube_proxy()
     found["pods"] = [_pod(attachment, flows) for attachment in attached]
     return found
 
@@ -243,13 +248,27 @@ def _sysctls(known: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+def _agent(places: Places) -> dict[str, Any]:
+    """Whether podnetd is to run here, and what it tells of itself, None where it does not answer."""
+    unit = places.root + UNIT
+    return {"expected": os.path.exists(unit), "status": client.ask(places.root + places.run, "/status")}
+
+
+def _kube_proxy() -> dict[str, bool]:
+    """Whether Services are translated by kube-proxy here, and whether it is alive (its health port answers)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        healthy = probe.connect_ex(("127.0.0.1", 10256)) == 0
+    return {"expected": healthy or filters.has_chain("KUBE-SERVICES"), "healthy": healthy}
+
+
 def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
     """A pod's side; with the routing decisions and neighbours of those that a flow is from or to."""
     told: dict[str, Any] = {
         **asdict(attachment), "error": "", "link": None, "has": [], "routes": [], "lookups": [], "neighbours": [],
         "filters": [],
     }  # fmt: skip
-    asked = [flow for flow in flows if flow[0] in attachment.addresses]
+    asked = [flow for flow in flows if set(flow) & set(attachment.addresses)]
     try:
         inside = Netns(attachment.netns)
     except OSError as error:

@@ -246,7 +246,7 @@ def _leave_pod(leg: Leg, look: Look, source: End, target: End, service: End | No
     if neighbour and not service and _on_link(pod, target.address):
         leg.hops.append(hops.pod_neighbour(look, pod, target.address, neighbour["mac"], neighbour["pod"]))
         leg.hops.append(hops.port(look, pod, "in"))
-        seen = hops.bridge(look, bridge, "", _gateways(pod))
+        seen = hops.bridge(look, bridge, "", hops.gateways(pod))
         leg.hops.append(_bridging_only(seen))
         leg.hops.append(hops.packet_filter(look, "filter", ("prerouting", "forward"), 4, [pod["host"]]))
         leg.hops += [hops.port(look, neighbour, "out"), hops.pod(look, neighbour, "in")]
@@ -255,7 +255,7 @@ def _leave_pod(leg: Leg, look: Look, source: End, target: End, service: End | No
     mac = look.links.get(bridge, {}).get("mac")
     leg.hops.append(hops.pod_neighbour(look, pod, gateway, mac, bridge))
     leg.hops.append(hops.port(look, pod, "in", to_itself=bool(service) and target.address == source.address))
-    leg.hops.append(hops.bridge(look, bridge, "in", _gateways(pod)))
+    leg.hops.append(hops.bridge(look, bridge, "in", hops.gateways(pod)))
     if service:
         leg.hops.append(_service(look, service))
     return bridge
@@ -276,12 +276,6 @@ def _bridging_only(hop: Hop) -> Hop:
 
 def _on_link(pod: dict[str, Any], address: str) -> bool:
     return any(_covers(prefix, address) for prefix in pod["prefixes"])
-
-
-def _gateways(pod: dict[str, Any]) -> list[str]:
-    """The bridge's addresses as a pod's result implies them: its gateways, in its own prefixes."""
-    lengths = {":" in prefix: prefix.partition("/")[2] for prefix in pod["prefixes"]}
-    return [f"{each}/{lengths[':' in each]}" for each in pod["gateways"] if (":" in each) in lengths]
 
 
 def _service(look: Look, service: End) -> Hop:
@@ -433,7 +427,7 @@ def _arrive(leg: Leg, look: Look, target: End, seen_as: str, iif: str) -> None:
         return
     bridge = look.bridge_of(pod)
     # the bridge before the route that stands on its address
-    leg.hops.append(hops.bridge(look, bridge, "out", _gateways(pod)))
+    leg.hops.append(hops.bridge(look, bridge, "out", hops.gateways(pod)))
     block = next((_block(prefix) for prefix in pod["prefixes"] if _covers(prefix, target.address)), "")
     route = hops.route(look, target.address, seen_as, iif, {"dst": block, "dev": bridge, "gateway": None})
     route.follows = route.follows or leg.hops[-1].verdict == BROKEN

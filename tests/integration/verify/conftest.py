@@ -139,12 +139,27 @@ class Cluster:
 
     def traced(self, source, target) -> dict:
         """The way between two ends, with the state of their nodes and what each saw of the packets meanwhile."""
+        return self._judged(source, target, "--mark", follow.new_mark(), "--delay", "0.4")
+
+    def looked_at(self, source, target) -> dict:
+        """The same by their nodes' states alone: nothing is sent."""
+        return self._judged(source, target)
+
+    def failures(self) -> list[dict]:
+        """The checks of all nodes that fail."""
+        asked = [node.start("inspect", "--root", str(node.root)) for node in self.nodes]
+        checks = [check for one in asked for check in json.loads(one.communicate(timeout=60)[0])["checks"]]
+        assert len(checks) > 10 * len(self.nodes)
+        return [check for check in checks if not check["ok"]]
+
+    def _judged(self, source, target, *options: str) -> dict:
         ends = [getattr(end, "address", end) for end in (source, target)]
-        options = ("--mark", follow.new_mark(), "--delay", "0.4")
         nodes = [node for node in self.nodes if any(node.has(end) for end in ends)]
         asked = [node.start("inspect", *ends, "--root", str(node.root), *options) for node in nodes]
         states = [json.loads(one.communicate(timeout=60)[0]) for one in asked]
-        return follow.judge(*(way.resolve(end, states) for end in ends), states)
+        failures = [check for state in states for check in state["checks"] if not check["ok"]]
+        told = follow.judge(*(way.resolve(end, states) for end in ends), states)
+        return {**told, "failures": failures}
 
 
 @pytest.fixture(scope="session")
