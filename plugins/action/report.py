@@ -14,7 +14,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
+from ansible_collections.podnet.cluster.plugins.module_utils.verify import follow
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures, report
 
 #: A pipe has no width; these columns hold the tables of a small cluster.
@@ -41,18 +43,25 @@ class ActionModule(ActionBase):
                 "path": {"type": "path"},
                 "svg": {"type": "path"},
                 "html": {"type": "path"},
+                "junit": {"type": "path"},
+                "looked": {"type": "list", "elements": "dict", "default": []},
+                "ways": {"type": "list", "elements": "dict", "default": []},
+                "sample": {"type": "int", "default": 0},
                 "title": {"type": "str", "default": "podnet.cluster"},
             }
         )
         try:
-            from ansible_collections.podnet.cluster.plugins.plugin_utils import page, table
+            from ansible_collections.podnet.cluster.plugins.plugin_utils import junit, page, table
         except ImportError as error:
             raise AnsibleActionFail(
                 f"the controller lacks the Python library rich ({error}): pip install rich"
             ) from error
         by_node = {entry["node"]: entry for entry in wanted["found"] if "node" in entry}
         try:
-            found = report(cluster(wanted["items"]), by_node, wanted["namespace"], wanted["port"], wanted["tunnel"])
+            found = report(
+                cluster(wanted["items"]), by_node, wanted["namespace"], wanted["port"], wanted["tunnel"],
+                _traces(wanted["ways"], wanted["looked"]), wanted["sample"],
+            )  # fmt: skip
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         if wanted["path"]:
@@ -61,13 +70,31 @@ class ActionModule(ActionBase):
             _write(wanted["svg"], table.export_svg(found, wanted["title"]))
         if wanted["html"]:
             _write(wanted["html"], page.render(found, wanted["title"], time.strftime("%Y-%m-%d %H:%M:%S %z")))
+        if wanted["junit"]:
+            _write(wanted["junit"], junit.render(found))
         display = Display()
         display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
         told = failures(found)
         result.update(changed=False, ok=found["ok"], summary=found["summary"], failures=told)
+        facts = {key: found[key] for key in ("ok", "summary", "coverage", "failures")}
+        result["ansible_facts"] = {"podnet_verify": facts}
         if not found["ok"]:
             result.update(failed=True, msg=f"{len(told)} failures; the first: {told[0]}")
         return result
+
+
+def _traces(ways: list[dict], looked: list[dict]) -> list[dict]:
+    """Each way judged by what the nodes told of it: their states are in the order of the ways that they were given."""
+    traces = []
+    for way in ways:
+        states = [state for node in looked for state in node.get("states", []) if _of(state, way)]
+        if any(state["node"] == way["from"]["node"] for state in states):
+            traces.append(follow.judge(as_end(way["from"]), as_end(way["to"]), states))
+    return traces
+
+
+def _of(state: dict, way: dict) -> bool:
+    return state.get("evidence", {}).get("mark") == way["mark"]
 
 
 def _write(path: str, text: str) -> None:

@@ -33,6 +33,10 @@ options:
     description: The port on which they answer.
     type: int
     required: true
+  sample:
+    description: How many pods, and how many nodes, each source probes at most; 0 for all.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -53,9 +57,9 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster impo
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.matrix import probes as due
 
 
-def probes(items: list[dict], node: str, namespace: str, port: int) -> list[dict]:
+def probes(items: list[dict], node: str, namespace: str, port: int, sample: int = 0) -> list[dict]:
     try:
-        return due(cluster(items), node, namespace, int(port))
+        return due(cluster(items), node, namespace, int(port), int(sample))
     except ValueError as error:
         raise AnsibleFilterError(f"podnet.cluster.probes: {error}") from None
 

@@ -94,6 +94,10 @@ options:
     description: How many probes may be under way at a time.
     type: int
     default: 64
+  checks:
+    description: Whether to compare what the node has with what it must have, too, as M(podnet.cluster.inspect) does.
+    type: bool
+    default: false
   required:
     description: Whether the task fails when a probe does.
     type: bool
@@ -162,6 +166,15 @@ flows:
       destination: 10.77.0.12
       vni: 1
       packets: 24
+checks:
+  description: What RV(podnet.cluster.inspect#module:checks) is.
+  returned: with O(checks)
+  type: list
+  elements: dict
+about:
+  description: What RV(podnet.cluster.inspect#module:about) is.
+  returned: with O(checks)
+  type: dict
 attachments:
   description: The pods' interfaces on this node.
   returned: always
@@ -198,7 +211,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.verify.attachments import attachments
 from ..module_utils.verify.capture import Capture
+from ..module_utils.verify.checks import about, checks
 from ..module_utils.verify.probe import KINDS, Probe, run
+from ..module_utils.verify.state import collect
 from ..module_utils.verify.vtep import vteps
 
 PROBE = {
@@ -232,6 +247,7 @@ def main() -> None:
             "capture": {"type": "int"},
             "interface": {"type": "str", "default": "eth0"},
             "limit": {"type": "int", "default": 64},
+            "checks": {"type": "bool", "default": False},
             "required": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -247,6 +263,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     found = {"changed": False, "node": node, "attachments": [asdict(one) for one in attached]}
     try:
+        if wanted["checks"]:
+            state = collect()
+            found.update(checks=checks(state), about=about(state))
         with Channel() as channel:
             found["vteps"] = vteps(channel)
         if wanted["capture"]:

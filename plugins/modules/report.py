@@ -54,6 +54,23 @@ options:
       - The controller's file for the report as one HTML page, with the topology and the matrix as pictures. It loads
         nothing from elsewhere.
     type: path
+  junit:
+    description: The controller's file for checks and probes as JUnit's XML.
+    type: path
+  ways:
+    description: The ways that were followed, as P(podnet.cluster.ways#filter) made them.
+    type: list
+    elements: dict
+    default: []
+  looked:
+    description: What M(podnet.cluster.inspect) told of them on the nodes.
+    type: list
+    elements: dict
+    default: []
+  sample:
+    description: What P(podnet.cluster.probes#filter) was told of it.
+    type: int
+    default: 0
   title:
     description: The title of picture and page.
     type: str
@@ -83,6 +100,14 @@ ok:
   description: Whether everything arrived and holds.
   returned: always
   type: bool
+ansible_facts:
+  description: C(ok), C(summary), C(coverage) and C(failures) as C(podnet_verify).
+  returned: always
+  type: dict
+  contains:
+    podnet_verify:
+      description: The verdict in short.
+      type: dict
 summary:
   description: For each way how many probes were made and how many arrived.
   returned: always

@@ -204,3 +204,21 @@ def _services(look: Look, found: _Found) -> None:
 
 
 KUBE_PROXY = "kubectl --namespace kube-system get daemonset kube-proxy; describe its pod on this node"
+
+
+def about(state: dict[str, Any]) -> dict[str, Any]:
+    """What comparisons between nodes need."""
+    overlay = state["overlay"]
+    return {
+        "node": state["node"],
+        "time": state["time"],
+        "library": state["cni"]["library"]["version"],
+        "lease": overlay["lease"],
+        "mtu": overlay["mtu"],
+        "device": overlay["device"],
+        "backend": (overlay["config"] or {}).get("backend"),
+        "peers": len(overlay["peers"]),
+        "conflist": state["cni"]["ours"],
+        "reserved": len(state["cni"]["reservations"]),
+        "pods": len(state["pods"]),
+    }

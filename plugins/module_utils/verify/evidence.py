@@ -63,6 +63,7 @@ def gather(
         sight.read()
         return {
             "node": state["node"],
+            "mark": mark,
             "sent": sends,
             "probes": results,
             "seen": sight.records(),
@@ -97,8 +98,6 @@ def _probes(state: dict[str, Any], source: End, target: End, mark: str, port: in
     name = str(source)
     common: dict[str, Any] = {"timeout": 0.4, "attempts": 2}
     along: dict[str, Any] = {**common, "netns": netns, "source": name, "scope": "way"}
-    if asked:
-        return [Probe("tcp", asked.address, port, target=str(asked), closed=True, **along)]
     to: dict[str, Any] = {"target": str(target)}
     found = [
         Probe("icmp", target.address, send=mark, **along, **to),
@@ -107,6 +106,8 @@ def _probes(state: dict[str, Any], source: End, target: End, mark: str, port: in
     if target.kind != "outside":
         found.append(Probe("tcp", target.address, port, closed=True, **along, **to))
         found.append(Probe("udp", target.address, port, send=mark, **along, **to))
+    if asked:
+        found.append(Probe("tcp", asked.address, port, target=str(asked), **{**along, "scope": "service"}))
     if target.kind == "pod" and source.kind == "pod":
         at_node: dict[str, Any] = {**common, "source": state["node"], "scope": "node"}
         found.append(Probe("icmp", target.address, target=str(target), **at_node))

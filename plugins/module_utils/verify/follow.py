@@ -18,7 +18,7 @@ from . import evidence, state, way
 from .hops import BROKEN, STEPS, SUSPECT, UNKNOWN, Hop
 from .probe import SMALL
 from .state import Places
-from .way import End, Leg
+from .way import KUBE_PROXY, End, Leg
 
 SCHEMA = 1
 #: Seconds that the sender leaves the other nodes to begin watching.
@@ -42,8 +42,15 @@ def look(
     pairs = way.flows(source, target, [own])
     found = state.collect(pairs, places)
     if mark:
-        found["evidence"] = evidence.gather(found, source, target, mark, port, pairs[0][0], delay)
+        _gather(found, source, target, mark, port, delay)
     return found
+
+
+def _gather(own: dict[str, Any], source: End, target: End, mark: str, port: int, delay: float) -> None:
+    """Put this node's evidence into its state."""
+    final, seen_as = way.final(source, target, [own])
+    asked = target if target.kind == "service" else None
+    own["evidence"] = evidence.gather(own, source, final, mark, port, seen_as, delay, asked)
 
 
 def here(
@@ -62,7 +69,7 @@ def here(
     pairs = way.flows(source, target, [own, *others])
     states = [state.collect(pairs, places), *others]
     if probing:
-        states[0]["evidence"] = evidence.gather(states[0], source, target, new_mark(), port, pairs[0][0])
+        _gather(states[0], source, target, new_mark(), port, 0)
     return judge(source, target, states)
 
 
@@ -79,7 +86,9 @@ def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, A
     fault = way.first_fault(legs)
     if fault is None:
         fault = _by_owners(legs, by_node) or _by_packets(legs, by_node, probes) or _by_hiding(legs, found)
-    failed = [probe for probe in probes if probe["scope"] == "way" and not probe["ok"]]
+    if fault is None:
+        fault = _by_service(legs, probes)
+    failed = [probe for probe in probes if probe["scope"] in ("way", "service") and not probe["ok"]]
     notes = _notes(legs, fault)
     return {
         "schema": SCHEMA,
@@ -245,6 +254,18 @@ def _damaged(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, Ho
                     told = f"{kind} packets arrive at {hop.name} with wrong checksums: offloading is broken"
                     cure = f"ethtool -K {device.name} tx-checksum-ip-generic off on {device.node}"
                     return leg, device.blame(told, cure)
+    return None
+
+
+def _by_service(legs: list[Leg], probes: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """A Service that does not answer though the way to a pod behind it is whole."""
+    failed = next((probe for probe in probes if probe["scope"] == "service" and not probe["ok"]), None)
+    for leg in legs if failed else []:
+        for hop in leg.hops:
+            if failed and hop.step == "service":
+                told = f"the pods behind it are reached, {hop.name} itself is not ({failed['reason']})"
+                told += f": {hop.node} does not translate the Service's address rightly"
+                return leg, hop.blame(told, KUBE_PROXY)
     return None
 
 

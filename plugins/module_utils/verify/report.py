@@ -14,30 +14,46 @@ from typing import Any
 from .cluster import Cluster
 from .matrix import probes, workload
 
+SCHEMA = 2
+#: Seconds that nodes' clocks may differ; the nodes are asked within the same seconds, not at the same time.
+CLOCK = 10
 
-def report(cluster: Cluster, found: dict[str, dict], namespace: str, port: int, tunnel: bool) -> dict[str, Any]:
-    """Everything that verification found, ready for JSON.
 
-    found    for each node the ``probe`` module's result: ``results``, ``flows``, ``attachments``, ``vteps``
+def report(
+    cluster: Cluster,
+    found: dict[str, dict],
+    namespace: str,
+    port: int,
+    tunnel: bool,
+    traces: list[dict] | None = None,
+    sample: int = 0,
+) -> dict[str, Any]:
+    """Everything that verification found, ready for JSON; docs/verify-report.md describes it.
+
+    found    for each node the ``probe`` module's result: ``results``, ``flows``, ``attachments``, ``vteps``, ``checks``
+             and ``about``
     tunnel   whether packets between nodes must travel as VXLAN
-
-    Returns ``ok``; ``nodes`` and ``pods``; ``checks``, each with ``check``, ``subject``, ``ok``, ``reason``;
-    ``probes``, all results; and ``summary``: for each scope ``ok`` and ``total``.
+    traces   the ways that were followed because probes on them failed (``follow.judge``)
+    sample   how many others each source probed at most, 0 for all
     """
     checks = [
         *_nodes(cluster),
         *_pods(cluster, namespace),
         *_addresses(cluster),
         *_attachments(cluster, found, namespace),
-        *_complete(cluster, found, namespace, port),
+        *_complete(cluster, found, namespace, port, sample),
+        *_between_nodes(cluster, found),
+        *(check for node in sorted(found) for check in found[node].get("checks", [])),
         *(_tunnels(cluster, found, namespace) if tunnel else []),
     ]
     results = [dict(result, node=node) for node in sorted(found) for result in found[node].get("results", [])]
     total = Counter(result["scope"] for result in results)
     good = Counter(result["scope"] for result in results if result["ok"])
     nodes = [dict(asdict(node), vteps=found.get(node.name, {}).get("vteps", [])) for node in cluster.nodes]
+    traces = traces or []
     return {
-        "ok": bool(results) and all(entry["ok"] for entry in [*checks, *results]),
+        "schema": SCHEMA,
+        "ok": bool(results) and all(entry["ok"] for entry in [*checks, *results, *traces]),
         "namespace": namespace,
         "nodes": nodes,
         "pods": [asdict(pod) for pod in cluster.pods],
@@ -45,25 +61,136 @@ def report(cluster: Cluster, found: dict[str, dict], namespace: str, port: int, 
         "probes": results,
         "flows": [dict(flow, node=node) for node in sorted(found) for flow in found[node].get("flows", [])],
         "summary": {scope: {"ok": good[scope], "total": total[scope]} for scope in total},
+        "coverage": _coverage(cluster, results, namespace),
+        "tunnels": _tunnel_list(cluster, found),
+        "traces": traces,
+        "failures": _failures(checks, results, traces, cluster),
     }
+
+
+def _coverage(cluster: Cluster, results: list[dict], namespace: str) -> dict[str, int]:
+    """How many of all pairs of the workload's pods, and of the nodes that they are on, were probed."""
+    pods = {pod.address: pod for pod in workload(cluster, namespace)}
+    by_name = {pod.name: pod for pod in pods.values()}
+    pairs = {(r["source"], r["address"]) for r in results if r["source"] in by_name and r["address"] in pods}
+    nodes = {(by_name[source].node, pods[address].node) for source, address in pairs}
+    busy = {pod.node for pod in pods.values()}
+    return {
+        "pod_pairs": len(pairs),
+        "all_pod_pairs": len(pods) * (len(pods) - 1),
+        "node_pairs": len({(one, other) for one, other in nodes if one != other}),
+        "all_node_pairs": len(busy) * (len(busy) - 1),
+    }
+
+
+def _tunnel_list(cluster: Cluster, found: dict[str, dict]) -> list[dict[str, Any]]:
+    """Between which nodes packets were seen as VXLAN: ``from``, ``to``, the addresses, ``vni``, packets sent, and how
+    many of them came in at the other end."""
+    names = {node.address: node.name for node in cluster.nodes}
+    came: Counter[tuple] = Counter()
+    for node in found:
+        for flow in found[node].get("flows", []):
+            if flow["way"] == "in":
+                came[node, flow["source"], flow["destination"], flow["vni"]] += flow["packets"]
+    tunnels = []
+    for node in sorted(found):
+        for flow in found[node].get("flows", []):
+            if flow["way"] == "out" and flow["destination"] in names:
+                to, vni = names[flow["destination"]], flow["vni"]
+                tunnels.append(
+                    {
+                        "from": node, "to": to, "source": flow["source"], "destination": flow["destination"],
+                        "vni": vni, "sent": flow["packets"],
+                        "received": came[to, flow["source"], flow["destination"], vni],
+                    }
+                )  # fmt: skip
+    return tunnels
+
+
+def _failures(checks: list[dict], results: list[dict], traces: list[dict], cluster: Cluster) -> list[dict[str, Any]]:
+    """Each failure: ``kind`` (check, probe or trace), ``text``, and where it is known ``node``, ``step``, ``cause``,
+    ``cure``, and ``trace``, the number of the trace that tells of it."""
+    found = []
+    where = {pod.name: pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
+    at = {pod.address: pod.node for pod in cluster.pods if pod.address}
+    at.update({node.address: node.name for node in cluster.nodes})
+    for entry in checks:
+        if not entry["ok"]:
+            text = f"{entry['check']}, {entry['subject']}: {entry['reason']}"
+            found.append(_failure("check", text, entry, entry["reason"]))
+    for number, trace in enumerate(traces):
+        if not trace["ok"]:
+            verdict = trace["verdict"] or {}
+            text = f"{trace['from']['name']} → {trace['to']['name']}: {verdict.get('cause', 'it does not arrive')}"
+            found.append({**_failure("trace", text, verdict, verdict.get("cause", "")), "trace": number})
+    pairs = {(t["from"]["node"], t["to"]["node"] or t["to"]["address"]): n for n, t in enumerate(traces)}
+    for result in results:
+        if not result["ok"]:
+            text = f"{result['scope']}, {result['kind']}, {result['source']} → {result['target']}: {result['reason']}"
+            pair = (where.get(result["source"], result["node"]), at.get(result["address"], result["address"]))
+            known = pairs.get(pair)
+            verdict = (traces[known]["verdict"] or {}) if known is not None else {}
+            found.append({**_failure("probe", text, verdict, verdict.get("cause", "")), "trace": known})
+    return found
+
+
+def _failure(kind: str, text: str, about: dict, cause: str) -> dict[str, Any]:
+    return {
+        "kind": kind, "text": text, "node": about.get("node", ""), "step": about.get("step", ""), "cause": cause,
+        "cure": about.get("cure", ""), "trace": None,
+    }  # fmt: skip
+
+
+def _between_nodes(cluster: Cluster, found: dict[str, dict]) -> list[dict]:
+    """What only several nodes together can tell: clocks, versions, and what each says of itself against the API."""
+    about = {node: has["about"] for node, has in found.items() if has.get("about")}
+    if not about:
+        return []
+    checks = []
+    again = "run podnet.cluster.site"
+    versions = Counter(entry["library"] for entry in about.values())
+    usual = versions.most_common(1)[0][0]
+    for name, entry in sorted(about.items()):
+        reason = "" if entry["library"] == usual else f"it has {entry['library'] or 'none'}, most nodes have {usual}"
+        checks.append(_check("library is that of the other nodes", name, reason, name, again, "cni"))
+    times = sorted(entry["time"] for entry in about.values())
+    middle = times[len(times) // 2]
+    for name, entry in sorted(about.items()):
+        apart = abs(entry["time"] - middle)
+        reason = f"it is {apart:.0f} s from the other nodes' clocks" if apart > CLOCK else ""
+        cure = "start a time service (chrony, systemd-timesyncd)"
+        checks.append(_check("clock is right", name, reason, name, cure))
+    for node in cluster.nodes:
+        lease = about.get(node.name, {}).get("lease")
+        if lease:
+            ours, theirs = ", ".join(sorted(lease["pod_cidrs"])), ", ".join(sorted(node.pod_cidrs))
+            reason = f"the overlay has {ours}, the API {theirs}" if ours != theirs else ""
+            checks.append(_check("podCIDR is what the API says", node.name, reason, node.name, again, "lease"))
+            moved = lease["address"] != node.address and node.address not in lease["addresses"]
+            reason = f"the overlay has {lease['address']}, the API {node.address}" if moved else ""
+            checks.append(_check("address is what the API says", node.name, reason, node.name, again, "lease"))
+    others = len(cluster.nodes) - 1
+    for name, entry in sorted(about.items()):
+        if entry["lease"]:
+            reason = f"it knows {entry['peers']} peers; there are {others}" if entry["peers"] != others else ""
+            checks.append(_check("peers are complete, and none is stale", name, reason, name, again, "lease"))
+    return checks
 
 
 def failures(report: dict[str, Any]) -> list[str]:
     """Each failure of a report in a sentence."""
-    told = [f"{entry['check']}, {entry['subject']}: {entry['reason']}" for entry in report["checks"] if not entry["ok"]]
-    for result in report["probes"]:
-        if not result["ok"]:
-            told.append(
-                f"{result['scope']}, {result['kind']}, {result['source']} → {result['target']}: {result['reason']}"
-            )
+    told = [entry["text"] for entry in report["failures"]]
     if not report["probes"]:
         told.append("probes: none was made, so nothing is proven")
     return told
 
 
-def _check(check: str, subject: str, reason: str = "") -> dict[str, Any]:
+def _check(
+    check: str, subject: str, reason: str = "", node: str = "", cure: str = "", step: str = ""
+) -> dict[str, Any]:
     """A check's outcome: a reason means that it failed."""
-    return {"check": check, "subject": subject, "ok": not reason, "reason": reason}
+    told = {"check": check, "subject": subject, "node": node, "ok": not reason, "reason": reason}
+    return {**told, "cure": cure if reason else "", "step": step if reason else ""}
 
 
 def _nodes(cluster: Cluster) -> list[dict]:
@@ -123,12 +250,14 @@ def _attachments(cluster: Cluster, found: dict[str, dict], namespace: str) -> li
     return checks
 
 
-def _complete(cluster: Cluster, found: dict[str, dict], namespace: str, port: int) -> list[dict]:
+def _complete(
+    cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int
+) -> list[dict]:
     """Every node has made all its probes: one that could not be asked must not look healthy."""
     checks = []
     for node in cluster.nodes:
         made = len(found.get(node.name, {}).get("results", []))
-        due = len(probes(cluster, node.name, namespace, port))
+        due = len(probes(cluster, node.name, namespace, port, sample))
         checks.append(_check("node was asked", node.name, "" if made == due else f"{made} of {due} probes were made"))
     return checks
 

@@ -156,6 +156,13 @@ def walk(source: End, target: End, states: list[dict[str, Any]]) -> list[Leg]:
     return [leg for leg in (there, back) if leg.hops]
 
 
+def final(source: End, target: End, states: list[dict[str, Any]]) -> tuple[End, str]:
+    """Where the way ends, which for a Service is a pod behind it, and the source's address on its packets."""
+    looks = {state["node"]: Look(state) for state in states}
+    end = _backend(source, target, looks)
+    return end, _seen_as(source, end, looks)
+
+
 def _backend(source: End, target: End, looks: dict[str, Look]) -> End:
     if target.kind != "service" or not target.backends:
         return target
@@ -186,14 +193,22 @@ def _is_node(look: Look, address: str) -> bool:
 
 def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
     """The address that the source's packets to the target bear: a node's own come from the tunnel's device."""
-    look = looks.get(source.node)
-    if source.kind == "node" and target.kind == "pod" and look and look.overlay["lease"]:
-        cidr = next((c for c in look.overlay["lease"]["pod_cidrs"] if (":" in c) == (":" in target.address)), None)
+    lease = _lease(source.node, looks)
+    if source.kind == "node" and target.kind == "pod" and lease:
+        cidr = next((c for c in lease["pod_cidrs"] if (":" in c) == (":" in target.address)), None)
         if cidr and target.node == source.node:
             return _gateway(cidr)
-        if cidr and look.overlay["device"]:
+        if cidr and any(look.overlay["device"] for look in looks.values()):
             return cidr.partition("/")[0]
     return source.address
+
+
+def _lease(node: str, looks: dict[str, Look]) -> dict[str, Any] | None:
+    """The lease of a node, as itself or as another node knows it."""
+    if node in looks:
+        return looks[node].overlay["lease"]
+    peers = (peer for look in looks.values() for peer in look.overlay["peers"])
+    return next((peer for peer in peers if peer["name"] == node), None)
 
 
 def _gateway(cidr: str) -> str:

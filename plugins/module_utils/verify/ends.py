@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ends of ways in a cluster, as the Kubernetes API knows them. Runs on the controller."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import asdict
+from typing import Any
+
+from .cluster import Cluster, Pod, Service
+from .way import End, EndError
+
+
+def end_of(cluster: Cluster, text: str) -> End:
+    """What ``text`` names: a pod or a Service (namespace/name, or the name alone where one only has it), a node, an
+    address of any of them, or one outside. Raises EndError."""
+    ends = [_pod(pod) for pod in cluster.pods if pod.address and text in _names(pod.name, pod.address)]
+    # a pod in the node's own network is the node
+    ends = [end for end in ends if not (end.kind == "pod" and _on_host(cluster, end))] or [
+        End("node", pod.node, pod.address, pod.node) for pod in cluster.pods if text == pod.name and pod.host_network
+    ]
+    ends += [_service(cluster, one) for one in cluster.services if text in _names(one.name, one.address)]
+    ends += [End("node", one.name, one.address, one.name) for one in cluster.nodes if text in (one.name, one.address)]
+    if len({(end.kind, end.name) for end in ends}) > 1:
+        told = ", ".join(sorted(f"{end.kind} {end.name}" for end in ends))
+        raise EndError(f"{text}: there are {told}: say which, with its namespace, or give the address")
+    if ends:
+        return ends[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise EndError(
+            f"{text}: the cluster has no pod, Service or node of that name, and it is no address; "
+            "`kubectl get pods,services -A -o wide` lists what there is"
+        ) from None
+    for node in cluster.nodes:
+        if any(address in ipaddress.ip_network(cidr) for cidr in node.pod_cidrs):
+            return End("pod", text, text, node.name)
+    return End("outside", text, text)
+
+
+def as_end(values: dict[str, Any]) -> End:
+    """An End from its JSON."""
+    return End(values["kind"], values["name"], values["address"], values["node"], tuple(values["backends"]))
+
+
+def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The ways to trace for probes that failed: ``from`` and ``to`` as JSON, one for each pair of nodes and kind of
+    target, at most so many."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for result in results:
+        if result["ok"]:
+            continue
+        try:
+            source, target = end_of(cluster, result["source"]), end_of(cluster, result["address"])
+        except EndError:
+            continue
+        if source.kind in ("pod", "node"):
+            port = result.get("port") or 9
+            entry = {"from": asdict(source), "to": asdict(target), "port": port}
+            # what comes from pods tells more than what comes from nodes
+            found.setdefault((source.node, target.node or target.address, source.kind), entry)
+    ordered = sorted(found.items(), key=lambda item: item[0][2] != "pod")
+    kept: dict[tuple[str, str], dict[str, Any]] = {}
+    for (node, other, _kind), entry in ordered:
+        kept.setdefault((node, other), entry)
+    return list(kept.values())[:most]
+
+
+def nodes(way: dict[str, Any], cluster: Cluster) -> list[str]:
+    """The nodes that must be looked at for a way."""
+    target = way["to"]
+    behind = [pod.node for pod in cluster.pods if pod.address in target["backends"]]
+    return list(dict.fromkeys(filter(None, [way["from"]["node"], target["node"], *behind])))
+
+
+def _names(name: str, address: str) -> tuple[str, str, str]:
+    return name, name.partition("/")[2], address
+
+
+def _on_host(cluster: Cluster, end: End) -> bool:
+    return any(pod.name == end.name and pod.host_network for pod in cluster.pods)
+
+
+def _pod(pod: Pod) -> End:
+    return End("pod", pod.name, pod.address, pod.node)
+
+
+def _service(cluster: Cluster, service: Service) -> End:
+    ready = tuple(pod.address for pod in cluster.behind(service) if pod.ready and pod.address)
+    return End("service", service.name, service.address, "", ready)
