@@ -31,6 +31,10 @@ options:
     description: Seconds that a sender waits, so that the other nodes watch when the packets come.
     type: float
     default: 0.7
+  conflist:
+    description: The configuration list that is ours, among those that the node's container runtime may find there.
+    type: path
+    default: /etc/cni/net.d/10-podnet.conflist
 attributes:
   check_mode:
     support: full
@@ -91,7 +95,7 @@ from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.verify import follow
 from ..module_utils.verify.checks import about, checks
 from ..module_utils.verify.ends import as_end
-from ..module_utils.verify.state import NODE, collect
+from ..module_utils.verify.state import at, collect
 
 
 def main() -> None:
@@ -99,14 +103,16 @@ def main() -> None:
         argument_spec={
             "ways": {"type": "list", "elements": "dict", "default": []},
             "delay": {"type": "float", "default": 0.7},
+            "conflist": {"type": "path", "default": "/etc/cni/net.d/10-podnet.conflist"},
         },
         supports_check_mode=True,
     )
+    places = at(module.params["conflist"])
     try:
-        found = collect()
+        found = collect((), places)
         states = [
             follow.look(
-                as_end(way["from"]), as_end(way["to"]), NODE, way["mark"], int(way["port"]), module.params["delay"]
+                as_end(way["from"]), as_end(way["to"]), places, way["mark"], int(way["port"]), module.params["delay"]
             )
             for way in module.params["ways"]
         ]

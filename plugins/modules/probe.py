@@ -98,6 +98,10 @@ options:
     description: Whether to compare what the node has with what it must have, too, as M(podnet.cluster.inspect) does.
     type: bool
     default: false
+  conflist:
+    description: The configuration list that is ours, among those that the node's container runtime may find there.
+    type: path
+    default: /etc/cni/net.d/10-podnet.conflist
   required:
     description: Whether the task fails when a probe does.
     type: bool
@@ -213,7 +217,7 @@ from ..module_utils.verify.attachments import attachments
 from ..module_utils.verify.capture import Capture
 from ..module_utils.verify.checks import about, checks
 from ..module_utils.verify.probe import KINDS, Probe, run
-from ..module_utils.verify.state import collect
+from ..module_utils.verify.state import at, collect
 from ..module_utils.verify.vtep import vteps
 
 PROBE = {
@@ -248,6 +252,7 @@ def main() -> None:
             "interface": {"type": "str", "default": "eth0"},
             "limit": {"type": "int", "default": 64},
             "checks": {"type": "bool", "default": False},
+            "conflist": {"type": "path", "default": "/etc/cni/net.d/10-podnet.conflist"},
             "required": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -264,7 +269,7 @@ def main() -> None:
     found = {"changed": False, "node": node, "attachments": [asdict(one) for one in attached]}
     try:
         if wanted["checks"]:
-            state = collect()
+            state = collect((), at(wanted["conflist"]))
             found.update(checks=checks(state), about=about(state))
         with Channel() as channel:
             found["vteps"] = vteps(channel)

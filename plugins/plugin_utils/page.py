@@ -176,9 +176,8 @@ def times(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _failures(report: dict[str, Any]) -> list[dict[str, str]]:
     """Each failure in a sentence, with its cure where one is known."""
-    cures = {check["reason"]: check.get("cure", "") for check in report["checks"] if not check["ok"]}
-    told = failures(report)
-    return [{"said": said, "cure": next((c for r, c in cures.items() if said.endswith(r)), "")} for said in told]
+    told = [{"said": entry["text"], "cure": entry["cure"]} for entry in report["failures"]]
+    return told or [{"said": said, "cure": ""} for said in failures(report)]
 
 
 def _workload(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -61,6 +61,7 @@ class Lab:
     """The lab as a user has it: playbooks, commands in nodes, kubectl."""
 
     names = ("node1", "node2", "node3")
+    root = ROOT
 
     def __init__(self) -> None:
         self.runs = 0

@@ -58,8 +58,8 @@ class _Found:
 def _overlay(look: Look, found: _Found) -> None:
     overlay, node = look.overlay, look.node
     config = overlay["config"]
-    if config is None and not look.state["cni"]["ours"]:
-        return  # a node without our overlay: nothing is wanted of it
+    if config is None and not look.state["cni"]["needs_overlay"]:
+        return  # a node without our overlay, as kubenet's: nothing is wanted of it
     error = overlay["error"]
     wrong = [(node, error, "see the message; run podnet.cluster.site")] if error else []
     found.add("overlay can be what it must", wrong)

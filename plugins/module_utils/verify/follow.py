@@ -195,7 +195,7 @@ def _lost(
         unseen = next((hop for hop in leg.hops[last:] if hop.verdict == UNKNOWN), None)
         if unseen:
             wire = next((hop for hop in leg.hops[last:] if hop.step == "wire"), unseen)
-            told = f"it left {leg.hops[last].node} by {leg.hops[last].name} and no answer came"
+            told = f"it left by {leg.hops[last].place()} and no answer came"
             return leg, wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
     return None
 
@@ -204,7 +204,7 @@ def _culprit(region: list[Hop], last: Hop, first: Hop, kind: str, large: bool, p
     """Who is to blame between two places: who drops there, else the wire, else where it should have come."""
     what = {"icmp": "packets", "tcp": "TCP packets", "udp": "UDP packets"}[kind]
     what = f"large {what}" if large else what
-    told = f"{what} were seen at {last.name} ({last.node}) and never at {first.name} ({first.node})"
+    told = f"{what} were seen at {last.place()} and never at {first.place()}"
     wire = next((hop for hop in region if hop.step == "wire"), None)
     if wire is not None:
         return wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
@@ -215,8 +215,9 @@ def _culprit(region: list[Hop], last: Hop, first: Hop, kind: str, large: bool, p
             hop.cause, hop.cure = f"{told}: {cause}", cure
             return hop
     if first is last:
-        told = f"no {what} were seen at {first.name} ({first.node})"
-    return first.blame(told, f"look between {last.name} and {first.name}: nft list ruleset, tc filter show, ip rule")
+        told = f"no {what} were seen at {first.place()}"
+    where = f"between {last.place()} and {first.place()}"
+    return first.blame(told, f"look {where}: nft list ruleset, tc filter show, ip rule")
 
 
 def _underlay_tells(probes: list[dict[str, Any]], large: bool) -> str:

@@ -54,6 +54,13 @@ class Hop:
             self.verdict, self.cause, self.cure = SUSPECT, cause, cure
         return self
 
+    def place(self) -> str:
+        """Where packets are looked for here."""
+        if not self.sights:
+            return f"{self.name} on {self.node}"
+        place, link, _way = self.sights[0]
+        return f"{link} of {self.node if place == 'node' else place}"
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -344,7 +351,7 @@ def forwarding(look: Look, iif: str, version: int) -> Hop:
 
 def packet_filter(look: Look, step: str, hooks: tuple[str, ...], version: int, devices: list[str]) -> Hop:
     """Chains of others that may drop the packet. Never broken by itself: what a rule matches only the kernel knows."""
-    hop = Hop(look.node, step, " and ".join(hooks), wanted="nothing that drops pods' packets")
+    hop = Hop(look.node, step, f"packet filter ({', '.join(hooks)})", wanted="nothing that drops pods' packets")
     families = ("inet", "ip" if version == 4 else "ip6", "bridge", "netdev")
     for chain in look.state["filters"]:
         legacy = chain["family"] == "iptables-legacy" and version == 4

@@ -72,7 +72,8 @@ def _coverage(cluster: Cluster, results: list[dict], namespace: str) -> dict[str
     """How many of all pairs of the workload's pods, and of the nodes that they are on, were probed."""
     pods = {pod.address: pod for pod in workload(cluster, namespace)}
     by_name = {pod.name: pod for pod in pods.values()}
-    pairs = {(r["source"], r["address"]) for r in results if r["source"] in by_name and r["address"] in pods}
+    probed = {(result["source"], result.get("address", "")) for result in results}
+    pairs = {(source, address) for source, address in probed if source in by_name and address in pods}
     nodes = {(by_name[source].node, pods[address].node) for source, address in pairs}
     busy = {pod.node for pod in pods.values()}
     return {
@@ -127,7 +128,7 @@ def _failures(checks: list[dict], results: list[dict], traces: list[dict], clust
     for result in results:
         if not result["ok"]:
             text = f"{result['scope']}, {result['kind']}, {result['source']} → {result['target']}: {result['reason']}"
-            pair = (where.get(result["source"], result["node"]), at.get(result["address"], result["address"]))
+            pair = (where.get(result["source"], result["node"]), at.get(result.get("address", ""), result.get("address", "")))
             known = pairs.get(pair)
             verdict = (traces[known]["verdict"] or {}) if known is not None else {}
             found.append({**_failure("probe", text, verdict, verdict.get("cause", "")), "trace": known})

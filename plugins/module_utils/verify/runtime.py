@@ -17,6 +17,7 @@ from .. import install
 from ..cni import conflist
 
 CONF_DIR = "/etc/cni/net.d"
+CONFLIST = "10-podnet.conflist"
 LIBRARY = install.ROOT
 CONTAINERD = "/etc/containerd/config.toml"
 #: Where host-local keeps its reservations by default.
@@ -25,15 +26,16 @@ _SECTION = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
 _VALUE = re.compile(r"""^\s*(bin_dirs?|conf_dir)\s*=\s*\[?\s*["']([^"']*)["']""")
 
 
-def collect(root: str, conf_dir: str, containerd: str, library: str) -> dict[str, Any]:
+def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) -> dict[str, Any]:
     """``files``: the configurations in the order in which a runtime tries them, each with ``error`` where it is none;
-    ``network``: the plugins of the first that is ours; ``bridge``, ``hairpin``; ``plugins``: what lacks;
+    ``network``: that of ``file``, which is ours; ``bridge``, ``hairpin``; ``plugins``: what lacks;
     ``library``: the installed version and the executables that aren't as installed; ``containerd``: its directories;
     ``foreign``: the executables there that aren't ours; ``reservations``: see below."""
     found: dict[str, Any] = {
         "conf_dir": conf_dir,
         "files": [],
         "ours": "",
+        "needs_overlay": False,
         "network": "",
         "bridge": "",
         "hairpin": None,
@@ -50,8 +52,9 @@ def collect(root: str, conf_dir: str, containerd: str, library: str) -> dict[str
             entry["error"] = str(error)
         else:
             entry["name"] = read.name
-            if not found["ours"] and any(plugin["type"] in install.PLUGINS for plugin in read.plugins):
+            if entry["path"] == os.path.join(conf_dir, file):
                 found.update(ours=entry["path"], network=read.name, **_port(read))
+                found["needs_overlay"] = any(plugin["type"] == "flannel" for plugin in read.plugins)
                 types = read.types()
                 found["reservations"] = reservations(os.path.join(_below(root, _data_dir(read)), read.name))
         found["files"].append(entry)

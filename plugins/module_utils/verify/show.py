@@ -25,16 +25,25 @@ def render(trace: dict[str, Any]) -> str:
             seen = "" if hop["seen"] is None else f"  [{hop['seen']} seen]" if hop["seen"] else "  [never seen]"
             lines.append(f"  {MARKS[hop['verdict']]} {shown:<{width}}  {hop['name']}: {hop['found'] or '–'}{seen}")
             if hop["verdict"] == "broken":
-                lines.append(f"    {'':<{width}}  must be: {hop['wanted']}" if hop["wanted"] else "")
+                if hop["wanted"]:
+                    lines.append(f"    {'':<{width}}  must be: {hop['wanted']}")
                 lines.append(f"    {'':<{width}}  {hop['cause']}")
         lines.append("")
-    for probe in trace["probes"]:
+    for probe in _told(trace["probes"]):
         size = f" {probe['size']} bytes" if probe.get("size") else f" port {probe['port']}" if probe["port"] else ""
         outcome = f"{probe['ms']} ms" if probe["ok"] else probe["reason"]
         mark = "✓" if probe["ok"] else "✗"
         lines.append(f"  {mark} {probe['scope']}: {probe['kind']}{size} to {probe['target']}: {outcome}")
     lines += [f"  note: {note}" for note in trace["notes"]]
     return "\n".join(line for line in [*lines, *verdict(trace)] if line is not None) + "\n"
+
+
+def _told(probes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The probes without those that only measure the underlay's MTU, where it carries the largest of them."""
+    under = [probe for probe in probes if probe["scope"] == "underlay"]
+    if not all(probe["ok"] for probe in under):
+        return probes
+    return [probe for probe in probes if probe not in under] + under[:1]
 
 
 def verdict(trace: dict[str, Any]) -> list[str]:

@@ -50,12 +50,19 @@ class Places(NamedTuple):
     subnet_env: str = subnet_env.PATH
     results: str = RESULTS
     conf_dir: str = runtime.CONF_DIR
+    conflist: str = runtime.CONFLIST
     containerd: str = runtime.CONTAINERD
     library: str = runtime.LIBRARY
     run: str = client.RUN
 
 
 NODE = Places()
+
+
+def at(conflist: str) -> Places:
+    """The places on a node whose configuration list is the file ``conflist``."""
+    directory, _slash, name = conflist.rpartition("/")
+    return Places(conf_dir=directory, conflist=name)
 
 
 def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]:
@@ -68,7 +75,9 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         found["links"] = {link.name: _link(link) for link in all_links}
         found["addresses"] = [_of(each) for each in addresses.dump(channel, names)]
         attached = attachments(places.root + places.results)
-        found["cni"] = runtime.collect(places.root, places.conf_dir, places.containerd, places.library)
+        found["cni"] = runtime.collect(
+            places.root, places.conf_dir, places.conflist, places.containerd, places.library
+        )
         found["overlay"], found["wanted"], found["drift"] = _overlay(channel, places, flows)
         if found["overlay"]["node"]:
             found["node"] = found["overlay"]["node"]
@@ -255,10 +264,17 @@ def _agent(places: Places) -> dict[str, Any]:
 
 
 def _kube_proxy() -> dict[str, bool]:
-    """Whether Services are translated by kube-proxy here, and whether it is alive (its health port answers)."""
+    """Whether Services are translated by kube-proxy here, and whether it is alive: something answers at its health
+    port (kube-proxy, --healthz-bind-address)."""
+    healthy = False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
-        healthy = probe.connect_ex(("127.0.0.1", 10256)) == 0
+        try:
+            probe.connect(("127.0.0.1", 10256))
+            probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            healthy = probe.recv(16).startswith(b"HTTP/1.")
+        except OSError:
+            pass
     return {"expected": healthy or filters.has_chain("KUBE-SERVICES"), "healthy": healthy}
 
 

@@ -125,6 +125,7 @@ def test_a_trace_is_shown_hop_by_hop_with_its_cure(judged):
 def test_a_check_s_cure_stands_with_it(judged):
     told = judged()
     told["checks"].append({"check": "c", "subject": "node1", "ok": False, "reason": "it is amiss", "cure": "mend it"})
+    told["failures"].append({"text": "c, node1: it is amiss", "cure": "mend it"})
     told["ok"] = False
     page = Page(render(told, "the lab"))
     assert "mend it" in page.sections["failures"]
