@@ -124,12 +124,12 @@ def _failures(checks: list[dict], results: list[dict], traces: list[dict], clust
             verdict = trace["verdict"] or {}
             text = f"{trace['from']['name']} → {trace['to']['name']}: {verdict.get('cause', 'it does not arrive')}"
             found.append({**_failure("trace", text, verdict, verdict.get("cause", "")), "trace": number})
-    pairs = {(t["from"]["node"], t["to"]["node"] or t["to"]["address"]): n for n, t in enumerate(traces)}
+    pairs = {(one["from"]["node"], one["to"]["node"] or one["to"]["address"]): n for n, one in enumerate(traces)}
     for result in results:
         if not result["ok"]:
             text = f"{result['scope']}, {result['kind']}, {result['source']} → {result['target']}: {result['reason']}"
-            pair = (where.get(result["source"], result["node"]), at.get(result.get("address", ""), result.get("address", "")))
-            known = pairs.get(pair)
+            address = result.get("address", "")
+            known = pairs.get((where.get(result["source"], result["node"]), at.get(address, address)))
             verdict = (traces[known]["verdict"] or {}) if known is not None else {}
             found.append({**_failure("probe", text, verdict, verdict.get("cause", "")), "trace": known})
     return found
