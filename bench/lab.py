@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
     "ANSIBLE_NOCOLOR": "1",
 }
+EXEC = ("inventories/lab/nodes.py", "--exec", "node1", "--")
 RECAP = re.compile(r"^(node\d+)\s+: ok=(\d+)\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -55,6 +56,10 @@ def rows(repeat: int = 3) -> list[dict]:
         whole, _printed = run("make", "lab", "PODNET_LAB=bench", f"LAB={LAB}")
         sites = [run("ansible-playbook", "playbooks/site.yml") for _run in range(repeat)]
         checks = [run("ansible-playbook", "playbooks/verify.yml", "-e", "verify_keep=true") for _run in range(repeat)]
+        pods = json.loads(run(*EXEC, "kubectl", "get", "pods", "-n", "podnet-verify", "-l", "app=each", "-o", "json")[1])
+        by_node = {pod["spec"]["nodeName"]: pod for pod in pods["items"]}
+        name, address = by_node["node1"]["metadata"]["name"], by_node["node2"]["status"]["podIP"]
+        traces = [run(*EXEC, "podnetctl", "trace", f"podnet-verify/{name}", address) for _run in range(repeat)]
     finally:
         lab("down")
     recap = RECAP.findall(sites[-1][1])
@@ -69,6 +74,7 @@ def rows(repeat: int = 3) -> list[dict]:
         row("site.yml on a converged cluster of three", round(site, 1), "s", 30),
         row("tasks that it executes on a node", tasks, "tasks", 80),
         row("verify.yml on a healthy cluster of three", round(verify, 1), "s", 10),
+        row("podnetctl trace of one pair", round(statistics.median(seconds for seconds, _output in traces), 2), "s", 2),
     ]
 
 
