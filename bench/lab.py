@@ -56,7 +56,8 @@ def rows(repeat: int = 3) -> list[dict]:
         whole, _printed = run("make", "lab", "PODNET_LAB=bench", f"LAB={LAB}")
         sites = [run("ansible-playbook", "playbooks/site.yml") for _run in range(repeat)]
         checks = [run("ansible-playbook", "playbooks/verify.yml", "-e", "verify_keep=true") for _run in range(repeat)]
-        pods = json.loads(run(*EXEC, "kubectl", "get", "pods", "-n", "podnet-verify", "-l", "app=each", "-o", "json")[1])
+        asked = ("kubectl", "get", "pods", "--namespace", "podnet-verify", "--selector", "app=each", "--output", "json")
+        pods = json.loads(run(*EXEC, *asked)[1])
         by_node = {pod["spec"]["nodeName"]: pod for pod in pods["items"]}
         name, address = by_node["node1"]["metadata"]["name"], by_node["node2"]["status"]["podIP"]
         traces = [run(*EXEC, "podnetctl", "trace", f"podnet-verify/{name}", address) for _run in range(repeat)]
