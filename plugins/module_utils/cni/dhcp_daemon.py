@@ -556,7 +556,7 @@ def main(words: list[str] | None = None) -> int:
         daemon.load()
         daemon.serve(listener)
     except OSError as error:
-        print(f"podnet-dhcp: {error}", file=sys.stderr)
+        log.error("podnet-dhcp: %s", error)
     except KeyboardInterrupt:
         pass
     return 1
