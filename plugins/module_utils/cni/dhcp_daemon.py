@@ -128,6 +128,11 @@ class Exchange:
         packet = dhcp_message.packet(message.pack(), message.client, EVERYBODY)
         self.raw.sendto(packet, (self.ifname, ETH_P_IP, 0, 0, b"\xff" * 6))
 
+    def hand(self, message: Message, server: str, mac: bytes) -> None:
+        """To a server by its (or its router's) MAC address: needs nothing of the interface, not even an address."""
+        packet = dhcp_message.packet(message.pack(), message.client, server)
+        self.raw.sendto(packet, (self.ifname, ETH_P_IP, 0, 0, mac))
+
     def unicast(self, message: Message, server: str) -> None:
         self.udp.sendto(message.pack(), (server, SERVER_PORT))
 
@@ -140,13 +145,14 @@ class Exchange:
             if not ready:
                 return None
             for source in ready:
-                data = source.recv(1 << 16)
+                data, address = source.recvfrom(1 << 16)
                 try:
                     found = dhcp_message.unpack(dhcp_message.payload(data) if source is self.raw else data)
                 except ValueError:
                     continue  # somebody else's, or broken
                 same = (found.op, found.xid, found.mac[:6]) == (BOOTREPLY, message.xid, self.mac)
                 if same and found.type in wanted:
+                    found.sender = address[4] if source is self.raw else b""
                     return found
 
 
@@ -162,7 +168,7 @@ class Lease(threading.Thread):
         self.ended = threading.Event()
         self.mac = ""
         self.address = ""  # with prefix length
-        self.server = ""
+        self.server = self.server_mac = ""
         self.acquired = self.renew_at = self.rebind_at = self.expires_at = 0.0
 
     # -- getting one ---------------------------------------------------------------------------------------------------
@@ -260,6 +266,7 @@ class Lease(threading.Thread):
         self.address = result["ips"][0]["address"]
         server = ack.options.get(SERVER_ID, b"")
         self.server = socket.inet_ntoa(server) if len(server) == 4 else self.server
+        self.server_mac = ack.sender.hex() or self.server_mac
         self.acquired = now()
         forever = float("inf")
         self.renew_at = forever if lease == INFINITE else self.acquired + renew
@@ -355,7 +362,10 @@ class Lease(threading.Thread):
         try:
             options = {SERVER_ID: socket.inet_aton(self.server)}
             message = self._message(exchange, RELEASE, options, client=self.address.partition("/")[0])
-            exchange.unicast(message, self.server)
+            if self.server_mac:
+                exchange.hand(message, self.server, bytes.fromhex(self.server_mac))
+            else:
+                exchange.unicast(message, self.server)
             log.info("%s: released %s", self.name, self.address)
         finally:
             exchange.close()
@@ -377,7 +387,7 @@ class Lease(threading.Thread):
         }
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump({**content, "times": times}, file)
+            json.dump({**content, "server_mac": self.server_mac, "times": times}, file)
         os.replace(path + ".new", path)
 
     def _forget(self) -> None:
@@ -390,6 +400,7 @@ class Lease(threading.Thread):
     def read(self, content: dict) -> None:
         """Goes on with what a note tells."""
         self.mac, self.address, self.server = content["mac"], content["address"], content["server"]
+        self.server_mac = content["server_mac"]
         self.acquired, self.renew_at, self.rebind_at, self.expires_at = content["times"]
 
 

@@ -51,6 +51,7 @@ class Message:
         self.flags = 0
         self.client = ANY  # ciaddr
         self.yours = ANY  # yiaddr
+        self.sender = b""  # the MAC address that it came from, where that is known
 
     @property
     def type(self) -> int:

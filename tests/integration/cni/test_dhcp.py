@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -238,7 +239,7 @@ def test_leases_are_renewed(lan, host):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_leases_outlive_the_daemon(lan, host, how):
     """Killed and back: it renews what it had, and releases it with DEL."""
-    lan.serve(*times_of(3, 60))
+    lan.serve(*times_of(2, 6))
     lan.keep()
     pod, result = lan.add()
     lan.stop(lan.daemon, how)
@@ -253,7 +254,7 @@ def test_leases_outlive_the_daemon(lan, host, how):
 
 def test_an_address_that_is_lost_is_used_no_longer(lan, host, failure):
     """The server refuses to renew and gives another address: the pod's interface goes down, CHECK says why."""
-    lan.serve(*times_of(2, 60))
+    lan.serve(*times_of(2, 6))
     lan.keep()
     pod, result = lan.add()
     lan.stop(lan.dnsmasq)
@@ -266,7 +267,7 @@ def test_an_address_that_is_lost_is_used_no_longer(lan, host, failure):
 
 def test_a_pod_that_is_gone_is_forgotten(lan, host):
     """The namespace went without DEL: nothing of it is held, and its lease is not renewed."""
-    lan.serve(*times_of(2, 60))
+    lan.serve(*times_of(2, 6))
     lan.keep()
     pod, _result = lan.add()
     subprocess.run(["umount", pod.path], check=True)
@@ -284,6 +285,32 @@ def test_gc_releases_the_dead(lan, host):
     host.call("dhcp", "GC", {**lan.conf(), "cni.dev/valid-attachments": alive})
     lan.until(lambda: len(lan.leases()) == 1, "one lease to go")
     assert lan.notes() == ["c2_eth0.json"]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("syscall", ["connect", "sendto", "recvfrom", "write"])
+def test_an_add_that_is_killed(lan, host, alone, syscall):
+    """Before it asked there is no lease. Before it heard the answer the daemon notices, afterwards DEL comes."""
+    lan.serve()
+    lan.keep()
+    pod = host.pod()
+    host.netns.run(f"ip link add pod0 master br0 type veth peer name eth0 netns {pod.name}")
+    host.netns.run("ip link set pod0 up")
+    pod.run("ip link set eth0 up")
+    command, env = host.command("dhcp", "ADD", "c1", pod)
+    inject = f"inject={syscall}:signal=SIGKILL:when=1"
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", inject]
+    words = [*command[:-1], *strace, f"{alone}/dhcp"]
+    done = subprocess.run(words, input=json.dumps(lan.conf()), env=env, capture_output=True, text=True, check=False)
+    assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), done.stdout
+    if syscall == "write":
+        assert len(lan.leases()) == 1
+        host.call("dhcp", "DEL", lan.conf(), "c1", pod)
+    lan.until(lambda: syscall in ("connect", "sendto") or "DHCPRELEASE" in lan.log(), "the release")
+    lan.until(lambda: lan.leases() == {}, "the lease to go")
+    assert lan.notes() == []
+    result = host.call("dhcp", "ADD", lan.conf(), "c1", pod)
+    assert result["ips"][0]["address"].partition("/")[0] in lan.leases()
 
 
 def test_no_server(lan, host, failure, empty):
