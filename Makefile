@@ -10,6 +10,7 @@ export PODNET_LAB ?= lab
 NODES ?= 3
 NODE ?= node1
 DESTDIR ?= build/cni
+CASES ?= 100000
 
 HASH := $(shell { python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat requirements.txt; } | sha256sum | cut -c1-12)
 VENV := $(PODNET_CACHE)/venv-$(HASH)
@@ -54,7 +55,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster bench differential podman
+.PHONY: test lint sanity unit integration guest molecule cluster bench differential podman fuzz conformance
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py lint sanity unit integration molecule cluster
 
@@ -91,6 +92,12 @@ differential: venv ## The same configurations for our CNI plugins and Debian's G
 
 podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart
 	pytest -v tests/integration/cni/test_podman.py $(ARGS)
+
+fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
+	python3 tests/fuzz/run.py --cases $(CASES) --jobs 2 --progress $(ARGS)
+
+conformance: venv ## Every verb of every CNI plugin in every version; writes docs/conformance.md
+	python3 tests/conformance/run.py --write
 
 bench: venv ## Measure; prints a table and writes build/bench.json
 	python3 bench/run.py

@@ -139,6 +139,7 @@ def test_bridge_of_somebody_else_keeps_its_mac_address(host):
     assert result["interfaces"][0]["mac"] == before == host.netns.ip("link show dev br0")[0]["address"]
 
 
+@pytest.mark.defect("bridge, ptp: a pod poses as a router to its host (CVE-2020-10749)")
 def test_no_pod_is_a_router_for_its_host(host):
     """Router advertisements on the bridge and on the port go unheard."""
     result = host.call("bridge", "ADD", host.conf(), "c1", host.pod())

@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every verb of every plugin in every version of the specification, as a runtime calls it; writes docs/conformance.md.
+
+For each plugin and version: VERSION, STATUS, ADD, CHECK, GC (which must leave what is valid), DEL, DEL again. What a
+version doesn't have must be refused with code 1. The second table lists the defects of the field's plugins and the
+tests that show ours to be without them: those marked ``@pytest.mark.defect(words)``.
+
+    python tests/conformance/run.py [--write | --print] [--versions 0.3.1,1.1.0] [PLUGIN ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs/conformance.md"
+sys.path.insert(0, str(ROOT / "build/collections"))
+
+from ansible_collections.podnet.cluster.plugins.module_utils import install  # noqa: E402
+from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate  # noqa: E402
+
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+VERBS = ("VERSION", "ADD", "CHECK", "DEL", "STATUS", "GC")
+SINCE = {"CHECK": "0.4.0", "STATUS": "1.1.0", "GC": "1.1.0"}
+RANGE = {"type": "host-local", "dataDir": "{place}/data", "ranges": [[{"subnet": "10.9.0.0/24"}]]}
+#: What each plugin needs besides name, version and type.
+KEYS = {
+    "bridge": {"bridge": "br0", "isGateway": True, "ipMasq": True, "ipam": RANGE},
+    "dummy": {"ipam": RANGE},
+    "flannel": {"subnetFile": "{place}/subnet.env", "dataDir": "{place}/flannel", "ipam": {"dataDir": "{place}/data"}},
+    "host-device": {"device": "hd0", "ipam": RANGE},
+    "host-local": {"ipam": RANGE},
+    "ipvlan": {"master": "up0", "ipam": RANGE},
+    "macvlan": {"master": "up0", "ipam": RANGE},
+    "ptp": {"ipMasq": True, "ipam": RANGE},
+    "static": {"ipam": {"type": "static", "addresses": [{"address": "10.9.0.5/24"}]}},
+    "tap": {"ipam": RANGE},
+    "vlan": {"master": "up0", "vlanId": 5, "ipam": RANGE},
+    # The chained ones.
+    "bandwidth": {"ingressRate": 8000000, "ingressBurst": 80000},
+    "portmap": {"runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}},
+    "tuning": {"dataDir": "{place}/tuning", "sysctl": {"net.core.somaxconn": "500"}},
+    "vrf": {"vrfname": "red"},
+    "sample": {"anotherAwesomeArg": "x"},
+}
+#: These change what a plugin before them made.
+CHAINED = ("bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf", "sample")
+#: Kinds of links that not every kernel has: the tests of `make guest` are their witnesses where this one lacks them.
+NOT_EVERYWHERE = {"dummy": "", "ipvlan": "link up0", "vlan": "link up0", "vrf": ""}
+ARGUMENTS = {"vlan": "id 5", "vrf": "table 5"}
+#: Whose address management is somebody else's: dhcp needs a server, and has tests of its own.
+LEFT_OUT = ("dhcp",)
+SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+
+
+class Failure(Exception):
+    """What a plugin did that the specification doesn't want."""
+
+
+class Host:
+    """A host with an uplink and a device to lend, and one pod; the plugins as they are installed."""
+
+    def __init__(self, place: str, bin_dir: str) -> None:
+        self.place = place
+        self.bin_dir = bin_dir
+        self.name = f"podnet-conf-{os.getpid()}"
+        self.pod = f"{self.name}-pod"
+
+    def __enter__(self) -> Host:
+        for name in (self.name, self.pod):
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        for command in ("link add up0 type veth peer name up1", "link add hd0 type veth peer name hd1"):
+            subprocess.run(["ip", "-n", self.name, *command.split()], check=True)
+        for name in ("lo", "up0", "up1", "hd0", "hd1"):
+            subprocess.run(["ip", "-n", self.name, "link", "set", name, "up"], check=True)
+        Path(self.place, "subnet.env").write_text(SUBNET_ENV)
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        for name in (self.name, self.pod):
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+    def call(self, plugin: str, verb: str, conf: dict) -> tuple[int, dict]:
+        """Exit status and answer."""
+        ifname = "lo" if plugin == "loopback" else "eth0"
+        env = {"PATH": os.environ["PATH"], "CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_IFNAME": ifname}
+        env.update(CNI_NETNS=f"/run/netns/{self.pod}", CNI_PATH=self.bin_dir)
+        words = ["nsenter", f"--net=/run/netns/{self.name}", "--", f"{self.bin_dir}/{plugin}"]
+        done = subprocess.run(words, input=json.dumps(conf), env=env, capture_output=True, text=True, check=False)
+        try:
+            return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}
+        except ValueError:
+            raise Failure(f"{plugin} {verb}: no JSON: {done.stdout}{done.stderr}") from None
+
+    def wanted(self, plugin: str, verb: str, conf: dict) -> dict:
+        """The answer to a call that must succeed."""
+        status, answer = self.call(plugin, verb, conf)
+        if status:
+            raise Failure(f"{plugin} {conf['cniVersion']} {verb}: {answer}")
+        return answer
+
+    def lacks(self, kind: str) -> bool:
+        """Whether this kernel can't make links of that kind."""
+        words = f"{NOT_EVERYWHERE[kind]} name probe type {kind} {ARGUMENTS.get(kind, '')}".split()
+        made = subprocess.run(["ip", "-n", self.name, "link", "add", *words], capture_output=True, check=False)
+        subprocess.run(["ip", "-n", self.name, "link", "delete", "probe"], capture_output=True, check=False)
+        return made.returncode != 0
+
+
+def form(answer: dict, version: str, chained: bool) -> None:
+    """Raises Failure unless a result has the version's form."""
+    if answer.get("cniVersion") != version:
+        raise Failure(f"the result's version is {answer.get('cniVersion')}, not {version}")
+    old = version < "0.3.0"
+    wrong = {"ips", "interfaces", "routes"} if old else {"ip4", "ip6"}
+    if wrong & set(answer):
+        raise Failure(f"{version} has no {sorted(wrong & set(answer))}")
+    for item in answer.get("ips", []):
+        if ("version" in item) != (version < "1.0.0"):
+            raise Failure(f"{version}: ips.version is {'there' if 'version' in item else 'missing'}")
+    if version < "1.1.0" and any("mtu" in item for item in answer.get("interfaces", [])):
+        raise Failure(f"{version} has no interfaces.mtu")
+    if not chained and not (answer.get("ip4") if old else answer.get("ips")):
+        raise Failure("no address")
+
+
+def configuration(host: Host, plugin: str, version: str) -> dict:
+    """What a plugin gets."""
+    keys = json.loads(json.dumps(KEYS.get(plugin, {})).replace("{place}", host.place))
+    return {"cniVersion": version, "name": "net", "type": plugin, **keys}
+
+
+def life(host: Host, plugin: str, version: str) -> None:
+    """All verbs of one plugin in one version. Raises Failure."""
+    conf, first = configuration(host, plugin, version), configuration(host, "bridge", version)
+    told = host.wanted(plugin, "VERSION", {"cniVersion": version})
+    if version not in told["supportedVersions"]:
+        raise Failure(f"{plugin} doesn't name {version}")
+    chained = plugin in CHAINED
+    before = host.wanted("bridge", "ADD", first) if chained else None
+    if before is not None:
+        conf["prevResult"] = before
+    optional(host, plugin, "STATUS", conf, version)
+    answer = host.wanted(plugin, "ADD", conf)
+    form(answer, version, chained)
+    after = {**conf, "prevResult": answer}
+    optional(host, plugin, "CHECK", after, version)
+    ifname = "lo" if plugin == "loopback" else "eth0"
+    optional(
+        host, plugin, "GC", {**conf, "cni.dev/valid-attachments": [{"containerID": "c1", "ifname": ifname}]}, version
+    )
+    optional(host, plugin, "CHECK", after, version)
+    for _again in range(2):
+        host.wanted(plugin, "DEL", after)
+    if chained:
+        host.wanted("bridge", "DEL", {**first, "prevResult": before})
+
+
+def optional(host: Host, plugin: str, verb: str, conf: dict, version: str) -> None:
+    """A verb that came with a later version: it works since then, and before it is refused with code 1."""
+    if version >= SINCE[verb]:
+        host.wanted(plugin, verb, conf)
+        return
+    status, answer = host.call(plugin, verb, conf)
+    if not status or answer.get("code") != 1:
+        raise Failure(f"{plugin} {version} {verb}: code 1 is wanted, not {answer}")
+
+
+def versions(plugin: str) -> tuple[str, ...]:
+    """Those in which a plugin can be called: there are no chains before 0.3.0."""
+    return VERSIONS[2:] if plugin in CHAINED else VERSIONS
+
+
+def examine(names: list[str], chosen: tuple[str, ...]) -> dict[str, str]:
+    """Plugin → "" where all is well, why it wasn't tried, or what failed."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="podnet-conf-") as place:
+        install.install(install.read_tree(os.path.dirname(install.__file__)), f"{place}/root")
+        for name in names:
+            os.mkdir(f"{place}/{name}")
+            with Host(f"{place}/{name}", f"{place}/root/current/bin") as host:
+                if name in NOT_EVERYWHERE and host.lacks(name):
+                    found[name] = f"skipped: this kernel has no {name}"
+                    print(f"{name:12}  {found[name]}", flush=True)
+                    continue
+                try:
+                    for version in [item for item in versions(name) if item in chosen]:
+                        life(host, name, version)
+                    found[name] = ""
+                except Failure as error:
+                    found[name] = str(error)
+            done = "right: " + ", ".join(VERBS) + " in " + ", ".join(item for item in versions(name) if item in chosen)
+            print(f"{name:12}  {found[name] or done}", flush=True)
+    return found
+
+
+def plugins() -> list[str]:
+    """Those that the table is about."""
+    return [name for name in sorted(delegate.OWN) if name not in LEFT_OUT]
+
+
+def defects() -> dict[str, list[str]]:
+    """What the marker ``defect`` says → the tests that bear it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.defect":
+                    words = ast.literal_eval(mark.args[0])
+                    found.setdefault(words, []).append(f"{path.relative_to(ROOT)}::{node.name}")
+    return found
+
+
+def document() -> str:
+    """docs/conformance.md, from the plugins, what they are held to, and the tests' marks."""
+    lines = [
+        "# Conformance",
+        "",
+        "Made by `make conformance`, which calls every verb of every plugin in every version of the CNI specification",
+        "as a runtime does, and writes this page if all of it is right. `make test` holds the page against the tests.",
+        "",
+        "● works; 1: the version has no such verb, and the call is refused with code 1. Plugins that change what",
+        "another one made are called in chains, which there are since 0.3.0.",
+        "",
+        "| Plugin | Version | " + " | ".join(VERBS) + " |",
+        "| --- | --- |" + " --- |" * len(VERBS),
+    ]
+    for name in plugins():
+        for low, high in ((versions(name)[0], "0.3.1"), ("0.4.0", "1.0.0"), ("1.1.0", "1.1.0")):
+            cells = ["●" if low >= SINCE.get(verb, "0.1.0") else "1" for verb in VERBS]
+            shown = low if low == high else f"{low} – {high}"
+            lines.append(f"| {name} | {shown} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"Where a kernel lacks links of the kinds {', '.join(NOT_EVERYWHERE)}, they are tested by `make guest`.",
+        f"{', '.join(LEFT_OUT)} needs a server on the network: see tests/integration/cni/test_dhcp.py.",
+        "",
+        "## Defects of the field's plugins that ours are shown to be without",
+        "",
+        "| Defect | Test |",
+        "| --- | --- |",
+    ]
+    for words, tests in sorted(defects().items()):
+        lines.append(f"| {words} | {'<br>'.join(f'`{test}`' for test in tests)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write docs/conformance.md if everything is right")
+    parser.add_argument("--print", action="store_true", help="only print what the page would be; call nothing")
+    parser.add_argument("--versions", default=",".join(VERSIONS), help="only these (default %(default)s)")
+    parser.add_argument("plugins", nargs="*", metavar="PLUGIN")
+    options = parser.parse_args()
+    if options.print:
+        print(document(), end="")
+        return 0
+    chosen = tuple(options.versions.split(","))
+    found = examine(options.plugins or plugins(), chosen)
+    failed = [name for name, word in found.items() if word and not word.startswith("skipped")]
+    if options.write and not failed and chosen == VERSIONS and not options.plugins:
+        DOCUMENT.write_text(document())
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
