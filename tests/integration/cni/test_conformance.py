@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What docs/conformance.md says of every plugin is so: in a version of each form of result; `make conformance` takes all."""
+"""docs/conformance.md is right for a version of each form of result; `make conformance` takes all versions."""
 
 from __future__ import annotations
 
