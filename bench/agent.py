@@ -81,7 +81,9 @@ def rows(peers: int, rounds: int) -> list[dict]:
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
         program = next(Path(base).glob("installed/opt/podnet/0*/bin/podnetd"))
         agent = Podnetd(name, directory, program)
-        monitor = subprocess.Popen(["ip", "-n", name, "monitor", "route"], stdout=subprocess.PIPE, text=True)
+        monitor = subprocess.Popen(
+            ["ip", "-n", name, "monitor", "route"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         try:
             time.sleep(1)
             leases = json.loads((directory / "leases.json").read_text())["leases"]
@@ -100,6 +102,7 @@ def rows(peers: int, rounds: int) -> list[dict]:
                 subprocess.run(["ip", "-n", name, "route", "delete", cidr(number)], check=True)
                 until(monitor, cidr(number))
                 healed.append(time.perf_counter() - started)
+                time.sleep(1)  # until the agent rests again
             time.sleep(2)
             used = agent.processor()
             time.sleep(REST)

@@ -103,7 +103,7 @@ class Reconciler:
         if errors:
             return self._failed(errors)
         if overlay.movement:
-            overlay.observed = Observed(self.kernel)  # a device that was made has an index by now
+            overlay.observed = Observed(self.kernel, overlay.observed, keep=True)  # a new device has an index by now
             overlay.movement = Movement([])
         self.level, self.reason = True, ""
         return True

@@ -20,7 +20,10 @@ class Seen:
 
     def __init__(self, former: Seen | None = None) -> None:
         self._former = former.now if former else None
+        self._comparable: bool = former is not None and not former.outdated
         self.now: dict[bytes, Any] = {}
+        #: Set where something was changed since: the messages may be recalled, but say nothing about what is wanted.
+        self.outdated: bool = False
 
     def recall(
         self, payloads: list[bytes], essence: Callable[[bytes], bytes], decode: Callable[[bytes], Any]
@@ -40,7 +43,12 @@ class Seen:
     @property
     def unchanged(self) -> bool:
         """Whether the look's dumps said what those of the former look did, all of it."""
-        return self._former is not None and self._former.keys() == self.now.keys()
+        return self._comparable and self._former is not None and self._former.keys() == self.now.keys()
+
+    def outdate(self) -> None:
+        """From now on nothing counts as unchanged, in this look and compared with it."""
+        self.outdated = True
+        self._comparable = False
 
     def close(self) -> Seen:
         """Forgets the former look's."""

@@ -32,21 +32,26 @@ MANY = (neighbours.Neighbour, neighbours.Fdb, routes.Route)
 
 
 class Observed:
-    """The node's links and addresses, read once."""
+    """The node's links and addresses, read once. ``former``: an earlier look, so that what it has seen need not be
+    decoded again; with ``keep`` this one is to be the former of another, after a change of the node."""
 
-    def __init__(self, channel: Channel, former: Observed | None = None) -> None:
+    def __init__(self, channel: Channel, former: Observed | None = None, keep: bool = False) -> None:
         self.channel = channel
         self.links = links.dump(channel)
         self.names = {link.index: link.name for link in self.links}
         self.addresses = addresses.dump(channel, self.names)
         renamed = former and any(former.names.get(index, name) != name for index, name in self.names.items())
-        self.seen: Seen | None = Seen(former.seen if former and not renamed else None)
+        known = former.seen if former and not renamed else None
+        self.seen: Seen | None = known if keep and known else Seen(known)
+        if keep:
+            self.forget()
         #: Whether neighbours, forwarding entries and routes are those of the former look; they are not told then.
         self.unchanged = False
 
     def forget(self) -> None:
-        """Nothing of a former look counts any more."""
-        self.seen = Seen()
+        """What is wanted is other than at the former look: that the kernel says the same means nothing."""
+        if self.seen:
+            self.seen.outdate()
 
     def ours(
         self,
