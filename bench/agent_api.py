@@ -140,9 +140,14 @@ class Agent:
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
         program = next((base / "installed").rglob("bin/podnetd"))
         words = [program, "--config", etc, "--subnet-env", base / "run/subnet.env", "--run", base / "run"]
-        command = ["nsenter", f"--net=/run/netns/{netns}", "--", *map(str, words)]
-        with open(base / "podnetd.log", "w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.command = ["nsenter", f"--net=/run/netns/{netns}", "--", *map(str, words)]
+
+    def start(self) -> float:
+        """The time when it was started."""
+        began = time.perf_counter()
+        with open(self.base / "podnetd.log", "w") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        return began
 
     def memory(self) -> float:
         """Resident MiB."""
@@ -219,8 +224,8 @@ def rows(nodes: int, samples: int, rest: float, gone: float) -> list[dict]:
         admin, _process = serving.enter_context(client.serving(base, SERVER, 6443, path, bookmarks=10))
         admin.standin("populate", count=nodes)
         witness = Witness(node)
-        began = time.perf_counter()
         agent = Agent(node, base, admin)
+        began = agent.start()
         stack.callback(agent.stop)
         first = witness.until(RTM_NEWROUTE, nodes - 1) - began
         spent = agent.used()
