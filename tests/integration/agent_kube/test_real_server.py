@@ -251,6 +251,31 @@ def test_list_watch_and_patch(cluster, node1, tmp_path):
         source.close()
 
 
+def test_the_role_s_tasks(cluster, ansible, root, tmp_path):
+    """Foretold, done, and nothing to do: three nodes, of which the first is the control plane."""
+    hosts = {"control_plane": {"hosts": {"a": {"node_name": "node1"}}}}
+    hosts["workers"] = {"hosts": {"b": {"node_name": "node2"}, "c": {"node_name": "node3"}}}
+    connection = {"ansible_connection": "local", "ansible_python_interpreter": str(root / ".venv/bin/python")}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"children": {"cluster": {"vars": connection, "children": hosts}}}}))
+    out = tmp_path / "out"
+
+    def play(*words: str) -> str:
+        extra = {"administrator": str(cluster.kubeconfig), "directory": str(out)}
+        book = root / "tests/integration/agent_kube/credentials.yml"
+        ran = ansible("ansible-playbook", "-i", str(inventory), str(book), "-e", json.dumps(extra), *words)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    assert "changed: [b]" in play("--check") and not out.exists()
+    assert "changed: [b]" in play()
+    assert len({(out / host / "kube/node.pem").read_text() for host in "abc"}) == 3
+    assert "changed: [" not in play()
+    words = ("--kubeconfig", str(out / "c/kube.json"), "get", "nodes", "--output", "name")
+    told = subprocess.run([cluster.directory / "kubectl", *words], capture_output=True, text=True, check=False)
+    assert told.stdout.split() == [f"node/{name}" for name in NAMES], told.stderr
+
+
 def test_roles_of_nodes_that_are_gone_go(cluster, node1, run_module):
     told = run_module("agent_identities", nodes=[*NAMES, "gone"], kubeconfig=str(cluster.kubeconfig))
     assert "create clusterrole podnet:node:gone" in told["changes"]
