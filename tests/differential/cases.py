@@ -207,7 +207,10 @@ STATICS = [
     ],
     Case("static, dns", [bridge(ipam={**STATIC, "dns": {"nameservers": ["192.0.2.53"], "search": ["x"]}})], pods=1),
     Case(
-        "static, address by CNI_ARGS", [bridge(ipam={"type": "static"})], args="IP=10.9.0.6/24;GATEWAY=10.9.0.1", pods=1
+        "static, address by CNI_ARGS",
+        [bridge(ipam={"type": "static"})],
+        args="IgnoreUnknown=1;IP=10.9.0.6/24;GATEWAY=10.9.0.1",
+        pods=1,
     ),
     Case(
         "static, address by capability",
@@ -398,7 +401,7 @@ META = [
         [bridge(FOUR), {"type": "bandwidth", "capabilities": {"bandwidth": True}}],
         capabilities=[{"bandwidth": {"ingressRate": 8000000, "ingressBurst": 800000}}, {}],
     ),
-    Case("bandwidth, rate without burst", [bridge(FOUR), {"type": "bandwidth", "ingressRate": 8}], error="burst"),
+    Case("bandwidth, rate without burst", [bridge(FOUR), {"type": "bandwidth", "ingressRate": 8}], error="urst"),
     Case("firewall", [bridge(FOUR, SIX, isGateway=True), {"type": "firewall", "backend": "iptables"}]),
     Case("sbr", [bridge(FOUR, isDefaultGateway=True), {"type": "sbr"}]),
     Case("sbr, IPv4 and IPv6", [bridge(FOUR, SIX, isDefaultGateway=True), {"type": "sbr"}]),

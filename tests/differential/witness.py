@@ -32,10 +32,10 @@ grep -H . ipv4/ip_forward ipv6/conf/all/forwarding ipv4/conf/*/arp_notify ipv4/c
 FIREWALL = f"nft -j list ruleset; echo '{PART}'; iptables-save; echo '{PART}'; ip6tables-save"
 #: What the kernel counts or derives from MAC addresses.
 VOLATILE = re.compile(r"timer|_id$|^id$|^no$|designated|bridge_id|root_|_cnt$|gc_|topology|address|last_member|usec")
-FLAGS = ("UP", "PROMISC", "ALLMULTI", "NOARP", "LOWER_UP", "MULTICAST")
+FLAGS = ("UP", "PROMISC", "ALLMULTI", "NOARP", "MULTICAST")
 MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
 #: What kernels before 6.x print of every bridge port or link and no plugin of either side sets.
-LINK_KEYS = ("mtu", "operstate", "txqlen", "ifalias", "master", "group")
+LINK_KEYS = ("mtu", "txqlen", "ifalias", "master", "group")
 
 
 class State:
@@ -72,8 +72,11 @@ class State:
         }
         spoken = json.dumps([self.side.case.chain, self.side.case.capabilities, self.side.case.args]).lower()
         for place, parts in told.items():
+            limiters = [link["ifname"] for link in parts[0] if link.get("linkinfo", {}).get("info_kind") == "ifb"]
             for link in parts[0]:
                 name = link["ifname"]
+                if name in limiters:  # bandwidth's, whose name the plugin chooses
+                    name = self.links[name] = f"limiter{limiters.index(name) + 1}"
                 if place == "host" and link["ifindex"] in inside and "link_netnsid" in link:
                     name = "port" + inside[link["ifindex"]][3:]
                     self.links[link["ifname"]] = name
@@ -107,11 +110,9 @@ class State:
             path = f"{place}/link/{self.named(link['ifname'])}"
             info = link.get("linkinfo", {})
             self._put(path, {"kind": info.get("info_kind", "device"), "mac": link.get("address")})
-            # A bridge has carrier as long as a port has: the kernel tells it a moment later.
-            bridge = info.get("info_kind") == "bridge"
-            self._put(path, {key: link.get(key) for key in LINK_KEYS if not (bridge and key == "operstate")})
-            flags = [flag for flag in FLAGS if flag in link["flags"] and not (bridge and flag == "LOWER_UP")]
-            self._put(path, {"flags": " ".join(flags)})
+            self._put(path, {key: link.get(key) for key in LINK_KEYS})
+            # Carrier (LOWER_UP, operstate) is left out: the kernel tells of it a moment later.
+            self._put(path, {"flags": " ".join(flag for flag in FLAGS if flag in link["flags"])})
             for part in ("info_data", "info_slave_data"):
                 told = info.get(part, {})
                 self._put(f"{path}/{part}", {key: told[key] for key in told if not VOLATILE.search(key)})

@@ -127,3 +127,27 @@ def test_many_at_once(host, empty):
             assert {answer["code"] for answer in answers if "ips" not in answer} == {11}
             list(pool.map(delete, range(len(pods))))
         assert host.state() == empty
+
+
+def test_two_hundred_at_once(host, empty):
+    """Forty calls at a time, made and removed twice: no address twice, nothing left, nobody waits for ever."""
+    conf = host.conf(ipMasq=True)
+    pods = [host.pod() for _number in range(20)]
+    wanted = [(f"c{pod}", pods[pod], f"eth{number}") for pod in range(20) for number in range(10)]
+
+    def add(item):
+        container, pod, ifname = item
+        return host.call("bridge", "ADD", conf, container, pod, ifname=ifname)
+
+    def delete(item):
+        container, pod, ifname = item
+        host.call("bridge", "DEL", conf, container, pod, ifname=ifname)
+
+    for _again in range(2):
+        with concurrent.futures.ThreadPoolExecutor(40) as pool:
+            results = list(pool.map(add, wanted))
+            for number in (0, 1):
+                given = [result["ips"][number]["address"] for result in results]
+                assert len(set(given)) == 200
+            list(pool.map(delete, wanted))
+        assert host.state() == empty
