@@ -26,6 +26,12 @@ exec "$@"
 
 
 @pytest.fixture
+def bin_dir(alone):
+    """Callers with mounts of their own, as there are many here, do without the service."""
+    return alone
+
+
+@pytest.fixture
 def device(host):
     """One end of a veth pair, with an alias; its other end answers."""
     host.netns.run(f"ip link add hd0 address {MAC} type veth peer name hd1")
