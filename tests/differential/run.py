@@ -5,7 +5,7 @@
 
 Each case has a host and pods of its own on both sides (network namespaces). ADD of every pod, CHECK, DEL, DEL again and
 DEL of a pod whose namespace is gone; after each of them the answers are compared, and what ip, bridge, tc, nft and
-iptables tell. Exit status 1 if anything differs that differences.py does not explain; an explanation of nothing is told.
+iptables tell. Exit status 1 if anything differs that differences.py does not explain; what explains nothing is told.
 
     python tests/differential/run.py [-k WORD] [-v] [--jobs 4]
 """
