@@ -547,6 +547,20 @@ def fdb(look: Look, peer: dict[str, Any], vtep: str) -> Hop:
     return hop
 
 
+def wireguard(look: Look, peer: dict[str, Any], dev: str) -> Hop:
+    """The node's own key and the peer's on the tunnel's device, with where it is and what is behind it."""
+    key = peer.get("public_key")
+    hop = Hop(look.node, "wireguard", f"peer {key} dev {dev}")
+    wanted = look.wanted("peer", dev=dev, public_key=key) or {}
+    hop.wanted = f"endpoint {wanted.get('endpoint')}, allowed ips {' '.join(wanted.get('allowed_ips') or [])}"
+    lost = bool(_fault_of(look, dev))
+    steps = [*look.drift("wireguard", dev=dev), *look.drift("peer", dev=dev)]
+    hop.found = "; ".join(step["text"] for step in steps) or "as it must be"
+    for step in steps:
+        hop.blame(f"{peer['name']} can't be talked with as it must be (to do: {step['text']})", APPLY, follows=lost)
+    return hop
+
+
 def lease(look: Look, peer: dict[str, Any], there: Look | None) -> Hop | None:
     """What the node knows of the peer against what the peer says of itself; None where they agree or it can't be
     told."""

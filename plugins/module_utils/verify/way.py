@@ -19,6 +19,7 @@ from .hops import BROKEN, SUSPECT, UNKNOWN, Hop, Look
 
 #: Bytes that VXLAN adds, by the underlay's IP version.
 OVERHEAD = {4: 50, 6: 70}
+WIREGUARD_OVERHEAD = {4: 60, 6: 80}
 
 
 class EndError(ValueError):
@@ -320,18 +321,27 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
         leg.hops.append(_unknown_peer(here, target, version))
         return
     vtep = next((a for a in peer["addresses"] if (":" in a) == (":" in here.overlay["lease"]["address"])), "")
-    tunnelled = wanted["dev"] == here.overlay["device"]
+    tunnelled = wanted["dev"] in (here.overlay["device"], f"{here.overlay['device']}-v6")
     known = hops.lease(here, peer, there)
     leg.hops += [known] if known else []
     leg.hops.append(hops.route(here, target.address, seen_as, iif, wanted))
     leg.hops.append(_translation(here))
     if tunnelled:
         leg.hops.append(hops.device(here, "out"))
-        leg.hops.append(hops.neighbour(here, peer, wanted["gateway"]))
-        leg.hops.append(hops.fdb(here, peer, vtep))
+        if here.wanted("wireguard", dev=wanted["dev"]):
+            leg.hops.append(hops.wireguard(here, peer, wanted["dev"]))
+        else:
+            leg.hops.append(hops.neighbour(here, peer, wanted["gateway"]))
+            leg.hops.append(hops.fdb(here, peer, vtep))
     leg.hops.append(hops.packet_filter(here, "filter", ("output", "postrouting", "egress"), version, [wanted["dev"]]))
-    leg.hops.append(hops.underlay(here, vtep, OVERHEAD[6 if ":" in vtep else 4] if tunnelled else 0))
+    leg.hops.append(hops.underlay(here, vtep, _overhead(here, wanted["dev"], vtep) if tunnelled else 0))
     leg.hops.append(_wire(here, target.node, vtep, tunnelled))
+
+
+def _overhead(look: Look, dev: str, vtep: str) -> int:
+    """Bytes that the tunnel adds to a pod's packet."""
+    overhead = WIREGUARD_OVERHEAD if look.wanted("wireguard", dev=dev) else OVERHEAD
+    return overhead[6 if ":" in vtep else 4]
 
 
 def _route_to(look: Look, address: str) -> dict[str, Any] | None:
@@ -341,7 +351,8 @@ def _route_to(look: Look, address: str) -> dict[str, Any] | None:
 
 
 def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
-    data = (here.wanted("link", name=here.overlay["device"]) or {}).get("data", {})
+    dev = here.overlay["device"]
+    data = here.wanted("wireguard", dev=dev) or (here.wanted("link", name=dev) or {}).get("data", {})
     how = f"UDP {data.get('port')}" if tunnelled else "IP"
     return Hop(f"{here.node} → {node}", "wire", f"{how} from {here.overlay['lease']['address']} to {vtep}")
 
