@@ -39,7 +39,7 @@ class _Chain(NamedTuple):
 
 def suspects() -> list[dict[str, Any]]:
     """The base chains of others that may drop (``drops``) or rewrite (``translates``) packets, each with ``family``,
-    ``table``, ``chain``, ``hook``, and ``policy`` where that is what drops.
+    ``table``, ``chain``, ``hook``, ``policy`` where that is what drops, and ``in``, the chains whose rules do.
 
     iptables' own kernel tables (iptables-legacy) are told by their FORWARD, INPUT and OUTPUT policies.
     """
@@ -93,6 +93,7 @@ def _nftables(channel: Channel) -> list[dict[str, Any]]:
                 {
                     "family": key[0], "table": key[1], "chain": key[2], "hook": base.hook,
                     "drops": base.policy_drops or dropping, "policy": base.policy_drops, "translates": translating,
+                    "in": sorted(name for _family, _table, name in reached & drops),
                 }
             )  # fmt: skip
     return found
@@ -158,7 +159,7 @@ def _legacy() -> list[dict[str, Any]]:
             found.append(
                 {
                     "family": "iptables-legacy", "table": "filter", "chain": hook.upper(), "hook": hook,
-                    "drops": True, "policy": True, "translates": False,
+                    "drops": True, "policy": True, "translates": False, "in": [],
                 }
             )  # fmt: skip
     return found

@@ -355,15 +355,14 @@ def packet_filter(look: Look, step: str, hooks: tuple[str, ...], version: int, d
     families = ("inet", "ip" if version == 4 else "ip6", "bridge", "netdev")
     for chain in look.state["filters"]:
         legacy = chain["family"] == "iptables-legacy" and version == 4
-        if chain["drops"] and chain["hook"] in hooks and (chain["family"] in families or legacy):
+        # what kube-proxy and the kubelet drop is marked or invalid: no reason to look askance at a healthy node
+        usual = not chain["policy"] and all(name.startswith("KUBE-") for name in chain["in"])
+        if chain["drops"] and not usual and chain["hook"] in hooks and (chain["family"] in families or legacy):
             hop.doubt(told_chain(chain), filter_cure(chain))
     for entry in look.state["classifiers"]:
         if entry["dev"] in devices:
             hop.doubt(f"{entry['dev']} has classifiers ({entry['kind']})", f"tc filter show dev {entry['dev']} ingress")
     hop.found = "; ".join(hop.suspects) or "nothing drops"
-    if step == "filter":
-        # kube-proxy's own chains drop what is invalid; they are no reason to look askance at a healthy node
-        hop.verdict = OK if all("KUBE" in each for each in hop.suspects) else hop.verdict
     return hop
 
 

@@ -268,7 +268,7 @@ def _kube_proxy() -> dict[str, bool]:
     port (kube-proxy, --healthz-bind-address)."""
     healthy = False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+        probe.settimeout(3)  # a busy node is no dead one
         try:
             probe.connect(("127.0.0.1", 10256))
             probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
