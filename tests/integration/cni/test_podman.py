@@ -110,7 +110,7 @@ NOTHING = {"links": [], "files": [], "elements": []}
 
 
 @pytest.fixture(scope="module")
-def podman(bin_dir, tmp_path_factory):
+def podman(alone, tmp_path_factory):
     """Podman with an image; skips, with the reason, where no container can run."""
     missing = [tool for tool in ("podman", "crun", "conmon", "busybox", "nft") if not shutil.which(tool)]
     if missing or os.geteuid():
@@ -120,7 +120,7 @@ def podman(bin_dir, tmp_path_factory):
     try:
         if host.stdout.readline() != "ready\n":
             pytest.skip("mounts of one's own are not possible here")
-        engine = Podman(place, bin_dir, host.pid)
+        engine = Podman(place, alone, host.pid)
         tree = place / "tree"
         for name in ("bin", "dev", "proc", "sys", "etc", "tmp"):
             (tree / name).mkdir(parents=True)
