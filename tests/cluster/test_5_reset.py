@@ -22,8 +22,8 @@ ip -4 -o address show dev foreign0; ip -4 route show dev foreign0 | cut -d' ' -f
 """
 OURS = r"""
 ls -d /opt/podnet /etc/podnet /run/podnet /var/lib/podnet /run/flannel /etc/cni/net.d/* \
-    /etc/systemd/system/podnet* /var/lib/cni/networks/* /var/lib/cni/results/* /var/lib/cni/flannel \
-    /var/lib/cni/podnet 2>/dev/null || true
+    /etc/systemd/system/podnetd* /etc/systemd/system/podnet-[!l]* /var/lib/cni/networks/* /var/lib/cni/results/* \
+    /var/lib/cni/flannel /var/lib/cni/podnet 2>/dev/null || true
 """
 
 

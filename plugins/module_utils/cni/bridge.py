@@ -103,7 +103,7 @@ def add(call: Call) -> dict:
     """Connects the pod; the result tells of the bridge, the host's end and the pod's end, in this order."""
     settings = Settings(call)
     with Undo() as undo:
-        result = None if interface.by_link(settings.ipam) else _addresses(call, settings, undo)
+        result = None if interface.by_link(call, settings.ipam) else _addresses(call, settings, undo)
         return _connect(call, settings, result, undo)
 
 

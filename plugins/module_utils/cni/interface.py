@@ -67,7 +67,7 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
     It gets addresses from the address management, or those of `given`, a result.
     """
     with Undo() as undo:
-        late = not given and by_link(settings.ipam)
+        late = not given and by_link(call, settings.ipam)
         result = given or (new() if late else reserve(call, settings.ipam, undo))
         netns = pod.enter(call.env)
         refuse_existing(call, netns)
@@ -79,8 +79,11 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
     return told(call, settings, result, [], made)
 
 
-def by_link(ipam: str) -> bool:
-    """Whether the address management may need the pod's link, up: a DHCP client does, and who knows what isn't ours."""
+def by_link(call: Call, ipam: str) -> bool:
+    """Whether the address management may need the pod's link, up: a DHCP client does, and who knows what isn't ours.
+    CniError when there is no such plugin: nothing was made yet."""
+    if ipam and ipam not in delegate.OWN:
+        delegate.find(ipam, call.env.path)
     return bool(ipam) and ipam not in delegate.WITHOUT_LINK
 
 

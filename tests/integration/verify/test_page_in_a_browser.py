@@ -49,6 +49,8 @@ CHECKS = [{"check": "node is Ready", "subject": "node2", "ok": False, "reason": 
 REPORT = {
     "ok": False, "namespace": "probes", "nodes": NODES, "pods": PODS, "checks": CHECKS, "probes": PROBES, "flows": [],
     "summary": {"pod to pod": {"ok": 4, "total": 6}},
+    "failures": [{"text": "node2: kubelet stopped posting node status", "cure": "systemctl start kubelet"}],
+    "traces": [],
 }  # fmt: skip
 
 #: Works out for each text its contrast with what is behind it (WCAG 2.1, 1.4.3), and what is wider than the page.
@@ -128,5 +130,12 @@ def test_it_prints(chromium, tmp_path):
     printed = subprocess.run(
         ["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True
     )
-    for shown in ("a lab", "failures", "node2 (not Ready)", "✗ 0/1", "kubelet stopped posting node status"):
+    for shown in (
+        "a lab",
+        "failures",
+        "node2 (not Ready)",
+        "✗ 0/1",
+        "kubelet stopped posting node status",
+        "systemctl start kubelet",
+    ):
         assert shown in printed.stdout
