@@ -127,6 +127,16 @@ options:
       - Without it C(leases.json) in O(directory) says so.
     type: list
     elements: raw
+  peers:
+    description:
+      - Who sees to the way to the other nodes.
+      - V(leases) has this module make what leads to the nodes in O(leases), and remove what leads to others.
+      - V(agent) leaves that, and C(subnet.env), to C(podnetd), which learns of the nodes itself and may know some that
+        O(leases) does not. Only the node's own side is made.
+    type: str
+    choices: [leases, agent]
+    default: leases
+    version_added: "0.1.0"
   directory:
     description: Where C(overlay.json) and C(leases.json) are.
     type: path
@@ -198,7 +208,7 @@ lease:
     pod_cidrs: [10.244.0.0/24]
     vtep_mac: "5e:0b:1c:2d:3e:4f"
 peers:
-  description: The leases of the peers that are served.
+  description: The leases of the peers that are served; none where O(peers=agent).
   returned: O(state=present)
   type: list
   elements: dict
@@ -260,6 +270,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "config": {"type": "dict", "options": CONFIGURATION},
             "leases": {"type": "list", "elements": "raw"},
+            "peers": {"type": "str", "choices": ["leases", "agent"], "default": "leases"},
             "directory": {"type": "path", "default": "/etc/podnet"},
             "subnet_env": {"type": "path", "default": "/run/flannel/subnet.env"},
         },
@@ -294,7 +305,8 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         leases = lease.admit(config, wanted["leases"])
         kept = dict(zip(paths, texts(config, wanted["leases"])))
     written = Texts("file", kept, files.read, files.write)
-    overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], (written,))
+    own_only = wanted["peers"] == "agent"
+    overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], (written,), own_only=own_only)
     desired = overlay.desired
     refused = {**leases.refused, **desired.refused}
     for name, reason in refused.items():
@@ -305,7 +317,7 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         device=desired.device,
         mtu=desired.mtu,
         lease=leases.own.as_json(),
-        peers=[peer.as_json() for peer in leases.peers if peer.name not in refused],
+        peers=[] if own_only else [peer.as_json() for peer in leases.peers if peer.name not in refused],
         refused=refused,
         forward_policy_drop=dropping_chains(),
     )

@@ -28,10 +28,11 @@ Planner = Callable[[Channel], "tuple[list[Request], list[str]]"]
 
 
 def present(
-    config: Config, peers: Iterable[Lease] = (), known: bytes | None = None, channel: Channel | None = None
+    config: Config, peers: Iterable[Lease] | None = (), known: bytes | None = None, channel: Channel | None = None
 ) -> Masquerade:
     """The table as ``config`` wants it. Raises NetlinkError when the kernel's can't be read.
 
+    ``peers``: the other nodes; None where somebody else knows them.
     ``known``: the generation of the kernel's ruleset at which all this was right; while it lasts nothing is read.
     """
     networks = [str(network) for network in config.networks] if config.masquerade else []
@@ -41,8 +42,9 @@ def present(
         told = [
             nat.differences(channel),
             nat.network_differences(channel, networks, _disjoint(kept)),
-            nat.node_differences(channel, nodes(config, peers)),
         ]
+        if peers is not None:
+            told.append(nat.node_differences(channel, nodes(config, peers)))
         return [each for requests, _changes in told for each in requests], [
             each for _requests, changes in told for each in changes
         ]

@@ -15,6 +15,7 @@ from ..netlink import ethtool
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from ..netlink.plan import plan
+from ..netlink.wireguard import Peer
 from . import files, host_gw, kernel, masquerade, own, subnet_env, sysctl, underlay, vxlan, wireguard
 from .backend import Desired
 from .config import Config
@@ -70,15 +71,20 @@ def present(
     parts: tuple[Part, ...] = (),
     former: Overlay | None = None,
     packet_filter: Channel | None = None,
+    own_only: bool = False,
 ) -> Overlay:
     """Looks at the node and plans its overlay; ``parts`` are carried out before the overlay's own. ``former`` is a look
     after which all was level: what cannot have changed since is not computed again. ``packet_filter`` is a channel of
-    NETLINK_NETFILTER to use instead of one for the purpose.
+    NETLINK_NETFILTER to use instead of one for the purpose. ``own_only``: the node's own side alone is planned; what
+    leads to peers is neither made nor removed, and subnet.env, which lets pods in, is left alone as well: somebody else
+    knows the peers.
 
     Raises ConfigError when the node itself cannot be served (no interface has its address, an MTU that cannot
     work), and NetlinkError when the kernel's state can't be read.
     """
     kernel.need(config.backend.type)
+    if own_only:
+        leases = leases._replace(peers=[])
     observed = Observed(channel, former.observed if former else None)
     carrier = underlay.find(leases.own, observed.links, observed.addresses)
     wanted = former.wanted if former else None
@@ -89,9 +95,12 @@ def present(
     bridge, trouble = own.bridge(config, leases.own, desired.mtu, observed.links)
     shared = {thing.key(): thing for thing in bridge}
     actual = observed.ours(wanted.index, shared, config.networks)
+    if own_only:
+        actual = [thing for thing in actual if not isinstance(thing, (*MANY, Peer)) or thing.key() in wanted.index]
     index = wanted.few() if observed.unchanged else wanted.index
     changes = plan({**index, **shared} if shared else index, actual)
-    packets = masquerade.present(config, leases.peers, former.generation if former else None, packet_filter)
+    known = former.generation if former else None
+    packets = masquerade.present(config, None if own_only else leases.peers, known, packet_filter)
     env = subnet_env.render(config, leases.own, desired.mtu)
     overlay = Overlay(
         desired,
@@ -104,7 +113,7 @@ def present(
                 *(_of_device(config, desired.device, changes.renews(desired.device)) if desired.device else ()),
                 packets,
             ],
-            Texts("file", {env_path: env}, files.read, files.write, files.remove),
+            Texts("file", {} if own_only else {env_path: env}, files.read, files.write, files.remove),
         ),
         wanted,
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -106,6 +107,32 @@ def test_other_leases_change_what_differs_only(run_module, node, paths):
         ["set", "nodes4"],
     ]
     assert "10.244.1." not in seen(node)
+
+
+def test_peers_that_the_agent_knows_are_left_to_it(run_module, node, paths):
+    """node2 is in the inventory, and its agent says another MAC address; node7 only the API knows."""
+    arguments = {"config": CONFIG, "leases": LEASES[:2], "peers": "agent", **paths}
+    first = run_module(node, "overlay", **arguments)
+    assert "add link flannel.1" in first["changes"] and first["peers"] == []
+    for number in (1, 7):
+        node.run(f"ip neigh add 10.244.{number}.0 lladdr 02:00:00:00:00:0{number} dev flannel.1 nud permanent")
+        node.run(f"bridge fdb append 02:00:00:00:00:0{number} dev flannel.1 dst 192.0.2.{number}7")
+        node.run(f"ip route add 10.244.{number}.0/24 via 10.244.{number}.0 dev flannel.1 onlink proto 112")
+    node.run("nft add element inet podnet nodes4 { 192.0.2.77 }")
+
+    def ways() -> list:
+        neighbours = [each for each in node.ip("neigh show dev flannel.1") if "PERMANENT" in each["state"]]
+        nodes = node.run("nft list set inet podnet nodes4").stdout
+        return [node.ip("route show proto 112"), neighbours, node.bridge("fdb show dev flannel.1"), nodes]
+
+    before = ways()
+    assert not run_module(node, "overlay", **arguments)["changed"]
+    node.run("ip link set flannel.1 mtu 1400")
+    node.run("nft flush set inet podnet pod_networks4")
+    assert run_module(node, "overlay", check=True, **arguments)["changed"]
+    changes = run_module(node, "overlay", **arguments)["changes"]
+    assert [line.split()[:2] for line in changes] == [["change", "link"], ["set", "pod_networks4"]]
+    assert ways() == before and not os.path.exists(paths["subnet_env"])
 
 
 @pytest.mark.parametrize(
