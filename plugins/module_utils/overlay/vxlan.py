@@ -23,16 +23,14 @@ from ..netlink.route import Route
 from .backend import ALIAS, ROUTE_PROTOCOL, Desired, endpoint, pods_mtu, routed
 from .config import Config
 from .lease import Lease, Leases
+from .overhead import VXLAN
 from .underlay import Underlay
-
-#: Bytes that the tunnel adds, by the underlay's IP version: IP header 20 or 40, UDP 8, VXLAN 8, inner Ethernet 14.
-OVERHEAD = {4: 50, 6: 70}
 
 
 def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
     """The device and what leads to each peer. Raises ConfigError when the MTU cannot work."""
     version, _number = parse_address(leases.own.address)
-    mtu = pods_mtu(config.backend, leases.own, underlay, OVERHEAD[version])
+    mtu = pods_mtu(config.backend, leases.own, underlay, VXLAN[version])
     device = f"flannel.{config.backend.vni}"
     # an address of the tunnel's own: the source of what the node itself sends to pods of its peers
     source = [Address(device, f"{cidr.address()}/{32 if cidr.version == 4 else 128}") for cidr in leases.own.pod_cidrs]

@@ -25,11 +25,9 @@ from ..netlink.wireguard import Peer, Wireguard, join_endpoint
 from .backend import ALIAS, ROUTE_PROTOCOL, Desired, endpoint, pods_mtu
 from .config import Backend, Config, ConfigError
 from .lease import Lease, Leases
+from .overhead import WIREGUARD
 from .underlay import Underlay
 from .wireguard_key import Key
-
-#: Bytes that the tunnel adds, by the underlay's IP version: IP header 20 or 40, UDP 8, WireGuard's header and tag 32.
-OVERHEAD = {4: 60, 6: 80}
 
 
 class _Device(NamedTuple):
@@ -55,7 +53,7 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
             f"{key.path}, {key.public}: the peers must be told this one"
         )
     devices = _devices(config.backend, leases.own)
-    mtu = pods_mtu(config.backend, leases.own, underlay, max(OVERHEAD[max(each.underlay)] for each in devices))
+    mtu = pods_mtu(config.backend, leases.own, underlay, max(WIREGUARD[max(each.underlay)] for each in devices))
     own: list[KernelObject] = []
     for device in devices:
         own += [

@@ -10,8 +10,9 @@ from collections import defaultdict
 from typing import Any
 
 from ..ipam.ip import parse_subnet
-from . import hops
-from .hops import BROKEN, Hop, Look
+from .hops import at_bridge, at_pod
+from .hops.base import APPLY, BROKEN, Hop
+from .hops.look import Look, maker, recreate, show_route
 
 AGENT = "systemctl start podnetd; journalctl -u podnetd"
 #: Seconds after which a reservation without a pod counts as leaked: an ADD or DEL may be under way.
@@ -66,7 +67,7 @@ def _overlay(look: Look, found: _Found) -> None:
     by_step: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for step in look.state["drift"]:
         thing = step["wanted"] or step["actual"]
-        by_step[_step_of(thing["object"] if thing else step["text"])].append((node, step["text"], hops.APPLY))
+        by_step[_step_of(thing["object"] if thing else step["text"])].append((node, step["text"], APPLY))
     for kind, wrong in by_step.items():
         found.add("node is as the agent wants it", wrong, kind)
     if not by_step and not error:
@@ -74,7 +75,7 @@ def _overlay(look: Look, found: _Found) -> None:
     mend = "give each node a pod CIDR and an address of its own"
     found.add("every peer is served", [(name, why, mend) for name, why in overlay["refused"].items()], "lease")
     routes = [
-        (node, f"{hops.show_route(route)} ({hops.maker(route)}) takes packets from the pod network", _delete(route))
+        (node, f"{show_route(route)} ({maker(route)}) takes packets from the pod network", _delete(route))
         for route in look.state["foreign_routes"]
     ]
     found.add("nobody else routes the pod network", routes, "route")
@@ -88,7 +89,7 @@ def _overlay(look: Look, found: _Found) -> None:
 
 def _delete(route: dict[str, Any]) -> str:
     table = f" table {route['table']}" if route["table"] != 254 else ""
-    return f"ip route delete {hops.show_route(route)}{table}"
+    return f"ip route delete {show_route(route)}{table}"
 
 
 def _step_of(subject: str) -> str:
@@ -150,7 +151,7 @@ def _reservations(look: Look, found: _Found) -> None:
     ]
     found.add("every reservation is a pod's", leaked, "ipam")
     unreserved = [
-        (pod["pod"], f"{address} is not reserved: the next pod may be given it, too", hops.recreate(pod))
+        (pod["pod"], f"{address} is not reserved: the next pod may be given it, too", recreate(pod))
         for address, pod in attached.items()
         if address not in reserved
     ]
@@ -178,11 +179,11 @@ def _pods(look: Look, found: _Found) -> None:
             if not address.startswith("fe80:"):
                 owners[address.partition("/")[0]].append(pod["pod"])
         if pod["bridge"]:
-            bridges.setdefault(pod["bridge"], hops.gateways(pod))
-        judged += [hops.port(look, pod, "in"), hops.pod(look, pod, "out"), *hops.pod_gateways(look, pod)]
+            bridges.setdefault(pod["bridge"], at_pod.gateways(pod))
+        judged += [at_bridge.port(look, pod, "in"), at_pod.pod(look, pod, "out"), *at_pod.pod_gateways(look, pod)]
         if pod["bridge"] and look.state["cni"]["hairpin"] and not _hairpin(look, pod):
-            judged.append(hops.port(look, pod, "in", to_itself=True))
-    found.hops("bridge is there", [hops.bridge(look, name, "in", gateways) for name, gateways in bridges.items()])
+            judged.append(at_bridge.port(look, pod, "in", to_itself=True))
+    found.hops("bridge is there", [at_bridge.bridge(look, name, "in", gateways) for name, gateways in bridges.items()])
     found.hops("pod is connected", judged)
     twice = [
         (address, f"it is on {' and '.join(pods)}", f"delete the pod that the reservation is not for ({address})")

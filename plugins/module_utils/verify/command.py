@@ -43,7 +43,7 @@ def register(commands: Any) -> None:
 
 def inspect(options: argparse.Namespace, _channel: object) -> int:
     """Prints the node's state."""
-    from . import checks, follow, state, way
+    from . import checks, end, follow, state
 
     places = state.Places(options.root)
     if len(options.ends) not in (0, 2) or (options.mark and not options.ends):
@@ -51,8 +51,8 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
     found = state.collect((), places)
     if options.ends:
         try:
-            source, target = (way.resolve(end, [found]) for end in options.ends)
-        except way.EndError as error:
+            source, target = (end.resolve(text, [found]) for text in options.ends)
+        except end.EndError as error:
             return _refuse(f"inspect: {error}")
         found = follow.look(source, target, places, options.mark, delay=options.delay)
     found["checks"] = checks.checks(found)
@@ -62,7 +62,7 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
 
 def trace(options: argparse.Namespace, _channel: object) -> int:
     """Prints the way, hop by hop."""
-    from . import follow, show, state, way
+    from . import end, follow, show, state
 
     places = state.Places(options.root)
     try:
@@ -70,7 +70,7 @@ def trace(options: argparse.Namespace, _channel: object) -> int:
         found = follow.here(
             options.source, options.target, places, others, port=options.port, probing=not options.no_probes
         )
-    except (way.EndError, ValueError) as error:
+    except (end.EndError, ValueError) as error:
         return _refuse(f"trace: {error}")
     print(json.dumps(found, indent=1) if options.json else show.render(found), end="\n" if options.json else "")
     return 0 if found["ok"] else 1

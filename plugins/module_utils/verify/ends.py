@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .cluster import Cluster, Pod, Service
-from .way import End, EndError
+from .end import End, EndError
 
 
 def end_of(cluster: Cluster, text: str) -> End:

@@ -17,9 +17,9 @@ from ..netlink.channel import Channel
 from ..netlink.conntrack import answered_to
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
 from . import arp
+from .end import End
 from .probe import Probe, attempt_all
 from .sight import Sight
-from .way import End
 
 #: Sizes of IP packets in bytes whose fate tells an underlay's MTU.
 SIZES = (576, 1280, 1350, 1400, 1420, 1430, 1440, 1450, 1460, 1470, 1480, 1490, 1500)

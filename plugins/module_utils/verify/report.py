@@ -251,9 +251,7 @@ def _attachments(cluster: Cluster, found: dict[str, dict], namespace: str) -> li
     return checks
 
 
-def _complete(
-    cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int
-) -> list[dict]:
+def _complete(cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int) -> list[dict]:
     """Every node has made all its probes: one that could not be asked must not look healthy."""
     checks = []
     for node in cluster.nodes:

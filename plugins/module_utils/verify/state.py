@@ -75,9 +75,7 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         found["links"] = {link.name: _link(link) for link in all_links}
         found["addresses"] = [_of(each) for each in addresses.dump(channel, names)]
         attached = attachments(places.root + places.results)
-        found["cni"] = runtime.collect(
-            places.root, places.conf_dir, places.conflist, places.containerd, places.library
-        )
+        found["cni"] = runtime.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
         found["overlay"], found["wanted"], found["drift"] = _overlay(channel, places, flows)
         if found["overlay"]["node"]:
             found["node"] = found["overlay"]["node"]

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import follow, way
+from ansible_collections.podnet.cluster.plugins.module_utils.verify import checks, follow, state
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.way import End
 
 CONFLIST = {
     "cniVersion": "1.0.0",
@@ -34,8 +37,12 @@ class Pod:
         self.netns = netns
         self.node = node
         self.container = f"{node.name}-{name}"
-        self.address = ""
+        self.addresses: list[str] = []
         self.host = ""  # the node's end of its veth pair
+
+    @property
+    def address(self) -> str:
+        return self.addresses[0]
 
     def run(self, command: str, **options):
         return self.netns.run(command, **options)
@@ -88,15 +95,9 @@ class Node:
             pytest.fail(f"podnetctl {arguments}: exit {result.returncode}\n{result.stdout}{result.stderr}", False)
         return result
 
-    def has(self, address: str) -> bool:
-        return address == self.address or address.startswith(f"10.244.{self.number}.")
-
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Start podnetctl on the node."""
-        files = ("--config", f"{self.root}/etc/podnet", "--subnet-env", f"{self.root}/run/flannel/subnet.env")
-        command = f"{self.root}/opt/podnet/current/bin/podnetctl"
-        words = ["nsenter", f"--net={self.netns.path}", "--", command, *files, *arguments]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    @property
+    def places(self) -> state.Places:
+        return state.Places(str(self.root))
 
     def trace(self, source, target, *arguments: str, status: int | None = None) -> dict:
         """What podnetctl trace tells, as JSON."""
@@ -124,22 +125,63 @@ class Node:
     def add_pod(self, name: str, netns) -> Pod:
         pod = Pod(name, netns, self)
         result = json.loads(self.cni("add", pod).stdout)
-        pod.address = result["ips"][0]["address"].partition("/")[0]
+        pod.addresses = [one["address"].partition("/")[0] for one in result["ips"]]
         pod.host = next(one["name"] for one in result["interfaces"] if one["name"].startswith("veth"))
         self.pods.append(pod)
         return pod
 
 
+class Inside:
+    """A function called in a namespace, in a process of its own: what podnetctl does, without its start."""
+
+    def __init__(self, netns, function: Callable, *arguments) -> None:
+        reading, writing = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                with netns.entered():
+                    told = pickle.dumps((function(*arguments), None))
+            except BaseException as error:
+                told = pickle.dumps((None, repr(error)))
+            with open(writing, "wb") as file:
+                file.write(told)
+            os._exit(0)
+        os.close(writing)
+        self._reading = reading
+
+    def result(self):
+        """What the function returned; fails with what it raised."""
+        with open(self._reading, "rb") as file:
+            found, error = pickle.loads(file.read())
+        os.waitpid(self._pid, 0)
+        if error:
+            pytest.fail(error, pytrace=False)
+        return found
+
+
 class Cluster:
-    """Nodes on one switch."""
+    """Nodes on one switch, and Services that a test may make."""
 
     def __init__(self, nodes: list[Node], switch) -> None:
         self.nodes = nodes
         self.switch = switch
+        self.services: list[End] = []
 
-    def traced(self, source, target) -> dict:
+    def end(self, what) -> End:
+        """The end of a way as the API knows it: a pod, its short name, a node's name, an address, a Service's."""
+        for node in self.nodes:
+            if what in (node.name, node.address):
+                return End("node", node.name, node.address, node.name)
+            for pod in node.pods:
+                if what in (pod, pod.name.partition("/")[2], *pod.addresses):
+                    address = what if what in pod.addresses else pod.address
+                    return End("pod", pod.name, address, node.name)
+        known = next((one for one in self.services if what in (one.name, one.address)), None)
+        return known or End("outside", what, what)
+
+    def traced(self, source, target, port: int = 9) -> dict:
         """The way between two ends, with the state of their nodes and what each saw of the packets meanwhile."""
-        return self._judged(source, target, "--mark", follow.new_mark(), "--delay", "0.4")
+        return self._judged(source, target, follow.new_mark(), port)
 
     def looked_at(self, source, target) -> dict:
         """The same by their nodes' states alone: nothing is sent."""
@@ -147,19 +189,29 @@ class Cluster:
 
     def failures(self) -> list[dict]:
         """The checks of all nodes that fail."""
-        asked = [node.start("inspect", "--root", str(node.root)) for node in self.nodes]
-        checks = [check for one in asked for check in json.loads(one.communicate(timeout=60)[0])["checks"]]
-        assert len(checks) > 10 * len(self.nodes)
-        return [check for check in checks if not check["ok"]]
+        asked = [Inside(node.netns, _checked, state.collect, (), node.places) for node in self.nodes]
+        return [check for one in asked for check in _failing(one.result())]
 
-    def _judged(self, source, target, *options: str) -> dict:
-        ends = [getattr(end, "address", end) for end in (source, target)]
-        nodes = [node for node in self.nodes if any(node.has(end) for end in ends)]
-        asked = [node.start("inspect", *ends, "--root", str(node.root), *options) for node in nodes]
-        states = [json.loads(one.communicate(timeout=60)[0]) for one in asked]
-        failures = [check for state in states for check in state["checks"] if not check["ok"]]
-        told = follow.judge(*(way.resolve(end, states) for end in ends), states)
-        return {**told, "failures": failures}
+    def _judged(self, source, target, mark: str = "", port: int = 9) -> dict:
+        source, target = self.end(source), self.end(target)
+        behind = {self.end(address).node for address in target.backends}
+        nodes = [node for node in self.nodes if node.name in {source.node, target.node, *behind}]
+        asked = [
+            Inside(node.netns, _checked, follow.look, source, target, node.places, mark, port, 0.3) for node in nodes
+        ]
+        states = [one.result() for one in asked]
+        told = follow.judge(source, target, states)
+        return {**told, "failures": [check for one in states for check in _failing(one)]}
+
+
+def _checked(look: Callable, *arguments) -> dict:
+    found = look(*arguments)
+    return {**found, "checks": checks.checks(found)}
+
+
+def _failing(found: dict) -> list[dict]:
+    assert len(found["checks"]) > 10
+    return [check for check in found["checks"] if not check["ok"]]
 
 
 @pytest.fixture(scope="session")

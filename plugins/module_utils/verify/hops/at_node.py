@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The node's own decisions: whether it forwards, and by which route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import APPLY, UNKNOWN, Hop
+from .look import Look, covers, maker, show_route, told_route
+
+
+def forwarding(look: Look, iif: str, version: int) -> Hop:
+    """Whether the node forwards packets that come in by ``iif``."""
+    names = ["net/ipv4/ip_forward"] if version == 4 else ["net/ipv6/conf/all/forwarding"]
+    names.append(f"net/ipv{version}/conf/{iif}/forwarding")
+    hop = Hop(look.node, "forwarding", names[0].replace("/", "."), wanted="1")
+    values = {name: look.sysctl(name) for name in names}
+    hop.found = ", ".join(dict.fromkeys(value for value in values.values() if value is not None)) or "not known"
+    for name, value in values.items():
+        if value == "0":
+            key = name.replace("/", ".")
+            hop.name = key
+            hop.blame(f"{key} is 0: the node forwards nothing that comes in by {iif}", f"sysctl -w {key}=1 ({APPLY})")
+            break
+    return hop
+
+
+def route(look: Look, target: str, source: str, iif: str, wanted: dict[str, Any]) -> Hop:
+    """The kernel's decision. ``wanted`` has ``dst``, ``dev``, ``gateway``; ``iif`` is "" for the node's own packets."""
+    hop = Hop(look.node, "route", f"route to {target}")
+    words = {"dst": "", "gateway": "via ", "dev": "dev "}
+    hop.wanted = " ".join(f"{word}{wanted[key]}" for key, word in words.items() if wanted.get(key))
+    found = look.lookup(target, source, iif)
+    plain = look.lookup(target) or found
+    if found is None:
+        hop.verdict = UNKNOWN
+        hop.found = f"not asked: {iif} is down or missing" if iif else "not asked"
+        return hop
+    hop.found = told_route(found)
+    dev = wanted.get("dev") or ""
+    blocked = fault_of(look, dev)
+    taken = found["route"] or (plain or {}).get("route")
+    drift = [s for s in look.drift("route") if (s["wanted"] or s["actual"])["dst"] == wanted.get("dst")]
+    cure = APPLY if drift else ""
+    if taken is None or taken.get("type") in ("unreachable", "blackhole", "prohibit"):
+        told = (plain or found)["error"] or (taken and taken["type"])
+        return hop.blame(f"there is no route to {target} ({told})", cure or _route_cure(wanted), follows=bool(blocked))
+    if taken.get("dev") != dev or (wanted.get("gateway") and taken.get("gateway") != wanted["gateway"]):
+        who = "the overlay's own" if drift and taken["dst"] == wanted.get("dst") else maker(taken)
+        told = f"packets to {target} take the route {show_route(taken)} ({who}), not {hop.wanted}"
+        shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and taken["dst"] != wanted.get("dst")
+        mend = f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != 254 else "")
+        return hop.blame(told, mend if shadows else cure or _route_cure(wanted), follows=bool(blocked) and not shadows)
+    if found["route"] is None:
+        return _refused(look, hop, found, source, iif)
+    return hop
+
+
+def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str) -> Hop:
+    """There is a route, and yet the kernel would not forward the packet: the reverse path, or forwarding is off."""
+    # the larger of the two counts (ip-sysctl); 1 is strict, 2 is loose
+    strict = max(look.sysctl(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", iif))
+    return_way = look.lookup(source) or {}
+    back = return_way.get("route") or {}
+    if return_way.get("error") or back.get("type") in ("unreachable", "blackhole", "prohibit"):
+        told = f"there is no route back to {source}, so the kernel drops what comes from it as martian"
+        drifted = [step for step in look.drift("route") if covers((step["wanted"] or step["actual"])["dst"], source)]
+        return hop.blame(told, APPLY if drifted else f"ip route get {source}", follows=bool(_drifted_device(look)))
+    if ":" not in source and strict == "1" and back.get("dev") != iif:
+        where = f"by {back['dev']} ({show_route(back)})" if back.get("dev") else "nowhere"
+        hop.step = "rp_filter"
+        lost = bool(look.drift("route")) and not look.state["foreign_routes"]
+        return hop.blame(
+            f"rp_filter is strict (1) on {iif} and drops packets from {source}, since the way back to it leads {where}",
+            f"sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{iif}.rp_filter=0, or a route back by {iif}",
+            follows=lost,
+        )
+    off = "0" in (look.sysctl("net/ipv4/ip_forward"), look.sysctl(f"net/ipv4/conf/{iif}/forwarding"))
+    told = f"the kernel refuses to forward from {iif} ({found['error']})"
+    return hop.blame(told, "see forwarding", follows=off and ":" not in source)
+
+
+def _drifted_device(look: Look) -> str:
+    return fault_of(look, look.overlay["device"]) if look.overlay["device"] else ""
+
+
+def fault_of(look: Look, dev: str) -> str:
+    """What is wrong with the device that a route needs, "" if nothing is."""
+    link = look.links.get(dev)
+    if link is None:
+        return f"{dev} is missing"
+    if not link["up"]:
+        return f"{dev} is down"
+    return next((step["text"] for step in look.drift("link", name=dev) if step["action"] != "change"), "")
+
+
+def _route_cure(wanted: dict[str, Any]) -> str:
+    return f"ip route replace {wanted['dst']} dev {wanted['dev']}" if wanted.get("dst") else APPLY

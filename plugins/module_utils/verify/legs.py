@@ -1,0 +1,306 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way in one direction, hop by hop, as the nodes' kernels would take it.
+
+Where nobody looked at a node, its hops are unknown; what the way must be there is still told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..ipam.ip import parse_subnet, to_text
+from ..overlay import overhead
+from .end import End
+from .hops import at_bridge, at_node, at_pod, dropping, remote, tunnel
+from .hops.base import APPLY, BROKEN, SUSPECT, UNKNOWN, Hop
+from .hops.look import Look, covers
+
+KUBE_PROXY = "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide"
+
+
+@dataclass
+class Leg:
+    """The way in one direction: ``way`` is "there" or "back"."""
+
+    way: str
+    source: End
+    target: End
+    hops: list[Hop] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def go(leg: Leg, looks: dict[str, Look], seen_as: str, service: End | None) -> None:
+    """Fill in the hops from the leg's source, whose packets bear the address ``seen_as``, to its target."""
+    source, target = leg.source, leg.target
+    here, there = looks.get(source.node), looks.get(target.node)
+    version = 6 if ":" in target.address else 4
+    if here is None:
+        leg.hops.append(_unseen(source.node or "outside", source))
+    else:
+        iif = ""
+        if source.kind == "pod":
+            iif = _leave_pod(leg, here, source, target, service)
+            if not iif:
+                return
+            leg.hops.append(at_node.forwarding(here, iif, version))
+            leg.hops.append(dropping.packet_filter(here, "filter", ("prerouting", "forward"), version, [iif]))
+        if target.node == source.node:
+            _arrive(leg, here, target, seen_as, iif)
+            return
+        _cross(leg, here, there, target, seen_as, iif)
+    if target.kind == "outside":
+        leg.hops.append(Hop("", "outside", str(target), found="not looked at", verdict=UNKNOWN))
+    elif there is None:
+        leg.hops.append(_unseen(target.node, target))
+    else:
+        _come_in(leg, here, there, source, target, seen_as, version)
+
+
+def _unseen(node: str, end: End) -> Hop:
+    name = f"{end.kind} {end}"
+    return Hop(node, "node", name, found="not looked at", wanted="its state: podnetctl inspect", verdict=UNKNOWN)
+
+
+def _leave_pod(leg: Leg, look: Look, source: End, target: End, service: End | None) -> str:
+    """From the pod to the node; returns the link by which the packet enters the node, "" where it doesn't."""
+    pod = look.pod_with(source.address)
+    if pod is None:
+        leg.hops.append(_no_pod(look, source))
+        return ""
+    bridge = look.bridge_of(pod)
+    asked = service.address if service else target.address
+    leg.hops += [at_pod.pod(look, pod, "out"), at_pod.pod_route(look, pod, asked)]
+    neighbour = look.pod_with(target.address) if target.kind == "pod" and target.node == look.node else None
+    if neighbour and not service and _on_link(pod, target.address):
+        leg.hops.append(at_pod.pod_neighbour(look, pod, target.address, neighbour["mac"], neighbour["pod"]))
+        leg.hops.append(at_bridge.port(look, pod, "in"))
+        seen = at_bridge.bridge(look, bridge, "", at_pod.gateways(pod))
+        leg.hops.append(_bridging_only(seen))
+        leg.hops.append(dropping.packet_filter(look, "filter", ("prerouting", "forward"), 4, [pod["host"]]))
+        leg.hops += [at_bridge.port(look, neighbour, "out"), at_pod.pod(look, neighbour, "in")]
+        return ""
+    gateway = next((each for each in pod["gateways"] if (":" in each) == (":" in asked)), "")
+    mac = look.links.get(bridge, {}).get("mac")
+    leg.hops.append(at_pod.pod_neighbour(look, pod, gateway, mac, bridge))
+    leg.hops.append(at_bridge.port(look, pod, "in", to_itself=bool(service) and target.address == source.address))
+    leg.hops.append(at_bridge.bridge(look, bridge, "in", at_pod.gateways(pod)))
+    if service:
+        leg.hops.append(_service(look, service))
+    return bridge
+
+
+def _no_pod(look: Look, end: End) -> Hop:
+    hop = Hop(look.node, "pod", f"pod {end}", found="missing", wanted=f"a pod with {end.address}")
+    return hop.blame(f"{look.node} has no pod with the address {end.address}", "kubectl get pod -A -o wide")
+
+
+def _bridging_only(hop: Hop) -> Hop:
+    """A bridge that only bridges shows no packet on its own device, and needs no address."""
+    hop.sights = []
+    if hop.verdict == BROKEN and "gateway" in hop.cause:
+        hop.verdict, hop.suspects = SUSPECT, [hop.cause]
+    return hop
+
+
+def _on_link(pod: dict[str, Any], address: str) -> bool:
+    return any(covers(prefix, address) for prefix in pod["prefixes"])
+
+
+def _service(look: Look, service: End) -> Hop:
+    hop = Hop(look.node, "service", str(service), wanted=f"one of {', '.join(service.backends) or 'no backend'}")
+    chains = [c for c in look.state["filters"] if c["translates"] and c["hook"] == "prerouting"]
+    hop.found = "; ".join(f"{c['family']} {c['table']} {c['chain']}" for c in chains) or "nothing translates"
+    if not service.backends:
+        return hop.blame(f"no ready pod is behind {service.name}", f"kubectl describe service {service.name}")
+    if not chains:
+        hop.doubt(f"nothing on {look.node} translates Services' addresses: is kube-proxy running?", KUBE_PROXY)
+    return hop
+
+
+def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, iif: str) -> None:
+    """From the node's routing decision to the wire."""
+    version = 6 if ":" in target.address else 4
+    peer = next((p for p in here.overlay["peers"] if p["name"] == target.node), None)
+    in_its_cidr = peer is not None and any(covers(cidr, target.address) for cidr in peer["pod_cidrs"])
+    if target.kind != "pod" and not in_its_cidr:
+        _leave_cluster(leg, here, target, seen_as, iif)
+        return
+    wanted = _route_to(here, target.address)
+    if peer is None or wanted is None:
+        leg.hops.append(_unknown_peer(here, target, version))
+        return
+    vtep = next((a for a in peer["addresses"] if (":" in a) == (":" in here.overlay["lease"]["address"])), "")
+    tunnelled = wanted["dev"] in (here.overlay["device"], f"{here.overlay['device']}-v6")
+    known = remote.lease(here, peer, there)
+    leg.hops += [known] if known else []
+    leg.hops.append(at_node.route(here, target.address, seen_as, iif, wanted))
+    leg.hops.append(_translation(here))
+    if tunnelled:
+        leg.hops.append(tunnel.device(here, "out"))
+        if here.wanted("wireguard", dev=wanted["dev"]):
+            leg.hops.append(tunnel.wireguard(here, peer, wanted["dev"]))
+        else:
+            leg.hops.append(tunnel.neighbour(here, peer, wanted["gateway"]))
+            leg.hops.append(tunnel.fdb(here, peer, vtep))
+    leg.hops.append(
+        dropping.packet_filter(here, "filter", ("output", "postrouting", "egress"), version, [wanted["dev"]])
+    )
+    leg.hops.append(remote.underlay(here, vtep, _overhead(here, wanted["dev"], vtep) if tunnelled else 0))
+    leg.hops.append(_wire(here, target.node, vtep, tunnelled))
+
+
+def _overhead(look: Look, dev: str, vtep: str) -> int:
+    """Bytes that the tunnel adds to a pod's packet."""
+    of_tunnel = overhead.WIREGUARD if look.wanted("wireguard", dev=dev) else overhead.VXLAN
+    return of_tunnel[6 if ":" in vtep else 4]
+
+
+def _route_to(look: Look, address: str) -> dict[str, Any] | None:
+    """The wanted route to the peer whose pods' address that is."""
+    routes = [thing for thing in look.state["wanted"] if thing["object"] == "route" and thing.get("type") == "unicast"]
+    return next((route for route in routes if covers(route["dst"], address)), None)
+
+
+def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
+    dev = here.overlay["device"]
+    data = here.wanted("wireguard", dev=dev) or (here.wanted("link", name=dev) or {}).get("data", {})
+    how = f"UDP {data.get('port')}" if tunnelled else "IP"
+    return Hop(f"{here.node} → {node}", "wire", f"{how} from {here.overlay['lease']['address']} to {vtep}")
+
+
+def _unknown_peer(here: Look, target: End, version: int) -> Hop:
+    """Nothing on the node is meant to lead to that pod."""
+    hop = Hop(here.node, "lease", f"lease of {target.node}", wanted=f"a lease whose pod CIDR holds {target.address}")
+    reason = here.overlay["refused"].get(target.node)
+    if here.overlay["error"]:
+        told = f"the overlay of {here.node} can't be what it must: {here.overlay['error']}"
+        return hop.blame(told, "see the message")
+    if reason:
+        told = f"{here.node} refuses the lease of {target.node}: {reason}"
+        return hop.blame(told, "give each node a pod CIDR of its own")
+    told = f"{here.node} has no lease of {target.node}, so nothing leads to its pods"
+    return hop.blame(told, "run the overlay role on all nodes (podnet.cluster.site), or restart the agent")
+
+
+def _translation(look: Look) -> Hop:
+    """Pods see each other's own addresses: the table's rules and sets are as they must be."""
+    hop = Hop(look.node, "nat", "table inet podnet", wanted="sources of pods to pods stay as they are")
+    changes = [step["text"] for step in look.state["drift"] if "inet podnet" in step["text"]]
+    hop.found = "; ".join(changes) or "as it must be"
+    if changes:
+        hop.blame(f"the translation of sources is not what it must be (to do: {changes[0]})", APPLY)
+    return hop
+
+
+def _leave_cluster(leg: Leg, here: Look, target: End, seen_as: str, iif: str) -> None:
+    """To a node's own address, or out of the cluster: as the node itself would go, translated if so configured."""
+    found = here.lookup(target.address, seen_as, iif)
+    dev = here.overlay["underlay"] if target.kind == "node" else ((found or {}).get("route") or {}).get("dev")
+    leg.hops.append(at_node.route(here, target.address, seen_as, iif, {"dev": dev or "any", "gateway": None}))
+    if iif:
+        hop = _translation(here)
+        config = here.overlay["config"] or {}
+        seen = _is_node(here, target.address) and not config.get("masquerade_nodes")
+        hidden = hides(config, target.address) and not seen
+        hop.wanted = "the pod's address becomes the node's" if hidden else "the pod's address stays"
+        leg.hops.append(hop)
+    version = 6 if ":" in target.address else 4
+    leg.hops.append(dropping.packet_filter(here, "filter", ("output", "postrouting", "egress"), version, [dev or ""]))
+    if target.kind == "node":
+        leg.hops.append(remote.underlay(here, target.address, 0))
+        leg.hops.append(Hop(f"{here.node} → {target.node}", "wire", f"IP to {target.address}"))
+
+
+def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End, seen_as: str, version: int) -> None:
+    """From the wire into the peer, and on to the target."""
+    dev = there.overlay["underlay"] or ""
+    entering = dropping.packet_filter(there, "input", ("ingress", "prerouting", "input"), 4, [dev])
+    entering.sights = [("node", dev, "in")]
+    link = there.links.get(dev)
+    if link is not None and not link["up"]:
+        entering.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
+    leg.hops.append(entering)
+    # a node's own packets to pods bear its VTEP's address, and so the answers come by the tunnel
+    to_vtep = target.kind == "node" and there.has_address(target.address) == there.overlay["device"]
+    tunnelled = bool(there.overlay["device"]) and (target.kind == "pod" or to_vtep)
+    if not tunnelled and target.kind != "pod":
+        _arrive(leg, there, target, seen_as, dev)
+        return
+    iif = dev
+    if tunnelled:
+        leg.hops.append(tunnel.device(there, "in"))
+        iif = there.overlay["device"]
+    if here is not None and tunnelled:
+        odd = _contradiction(here, there)
+        leg.hops += [odd] if odd else []
+    if target.kind == "pod":
+        leg.hops.append(at_node.forwarding(there, iif, version))
+        leg.hops.append(dropping.packet_filter(there, "filter", ("forward", "postrouting"), version, [iif]))
+    _arrive(leg, there, target, seen_as, iif)
+
+
+def _contradiction(here: Look, there: Look) -> Hop | None:
+    """Two nodes' devices that can't talk though each is as its own node wants it."""
+    ours, theirs = (look.wanted("link", name=look.overlay["device"]) or {} for look in (here, there))
+    for key in ("id", "port"):
+        one, other = (ours.get("data") or {}).get(key), (theirs.get("data") or {}).get(key)
+        if one != other and one and other:
+            hop = Hop(there.node, "device", there.overlay["device"], found=f"{key} {other}", wanted=f"{key} {one}")
+            told = f"the nodes are configured differently: {key} {one} on {here.node}, {other} on {there.node}"
+            return hop.blame(told, "run podnet.cluster.site on all nodes with one overlay_backend")
+    return None
+
+
+def _arrive(leg: Leg, look: Look, target: End, seen_as: str, iif: str) -> None:
+    """From the node's routing decision to the target on this node."""
+    if target.kind == "node":
+        wanted = {"dst": "", "dev": look.has_address(target.address), "gateway": None}
+        leg.hops.append(at_node.route(look, target.address, seen_as, iif, wanted))
+        leg.hops.append(dropping.packet_filter(look, "input", ("input",), 6 if ":" in target.address else 4, [iif]))
+        return
+    pod = look.pod_with(target.address)
+    if pod is None:
+        leg.hops.append(_no_pod(look, target))
+        return
+    bridge = look.bridge_of(pod)
+    # the bridge before the route that stands on its address
+    leg.hops.append(at_bridge.bridge(look, bridge, "out", at_pod.gateways(pod)))
+    block = next((_block(prefix) for prefix in pod["prefixes"] if covers(prefix, target.address)), "")
+    route = at_node.route(look, target.address, seen_as, iif, {"dst": block, "dev": bridge, "gateway": None})
+    route.follows = route.follows or leg.hops[-1].verdict == BROKEN
+    leg.hops.append(route)
+    deliver(leg, look, target, pod)
+
+
+def deliver(leg: Leg, look: Look, target: End, pod: dict[str, Any]) -> None:
+    """From the bridge to the pod."""
+    bridge = look.bridge_of(pod)
+    deliver = Hop(look.node, "deliver", f"neighbour {target.address} dev {bridge}", wanted=pod["mac"])
+    leg.hops.append(
+        at_pod.entry(
+            deliver, look.state["neighbours"], target.address, bridge, pod["mac"], pod["pod"],
+            f"ip neighbour delete {target.address} dev {bridge}",
+        )
+    )  # fmt: skip
+    leg.hops += [at_bridge.port(look, pod, "out"), at_pod.pod(look, pod, "in")]
+
+
+def hides(config: dict[str, Any] | None, address: str) -> bool:
+    """Whether what pods send to that address is to leave with the node's."""
+    kept = [*(config or {}).get("networks", []), *(config or {}).get("not_masqueraded", [])]
+    return bool((config or {}).get("masquerade")) and not any(covers(each, address) for each in kept)
+
+
+def _is_node(look: Look, address: str) -> bool:
+    return any(address in peer["addresses"] for peer in look.overlay["peers"])
+
+
+def _block(prefix: str) -> str:
+    subnet = parse_subnet(prefix)
+    return f"{to_text(subnet.family, subnet.first)}/{subnet.length}"

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What packets tell of a way whose hops are all as they must be: where they got lost, or were changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .hops.base import BROKEN, SUSPECT, UNKNOWN, Hop
+from .legs import KUBE_PROXY, Leg
+from .probe import SMALL
+
+
+def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """The hop that the packets accuse, None if they accuse none. ``found``: the nodes' evidence by their names."""
+    return (
+        _by_owners(legs, found)
+        or _by_packets(legs, found, probes)
+        or _by_hiding(legs, [*found.values()])
+        or _by_service(legs, probes)
+    )
+
+
+def count(legs: list[Leg], found: dict[str, dict[str, Any]]) -> None:
+    """Enter at each hop how many small echoes were seen there."""
+    for leg in legs:
+        for hop in leg.hops:
+            if hop.sights and hop.node in found:
+                hop.seen = sum(_seen(found[hop.node], hop, leg.way, "icmp", False))
+
+
+def _seen(one: dict[str, Any], hop: Hop, direction: str, kind: str, large: bool) -> list[int]:
+    return [
+        record["packets"]
+        for record in one["seen"]
+        if (record["place"], record["device"], record["direction"]) in hop.sights
+        and (record["way"], record["kind"]) == (direction, kind)
+        and (kind != "icmp" or record["large"] == large)
+    ]
+
+
+def _by_owners(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """An address that more than one machine claims."""
+    for leg in legs:
+        for hop in leg.hops:
+            owners = found.get(hop.node, {}).get("arp", {})
+            address = leg.target.address
+            claimed = owners.get(address, [])
+            if hop.step in ("deliver", "pod-neighbour") and hop.node == leg.target.node and len(claimed) > 1:
+                told = f"{address} is claimed by {' and '.join(claimed)}: two pods have one address"
+                cure = "find the other: bridge fdb show br cni0; delete the pod that does not own the reservation"
+                return leg, hop.blame(told, cure)
+    return None
+
+
+def _by_packets(
+    legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]
+) -> tuple[Leg, Hop] | None:
+    """Where packets got lost, by kind of packet: small echoes, large ones, TCP and UDP."""
+    on_way = [probe for probe in probes if probe["scope"] == "way"]
+    if all(probe["ok"] for probe in on_way):
+        return None
+    small = [probe for probe in on_way if probe["kind"] == "icmp" and probe["size"] == SMALL]
+    large = [probe for probe in on_way if probe["kind"] == "icmp" and probe["size"] != SMALL]
+    others = [probe for probe in on_way if probe["kind"] != "icmp"]
+    if any(not probe["ok"] for probe in small):
+        return _lost(legs, found, "icmp", False, probes)
+    if any(not probe["ok"] for probe in large):
+        return _lost(legs, found, "icmp", True, probes)
+    for probe in others:
+        if not probe["ok"]:
+            return _damaged(legs, found) or _lost(legs, found, probe["kind"], False, probes)
+    return None
+
+
+def _lost(
+    legs: list[Leg], found: dict[str, dict[str, Any]], kind: str, large: bool, probes: list[dict[str, Any]]
+) -> tuple[Leg, Hop] | None:
+    """The hop between the last place where such packets were seen and the first where they were not."""
+    for leg in legs:
+        last = 0
+        for number, hop in enumerate(leg.hops):
+            if not hop.sights or hop.node not in found:
+                continue
+            if sum(_seen(found[hop.node], hop, leg.way, kind, large)):
+                last = number
+                continue
+            region = leg.hops[last : number + 1]
+            return leg, _culprit(region, leg.hops[last], hop, kind, large, probes)
+        unseen = next((hop for hop in leg.hops[last:] if hop.verdict == UNKNOWN), None)
+        if unseen:
+            wire = next((hop for hop in leg.hops[last:] if hop.step == "wire"), unseen)
+            told = f"it left by {leg.hops[last].place()} and no answer came"
+            return leg, wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
+    return None
+
+
+def _culprit(region: list[Hop], last: Hop, first: Hop, kind: str, large: bool, probes: list[dict[str, Any]]) -> Hop:
+    """Who is to blame between two places: who drops there, else the wire, else where it should have come."""
+    what = {"icmp": "packets", "tcp": "TCP packets", "udp": "UDP packets"}[kind]
+    what = f"large {what}" if large else what
+    told = f"{what} were seen at {last.place()} and never at {first.place()}"
+    wire = next((hop for hop in region if hop.step == "wire"), None)
+    if wire is not None:
+        return wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
+    for hop in region:
+        if hop.verdict == SUSPECT:
+            cause, cure = hop.cause, hop.cure
+            hop.verdict = BROKEN
+            hop.cause, hop.cure = f"{told}: {cause}", cure
+            return hop
+    if first is last:
+        told = f"no {what} were seen at {first.place()}"
+    where = f"between {last.place()} and {first.place()}"
+    return first.blame(told, f"look {where}: nft list ruleset, tc filter show, ip rule")
+
+
+def _underlay_tells(probes: list[dict[str, Any]], large: bool) -> str:
+    """What the nodes' own packets to each other say of the underlay."""
+    under = [probe for probe in probes if probe["scope"] == "underlay"]
+    if not under:
+        return ""
+    passed = [probe["size"] for probe in under if probe["ok"]]
+    if not passed:
+        return "; the peer answers nothing on the underlay"
+    if large and max(passed) < max(probe["size"] for probe in under):
+        return f"; on the underlay packets of {max(passed)} bytes pass and larger ones do not: its MTU is smaller"
+    return "; the peer's own address answers, so the underlay carries other packets" if not large else ""
+
+
+def _wire_cure(wire: Hop, large: bool, probes: list[dict[str, Any]]) -> str:
+    passed = [probe["size"] for probe in probes if probe["scope"] == "underlay" and probe["ok"]]
+    if large and passed:
+        mtu = max(passed) - 50
+        return f"make the underlay carry full packets, or set overlay_backend.mtu to {mtu} and run site.yml"
+    if passed:
+        return f"let {wire.name} pass: firewalls, security groups and packet filters between the nodes"
+    return "look at the underlay between the nodes: cable, switch, routes, firewalls"
+
+
+def _damaged(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """Packets that arrive with wrong checksums: a device that promised to make them and does not."""
+    for leg in legs:
+        for hop in leg.hops:
+            for record in found.get(hop.node, {}).get("seen", []):
+                here = (record["place"], record["device"], record["direction"]) in hop.sights
+                if here and record["bad"] and record["way"] == leg.way:
+                    device = next((each for each in leg.hops if each.step == "device"), hop)
+                    kind = record["kind"].upper()
+                    told = f"{kind} packets arrive at {hop.name} with wrong checksums: offloading is broken"
+                    cure = f"ethtool -K {device.name} tx-checksum-ip-generic off on {device.node}"
+                    return leg, device.blame(told, cure)
+    return None
+
+
+def _by_service(legs: list[Leg], probes: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """A Service that does not answer though the way to a pod behind it is whole."""
+    failed = next((probe for probe in probes if probe["scope"] == "service" and not probe["ok"]), None)
+    for leg in legs if failed else []:
+        for hop in leg.hops:
+            if failed and hop.step == "service":
+                told = f"the pods behind it are reached, {hop.name} itself is not ({failed['reason']})"
+                told += f": {hop.node} does not translate the Service's address rightly"
+                return leg, hop.blame(told, KUBE_PROXY)
+    return None
+
+
+def _by_hiding(legs: list[Leg], found: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """A translation that hides a pod's address from another pod."""
+    for one in found:
+        if not one["hidden"]:
+            continue
+        for leg in legs:
+            if leg.way == "there" and leg.source.kind == leg.target.kind == "pod":
+                nat = next((hop for hop in leg.hops if hop.step == "nat"), leg.hops[-1])
+                told = f"{leg.source.address} is hidden behind {one['hidden']}: what pods send to pods is masqueraded"
+                cure = "nft list ruleset (chains of type nat at postrouting): except the pod network there"
+                return leg, nat.blame(told, cure)
+    return None
