@@ -87,8 +87,8 @@ molecule: venv ## A scenario for each role, on lab nodes
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
 	pytest tests/cluster $(ARGS)
 
-differential: venv ## The same configurations for our CNI plugins and Debian's Go ones
-	python3 tests/differential/run.py $(ARGS)
+differential: venv ## The same configurations for our CNI plugins and Debian's Go ones; writes docs/differential.md
+	python3 tests/differential/run.py --write $(ARGS)
 
 podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart
 	pytest -v tests/integration/cni/test_podman.py $(ARGS)

@@ -124,7 +124,12 @@ BRIDGE = [
         setup=("ip link add eth0 netns {pod1} type veth peer name x0",),
     ),
     Case("bridge, no such IPAM plugin", [bridge(ipam={"type": "nothing"})], error="failed to find plugin"),
-    Case("bridge, vlan", [bridge(FOUR, vlan=100)]),
+    Case("bridge, vlan", [bridge(FOUR, vlan=100)], kind="VLAN filtering"),
+    Case(
+        "bridge, vlan trunk",
+        [bridge(FOUR, vlanTrunk=[{"id": 7}, {"minID": 20, "maxID": 22}])],
+        kind="VLAN filtering",
+    ),
     Case("bridge, vlan out of range", [bridge(FOUR, vlan=4095)], error="4095"),
     Case("bridge, spoof check", [bridge(FOUR, macspoofchk=True)]),
 ]
@@ -346,7 +351,11 @@ LINKS = [
         for mode in ("l2", "l3", "l3s")
     ],
     Case(
-        "vlan", [{"type": "vlan", "master": "up0", "vlanId": 5, "ipam": local(FOUR)}], setup=UPLINK, kind="vlan", pods=1
+        "vlan, id 5",
+        [{"type": "vlan", "master": "up0", "vlanId": 5, "ipam": local(FOUR)}],
+        setup=UPLINK,
+        kind="vlan",
+        pods=1,
     ),
     Case(
         "host-device",
@@ -369,19 +378,19 @@ LINKS = [
     Case("host-device, none named", [{"type": "host-device"}], error="specify"),
 ]
 
+#: What it notes has a place of its own, as on two hosts.
+TUNING = {"type": "tuning", "dataDir": "{dir}/tuning"}
 META = [
-    Case("tuning, sysctl", [bridge(FOUR), {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}}]),
+    Case("tuning, sysctl", [bridge(FOUR), {**TUNING, "sysctl": {"net.core.somaxconn": "500"}}]),
     Case(
         "tuning, sysctl of the interface",
-        [bridge(FOUR), {"type": "tuning", "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "1"}}],
+        [bridge(FOUR), {**TUNING, "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "1"}}],
     ),
-    Case(
-        "tuning, sysctl elsewhere", [bridge(FOUR), {"type": "tuning", "sysctl": {"kernel.panic": "1"}}], error="kernel"
-    ),
-    Case("tuning, MAC", [bridge(FOUR), {"type": "tuning", "mac": "02:11:22:33:44:55"}], pods=1),
-    Case("tuning, MTU", [bridge(FOUR), {"type": "tuning", "mtu": 1300}]),
-    Case("tuning, promiscuous", [bridge(FOUR), {"type": "tuning", "promisc": True}]),
-    Case("tuning, allmulti", [bridge(FOUR), {"type": "tuning", "allmulti": True}]),
+    Case("tuning, sysctl elsewhere", [bridge(FOUR), {**TUNING, "sysctl": {"kernel.panic": "1"}}], error="kernel"),
+    Case("tuning, MAC", [bridge(FOUR), {**TUNING, "mac": "02:11:22:33:44:55"}], pods=1),
+    Case("tuning, MTU", [bridge(FOUR), {**TUNING, "mtu": 1300}]),
+    Case("tuning, promiscuous", [bridge(FOUR), {**TUNING, "promisc": True}]),
+    Case("tuning, allmulti", [bridge(FOUR), {**TUNING, "allmulti": True}]),
     Case(
         "bandwidth, both",
         [

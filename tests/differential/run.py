@@ -7,7 +7,7 @@ Each case has a host and pods of its own on both sides (network namespaces). ADD
 DEL of a pod whose namespace is gone; after each of them the answers are compared, and what ip, bridge, tc, nft and
 iptables tell. Exit status 1 if anything differs that differences.py does not explain; what explains nothing is told.
 
-    python tests/differential/run.py [-k WORD] [-v] [--jobs 4]
+    python tests/differential/run.py [-k WORD] [-v] [--jobs 4] [--write | --print]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs/differential.md"
 sys.path.insert(0, str(ROOT / "build/collections"))
 
 from ansible_collections.podnet.cluster.plugins.module_utils import install  # noqa: E402
@@ -36,7 +38,12 @@ from side import Side  # noqa: E402
 from witness import State  # noqa: E402
 
 GO = "/usr/lib/cni"
-KIND_ARGUMENTS = {"vlan": "id 5", "vrf": "table 5"}
+#: How the kernel is asked for what a case needs, where the words differ from ``type KIND``.
+PROBES = {
+    "VLAN filtering": "name x type bridge vlan_filtering 1",
+    "vlan": "link a name x type vlan id 5",
+    "vrf": "name x type vrf table 5",
+}
 
 
 class Outcome:
@@ -150,7 +157,7 @@ def reason_to_skip(case: Case, bin_dir: str) -> str:
             if name and name != "nothing" and not os.access(f"{bin_dir}/{name}", os.X_OK):
                 return f"we have no plugin {name}"
     if case.kind:
-        made = f"ip link add link a name x type {case.kind} {KIND_ARGUMENTS.get(case.kind, '')}"
+        made = f"ip link add {PROBES.get(case.kind, f'link a name x type {case.kind}')}"
         probe = subprocess.run(
             ["unshare", "-n", "sh", "-c", f"ip link add a type veth peer name b; {made}"],
             stderr=subprocess.DEVNULL,
@@ -205,13 +212,50 @@ def report(outcomes: list[Outcome], whole: bool, verbose: bool) -> int:
     return 1 if bad else 0
 
 
+def document() -> str:
+    """docs/differential.md: what was compared, and every difference that there is a reason for."""
+    kinds = sorted({case.kind for case in CASES if case.kind})
+    lines = [
+        "# Ours beside Go's",
+        "",
+        "Made by `make differential`: each configuration goes to our plugins and to those of Debian's package",
+        "containernetworking-plugins, on a host and with pods of its own (network namespaces). ADD of every pod,",
+        "CHECK, DEL, DEL again and DEL of a pod whose namespace is gone; after each of them the answers are compared,",
+        "and what `ip`, `bridge`, `tc`, `nft` and `iptables` tell. This page is written if nothing differs but what",
+        "stands here.",
+        "",
+        f"There are {len(CASES)} configurations. Those for what not every kernel has ({', '.join(kinds)})",
+        "are in `make guest`, too.",
+        "",
+        "## What differs, and why",
+        "",
+        *[_item(difference.reason) for difference in DIFFERENCES],
+        "",
+        "## What is not compared",
+        "",
+        *[_item(reason) for reason in NOT_COMPARED],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(text, 118, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+
+
 def main() -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-k", metavar="WORD", default="", help="only cases with this in their names")
     parser.add_argument("-v", action="store_true", help="list the cases that are the same, too")
     parser.add_argument("--jobs", type=int, default=4, help="cases at a time (default %(default)s)")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/differential.md if all is the same or explained"
+    )
+    parser.add_argument("--print", action="store_true", help="only print what the page would be; call nothing")
     options = parser.parse_args()
+    if options.print:
+        print(document(), end="")
+        return 0
     if os.geteuid() or not os.access(f"{GO}/bridge", os.X_OK):
         print("needs root and Debian's package containernetworking-plugins", file=sys.stderr)
         return 2
@@ -225,7 +269,10 @@ def main() -> int:
                 for number, case in enumerate(chosen)
             ]
             outcomes = [item.result() for item in work]
-    return report(outcomes, whole=not options.k, verbose=options.v)
+    status = report(outcomes, whole=not options.k, verbose=options.v)
+    if options.write and not options.k and not status:
+        DOCUMENT.write_text(document())
+    return status
 
 
 if __name__ == "__main__":

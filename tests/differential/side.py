@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -44,7 +45,14 @@ class Side:
     def __exit__(self, *_failure: object) -> None:
         for name in (self.netns, *self.pods):
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.gone)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def gone(self) -> str:
+        """The path of a namespace that was there. Go's sbr leaves a file of that name when it looks for it."""
+        return f"/run/netns/{self.netns}-gone"
 
     def fill(self, text: str) -> str:
         """`text` with this side's directory and namespaces."""
@@ -83,7 +91,7 @@ class Side:
             "PATH": os.environ["PATH"],
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": f"c{number}",
-            "CNI_NETNS": f"/run/netns/{'gone' if gone else self.pods[number - 1]}",
+            "CNI_NETNS": self.gone if gone else f"/run/netns/{self.pods[number - 1]}",
             "CNI_IFNAME": self.case.ifname,
             "CNI_PATH": self.bin_dir,
             "CNI_ARGS": self.case.args,

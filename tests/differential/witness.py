@@ -76,7 +76,7 @@ class State:
             for link in parts[0]:
                 name = link["ifname"]
                 if name in limiters:  # bandwidth's, whose name the plugin chooses
-                    name = self.links[name] = f"limiter{limiters.index(name) + 1}"
+                    self.links[name] = name = f"limiter{limiters.index(name) + 1}"
                 if place == "host" and link["ifindex"] in inside and "link_netnsid" in link:
                     name = "port" + inside[link["ifindex"]][3:]
                     self.links[link["ifname"]] = name
@@ -185,6 +185,7 @@ class State:
             for element in sets.get(f"masqueraded{family}", []):
                 inside = [str(one) for one in subnets if ipaddress.ip_address(element) in one]
                 self._masqueraded(element, inside)
+            self._accepted_by_sets(family, sets)
             everywhere = {tuple(element) for element in sets.get(f"hostport_masq_all{family}", [])}
             own = {tuple(element) for element in sets.get(f"hostport_snat{family}", [])}
             for name in (f"hostports{family}", f"hostports_at{family}"):
@@ -196,6 +197,15 @@ class State:
                         sources = {str(one) for one in subnets if ipaddress.ip_address(target[0]) in one}
                         sources |= {"127.0.0.1/32"} if family == 4 else set()
                     self._host_port(family, protocol, address, port, target, sources)
+
+    def _accepted_by_sets(self, family: int, sets: dict[str, list]) -> None:
+        """The firewall plugin of ours: an address in one set, and in another the operator's chain for it."""
+        accepted = sets.get(f"firewall_pods{family}", [])
+        for element in accepted:
+            self.flat[f"host/forward/from {element}"] = "accepted"
+            self.flat[f"host/forward/to {element}"] = "answers accepted"
+        if accepted and {element for element, _jump in sets[f"firewall_admin{family}"]} == set(accepted):
+            self.flat[f"host/forward/IPv{family}"] = "the operator's chain comes first"
 
     def _rules_of_iptables(self, family: int, text: str) -> None:
         """Go's: a chain for each attachment in the table nat; what it means is told by its rules."""
@@ -228,9 +238,20 @@ class State:
                 sources = {"everywhere"} if "everywhere" in sources else sources
                 destination = [target[0].strip("[]"), int(target[2])]
                 self._host_port(family, protocol, address.partition("/")[0], port, destination, sources)
-        for chain in ("CNI-FORWARD", "CNI-ADMIN"):
-            for line in chains.get(chain, []):
-                self.flat[f"host/filter/{family}/{line}"] = True
+        self._accepted_by_iptables(family, chains.get("CNI-FORWARD", []))
+
+    def _accepted_by_iptables(self, family: int, lines: list[str]) -> None:
+        """The firewall plugin of Go's: the operator's chain comes first, then two rules for each address."""
+        for line in lines:
+            source, destination = _word(line, "-s").partition("/")[0], _word(line, "-d").partition("/")[0]
+            if _word(line, "-j") == "CNI-ADMIN" and line == lines[0]:
+                self.flat[f"host/forward/IPv{family}"] = "the operator's chain comes first"
+            elif _word(line, "-j") == "ACCEPT" and source:
+                self.flat[f"host/forward/from {source}"] = "accepted"
+            elif _word(line, "-j") == "ACCEPT" and destination and "RELATED,ESTABLISHED" in line:
+                self.flat[f"host/forward/to {destination}"] = "answers accepted"
+            else:
+                self.flat[f"host/forward/{line}"] = "unknown"
 
     def _masqueraded(self, address: str, inside: list[str]) -> None:
         self.flat[f"host/masquerade/{address}"] = f"but to {', '.join(inside)} and multicast"

@@ -163,7 +163,8 @@ def _write_note(call: Call, settings: Settings, before: dict) -> None:
     try:
         _make_directory(f"{settings.data_dir}/{call.network}")
         fresh = f"{path}.new"
-        file = posix.open(fresh, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        file = posix.open(fresh, flags, 0o600)
         try:
             posix.write(file, dumps(note).encode())
         finally:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import fcntl
 import posix
-from errno import EEXIST, ENOENT
+from errno import EEXIST, ELOOP, ENOENT
 
 from .ip import parse_address, to_text
 from .ranges import Range, RangeSet
@@ -95,7 +95,7 @@ class Store:
         return True
 
     def _open_lock(self) -> int:
-        return posix.open(f"{self.directory}/lock", posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+        return _open(f"{self.directory}/lock", posix.O_RDWR | posix.O_CREAT, 0o600)
 
     def close(self) -> None:
         """Releases the lock."""
@@ -280,9 +280,7 @@ class Store:
 
     def _move_cursor(self, number: int, text: str) -> None:
         # Not truncated first: ext4 flushes a file that was cut to nothing and written again when it is closed.
-        file = posix.open(
-            f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o644
-        )
+        file = _open(f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT, 0o644)
         try:
             _write(file, text.encode())
             posix.ftruncate(file, len(text))
@@ -391,7 +389,7 @@ class Store:
         data = _read(path)
         if len(data) == offset and data[:STAMP] == self._stamp() and data.startswith(description, STAMP):
             self.bitmaps = [bytearray(data[at : at + size]) if size else None for at, size in zip(self.offsets, sizes)]
-            self.index = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+            self.index = _open(path, posix.O_WRONLY)
             return
         earlier = data[STAMP:].lstrip().partition(b" ")[0]
         if _is_boot(earlier) and earlier != boot.encode():
@@ -493,6 +491,18 @@ def _read(path: str) -> bytes:
                 return data
     finally:
         posix.close(file)
+
+
+def _open(path: str, flags: int, mode: int = 0) -> int:
+    """Opens a file to write to it. A symbolic link in its place, which leads who knows where, is taken away."""
+    flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC
+    try:
+        return posix.open(path, flags, mode)
+    except OSError as error:
+        if error.errno != ELOOP:
+            raise
+        posix.unlink(path)
+        return posix.open(path, flags, mode)
 
 
 def _write(file: int, data: bytes) -> None:

@@ -192,6 +192,25 @@ def test_records_lead_nowhere_else(directory, tmp_path):
     assert victim.exists()
 
 
+@pytest.mark.parametrize("name", ["lock", "last_reserved_ip.0", ".index", ".new", "10.1.0.3", ".attachments/c2,eth0"])
+def test_links_in_the_place_of_files_lead_nowhere(directory, tmp_path, name):
+    """Whoever could put one there is root; what it leads to stays as it is all the same."""
+    assert reserve(directory, "c1") == ["10.1.0.2"]
+    victim = tmp_path / "victim"
+    victim.write_text("10.1.0.4")
+    path = os.path.join(directory, name)
+    if os.path.lexists(path):
+        os.unlink(path)
+    os.symlink(victim, path)
+    (address,) = reserve(directory, "c2")
+    assert address != "10.1.0.2"
+    assert release(directory, "c2") == [address]
+    assert victim.read_text() == "10.1.0.4"
+    os.unlink(victim)
+    reserve(directory, "c3")
+    assert not victim.exists()
+
+
 def test_fresh_file_of_a_dead_process_is_not_written_through(directory):
     """After link and before unlink it is a second name of a live reservation."""
     reserve(directory, "c1")
