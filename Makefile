@@ -55,7 +55,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster bench differential podman fuzz conformance
+.PHONY: test lint sanity unit integration guest molecule cluster bench outage differential podman fuzz conformance
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py lint sanity unit integration molecule cluster
 
@@ -101,6 +101,9 @@ conformance: venv ## Every verb of every CNI plugin in every version; writes doc
 
 bench: venv ## Measure; prints a table and writes build/bench.json
 	python3 bench/run.py
+
+outage: venv ## Ten minutes without an API server: traffic, CPU, memory, descriptors, and the way back
+	python3 bench/outage.py --minutes 10
 
 ## Building and the rest
 .PHONY: venv packages cni build requirements clean

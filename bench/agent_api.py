@@ -125,15 +125,15 @@ def namespaces() -> Iterator[tuple[str, str]]:
 
 
 class Agent:
-    """podnetd in the node's namespace."""
+    """podnetd as the node NAME in a namespace, with its files in BASE, which is made."""
 
-    def __init__(self, netns: str, base: Path, admin: client.Admin) -> None:
+    def __init__(self, netns: str, base: Path, admin: client.Admin, name: str = "node1") -> None:
         self.base = base
         etc = base / "etc"
-        etc.mkdir()
-        apiserver.identity(base, "node1", "/O=podnet:nodes/CN=podnet:node:node1")
-        (etc / "kube.json").write_text(json.dumps(apiserver.kubeconfig(base, "node1", admin.server)))
-        (etc / "overlay.json").write_text(json.dumps({"node_name": "node1", "networks": ["100.0.0.0/8"]}))
+        etc.mkdir(parents=True)
+        apiserver.identity(admin.directory, name, f"/O=podnet:nodes/CN=podnet:node:{name}")
+        (etc / "kube.json").write_text(json.dumps(apiserver.kubeconfig(admin.directory, name, admin.server)))
+        (etc / "overlay.json").write_text(json.dumps({"node_name": name, "networks": ["100.0.0.0/8"]}))
         settings = {"source": "kubernetes", "kubernetes": {"cache": str(base / "nodes.json")}}
         (etc / "podnetd.json").write_text(json.dumps(settings))
         install = [sys.executable, ROOT / "plugins/module_utils/install.py", base / "installed"]
@@ -153,6 +153,10 @@ class Agent:
         """Resident MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def descriptors(self) -> int:
+        """How many files, sockets and pipes it has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def cpu(self, seconds: float) -> float:
         """Percent of one CPU in the next seconds."""

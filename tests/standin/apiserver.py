@@ -71,10 +71,11 @@ class Store:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.version = 1
+        # versions grow from one run to the next, as etcd's do; of those before it a new one knows nothing
+        self.version = time.time_ns() // 1_000_000
         self.objects: dict[str, dict[str, bytes]] = {NODES: {}}
         self.history: list[tuple[int, str, bytes]] = []
-        self.forgotten = 0
+        self.forgotten = self.version
         self.snapshots: dict[int, list[tuple[str, bytes]]] = {}
         self.cut = 0
 

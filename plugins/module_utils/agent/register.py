@@ -35,13 +35,11 @@ class Register:
                 assert self._own is not None
                 return Leases(self._own, list(self._peers.values()), {})
         self._book = None
-        leases = lease.admit(config, entries)
+        leases, book = lease.enter_all(config, entries)
         if prints is not None and not leases.refused:
             self._config, self._prints, self._own = config, prints, leases.own
             self._peers = {peer.name: peer for peer in leases.peers}
-            self._book = Book(config, leases.own)
-            for peer in leases.peers:
-                self._book.enter(peer)
+            self._book = book
         return leases
 
     def _turn(self, entries: object, changed: set[str], gone: list[str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .ip import parse_interface, to_text, width
+from .ip import parse_interface, to_text
 
 
 class Prefix(NamedTuple):
@@ -50,5 +50,5 @@ def parse_network_of(value: object) -> tuple[Prefix, int]:
         version, number, length = parse_interface(value)
     except ValueError:
         raise ValueError(f'{value!r} is not an address block: give one such as "10.244.0.0/16"') from None
-    host_bits = (1 << (width(version) - length)) - 1
+    host_bits = (1 << (32 if version == 4 else 128) - length) - 1
     return Prefix(version, number & ~host_bits, number | host_bits, length), number

@@ -207,22 +207,24 @@ class Channel:
 
     def _chunk(self, requests: list[Request], start: int, outcome: list[NetlinkError | None]) -> int:
         """Send what fits from ``start`` on, enter the refusals into ``outcome``; returns where to go on."""
-        size = 0
-        end = start
-        while end < len(requests) and end - start < BATCH_MESSAGES:
-            size += 16 + (len(requests[end][2]) + 3 & ~3)
-            if size > BATCH_BYTES and end > start:
+        if self.sequence > 0x7FFF0000:  # the numbers of one chunk follow each other
+            self.sequence = 0
+        first, pack, size, end, head = self.sequence + 1, HEADER.pack, 0, start, 0
+        parts: list[bytes] = []
+        for kind, flags, body, _what in requests[start : start + BATCH_MESSAGES]:
+            length = len(body)
+            size += 16 + (length + 3 & ~3)
+            if size > BATCH_BYTES and parts:
                 break
+            head = len(parts)
+            parts += pack(16 + length, kind, flags | NLM_F_REQUEST, first + end - start, 0), body
+            if length & 3:
+                parts.append(b"\0" * (-length & 3))
             end += 1
-        first = self.sequence + 1
-        parts = []
-        for position in range(start, end):
-            kind, flags, body, _what = requests[position]
-            flags |= NLM_F_REQUEST | (NLM_F_ACK if position == end - 1 else 0)
-            parts.append(HEADER.pack(16 + len(body), kind, flags, self._next(), 0))
-            parts.append(body if not len(body) & 3 else body + b"\0" * (-len(body) & 3))
+        last = self.sequence = first + end - start - 1
+        kind, flags, body, _what = requests[end - 1]
+        parts[head] = pack(16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, last, 0)
         self._send(parts)
-        last = self.sequence
         while True:
             for reply, flags, sequence, payload in self.receive():
                 if reply != NLMSG_ERROR or not first <= sequence <= last:

@@ -32,20 +32,17 @@ GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL)
 
 class Change:
     """One step of a plan: ``action`` is "add", "change", "recreate" or "delete"; ``wanted`` and ``actual`` are
-    kernel objects."""
+    kernel objects, ``subject`` is that of them which there is, the wanted one first."""
 
-    __slots__ = ("action", "actual", "wanted")
+    __slots__ = ("action", "actual", "subject", "wanted")
 
     def __init__(self, action: str, wanted: KernelObject | None, actual: KernelObject | None):
+        subject = wanted or actual
+        assert subject is not None
         self.action = action
         self.wanted = wanted
         self.actual = actual
-
-    @property
-    def subject(self) -> KernelObject:
-        subject = self.wanted or self.actual
-        assert subject is not None
-        return subject
+        self.subject: KernelObject = subject
 
     def __str__(self) -> str:
         """``add route 10.244.1.0/24``; a change says what: ``change link cni0: mtu 1500 → 1450``."""
@@ -122,18 +119,21 @@ class Plan:
 
     @staticmethod
     def _send(channel: Channel, changes: Iterable[Change], indexes: _Indexes, refused: list[NetlinkError]) -> None:
-        requests = []
-        removals = []
+        requests: list[Any] = []
+        removals: set[int] = set()  # which of the requests
         for change in changes:
             try:
-                for request, removal in _requests(change, indexes):
-                    requests.append(request)
-                    removals.append(removal)
+                gone, come = _requests(change, indexes)
             except LookupError as error:
                 if change.action != "delete":  # what stood on a link that is gone is gone too
                     refused.append(NetlinkError(errno.ENODEV, str(change), str(error.args[0])))
-        for answer, removal in zip(channel.batch(requests), removals):
-            if answer and not (removal and answer.errno in GONE):
+                continue
+            if gone:
+                removals.update(range(len(requests), len(requests) + len(gone)))
+                requests += gone
+            requests += come
+        for position, answer in enumerate(channel.batch(requests)):
+            if answer and not (position in removals and answer.errno in GONE):
                 refused.append(answer)
 
 
@@ -184,19 +184,17 @@ class _Indexes:
         self.known.clear()
 
 
-def _requests(change: Change, indexes: _Indexes) -> list[tuple[Any, bool]]:
-    """The change's requests, each with whether it removes something."""
+def _requests(change: Change, indexes: _Indexes) -> tuple[list[Any], list[Any]]:
+    """The change's requests: those that remove something, then the others."""
     wanted, actual = change.wanted, change.actual
     if wanted is None:
         assert actual is not None
-        return [(request, True) for request in actual.delete(indexes)]
+        return actual.delete(indexes), []
     if actual is None:
-        return [(request, False) for request in wanted.add(indexes)]
+        return [], wanted.add(indexes)
     if change.action == "recreate":
-        return [(request, True) for request in actual.delete(indexes)] + [
-            (request, False) for request in wanted.add(indexes)
-        ]
-    return [(request, False) for request in wanted.change(actual, indexes)]
+        return actual.delete(indexes), wanted.add(indexes)
+    return [], wanted.change(actual, indexes)
 
 
 def _after(change: Change) -> dict[str, Any]:

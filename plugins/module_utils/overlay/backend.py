@@ -46,7 +46,10 @@ class Desired(NamedTuple):
 def endpoint(lease: Lease, version: int) -> str | None:
     """The lease's underlay address of IP ``version``, None where it has none."""
     wanted = version == 6
-    return next((each for each in (lease.address, *lease.addresses) if (":" in each) == wanted), None)
+    for each in (lease.address, *lease.addresses):
+        if (":" in each) == wanted:
+            return each
+    return None
 
 
 def routed(cidr: Prefix, peer: Lease, underlay: Underlay) -> Route | None:

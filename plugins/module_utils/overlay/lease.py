@@ -95,6 +95,11 @@ def admit(config: Config, entries: object) -> Leases:
     the one that comes first. Raises ConfigError when ``entries`` is no list, or this node's own lease is missing or
     bad: then nothing on the node can be right.
     """
+    return enter_all(config, entries)[0]
+
+
+def enter_all(config: Config, entries: object) -> tuple[Leases, Book]:
+    """As ``admit``, with the book in which all that were not refused are entered."""
     if not isinstance(entries, list):
         raise ConfigError(f"leases: {entries!r:.80} is not a list of leases")
     own = _own(config, entries)
@@ -115,7 +120,7 @@ def admit(config: Config, entries: object) -> Leases:
             )
         else:
             peers.append(lease)
-    return Leases(own, peers, refused)
+    return Leases(own, peers, refused), book
 
 
 def _own(config: Config, entries: list[object]) -> Lease:
@@ -135,7 +140,7 @@ class Book:
     """What is taken already, so that each further lease is checked against all before it in O(log n)."""
 
     def __init__(self, config: Config, own: Lease | None) -> None:
-        self.config = config
+        self.networks = {network.version: network for network in config.networks}
         self.names: set[str] = set()
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
@@ -156,17 +161,15 @@ class Book:
             raise LeaseError(f"vtep_mac: {lease.vtep_mac} is {self._who(self.macs[lease.vtep_mac])} already")
         if lease.public_key in self.keys:
             raise LeaseError(f"public_key: {lease.public_key} is {self._who(self.keys[lease.public_key])} already")
-        for cidr in lease.pod_cidrs:
-            self._check(cidr)
+        places = [self._place(cidr) for cidr in lease.pod_cidrs]
         self.names.add(lease.name)
         self.macs[lease.vtep_mac] = lease.name
         if lease.public_key is not None:
             self.keys[lease.public_key] = lease.name
         for address in lease.addresses:
             self.addresses[address] = lease.name
-        for cidr in lease.pod_cidrs:
+        for cidr, place in zip(lease.pod_cidrs, places):
             starts, entries = self.blocks[cidr.version]
-            place = bisect_left(starts, cidr.first)
             starts.insert(place, cidr.first)
             entries.insert(place, (cidr, lease.name))
 
@@ -183,8 +186,9 @@ class Book:
             place = bisect_left(starts, cidr.first)
             del starts[place], entries[place]
 
-    def _check(self, cidr: Prefix) -> None:
-        network = self.config.network(cidr.version)
+    def _place(self, cidr: Prefix) -> int:
+        """Where it belongs among the blocks of its IP version. Raises LeaseError where it cannot be."""
+        network = self.networks.get(cidr.version)
         if network is None:
             raise LeaseError(
                 f"pod_cidrs: {cidr} is IPv{cidr.version}, and the cluster has no IPv{cidr.version} pod network"
@@ -196,6 +200,7 @@ class Book:
         for other, name in entries[max(place - 1, 0) : place + 1]:
             if other.overlaps(cidr):
                 raise LeaseError(f"pod_cidrs: {cidr} overlaps {other}, which is {self._who(name)}")
+        return place
 
     def _who(self, name: str) -> str:
         return f"this node's ({name})" if name == self.own else f"{name}'s"
@@ -232,10 +237,10 @@ def _pod_cidrs(value: object) -> tuple[Prefix, ...]:
     if not isinstance(value, list) or not value:
         raise LeaseError(f'pod_cidrs: {value!r} is not a list with a pod CIDR such as "10.244.1.0/24"')
     try:
-        cidrs = tuple(parse_prefix(item) for item in value)
+        cidrs = tuple(map(parse_prefix, value))
     except ValueError as error:
         raise LeaseError(f"pod_cidrs: {error}") from None
-    if len({cidr.version for cidr in cidrs}) != len(cidrs):
+    if len(cidrs) > 1 and len({cidr.version for cidr in cidrs}) != len(cidrs):
         raise LeaseError(f"pod_cidrs: {value!r} has more than one of an IP version")
     return cidrs
 

@@ -70,5 +70,5 @@ def _tunnelled(device: str, cidr: Prefix, peer: Lease) -> list[KernelObject]:
     gateway = cidr.address()
     return [
         Neighbour(device, gateway, peer.vtep_mac),
-        Route(str(cidr), device, gateway, onlink=True, protocol=ROUTE_PROTOCOL, type="unicast"),
+        Route(f"{gateway}/{cidr.length}", device, gateway, onlink=True, protocol=ROUTE_PROTOCOL, type="unicast"),
     ]
