@@ -139,7 +139,7 @@ with open(library + "." + sys.implementation.cache_tag, "wb") as file:
 """
 
 COMMAND_SCRIPT = """\
-#!{interpreter} -I
+#!{interpreter} -IS
 # The command {name}.
 import os
 import sys

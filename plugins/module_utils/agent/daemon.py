@@ -17,7 +17,6 @@ changes nothing on the node, so that a restart or an upgrade is no event for the
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import selectors
@@ -48,6 +47,13 @@ BURST = 0.02
 #: Looks for the kernel's events that may follow each other at once, and seconds until there may be one more: who undoes
 #: again and again what we do, or does what we undo, gets no busy loop.
 BUCKET, REFILL = 10, 1.0
+USAGE = f"""usage: podnetd [--config DIR] [--subnet-env FILE] [--run DIR]
+
+Keeps the pod network of this node as it must be.
+
+  --config DIR        where its files are ({DIRECTORY})
+  --subnet-env FILE   the file for the CNI plugin ({PATH})
+  --run DIR           where its socket is ({RUN})"""
 
 
 class Daemon:
@@ -309,14 +315,21 @@ class Daemon:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the agent; returns its exit status: 0 after SIGTERM, 2 when it cannot begin."""
-    parser = argparse.ArgumentParser(prog="podnetd", description="Keeps the pod network of this node as it must be.")
-    parser.add_argument("--config", default=DIRECTORY, metavar="DIR", help=f"where its files are ({DIRECTORY})")
-    parser.add_argument("--subnet-env", default=PATH, metavar="FILE", help=f"the file for the CNI plugin ({PATH})")
-    parser.add_argument("--run", default=RUN, metavar="DIR", help=f"where its socket is ({RUN})")
-    options = parser.parse_args(arguments)
+    paths = {"--config": DIRECTORY, "--subnet-env": PATH, "--run": RUN}
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    while words:  # argparse would cost every node half a megabyte
+        name, _sign, value = words.pop(0).partition("=")
+        if name in ("-h", "--help"):
+            print(USAGE)
+            return 0
+        if name not in paths or not (value or words):
+            reason = "needs a value" if name in paths else "is no option"
+            print(f"podnetd: {name} {reason}\n{USAGE}", file=sys.stderr)
+            return 2
+        paths[name] = value or words.pop(0)
     gc.disable()  # it is done on the timer: nothing here makes cycles by the dozen
     try:
-        Daemon(options.config, options.subnet_env, options.run).run()
+        Daemon(*paths.values()).run()
     except (ConfigError, NetlinkError) as error:
         print(f"podnetd: {error}", file=sys.stderr)
         return 2

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 
 
@@ -51,9 +50,15 @@ def remove(path: str) -> None:
 
 def _sweep(path: str) -> None:
     """Removes the temporary files of writers that were killed."""
-    for left in glob.glob(f"{glob.escape(path)}.*.tmp"):
-        if not os.path.exists(f"/proc/{left.split('.')[-2]}"):
-            _unlink(left)
+    directory, name = os.path.split(path)
+    try:
+        there = os.listdir(directory or ".")
+    except OSError:
+        return
+    for left in there:
+        writer = left[len(name) + 1 : -4]
+        if left == f"{name}.{writer}.tmp" and not os.path.exists(f"/proc/{writer}"):
+            _unlink(os.path.join(directory, left))
 
 
 def _unlink(path: str) -> None:

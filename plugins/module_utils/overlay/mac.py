@@ -6,8 +6,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+
+try:  # what hashlib takes where there is no OpenSSL; hashlib itself would cost a node a megabyte
+    from _sha256 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found]  # from Python 3.12 on
+    except ImportError:
+        from hashlib import sha256
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -18,7 +25,7 @@ def mac_of(node: str, role: str) -> str:
     Locally administered and unicast (IEEE 802, clause 8.2: second-lowest bit of the first octet set, lowest clear), the
     other 46 bits from a SHA-256 of role and name: two of 5,000 nodes share one with a probability below 1 in 5 million.
     """
-    octets = bytearray(hashlib.sha256(f"podnet/{role}/{node}".encode()).digest()[:6])
+    octets = bytearray(sha256(f"podnet/{role}/{node}".encode()).digest()[:6])
     octets[0] = octets[0] & 0xFC | 0x02
     return octets.hex(":")
 

@@ -11,7 +11,7 @@ import os
 import socket
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.agent import settings
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import daemon, settings
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.backoff import Backoff
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.log import Log
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.notify import Notifier
@@ -19,6 +19,21 @@ from ansible_collections.podnet.cluster.plugins.module_utils.agent.sweep import 
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.watch import Watch
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--help"], 0, "usage: podnetd [--config DIR]"),
+        (["--colour", "blue"], 2, "podnetd: --colour is no option\nusage: "),
+        (["--config"], 2, "podnetd: --config needs a value\nusage: "),
+        (["--config=/nowhere", "--run", "/dev/null/run"], 2, "podnetd: "),
+    ],
+)
+def test_the_agent_s_own_words(words, status, said, capsys):
+    assert daemon.main(words) == status
+    told = capsys.readouterr()
+    assert said in told.out + told.err and "Traceback" not in told.err
 
 
 def test_without_a_file_the_settings_are_the_defaults(tmp_path):
