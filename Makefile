@@ -96,6 +96,7 @@ podman: venv ## Podman with our CNI plugins: networks, published ports, several 
 fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
 	python3 tests/fuzz/run.py --cases $(CASES) --jobs 2 --progress $(ARGS)
 
+conformance: BINDEP += tests/guest/bindep.txt
 conformance: venv ## Every verb of every CNI plugin in every version; writes docs/conformance.md
 	python3 tests/conformance/run.py --write
 

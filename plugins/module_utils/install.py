@@ -5,8 +5,8 @@
 """The library and its executables on a node: ``<root>/<version>/{lib/podnet,bin}``, ``<root>/current`` → the version.
 
 A version is built beside the others and renamed into place when it is complete; ``current`` is swapped by one rename.
-The version before stays, for the calls that run from it. Nothing here is imported from the library: ``make cni`` runs
-this file by itself.
+The versions before stay for an hour, for the calls that run from them. Nothing here is imported from the library:
+``make cni`` runs this file by itself.
 
 A CNI executable is a script, and what its first line names as its interpreter is the launcher (launcher.py): it has the
 service do the call, and becomes Python where there is none. On a machine for which there is no launcher, the first line
@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 
 if __package__:
     from . import launcher
@@ -114,6 +115,8 @@ main("{name}")
 #: The service's script, beside the library: the command podnet-cni executes it.
 SERVICE = "serve"
 LAUNCHER = "launch"
+#: How long a version stays that isn't current any more, in seconds: longer than any call takes.
+KEPT = 3600
 #: How long a script's first line may be (linux/binfmts.h, BINPRM_BUF_SIZE, until Linux 5.1).
 FIRST_LINE_MAX = 127
 
@@ -244,10 +247,12 @@ def install(
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     if before != version:
+        if before:
+            os.utime(os.path.join(root, before))  # since when it isn't current
         link = os.path.join(root, f".current.{os.getpid()}")
         os.symlink(version, link)
         os.rename(link, os.path.join(root, "current"))
-    _prune(root, {version, before})
+    _prune(root, version)
     return version
 
 
@@ -303,10 +308,12 @@ def _add_executables(directory: str, place: str, version: str, interpreter: str,
         _write(os.path.join(directory, "bin", name), text.encode(), 0o755)
 
 
-def _prune(root: str, kept: set[str]) -> None:
+def _prune(root: str, current: str) -> None:
+    """Removes the versions that nothing can be running from any more."""
     for name in _versions(root):
-        if name not in kept:
-            shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+        path = os.path.join(root, name)
+        if name != current and time.time() - os.stat(path).st_mtime > KEPT:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _versions(root: str) -> list[str]:

@@ -14,7 +14,7 @@ description:
     executables and the commands C(podnetctl) and C(podnet-cni) that run from it, and swaps the link V(current) to it in
     one step. A CNI call that runs meanwhile stays with the version that it began with.
   - The version's name follows from the files' content. Nothing is sent to a node that has it already.
-  - Versions other than the new one and the one before it are removed.
+  - Versions that have not been current for an hour are removed by the next installation of another one.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:

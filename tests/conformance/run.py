@@ -4,10 +4,11 @@
 """Every verb of every plugin in every version of the specification, as a runtime calls it; writes docs/conformance.md.
 
 For each plugin and version: VERSION, STATUS, ADD, CHECK, GC (which must leave what is valid), DEL, DEL again. What a
-version doesn't have must be refused with code 1. The second table lists the defects of the field's plugins and the
-tests that show ours to be without them: those marked ``@pytest.mark.defect(words)``.
+version doesn't have must be refused with code 1. The page's first table is what came of these calls; plugins whose kind
+of link this kernel lacks are called in the guest (tests/guest). The second table lists the defects of the field's
+plugins and the tests that show ours to be without them: those marked ``@pytest.mark.defect(words)``.
 
-    python tests/conformance/run.py [--write | --print] [--versions 0.3.1,1.1.0] [PLUGIN ...]
+    python tests/conformance/run.py [--write | --json] [--versions 0.3.1,1.1.0] [PLUGIN ...]
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +33,12 @@ from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 VERBS = ("VERSION", "ADD", "CHECK", "DEL", "STATUS", "GC")
 SINCE = {"CHECK": "0.4.0", "STATUS": "1.1.0", "GC": "1.1.0"}
+WORKS, REFUSED = "●", "1"
 RANGE = {"type": "host-local", "dataDir": "{place}/data", "ranges": [[{"subnet": "10.9.0.0/24"}]]}
 #: What each plugin needs besides name, version and type.
 KEYS = {
     "bridge": {"bridge": "br0", "isGateway": True, "ipMasq": True, "ipam": RANGE},
+    "dhcp": {"ipam": {"type": "dhcp", "daemonSocketPath": "{place}/dhcp.sock"}},
     "dummy": {"ipam": RANGE},
     "flannel": {"subnetFile": "{place}/subnet.env", "dataDir": "{place}/flannel", "ipam": {"dataDir": "{place}/data"}},
     "host-device": {"device": "hd0", "ipam": RANGE},
@@ -53,12 +57,10 @@ KEYS = {
     "sample": {"anotherAwesomeArg": "x"},
 }
 #: These change what a plugin before them made.
-CHAINED = ("bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf", "sample")
+CHAINED = ("bandwidth", "firewall", "portmap", "sample", "sbr", "tuning", "vrf")
 #: Kinds of links that not every kernel has: the tests of `make guest` are their witnesses where this one lacks them.
 NOT_EVERYWHERE = {"dummy": "", "ipvlan": "link up0", "vlan": "link up0", "vrf": ""}
 ARGUMENTS = {"vlan": "id 5", "vrf": "table 5"}
-#: Whose address management is somebody else's: dhcp needs a server, and has tests of its own.
-LEFT_OUT = ("dhcp",)
 SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
 
 
@@ -74,6 +76,7 @@ class Host:
         self.bin_dir = bin_dir
         self.name = f"podnet-conf-{os.getpid()}"
         self.pod = f"{self.name}-pod"
+        self.running: list[subprocess.Popen] = []
 
     def __enter__(self) -> Host:
         for name in (self.name, self.pod):
@@ -85,7 +88,32 @@ class Host:
         Path(self.place, "subnet.env").write_text(SUBNET_ENV)
         return self
 
+    def serve_dhcp(self) -> None:
+        """The pod has a link whose other end is the host's, with a DHCP server there, and the daemon."""
+        self.inside("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", self.pod)
+        self.inside("ip", "address", "add", "10.6.0.1/24", "dev", "lan0")
+        self.inside("ip", "link", "set", "lan0", "up")
+        subprocess.run(["ip", "-n", self.pod, "link", "set", "eth0", "up"], check=True)
+        server = "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=lan0 --bind-interfaces"
+        server += f" --no-ping --pid-file= --user=root --dhcp-leasefile={self.place}/leases"
+        server += " --dhcp-range=10.6.0.100,10.6.0.110,255.255.255.0,1h"
+        daemon = [f"{self.bin_dir}/podnet-dhcp", f"--socketpath={self.place}/dhcp.sock"]
+        for words in (server.split(), daemon):
+            command = ["nsenter", f"--net=/run/netns/{self.name}", "--", *words]
+            self.running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        while not os.path.exists(f"{self.place}/dhcp.sock"):
+            if any(process.poll() is not None for process in self.running):
+                raise Failure("dnsmasq or podnet-dhcp doesn't start")
+            time.sleep(0.05)
+
+    def inside(self, *words: str) -> None:
+        """Runs a command on the host."""
+        subprocess.run(["nsenter", f"--net=/run/netns/{self.name}", "--", *words], check=True)
+
     def __exit__(self, *_failure: object) -> None:
+        for process in self.running:
+            process.kill()
+            process.wait()
         for name in (self.name, self.pod):
             subprocess.run(["ip", "netns", "delete", name], check=False)
 
@@ -139,73 +167,102 @@ def configuration(host: Host, plugin: str, version: str) -> dict:
     return {"cniVersion": version, "name": "net", "type": plugin, **keys}
 
 
-def life(host: Host, plugin: str, version: str) -> None:
-    """All verbs of one plugin in one version. Raises Failure."""
+def life(host: Host, plugin: str, version: str) -> dict[str, str]:
+    """All verbs of one plugin in one version: verb → what came of it. Raises Failure."""
     conf, first = configuration(host, plugin, version), configuration(host, "bridge", version)
     told = host.wanted(plugin, "VERSION", {"cniVersion": version})
     if version not in told["supportedVersions"]:
         raise Failure(f"{plugin} doesn't name {version}")
+    seen = {"VERSION": WORKS}
     chained = plugin in CHAINED
     before = host.wanted("bridge", "ADD", first) if chained else None
     if before is not None:
         conf["prevResult"] = before
-    optional(host, plugin, "STATUS", conf, version)
+    seen["STATUS"] = optional(host, plugin, "STATUS", conf, version)
     answer = host.wanted(plugin, "ADD", conf)
     form(answer, version, chained)
+    seen["ADD"] = WORKS
     after = {**conf, "prevResult": answer}
     optional(host, plugin, "CHECK", after, version)
-    ifname = "lo" if plugin == "loopback" else "eth0"
-    optional(
-        host, plugin, "GC", {**conf, "cni.dev/valid-attachments": [{"containerID": "c1", "ifname": ifname}]}, version
-    )
-    optional(host, plugin, "CHECK", after, version)
+    valid = [{"containerID": "c1", "ifname": "lo" if plugin == "loopback" else "eth0"}]
+    seen["GC"] = optional(host, plugin, "GC", {**conf, "cni.dev/valid-attachments": valid}, version)
+    seen["CHECK"] = optional(host, plugin, "CHECK", after, version)
     for _again in range(2):
         host.wanted(plugin, "DEL", after)
+    seen["DEL"] = WORKS
     if chained:
         host.wanted("bridge", "DEL", {**first, "prevResult": before})
+    return seen
 
 
-def optional(host: Host, plugin: str, verb: str, conf: dict, version: str) -> None:
+def optional(host: Host, plugin: str, verb: str, conf: dict, version: str) -> str:
     """A verb that came with a later version: it works since then, and before it is refused with code 1."""
     if version >= SINCE[verb]:
         host.wanted(plugin, verb, conf)
-        return
+        return WORKS
     status, answer = host.call(plugin, verb, conf)
     if not status or answer.get("code") != 1:
         raise Failure(f"{plugin} {version} {verb}: code 1 is wanted, not {answer}")
+    return REFUSED
 
 
-def versions(plugin: str) -> tuple[str, ...]:
-    """Those in which a plugin can be called: there are no chains before 0.3.0."""
-    return VERSIONS[2:] if plugin in CHAINED else VERSIONS
+class Outcome:
+    """What came of the calls: ``cells`` plugin → version → verb → sign, ``skipped`` kinds that this kernel lacks,
+    ``failed`` plugin → why, ``kernel`` this kernel's release."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, dict[str, dict[str, str]]] = {}
+        self.skipped: list[str] = []
+        self.failed: dict[str, str] = {}
+        self.kernel = os.uname().release
 
 
-def examine(names: list[str], chosen: tuple[str, ...]) -> dict[str, str]:
-    """Plugin → "" where all is well, why it wasn't tried, or what failed."""
-    found = {}
+def examine(names: list[str], chosen: tuple[str, ...]) -> Outcome:
+    """Calls these plugins in the versions `chosen`."""
+    found = Outcome()
     with tempfile.TemporaryDirectory(prefix="podnet-conf-") as place:
         install.install(install.read_tree(os.path.dirname(install.__file__)), f"{place}/root")
         for name in names:
             os.mkdir(f"{place}/{name}")
             with Host(f"{place}/{name}", f"{place}/root/current/bin") as host:
                 if name in NOT_EVERYWHERE and host.lacks(name):
-                    found[name] = f"skipped: this kernel has no {name}"
-                    print(f"{name:12}  {found[name]}", flush=True)
+                    found.skipped.append(name)
+                    tell(f"{name:12}  this kernel has no {name}")
                     continue
                 try:
-                    for version in [item for item in versions(name) if item in chosen]:
-                        life(host, name, version)
-                    found[name] = ""
+                    if name == "dhcp":
+                        host.serve_dhcp()
+                    found.cells[name] = {version: life(host, name, version) for version in chosen}
+                    tell(f"{name:12}  right: {', '.join(VERBS)} in {', '.join(chosen)}")
                 except Failure as error:
-                    found[name] = str(error)
-            done = "right: " + ", ".join(VERBS) + " in " + ", ".join(item for item in versions(name) if item in chosen)
-            print(f"{name:12}  {found[name] or done}", flush=True)
+                    found.failed[name] = str(error)
+                    tell(f"{name:12}  {error}")
     return found
+
+
+def tell(line: str) -> None:
+    """For whoever watches."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def examine_in_guest(names: list[str]) -> dict:
+    """What --json prints of these plugins under the guest's kernel; tells on standard error what the guest says."""
+    words = [sys.executable, str(ROOT / "tests/guest/run.py"), "--command", sys.executable, __file__, "--json", *names]
+    answer: dict = {}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, errors="replace") as guest:
+        for line in guest.stdout or ():
+            if line.startswith('{"cells"'):
+                answer = json.loads(line)
+            else:
+                tell(f"guest: {line.rstrip()}")
+    if guest.returncode or not answer:
+        sys.exit(f"in the guest: exit status {guest.returncode}, {answer.get('failed')}")
+    return answer
 
 
 def plugins() -> list[str]:
     """Those that the table is about."""
-    return [name for name in sorted(delegate.OWN) if name not in LEFT_OUT]
+    return sorted(delegate.OWN)
 
 
 def defects() -> dict[str, list[str]]:
@@ -222,30 +279,35 @@ def defects() -> dict[str, list[str]]:
     return found
 
 
-def document() -> str:
-    """docs/conformance.md, from the plugins, what they are held to, and the tests' marks."""
+def document(found: Outcome, guest: dict) -> str:
+    """docs/conformance.md, from what came of the calls (here, and in the guest) and the tests' marks."""
     lines = [
         "# Conformance",
         "",
         "Made by `make conformance`, which calls every verb of every plugin in every version of the CNI specification",
-        "as a runtime does, and writes this page if all of it is right. `make test` holds the page against the tests.",
+        "as a runtime does, and writes what came of it if all of it is right. `make test` does so with some versions.",
         "",
-        "● works; 1: the version has no such verb, and the call is refused with code 1. Plugins that change what",
-        "another one made are called in chains, which there are since 0.3.0.",
+        f"{WORKS} works; {REFUSED}: the version has no such verb, and the call is refused with code 1. Plugins that",
+        f"change what another one made ({', '.join(CHAINED)}) are called after bridge.",
         "",
         "| Plugin | Version | " + " | ".join(VERBS) + " |",
         "| --- | --- |" + " --- |" * len(VERBS),
     ]
-    for name in plugins():
-        for low, high in ((versions(name)[0], "0.3.1"), ("0.4.0", "1.0.0"), ("1.1.0", "1.1.0")):
-            cells = ["●" if low >= SINCE.get(verb, "0.1.0") else "1" for verb in VERBS]
-            shown = low if low == high else f"{low} – {high}"
-            lines.append(f"| {name} | {shown} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        f"Where a kernel lacks links of the kinds {', '.join(NOT_EVERYWHERE)}, they are tested by `make guest`.",
-        f"{', '.join(LEFT_OUT)} needs a server on the network: see tests/integration/cni/test_dhcp.py.",
-        "",
+    cells = {**found.cells, **guest.get("cells", {})}
+    for name in sorted(cells):
+        for first, last, seen in ranges(cells[name]):
+            shown = first if first == last else f"{first} – {last}"
+            lines.append(f"| {name} | {shown} | " + " | ".join(seen[verb] for verb in VERBS) + " |")
+    lines += ["", f"Called under Linux {found.kernel}"]
+    if guest:
+        lines[-1] += f"; {', '.join(sorted(guest['cells']))} under Linux {guest['kernel']} (`make guest`)"
+    lines[-1] += "."
+    return "\n".join([*lines, "", *defects_table()]) + "\n"
+
+
+def defects_table() -> list[str]:
+    """The page's second part."""
+    lines = [
         "## Defects of the field's plugins that ours are shown to be without",
         "",
         "| Defect | Test |",
@@ -253,26 +315,39 @@ def document() -> str:
     ]
     for words, tests in sorted(defects().items()):
         lines.append(f"| {words} | {'<br>'.join(f'`{test}`' for test in tests)} |")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def ranges(versions: dict[str, dict[str, str]]) -> list[tuple[str, str, dict[str, str]]]:
+    """Neighbouring versions of which the same came, as (first, last, verb → sign)."""
+    found: list[tuple[str, str, dict[str, str]]] = []
+    for version, seen in versions.items():
+        if found and found[-1][2] == seen:
+            found[-1] = (found[-1][0], version, seen)
+        else:
+            found.append((version, version, seen))
+    return found
 
 
 def main() -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="write docs/conformance.md if everything is right")
-    parser.add_argument("--print", action="store_true", help="only print what the page would be; call nothing")
+    parser.add_argument("--json", action="store_true", help="print what came of the calls as JSON")
+    parser.add_argument("--defects", action="store_true", help="only print the table of defects; call nothing")
     parser.add_argument("--versions", default=",".join(VERSIONS), help="only these (default %(default)s)")
     parser.add_argument("plugins", nargs="*", metavar="PLUGIN")
     options = parser.parse_args()
-    if options.print:
-        print(document(), end="")
+    if options.defects:
+        print("\n".join(defects_table()))
         return 0
-    chosen = tuple(options.versions.split(","))
-    found = examine(options.plugins or plugins(), chosen)
-    failed = [name for name, word in found.items() if word and not word.startswith("skipped")]
-    if options.write and not failed and chosen == VERSIONS and not options.plugins:
-        DOCUMENT.write_text(document())
-    return 1 if failed else 0
+    found = examine(options.plugins or plugins(), tuple(options.versions.split(",")))
+    if options.json:
+        print(json.dumps(vars(found)), flush=True)
+    if options.write and not found.failed:
+        guest = examine_in_guest(found.skipped) if found.skipped else {}
+        DOCUMENT.write_text(document(found, guest))
+    return 1 if found.failed else 0
 
 
 if __name__ == "__main__":

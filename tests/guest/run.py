@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run pytest in a QEMU guest under Debian's kernel, which has the kinds of links that the host's may lack.
 
-``run.py [PYTEST ARGUMENT ...]``: what pytest prints appears as it comes, its exit status is this command's. The guest
-sees the host's files and changes none of them, has no network, and ends by itself or after PODNET_GUEST_TIMEOUT seconds
-(3600). PODNET_GUEST_ACCEL chooses how QEMU runs it: tcg (default: works everywhere) or kvm.
+``run.py [PYTEST ARGUMENT ...]``: what pytest prints appears as it comes, its exit status is this command's; or
+``run.py --command WORD ...``: likewise with that command. The guest sees the host's files and changes none of them, has
+no network, and ends by itself or after PODNET_GUEST_TIMEOUT seconds (3600). PODNET_GUEST_ACCEL chooses how QEMU runs
+it: tcg (default: works everywhere) or kvm.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def make_initramfs(directory: Path, kernel: Path, release: str, arguments: list[
 
 
 def command(arguments: list[str]) -> str:
-    """The script that ends the boot, runs pytest with ARGUMENTS, tells its exit status and ends the guest."""
+    """The script for pytest with ARGUMENTS, or for another command."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/root",
@@ -105,11 +106,18 @@ def command(arguments: list[str]) -> str:
         "PODNET_HOST_KINDS": " ".join(host_kinds()),
         "COLUMNS": str(shutil.get_terminal_size().columns),
     }
+    if arguments[0] == "--command":
+        return script(environment, arguments[1:])
     # what is not asked for is not imported: under TCG that takes half a minute
     unused = ["no:cacheprovider", "no:hypothesispytest", "no:testinfra", "no:xdist"]
     options = [f"-p{plugin}" for plugin in unused] + [f"--color={'yes' if sys.stdout.isatty() else 'no'}"]
     options += ["-o", "timeout=1500"]  # what takes seconds takes minutes here
-    words = ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), "pytest", *options, *arguments]
+    return script(environment, ["pytest", *options, *arguments])
+
+
+def script(environment: dict[str, str], command: list[str]) -> str:
+    """The script that ends the boot, runs COMMAND, tells its exit status and ends the guest."""
+    words = ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), *command]
     return f"""
 exec </dev/null >/dev/ttyS0 2>&1
 mkdir -p /dev/pts /dev/shm

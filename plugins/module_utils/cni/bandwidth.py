@@ -121,11 +121,16 @@ def _host_end(host: Channel, call: Call) -> Link:
 
 
 def _other_end(host: Channel, call: Call, found: Link) -> Link:
-    for item in (call.previous or new())["interfaces"]:
+    interfaces = (call.previous or new())["interfaces"]
+    for item in interfaces:
         if item.get("name") and not item.get("sandbox"):
             outside = link.get(host, item["name"])
             if outside and outside.kind == "veth" and outside.index == found.peer_index:
                 return outside
+    if not interfaces and found.kind == "veth" and found.peer_index:  # results before 0.3.0 name none
+        outside = link.get(host, index=found.peer_index)
+        if outside and outside.kind == "veth" and outside.peer_index == found.index:
+            return outside
     raise CniError(
         INTERNAL, f"no interface of this host in prevResult is the other end of {call.env.ifname}, a {found.kind}"
     )

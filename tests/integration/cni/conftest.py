@@ -181,6 +181,20 @@ def service(tree):
     service.end()
 
 
+@pytest.fixture
+def start_service():
+    """A function that starts a service from a tree of the test's own; it ends with the test."""
+    started = []
+
+    def start(root):
+        started.append(Service(root))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.end()
+
+
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory):
     """The directory of executables that never find a service."""

@@ -9,7 +9,7 @@ import os
 import platform
 import stat
 import subprocess
-import threading
+import time
 
 import pytest
 import yaml
@@ -48,10 +48,20 @@ def test_nothing_changes_the_second_time(tmp_path):
     assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_one_version_before_is_kept(tmp_path):
-    names = [install.install({**FILES, "cni/extra.py": b"# %d\n" % number}, str(tmp_path)) for number in range(3)]
-    assert versions(tmp_path) == sorted(names[1:])
-    assert os.readlink(tmp_path / "current") == names[2]
+def test_versions_before_are_kept_for_an_hour(tmp_path):
+    """From when they aren't current any more, not from when they were installed."""
+    names = []
+    for number in range(4):
+        if number:  # current for two hours by now
+            long_ago = time.time() - 7200
+            os.utime(tmp_path / names[-1], (long_ago, long_ago))
+        names.append(install.install({**FILES, "cni/extra.py": b"# %d\n" % number}, str(tmp_path)))
+        assert versions(tmp_path) == sorted(names)
+        assert os.readlink(tmp_path / "current") == names[-1]
+    for name in names[:2]:
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    install.install({**FILES, "cni/extra.py": b"# 3\n"}, str(tmp_path))
+    assert versions(tmp_path) == sorted(names[2:])
 
 
 def test_library_that_does_not_compile_is_not_installed(tmp_path):
@@ -81,34 +91,6 @@ def test_removal_leaves_others_alone(tmp_path):
     install.remove(str(root))
     assert os.listdir(root) == ["notes"]
     assert not install.present(str(root))
-
-
-def test_upgrade_while_calls_run_fails_none(tmp_path):
-    """Calls through ``current`` while it is swapped to and fro."""
-    install.install(FILES, str(tmp_path))
-    failures, stop = [], threading.Event()
-
-    def call():
-        while not stop.is_set():
-            done = subprocess.run(
-                [tmp_path / "current/bin/flannel"],
-                env={"CNI_COMMAND": "STATUS", "CNI_PATH": "/"},
-                input=b'{"cniVersion": "1.1.0", "name": "n", "type": "flannel", "subnetFile": "/none"}',
-                capture_output=True,
-                check=False,
-            )
-            if b'"code": 50' not in done.stdout:
-                failures.append(done.stdout + done.stderr)
-
-    threads = [threading.Thread(target=call) for _number in range(3)]
-    for thread in threads:
-        thread.start()
-    for number in range(6):
-        install.install({**FILES, "cni/extra.py": b"# %d\n" % number}, str(tmp_path))
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures[0]
 
 
 def test_make_cni(root, tmp_path):
