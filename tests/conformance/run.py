@@ -8,19 +8,21 @@ version doesn't have must be refused with code 1. The page's first table is what
 of link this kernel lacks are called in the guest (tests/guest). The second table lists the defects of the field's
 plugins and the tests that show ours to be without them: those marked ``@pytest.mark.defect(words)``.
 
-    python tests/conformance/run.py [--write | --json] [--versions 0.3.1,1.1.0] [PLUGIN ...]
+    python tests/conformance/run.py [--write | --json] [--service] [--versions 0.3.1,1.1.0] [PLUGIN ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,14 +219,29 @@ class Outcome:
         self.kernel = os.uname().release
 
 
-def examine(names: list[str], chosen: tuple[str, ...]) -> Outcome:
+@contextlib.contextmanager
+def installed(place: str, served: bool) -> Iterator[str]:
+    """The directory of the executables, installed below `place`; if so wished, with the service."""
+    root, socket = f"{place}/root", f"{place}/cni.sock"
+    install.install(install.read_tree(os.path.dirname(install.__file__)), root, socket=socket)
+    bin_dir = f"{root}/current/bin"
+    if not served:
+        yield bin_dir
+        return
+    with subprocess.Popen([f"{bin_dir}/podnet-cni", "serve", "--socket", socket]) as service:
+        while not os.path.exists(socket):
+            time.sleep(0.05)
+        yield bin_dir
+        service.kill()
+
+
+def examine(names: list[str], chosen: tuple[str, ...], served: bool) -> Outcome:
     """Calls these plugins in the versions `chosen`."""
     found = Outcome()
-    with tempfile.TemporaryDirectory(prefix="podnet-conf-") as place:
-        install.install(install.read_tree(os.path.dirname(install.__file__)), f"{place}/root")
+    with tempfile.TemporaryDirectory(prefix="podnet-conf-") as place, installed(place, served) as bin_dir:
         for name in names:
             os.mkdir(f"{place}/{name}")
-            with Host(f"{place}/{name}", f"{place}/root/current/bin") as host:
+            with Host(f"{place}/{name}", bin_dir) as host:
                 if name in NOT_EVERYWHERE and host.lacks(name):
                     found.skipped.append(name)
                     tell(f"{name:12}  this kernel has no {name}")
@@ -247,9 +264,17 @@ def tell(line: str) -> None:
 
 def examine_in_guest(names: list[str]) -> dict:
     """What --json prints of these plugins under the guest's kernel; tells on standard error what the guest says."""
-    words = [sys.executable, str(ROOT / "tests/guest/run.py"), "--command", sys.executable, __file__, "--json", *names]
+    words = [
+        sys.executable,
+        str(ROOT / "tests/guest/run.py"),
+        "--command",
+        sys.executable,
+        __file__,
+        "--json",
+        "--service",
+    ]
     answer: dict = {}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, errors="replace") as guest:
+    with subprocess.Popen([*words, *names], stdout=subprocess.PIPE, text=True, errors="replace") as guest:
         for line in guest.stdout or ():
             if line.startswith('{"cells"'):
                 answer = json.loads(line)
@@ -335,13 +360,14 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write docs/conformance.md if everything is right")
     parser.add_argument("--json", action="store_true", help="print what came of the calls as JSON")
     parser.add_argument("--defects", action="store_true", help="only print the table of defects; call nothing")
+    parser.add_argument("--service", action="store_true", help="have the service do the calls: quicker")
     parser.add_argument("--versions", default=",".join(VERSIONS), help="only these (default %(default)s)")
     parser.add_argument("plugins", nargs="*", metavar="PLUGIN")
     options = parser.parse_args()
     if options.defects:
         print("\n".join(defects_table()))
         return 0
-    found = examine(options.plugins or plugins(), tuple(options.versions.split(",")))
+    found = examine(options.plugins or plugins(), tuple(options.versions.split(",")), options.service)
     if options.json:
         print(json.dumps(vars(found)), flush=True)
     if options.write and not found.failed:

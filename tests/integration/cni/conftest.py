@@ -38,6 +38,7 @@ class Host:
         self.bin_dir = str(bin_dir)
         self.data = data
         self.make_netns = make_netns
+        self.prefix = ()  # of every call's command line
 
     def pod(self):
         """One more pod: a namespace with lo down."""
@@ -56,7 +57,7 @@ class Host:
             "CNI_PATH": path or self.bin_dir,
             "CNI_ARGS": args,
         }
-        return ["nsenter", f"--net={self.netns.path}", "--", f"{self.bin_dir}/{plugin}"], env
+        return [*self.prefix, "nsenter", f"--net={self.netns.path}", "--", f"{self.bin_dir}/{plugin}"], env
 
     def call(self, plugin, command, conf, *where, **more):
         """The result of a call, None where it prints none. Raises Failure."""
@@ -117,17 +118,21 @@ EMPTY = {"links": [], "neighbours": [], "elements": [], "reserved": []}
 
 
 class Service:
-    """A service that runs, and the executables below `root` that know where."""
+    """A service that runs, and the executables below `root` that know where.
 
-    def __init__(self, root):
+    ``prefix`` is a command that it is executed with.
+    """
+
+    def __init__(self, root, prefix=()):
         self.root = root
+        self.prefix = prefix
         self.socket = str(root / "cni.sock")
         self.bin_dir = root / "current/bin"
         self.start()
 
     def start(self):
         """Begins, and waits until a worker waits."""
-        command = [self.bin_dir / "podnet-cni", "serve", "--socket", self.socket]
+        command = [*self.prefix, self.bin_dir / "podnet-cni", "serve", "--socket", self.socket]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
         while not self.workers():
             assert self.process.poll() is None, self.process.communicate()[1].decode()
@@ -186,8 +191,8 @@ def start_service():
     """A function that starts a service from a tree of the test's own; it ends with the test."""
     started = []
 
-    def start(root):
-        started.append(Service(root))
+    def start(root, prefix=()):
+        started.append(Service(root, prefix))
         return started[-1]
 
     yield start

@@ -11,7 +11,8 @@ import sys
 
 
 def test_every_verb_of_every_plugin(root):
-    command = [sys.executable, root / "tests/conformance/run.py", "--json", "--versions", "0.2.0,0.3.1,1.1.0"]
+    command = [sys.executable, root / "tests/conformance/run.py", "--json", "--service"]
+    command += ["--versions", "0.2.0,0.3.1,1.1.0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     cells = json.loads(done.stdout)["cells"]
