@@ -125,7 +125,8 @@ BUNDLED = ("cni", "ipam", "nat.py", "netlink")
 BUNDLE = """
 import marshal, os, sys
 library, modules = sys.argv[1], {}
-OUTSIDE = ["cni/%s.py" % name for name in ("conflist", "dhcp_daemon", "dhcp_message", "runtime", "tool")]
+COMMANDS = ("conflist", "dhcp_daemon", "dhcp_exchange", "dhcp_lease", "dhcp_message", "runtime", "tool")
+OUTSIDE = ["cni/%s.py" % name for name in COMMANDS]
 for part in sys.argv[2:]:
     names = [part]
     if not part.endswith(".py"):  # what only commands use stays out
