@@ -54,22 +54,4 @@ def add(call: Call) -> dict:
     )
 
 
-def delete(call: Call) -> None:
-    """Frees the address and removes the interface; the master is asked for nothing."""
-    interface.detach(call, Settings(call), KIND, master.passing_name(call))
-
-
-def check(call: Call) -> None:
-    """The interface is as ADD left it, its mode and master included."""
-    settings = Settings(call)
-    master.check(call, settings, KIND, settings.values)
-
-
-def status(call: Call) -> None:
-    """Ready where there are a master and addresses."""
-    master.status(call, Settings(call))
-
-
-def gc(call: Call) -> None:
-    """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
-    interface.collect(call, Settings(call))
+delete, check, status, gc = master.verbs(KIND, Settings)

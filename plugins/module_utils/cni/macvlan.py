@@ -34,8 +34,7 @@ class Settings(master.Settings):
         self.mac = interface.requested_mac(call)
         self.values = {"mode": MODES[self.mode]}
         queue = config.integer(call.conf, "bcqueuelen", 0, 0, (1 << 32) - 1)
-        if queue:
-            self.values["bc_queue_len"] = queue
+        self.queue = {"bc_queue_len": queue} if queue else {}
 
 
 def add(call: Call) -> dict:
@@ -45,7 +44,7 @@ def add(call: Call) -> dict:
     def make(netns: Netns, undo: Undo) -> None:
         # One that follows from the attachment: whoever gives addresses by MAC address gives a restarted pod its own.
         address = settings.mac or mac("pod", call.network, *call.owner)
-        master.make(call, settings, netns, undo, KIND, settings.values, address)
+        master.make(call, settings, netns, undo, KIND, {**settings.values, **settings.queue}, address)
         if settings.mode == "passthru" and settings.mac:  # made so, it has the master's, whatever is asked for
             with netns, Channel() as inside:
                 request = link.change(0, name=call.env.ifname, mac=settings.mac)
@@ -54,22 +53,4 @@ def add(call: Call) -> dict:
     return interface.attach(call, settings, make)
 
 
-def delete(call: Call) -> None:
-    """Frees the address and removes the interface; the master is asked for nothing."""
-    interface.detach(call, Settings(call), KIND, master.passing_name(call))
-
-
-def check(call: Call) -> None:
-    """The interface is as ADD left it, its mode and master included."""
-    settings = Settings(call)
-    master.check(call, settings, KIND, {"mode": settings.values["mode"]})
-
-
-def status(call: Call) -> None:
-    """Ready where there are a master and addresses."""
-    master.status(call, Settings(call))
-
-
-def gc(call: Call) -> None:
-    """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
-    interface.collect(call, Settings(call))
+delete, check, status, gc = master.verbs(KIND, Settings)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Interfaces on top of another one, the master: what macvlan, ipvlan and vlan share."""
+"""Interfaces on top of another one, the master: what macvlan, ipvlan and vlan share, all but their keys and ADD."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Settings(interface.Settings):
         super().__init__(call)
         self.master = config.string(call.conf, "master")
         self.in_container = config.boolean(call.conf, "linkInContainer")
+        #: What makes the link one of its kind, by the names of link.pack_data; CHECK compares it.
+        self.values: dict = {}
 
 
 def make(
@@ -109,10 +111,31 @@ def default_link(channel: Channel) -> Link | None:
     return None
 
 
-def check(call: Call, settings: Settings, kind: str, values: dict) -> None:
-    """CHECK: the pod's interface is what ADD made of it, on top of the configured master."""
+def verbs(kind: str, settings_of: type[Settings]) -> tuple:
+    """DEL, CHECK, STATUS and GC of the plugin for links of that kind, whose keys are `settings_of`'s."""
+
+    def delete(call: Call) -> None:
+        """Frees the address and removes the interface; the master is asked for nothing."""
+        interface.detach(call, settings_of(call), kind, passing_name(call))
+
+    def check(call: Call) -> None:
+        """The interface is as ADD left it, its values and master included."""
+        _check(call, settings_of(call), kind)
+
+    def status(call: Call) -> None:
+        """As ready as the address management; not available (50) without the master."""
+        _status(call, settings_of(call))
+
+    def gc(call: Call) -> None:
+        """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
+        interface.collect(call, settings_of(call))
+
+    return delete, check, status, gc
+
+
+def _check(call: Call, settings: Settings, kind: str) -> None:
     made = interface.check(call, settings, kind)
-    for key, wanted in values.items():
+    for key, wanted in settings.values.items():
         if made.data.get(key) != wanted:
             raise CniError(INTERNAL, f"interface {made.name} has the {kind} {key} {made.data.get(key)}, not {wanted}")
     if not settings.master:
@@ -128,8 +151,7 @@ def check(call: Call, settings: Settings, kind: str, values: dict) -> None:
         raise CniError(INTERNAL, f"interface {made.name} is not on top of {below.name}")
 
 
-def status(call: Call, settings: Settings) -> None:
-    """STATUS: as ready as the address management; not available (50) without the master."""
+def _status(call: Call, settings: Settings) -> None:
     interface.status(call, settings)
     if settings.in_container:
         return

@@ -9,18 +9,6 @@ import pytest
 
 
 @pytest.fixture
-def outside(host, make_netns):
-    """A neighbour on the network of the host's interface up0."""
-    netns = make_netns()
-    host.netns.run(f"ip link add up0 type veth peer name up1 netns {netns.name}")
-    host.netns.run("ip link set up0 up")
-    netns.run("ip link set up1 up")
-    netns.run("ip address add 10.9.0.1/24 dev up1")
-    netns.run("ip address add fd09::1/64 dev up1 nodad")
-    return netns
-
-
-@pytest.fixture
 def conf(host, outside):
     def make(**more):
         base = {"cniVersion": "1.1.0", "name": "net", "type": "macvlan", "master": "up0", "ipam": host.conf()["ipam"]}
