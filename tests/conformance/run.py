@@ -210,13 +210,13 @@ def optional(host: Host, plugin: str, verb: str, conf: dict, version: str) -> st
 
 class Outcome:
     """What came of the calls: ``cells`` plugin → version → verb → sign, ``skipped`` kinds that this kernel lacks,
-    ``failed`` plugin → why, ``kernel`` this kernel's release."""
+    ``failed`` plugin → why, ``kernel`` this kernel's version."""
 
     def __init__(self) -> None:
         self.cells: dict[str, dict[str, dict[str, str]]] = {}
         self.skipped: list[str] = []
         self.failed: dict[str, str] = {}
-        self.kernel = os.uname().release
+        self.kernel = os.uname().release.partition("-")[0]
 
 
 @contextlib.contextmanager
