@@ -111,9 +111,11 @@ def write(config: Config, own: Lease) -> dict[str, str | None]:
     for version, address in addresses.items():
         wanted[_PUBLIC[version]] = address
     if backend.type == "vxlan":
-        # flanneld looks for the tunnel of each IP version at the address of that version; ours ends at one address
+        # flanneld looks for the tunnel of each IP version at the address of that version; ours ends at one address. A
+        # dual-stack flanneld has no use for a node that does not tell both, not even for IPv4.
         version = 6 if ":" in own.address else 4
-        wanted[_DATA[version]] = _encoded({"VNI": backend.vni, "VtepMAC": own.vtep_mac})
+        for each in {version, *(addresses if version == 4 and config.network(6) else ())}:
+            wanted[_DATA[each]] = _encoded({"VNI": backend.vni, "VtepMAC": own.vtep_mac})
     else:
         key = mine.get("public_key")
         for version in addresses:

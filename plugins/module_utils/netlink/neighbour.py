@@ -60,6 +60,7 @@ class Neighbour(KernelObject):
     case."""
 
     RANK = 2
+    GOES_WITH_MAC = True  # neigh_changeaddr()
     KEY = ("dev", "dst")
     VALUES = ("mac", "state")
     __slots__ = ("dev", "dst", "index", "mac", "state")

@@ -31,6 +31,8 @@ class KernelObject:
     FAMILY = ""
     #: In which order kinds of objects are made; they go in the reverse order.
     RANK = 0
+    #: Whether the kernel drops such objects of a link whose MAC address changes.
+    GOES_WITH_MAC = False
     KEY: tuple[str, ...] = ()
     VALUES: tuple[str, ...] = ()
     __slots__: tuple[str, ...] = ()

@@ -141,22 +141,28 @@ def plan(desired: Iterable[KernelObject] | dict[tuple[Any, ...], KernelObject], 
     """What turns ``actual`` into ``desired`` (objects, or a dictionary of them by their keys).
 
     ``actual`` holds all that is ours to decide about: an object in it that is not desired is deleted. Where a link must
-    be made anew, what stands on it is planned as missing, since it goes with the link.
+    be made anew, what stands on it is planned as missing, since it goes with the link; and so are the neighbours of one
+    that gets another MAC address.
     """
     have = {thing.key(): thing for thing in actual}
     want = desired if isinstance(desired, dict) else {thing.key(): thing for thing in desired}
     changes: list[Change] = []
-    lost = set()
+    lost, readdressed = set(), set()  # links that go, and those whose neighbours go
     for key, thing in have.items():
+        if not isinstance(thing, Link):
+            continue
         wanted = want.get(key)
-        if isinstance(thing, Link) and (wanted is None or (isinstance(wanted, Link) and wanted.must_recreate(thing))):
+        if wanted is None or (isinstance(wanted, Link) and wanted.must_recreate(thing)):
             lost.add(thing.name)
+            readdressed.add(thing.name)
+        elif isinstance(wanted, Link) and wanted.mac not in (None, thing.mac):
+            readdressed.add(thing.name)
     for key, thing in have.items():
         if key not in want and getattr(thing, "dev", None) not in lost:
             changes.append(Change("delete", None, thing))
     for key, wanted in want.items():
         existing = have.get(key)
-        if existing is None or getattr(existing, "dev", None) in lost:
+        if existing is None or getattr(existing, "dev", None) in (readdressed if wanted.GOES_WITH_MAC else lost):
             changes.append(Change("add", wanted, None))
         elif isinstance(wanted, Link) and wanted.name in lost:
             changes.append(Change("recreate", wanted, existing))

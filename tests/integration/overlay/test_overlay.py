@@ -234,6 +234,7 @@ def test_mtu_and_mac_are_changed_in_place_other_values_make_the_device_anew(make
     node.ctl("apply")
     assert (flannel(node)["ifindex"], flannel(node)["mtu"]) == (first, 1400)
     assert flannel(node)["address"] == "02:00:00:00:00:aa"
+    assert node.plan() == [], "the kernel drops a link's neighbours with its MAC address"
     node.write(leases, backend={"port": 4789})
     assert any(line.startswith("recreate link flannel.1") for line in node.ctl("apply").stdout.splitlines())
     assert flannel(node)["ifindex"] != first and flannel(node)["linkinfo"]["info_data"]["port"] == 4789

@@ -57,7 +57,10 @@ def test_what_one_of_ours_writes_the_other_reads():
     told = {key: value for key, value in write(VXLAN, mine).items() if value is not None}
     assert check(VXLAN, read("node2", CIDRS, ["192.0.2.9"], told)) == mine
     assert told[FLANNEL + "backend-type"] == "vxlan"
-    assert json.loads(told[FLANNEL + "backend-data"]) == {"VNI": 1, "VtepMAC": mine.vtep_mac}
+    data = [json.loads(told[FLANNEL + key]) for key in ("backend-data", "backend-v6-data")]
+    assert data == [{"VNI": 1, "VtepMAC": mine.vtep_mac}] * 2, "flanneld takes no dual-stack node that tells one only"
+    single = config.parse({"node_name": "node2", "networks": ["10.244.0.0/16"]})
+    assert write(single, mine)[FLANNEL + "backend-v6-data"] is None
     assert (told[FLANNEL + "public-ip"], told[FLANNEL + "public-ipv6"]) == ("10.77.0.12", "fd77::12")
     assert told[FLANNEL + "kube-subnet-manager"] == "true"
     assert difference(write(VXLAN, mine), told) == {}
