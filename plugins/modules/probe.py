@@ -171,7 +171,7 @@ flows:
       vni: 1
       packets: 24
 checks:
-  description: What RV(podnet.cluster.inspect#module:checks) is.
+  description: What RV(podnet.cluster.inspect#module:checks) is, and whether pods saw each other's own addresses.
   returned: with O(checks)
   type: list
   elements: dict
@@ -213,10 +213,12 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.netlink.channel import Channel
+from ..module_utils.verify import translation
 from ..module_utils.verify.attachments import attachments
 from ..module_utils.verify.capture import Capture
 from ..module_utils.verify.checks import about, checks
-from ..module_utils.verify.probe import KINDS, Probe, run
+from ..module_utils.verify.probe import KINDS, Probe
+from ..module_utils.verify.probing import run
 from ..module_utils.verify.state import at, collect
 from ..module_utils.verify.vtep import vteps
 
@@ -271,6 +273,7 @@ def main() -> None:
         if wanted["checks"]:
             state = collect((), at(wanted["conflist"]))
             found.update(checks=checks(state), about=about(state))
+            before = translation.remembered(echoes=True)
         with Channel() as channel:
             found["vteps"] = vteps(channel)
         if wanted["capture"]:
@@ -279,6 +282,9 @@ def main() -> None:
                 found["flows"] = capture.flows()
         else:
             found["results"] = run(probes, wanted["limit"])
+        if wanted["checks"] and state["overlay"]["config"]:
+            networks, after = state["overlay"]["config"]["networks"], translation.remembered(echoes=True)
+            found["checks"].append(translation.check(state["node"], networks, before, after))
     except OSError as error:
         module.fail_json(msg=f"cannot probe from here: {error}")
     failed = [result for result in found["results"] if not result["ok"]]

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is broken in a cluster is named, with node, cause and cure; and after the cure all is clean again.
 
-Three faults at a time, one on each node, since a run takes its time: a forwarding entry missing while the agent is
-stopped, containerd looking in another directory, kube-proxy stopped. The many faults of the packets' way are injected
+Three faults at a time, one on each node, since a run takes its time. The many faults of the packets' way are injected
 between network namespaces: tests/integration/verify.
 """
 
@@ -30,7 +29,25 @@ def test_a_healthy_way_is_whole(lab):
     lab.play("trace", "-e", f"from={where['node2']}", "-e", "to=node3")
 
 
-def test_faults_are_named_and_after_the_cure_there_are_none(milestone):
+def told(lab) -> tuple[list[dict], set[tuple[str, str, str]]]:
+    """The failures of a run that must find some: all, and as node, step and text."""
+    lab.play("verify", "-e", "verify_keep=true", "-e", "verify_result=build/cluster/faults.json", expect=2)
+    found = json.loads((lab.root / "build/cluster/faults.json").read_text())["failures"]
+    assert all(entry["cure"] for entry in found if entry["kind"] != "probe")
+    return found, {(entry["node"], entry["step"], entry["text"]) for entry in found}
+
+
+def named(found: set[tuple[str, str, str]], *wanted: tuple[str, str, str]) -> None:
+    for node, step, words in wanted:
+        assert any((n, s) == (node, step) and words in text for n, s, text in found), (node, step, words, found)
+
+
+def accused(found: list[dict]) -> set[tuple[str, str]]:
+    """Which nodes are accused of what; that no packet was seen between two nodes accuses none."""
+    return {(entry["node"], entry["step"]) for entry in found if entry["kind"] != "probe" and entry["node"]}
+
+
+def test_agent_stopped_with_drift_and_containerd_elsewhere_and_kube_proxy_stopped(milestone):
     lab = milestone
     where = pods(lab)
     lab.node("node1", AGENT.format("stop"))
@@ -39,22 +56,16 @@ def test_faults_are_named_and_after_the_cure_there_are_none(milestone):
     lab.node("node2", f"cp {CONFIG} /root/kept.toml; sed -i 's|/etc/cni/net.d|/etc/cni/elsewhere.d|' {CONFIG}")
     lab.node("node3", "kill -STOP $(pidof kube-proxy)")
     try:
-        lab.play("verify", "-e", "verify_keep=true", "-e", "verify_result=build/cluster/faults.json", expect=2)
-        report = json.loads((lab.root / "build/cluster/faults.json").read_text())
-        told = {(entry["node"], entry["step"], entry["text"]) for entry in report["failures"]}
-        for node, step, words in (
+        found, texts = told(lab)
+        named(
+            texts,
             ("node1", "fdb", f"no forwarding entry for {gone}, node2's VTEP"),
             ("node1", "fdb", "node is as the agent wants it"),
+            ("node1", "", "podnetd does not answer"),
             ("node2", "cni", "containerd looks for configurations in /etc/cni/elsewhere.d"),
             ("node3", "service", "kube-proxy does not answer"),
-        ):
-            assert any((n, s) == (node, step) and words in text for n, s, text in told), (node, step, words, told)
-        # nobody is accused wrongly; that no packet was seen between two nodes accuses none
-        accused = [entry for entry in report["failures"] if entry["kind"] != "probe" and entry["node"]]
-        assert {(entry["node"], entry["step"]) for entry in accused} <= {
-            ("node1", "fdb"), ("node1", ""), ("node2", "cni"), ("node3", "service"),
-        }  # fmt: skip
-        assert all(entry["cure"] for entry in report["failures"] if entry["kind"] == "trace")
+        )
+        assert accused(found) <= {("node1", "fdb"), ("node1", ""), ("node2", "cni"), ("node3", "service")}
         traced = lab.play("trace", "-e", f"from={where['node1']}", "-e", f"to={where['node2']}", expect=2)
         assert "Broken on node1, at fdb" in traced.output
     finally:
@@ -62,4 +73,31 @@ def test_faults_are_named_and_after_the_cure_there_are_none(milestone):
         lab.node("node1", AGENT.format("start"))
         lab.node("node2", f"mv /root/kept.toml {CONFIG}")
         lab.node("node3", "kill -CONT $(pidof kube-proxy)")
+    assert lab.verify()["failures"] == []
+
+
+def test_sources_hidden_and_hairpin_off_and_kubelet_stopped(milestone):
+    lab = milestone
+    where = pods(lab)
+    hide = "iptables -t nat -{} POSTROUTING -s 10.244.0.0/16 -d 10.244.0.0/16 -j MASQUERADE"
+    inspected = json.loads(lab.node("node2", "podnetctl inspect"))
+    (port,) = (pod["host"] for pod in inspected["pods"] if pod["pod"] == where["node2"])
+    lab.node("node1", hide.format("I"))
+    lab.node("node2", f"bridge link set dev {port} hairpin off")
+    lab.node("node3", "systemctl stop kubelet")
+    try:
+        found, texts = told(lab)
+        named(
+            texts,
+            ("node1", "nat", "what pods send to pods is masqueraded"),
+            ("node2", "port", f"{port} is not in hairpin mode"),
+            ("node3", "node", "kubelet is enabled and does not run"),
+        )
+        assert accused(found) <= {("node1", "nat"), ("node2", "port"), ("node3", "node"), ("node3", "")}
+        traced = lab.play("trace", "-e", f"from={where['node1']}", "-e", f"to={where['node2']}", expect=2)
+        assert "Broken on node1, at table inet podnet" in traced.output
+    finally:
+        lab.node("node1", hide.format("D"))
+        lab.node("node2", f"bridge link set dev {port} hairpin on")
+        lab.node("node3", "systemctl start kubelet")
     assert lab.verify()["failures"] == []

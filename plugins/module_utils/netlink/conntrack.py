@@ -10,7 +10,7 @@ Messages and numbers: linux/netfilter/nfnetlink_conntrack.h.
 
 from __future__ import annotations
 
-from .wire import U16BE, Request, attr, attr_u8, attr_u32, family_of, nest, pack_ip, parse, unpack_ip
+from .wire import U16BE, Request, attr, attr_u8, attr_u32, nest, parse, unpack_ip
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CTA_IP = {2: (1, 2), 10: (3, 4)}  # CTA_IP_V4_SRC, _DST; CTA_IP_V6_SRC, _DST
 CTA_TUPLE_PROTO = 2
 CTA_PROTO_NUM = 1
 CTA_PROTO_DST_PORT = 3
+CTA_ID = 12
 CTA_FILTER = 25
 CTA_FILTER_ORIG_FLAGS = 1
 FILTER_PROTO_NUM, FILTER_PROTO_DST_PORT = 1 << 3, 1 << 5  # net/netfilter/nf_internals.h CTA_FILTER_F_*
@@ -43,17 +44,37 @@ def forget(family: int, protocol: int, port: int) -> Request:
     return CT_DELETE, 0, body, f"forget connections to port {port}"
 
 
-def answered_to(channel: Channel, source: str, target: str) -> set[str]:
-    """To which addresses answers are sent on the connections that ``source`` has made to ``target``: another than
-    ``source`` is one that hides it. ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError."""
-    family = family_of(source)
-    from_, to = pack_ip(source), pack_ip(target)
-    first, second = CTA_IP[family]
-    found = set()
-    for payload in channel.dump((CT_GET, 0, bytes([family, 0, 0, 0]), "list connections")):
+class Connection:
+    """One that the kernel remembers: ``source`` sent to ``target``; ``answering`` answers ``asker``. Where nothing is
+    translated these are the same two; another asker hides the source, another answering one is who the packets were
+    diverted to. ``key`` tells it from all others."""
+
+    __slots__ = ("answering", "asker", "key", "source", "target")
+
+    def __init__(self, key: bytes, source: str, target: str, answering: str, asker: str):
+        self.key = key
+        self.source = source
+        self.target = target
+        self.answering = answering
+        self.asker = asker
+
+
+def dump(channel: Channel, family: int, protocol: int = 0) -> list[Connection]:
+    """The remembered connections of IP version ``family`` (4 or 6), those of one ``protocol`` (IANA's number) if it is
+    given: then the kernel filters (since 5.8). ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError."""
+    number = 2 if family == 4 else 10
+    body = bytes([number, 0, 0, 0])
+    if protocol:
+        body += nest(CTA_TUPLE_ORIG, nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol)))
+        body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM))
+    first, second = CTA_IP[number]
+    found = []
+    for payload in channel.dump((CT_GET, 0, body, "list connections")):
         values = parse(payload, 4)
         original = parse(parse(values.get(CTA_TUPLE_ORIG, b"")).get(CTA_TUPLE_IP, b""))
-        if original.get(first) == from_ and original.get(second) == to:
-            reply = parse(parse(values.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
-            found.add(unpack_ip(reply[second]))
+        reply = parse(parse(values.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
+        if first in original and first in reply:
+            key = values.get(CTA_ID, b"") + values[CTA_TUPLE_ORIG]
+            ends = (unpack_ip(each[place]) for each in (original, reply) for place in (first, second))
+            found.append(Connection(key, *ends))
     return found

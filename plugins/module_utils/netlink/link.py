@@ -51,6 +51,7 @@ RTNLGRP_LINK = 1
 INFO = Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change mask
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
+IFF_NOARP = 0x80
 IFF_PROMISC = 0x100
 IFF_ALLMULTI = 0x200
 AF_BRIDGE = 7
@@ -119,8 +120,10 @@ PORT: dict[str, tuple[int, str]] = {
     "hairpin": (4, "bool"),
     "learning": (8, "bool"),
     "flood": (9, "bool"),
+    "bcast_flood": (30, "bool"),
     "neigh_suppress": (32, "bool"),
     "isolated": (33, "bool"),
+    "locked": (39, "bool"),
 }
 #: Which of a kind's values can't be changed on the living link: it is deleted and made anew.
 FIXED: dict[str, tuple[str, ...]] = {
@@ -136,7 +139,7 @@ class Link(KernelObject):
     ``kind`` is the rtnetlink kind ("bridge", "veth", "vxlan"; "" for a physical device), ``data`` that kind's values by
     the names in ``DATA`` (a ``link`` inside it is a name), ``port`` its state as a bridge's port by those in ``PORT``.
     ``master`` is the name of the bridge it belongs to, "" for none. ``index``, ``peer_index``, ``netnsid``,
-    ``operstate``, ``loopback``, ``promisc``, ``allmulti`` and ``txqlen`` are read only.
+    ``operstate``, ``loopback``, ``noarp``, ``promisc``, ``allmulti`` and ``txqlen`` are read only.
     """
 
     RANK = 0
@@ -144,7 +147,7 @@ class Link(KernelObject):
     VALUES = ("kind", "mac", "mtu", "up", "master", "alias", "data", "port")
     __slots__ = (
         "alias", "allmulti", "data", "index", "kind", "loopback", "mac", "master", "mtu", "name", "netnsid",
-        "operstate", "peer_index", "port", "promisc", "txqlen", "up",
+        "noarp", "operstate", "peer_index", "port", "promisc", "txqlen", "up",
     )  # fmt: skip
 
     def __init__(
@@ -174,6 +177,7 @@ class Link(KernelObject):
         self.netnsid: int | None = None
         self.operstate: str | None = None
         self.loopback = False
+        self.noarp = False
         self.promisc = False
         self.allmulti = False
         self.txqlen: int | None = None
@@ -360,6 +364,7 @@ def decode(payload: bytes) -> Link:
     link = Link(text(found.get(IFLA_IFNAME, b"")), index=index)
     link.up = bool(flags & IFF_UP)
     link.loopback = bool(flags & IFF_LOOPBACK)
+    link.noarp = bool(flags & IFF_NOARP)
     link.promisc = bool(flags & IFF_PROMISC)
     link.allmulti = bool(flags & IFF_ALLMULTI)
     link.txqlen = number(found[IFLA_TXQLEN]) if IFLA_TXQLEN in found else None

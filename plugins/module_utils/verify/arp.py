@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who answers for an IPv4 address on a link: ARP (RFC 826). Two answers are two owners."""
+"""Who answers for an IPv4 address on a link: ARP (RFC 826). Two answers are two owners.
+
+The question bears no address of its own (RFC 5227, ARP probe): who hears it learns nothing that it could not find out
+by itself, and so what was broken stays broken.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ class Question:
     """Who has ``target`` on ``device`` (in the namespace at ``netns``, else this one)? Asked when it is made; whoever
     has answered until then is in ``answers``. Raises OSError when it can't be sent."""
 
-    def __init__(self, device: str, mac: str, address: str, target: str, netns: str | None = None) -> None:
+    def __init__(self, device: str, mac: str, target: str, netns: str | None = None) -> None:
         if netns:
             namespace = Netns(netns)
             try:
@@ -35,7 +39,7 @@ class Question:
         self.target = target
         own = bytes.fromhex(mac.replace(":", ""))
         body = HEADER.pack(
-            1, 0x0800, 6, 4, REQUEST, own, socket.inet_aton(address), bytes(6), socket.inet_aton(target)
+            1, 0x0800, 6, 4, REQUEST, own, bytes(4), bytes(6), socket.inet_aton(target)
         )  # fmt: skip
         self.socket.send(b"\xff" * 6 + own + struct.pack("!H", ETH_P_ARP) + body)
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..ipam.ip import parse_subnet
 from .hops import at_bridge, at_pod
 from .hops.base import APPLY, BROKEN, Hop
-from .hops.look import Look, maker, recreate, show_route
+from .hops.look import Look, inside, maker, recreate, show_route
 
 AGENT = "systemctl start podnetd; journalctl -u podnetd"
 #: Seconds after which a reservation without a pod counts as leaked: an ADD or DEL may be under way.
@@ -185,6 +185,12 @@ def _pods(look: Look, found: _Found) -> None:
             judged.append(at_bridge.port(look, pod, "in", to_itself=True))
     found.hops("bridge is there", [at_bridge.bridge(look, name, "in", gateways) for name, gateways in bridges.items()])
     found.hops("pod is connected", judged)
+    silent = [
+        (pod["pod"], "its loopback interface is down", inside(pod, "ip link set lo up"))
+        for pod in look.state["pods"]
+        if not pod["error"] and not pod["loopback"]
+    ]
+    found.add("pod's loopback is up", silent, "pod")
     twice = [
         (address, f"it is on {' and '.join(pods)}", f"delete the pod that the reservation is not for ({address})")
         for address, pods in owners.items()
@@ -198,6 +204,12 @@ def _hairpin(look: Look, pod: dict[str, Any]) -> bool:
 
 
 def _services(look: Look, found: _Found) -> None:
+    ended = [
+        (name, f"{name} is enabled and does not run", f"systemctl start {name}; journalctl -u {name}")
+        for name, runs in look.state["services"].items()
+        if not runs
+    ]
+    found.add("node's services run", ended, "node")
     proxy = look.state["kube_proxy"]
     if proxy["expected"]:
         told = "kube-proxy does not answer on 127.0.0.1:10256: Services are translated as they were when it ended"
@@ -205,6 +217,15 @@ def _services(look: Look, found: _Found) -> None:
 
 
 KUBE_PROXY = "kubectl --namespace kube-system get daemonset kube-proxy; describe its pod on this node"
+
+
+def _underlay_addresses(state: dict[str, Any]) -> list[str]:
+    """By what others know the node: the addresses of the underlay's interface, its MAC address and the tunnel's."""
+    names = [name for name in (state["overlay"]["underlay"], state["overlay"]["device"]) if name]
+    under = state["overlay"]["underlay"]
+    own = [each["address"].partition("/")[0] for each in state["addresses"] if each["dev"] == under]
+    macs = [state["links"][name]["mac"] for name in names if (state["links"].get(name) or {}).get("mac")]
+    return [*(each for each in own if not each.startswith("fe80:")), *dict.fromkeys(macs)]
 
 
 def about(state: dict[str, Any]) -> dict[str, Any]:
@@ -220,6 +241,7 @@ def about(state: dict[str, Any]) -> dict[str, Any]:
         "backend": (overlay["config"] or {}).get("backend"),
         "peers": len(overlay["peers"]),
         "conflist": state["cni"]["ours"],
+        "addresses": _underlay_addresses(state),
         "reserved": len(state["cni"]["reservations"]),
         "pods": len(state["pods"]),
     }

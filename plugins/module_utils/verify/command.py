@@ -12,8 +12,9 @@ import sys
 from typing import Any
 
 TRACE = """\
-An end is a pod of this node (NAMESPACE/NAME or NAME), a node's name, or any address. The node at the other end is
-judged by what comes back, unless its state is given: `podnetctl inspect --json` there, for the same two addresses.
+An end is a pod of this node (NAMESPACE/NAME or NAME), a node's name, or any address; one of them must be this node's.
+The node at the other end is judged by what comes back, unless its state is given: `podnetctl inspect --json` there, for
+the same two addresses. With the states of both ends' nodes, a way between two others is judged, too.
 Exit status: 0 the way is whole, 1 it is broken, 2 it could not be traced.
 """
 

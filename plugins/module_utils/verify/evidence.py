@@ -10,21 +10,25 @@ The node of the way's source sends; every node that is asked watches its own int
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from dataclasses import replace
 from typing import Any
 
-from ..netlink.channel import Channel
-from ..netlink.conntrack import answered_to
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
-from . import arp
+from ..netlink.conntrack import Connection
+from . import arp, translation
 from .end import End
-from .probe import Probe, attempt_all
+from .probe import Probe
+from .probing import attempt_all
 from .sight import Sight
 
 #: Sizes of IP packets in bytes whose fate tells an underlay's MTU.
 SIZES = (576, 1280, 1350, 1400, 1420, 1430, 1440, 1450, 1460, 1470, 1480, 1490, 1500)
+#: Seconds for a probe's attempt, how many there are, and seconds for the one that is made before an alarm.
+TIMEOUT, ATTEMPTS = 0.4, 2
+PATIENCE = 1.0
 #: Seconds that a watching node goes on after the other has begun to send.
-WATCH = 1.5
+WATCH = 2.2
 
 
 def gather(
@@ -37,7 +41,8 @@ def gather(
     delay: float = 0,
     asked: End | None = None,
 ) -> dict[str, Any]:
-    """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``seen``, ``arp``, ``hidden``.
+    """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``seen``, ``arp``, ``hidden``,
+    ``diverted``.
 
     ``seen_as`` is the source's address on its packets; the source's node sends after ``delay`` seconds; ``asked`` is
     the Service whose address is used, if it is one.
@@ -47,45 +52,50 @@ def gather(
     here = [pod for pod in state["pods"] if set(pod["addresses"]) & set(ends) and not pod["error"]]
     pods = [(pod["pod"], pod["netns"]) for pod in here]
     sends = source.node == state["node"]
+    before = {one.key for one in _connections(seen_as, target.address)}
     with Sight(seen_as, target.address, mark.encode(), pods) as sight:
         if sends:
             time.sleep(delay)
-        questions = _questions(state, source, target)
-        results = (
-            asyncio.run(_send(_probes(state, source, target, mark, port, asked), sight))
-            if sends
-            else _watch(sight, delay)
-        )
-        owners = {}
-        for name, question in questions.items():
-            owners[name] = question.answers(0.1)
-            question.close()
+            results = asyncio.run(_send(_probes(state, source, target, mark, port, asked), sight))
+        else:
+            results = _watch(sight, delay)
         sight.read()
-        return {
-            "node": state["node"],
-            "mark": mark,
-            "sent": sends,
-            "probes": results,
-            "seen": sight.records(),
-            "arp": owners,
-            "hidden": _hidden(seen_as, target.address) if sends else "",
-        }
+    questions = _questions(state, source, target)
+    owners = {name: question.answers(0.1) for name, question in questions.items()}
+    for question in questions.values():
+        question.close()
+    return {
+        "node": state["node"],
+        "mark": mark,
+        "sent": sends,
+        "probes": results,
+        "seen": sight.records(),
+        "arp": owners,
+        **_changed(seen_as, target.address, before),
+    }
 
 
 async def _send(probes: list[Probe], sight: Sight) -> list[dict[str, Any]]:
+    """The probes' results. What fails is tried once more with more patience: a busy node is no broken one."""
     results = await attempt_all(probes, 64)
+    again = [
+        number for number, probe in enumerate(probes) if not results[number]["ok"] and probe.scope in ("way", "service")
+    ]
+    patient = [replace(probes[number], timeout=PATIENCE, attempts=1) for number in again]
+    for number, result in zip(again, await attempt_all(patient, 64) if patient else []):
+        results[number] = result
     await asyncio.sleep(0.02)
     sight.read()
     return results
 
 
 def _watch(sight: Sight, delay: float) -> list[dict[str, Any]]:
-    """Watch until the answers to all probes have passed, or no more can be expected."""
+    """Watch until every kind of probe has passed and its answer, or no more can be expected."""
     end = time.monotonic() + delay + WATCH
     while time.monotonic() < end:
         time.sleep(0.05)
         sight.read()
-        if sight.seen("back") and (sight.seen("back", "tcp") or sight.seen("there", "tcp")):
+        if sight.seen("back", "icmp", False) and sight.seen("back", "icmp", True) and sight.seen("there", "tcp"):
             time.sleep(0.1)
             break
     return []
@@ -96,7 +106,7 @@ def _probes(state: dict[str, Any], source: End, target: End, mark: str, port: in
     pod = next((pod for pod in state["pods"] if source.address in pod["addresses"]), None)
     netns = pod["netns"] if pod and source.kind == "pod" else None
     name = str(source)
-    common: dict[str, Any] = {"timeout": 0.4, "attempts": 2}
+    common: dict[str, Any] = {"timeout": TIMEOUT, "attempts": ATTEMPTS}
     along: dict[str, Any] = {**common, "netns": netns, "source": name, "scope": "way"}
     to: dict[str, Any] = {"target": str(target)}
     found = [
@@ -122,8 +132,15 @@ def _probes(state: dict[str, Any], source: End, target: End, mark: str, port: in
 
 
 def _questions(state: dict[str, Any], source: End, target: End) -> dict[str, arp.Question]:
-    """Who answers for the addresses on this node's bridge that the way needs: its ends, and their gateway."""
+    """Who answers for the addresses that the way needs: its ends on this node's bridge, their gateway, and the peer on
+    the underlay."""
     found = {}
+    lease, under = state["overlay"]["lease"], state["overlay"]["underlay"]
+    peers = (peer for peer in state["overlay"]["peers"] if peer["name"] in (source.node, target.node))
+    peer = next((peer["address"] for peer in peers), "")
+    if lease and under and peer and ":" not in peer and state["links"].get(under, {}).get("up"):
+        with contextlib.suppress(OSError):
+            found[peer] = arp.Question(under, state["links"][under]["mac"], peer)
     for pod in state["pods"]:
         for address in {source.address, target.address} & set(pod["addresses"]):
             bridge = pod["bridge"]
@@ -132,22 +149,26 @@ def _questions(state: dict[str, Any], source: End, target: End) -> dict[str, arp
             if ":" in address or not gateway or not up:
                 continue
             try:
-                found[address] = arp.Question(bridge, state["links"][bridge]["mac"], gateway, address)
+                found[address] = arp.Question(bridge, state["links"][bridge]["mac"], address)
                 if not pod["error"] and pod["link"] and pod["link"]["up"]:
                     found[f"{gateway} asked by {pod['pod']}"] = arp.Question(
-                        pod["interface"], pod["link"]["mac"], address, gateway, pod["netns"]
+                        pod["interface"], pod["link"]["mac"], gateway, pod["netns"]
                     )
             except OSError:
                 continue
     return found
 
 
-def _hidden(source: str, target: str) -> str:
-    """The address that hides the source's from the target, "" if none does: the kernel's memory of the connections
-    that the probes made tells to whom the answers go."""
-    try:
-        with Channel(NETLINK_NETFILTER) as channel:
-            others = answered_to(channel, source, target) - {source}
-    except (NetlinkError, OSError):
-        return ""
-    return sorted(others)[0] if others else ""
+def _connections(source: str, target: str) -> list[Connection]:
+    """What the kernel remembers of connections between the two."""
+    return [one for one in translation.remembered() if (one.source, one.target) == (source, target)]
+
+
+def _changed(source: str, target: str, before: set[bytes]) -> dict[str, str]:
+    """The address that hides the source's from the target, and the one to which packets to the target are diverted; ""
+    if none. Only connections that the probes made count: what was there ``before`` may be of another time."""
+    made = [one for one in _connections(source, target) if one.key not in before]
+    return {
+        "hidden": min((one.asker for one in made if one.asker != source), default=""),
+        "diverted": min((one.answering for one in made if one.answering != target), default=""),
+    }

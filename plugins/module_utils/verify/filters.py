@@ -26,6 +26,8 @@ NETDEV_HOOKS = {0: "ingress", 1: "egress"}
 NF_DROP, NFT_JUMP, NFT_GOTO = 0, -3, -4
 # linux/netfilter/nf_tables.h: attributes of chains, rules, expressions and verdicts
 CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE = 1, 3, 4, 5, 7
+HOOK_NUMBER, HOOK_DEV, HOOK_DEVS = 1, 3, 4
+PAYLOAD_SREG = 5  # an expression "payload" with it writes
 RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
 #: The table that is ours: its rules translate and never drop.
 OWN = ("inet", "podnet")
@@ -35,11 +37,13 @@ class _Chain(NamedTuple):
     hook: str
     kind: str
     policy_drops: bool
+    devices: list[str]
 
 
 def suspects() -> list[dict[str, Any]]:
-    """The base chains of others that may drop (``drops``) or rewrite (``translates``) packets, each with ``family``,
-    ``table``, ``chain``, ``hook``, ``policy`` where that is what drops, and ``in``, the chains whose rules do.
+    """The base chains of others that may drop (``drops``), translate (``translates``) or rewrite packets
+    (``rewrites``), each with ``family``, ``table``, ``chain``, ``hook``, ``devices`` (of family netdev), ``policy``
+    where that is what drops, and ``in``, the chains whose rules do.
 
     iptables' own kernel tables (iptables-legacy) are told by their FORWARD, INPUT and OUTPUT policies.
     """
@@ -67,14 +71,18 @@ def _nftables(channel: Channel) -> list[dict[str, Any]]:
         values = parse(payload, INFO.size)
         if CHAIN_HOOK in values:
             family = FAMILIES.get(payload[0], str(payload[0]))
-            number = int.from_bytes(parse(values[CHAIN_HOOK]).get(1, b""), "big")
+            told = parse(values[CHAIN_HOOK])
+            number = int.from_bytes(told.get(HOOK_NUMBER, b""), "big")
             hook = (NETDEV_HOOKS if family == "netdev" else HOOK_NAMES).get(number, str(number))
             policy = values.get(CHAIN_POLICY, b"\0\0\0\1") == b"\0\0\0\0"
             key = (family, text(values[CHAIN_TABLE]), text(values[CHAIN_NAME]))
-            bases[key] = _Chain(hook, text(values.get(CHAIN_TYPE, b"")), policy)
+            devices = [text(told[HOOK_DEV])] if HOOK_DEV in told else []
+            devices += [text(name) for _kind, name in attributes(told.get(HOOK_DEVS, b""))]
+            bases[key] = _Chain(hook, text(values.get(CHAIN_TYPE, b"")), policy, devices)
     jumps: dict[tuple[str, str, str], set[str]] = {}
     drops: set[tuple[str, str, str]] = set()
     translates: set[tuple[str, str, str]] = set()
+    rewrites: set[tuple[str, str, str]] = set()
     for payload in channel.dump((GETRULE, 0, INFO.pack(0, 0, 0), "list rules")):
         values = parse(payload, INFO.size)
         key = (FAMILIES.get(payload[0], str(payload[0])), text(values[RULE_TABLE]), text(values[RULE_CHAIN]))
@@ -84,15 +92,18 @@ def _nftables(channel: Channel) -> list[dict[str, Any]]:
             drops.add(key)
         if "nat" in effect:
             translates.add(key)
+        if "rewrite" in effect:
+            rewrites.add(key)
     found = []
     for key, base in sorted(bases.items()):
         reached = _reached(key, jumps)
-        dropping, translating = bool(reached & drops), bool(reached & translates)
-        if key[:2] != OWN and (base.policy_drops or dropping or translating):
+        dropping, translating, rewriting = (bool(reached & chains) for chains in (drops, translates, rewrites))
+        if key[:2] != OWN and (base.policy_drops or dropping or translating or rewriting):
             found.append(
                 {
                     "family": key[0], "table": key[1], "chain": key[2], "hook": base.hook,
                     "drops": base.policy_drops or dropping, "policy": base.policy_drops, "translates": translating,
+                    "rewrites": rewriting, "devices": base.devices,
                     "in": sorted(name for _family, _table, name in reached & drops),
                 }
             )  # fmt: skip
@@ -110,8 +121,13 @@ def _reached(start: tuple[str, str, str], jumps: dict[tuple[str, str, str], set[
     return reached
 
 
+#: Expressions of nftables, and targets of iptables in its tables, after which a packet doesn't go on.
+TAKERS = ("reject", "queue", "tproxy", "fwd")
+TAKING_TARGETS = ("REJECT", "DROP", "NFQUEUE", "TPROXY", "TARPIT")
+
+
 def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
-    """What a rule may do ("drop", "nat"), and the chains that it leads to."""
+    """What a rule may do ("drop", "nat", "rewrite"), and the chains that it leads to."""
     effect: set[str] = set()
     targets: set[str] = set()
     for _kind, element in attributes(expressions):
@@ -124,8 +140,10 @@ def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
                 effect.add("drop")
             if code in (NFT_JUMP, NFT_GOTO) and 2 in verdict:
                 targets.add(text(verdict[2]))
-        elif name == "reject" or (name == "target" and text(data.get(1, b"")) in ("REJECT", "DROP")):
+        elif name in TAKERS or (name == "target" and text(data.get(1, b"")) in TAKING_TARGETS):
             effect.add("drop")
+        elif name == "payload" and PAYLOAD_SREG in data:
+            effect.add("rewrite")
         elif name in ("nat", "masq", "redir") or (
             name == "target" and text(data.get(1, b"")) in ("MASQUERADE", "SNAT", "DNAT", "REDIRECT")
         ):
@@ -159,7 +177,8 @@ def _legacy() -> list[dict[str, Any]]:
             found.append(
                 {
                     "family": "iptables-legacy", "table": "filter", "chain": hook.upper(), "hook": hook,
-                    "drops": True, "policy": True, "translates": False, "in": [],
+                    "drops": True, "policy": True, "translates": False, "rewrites": False, "devices": [],
+                    "in": [],
                 }
             )  # fmt: skip
     return found
@@ -177,14 +196,13 @@ def _ask(raw: socket.socket, option: int, length: int, room: int, size: int = 0)
 
 RTM_GETQDISC = 38
 _TCMSG = struct.Struct("=BxxxiIII")
-#: Queueing disciplines that hold classifiers, whose actions drop and rewrite (linux/pkt_cls.h).
-_CLASSIFYING = ("ingress", "clsact")
-#: What slows, loses or reorders packets on purpose.
-_SHAPING = ("netem", "tbf", "htb", "hfsc")
+#: Queueing disciplines that devices get by themselves. All others hold classifiers, whose actions drop and rewrite, or
+#: slow, lose or reorder packets on purpose.
+_USUAL = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "mqprio", "cake", "noop")
 
 
 def classifiers(channel: Channel, names: dict[int, str]) -> list[dict[str, str]]:
-    """The links with classifiers or shapers on them: ``dev`` and ``kind`` of the queueing discipline."""
+    """The links with classifiers, shapers or other unusual queues: ``dev`` and ``kind`` of the queueing discipline."""
     found = []
     try:
         payloads = channel.dump((RTM_GETQDISC, 0, _TCMSG.pack(0, 0, 0, 0, 0), "list queueing disciplines"))
@@ -193,6 +211,6 @@ def classifiers(channel: Channel, names: dict[int, str]) -> list[dict[str, str]]
     for payload in payloads:
         index = _TCMSG.unpack_from(payload)[1]
         kind = text(parse(payload, _TCMSG.size).get(1, b""))
-        if kind in _CLASSIFYING + _SHAPING:
+        if kind not in _USUAL:
             found.append({"dev": names.get(index, str(index)), "kind": kind})
     return found

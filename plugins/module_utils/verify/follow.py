@@ -63,14 +63,22 @@ def here(
     own = state.collect((), places)
     source = end.resolve(source_text, [own, *others])
     target = end.resolve(target_text, [own, *others])
-    if source.node != own["node"]:
+    turned = source.node != own["node"] and target.node == own["node"] and target.kind in ("pod", "node")
+    if turned:
+        source, target = target, source
+    if source.node != own["node"] and any(one["node"] == source.node for one in others):
+        probing = False  # by what the other node told, and what this one has
+    elif source.node != own["node"]:
         where = f"{source.node}'s" if source.node else "outside the cluster"
         raise end.EndError(f"{source}: is {where}, this is {own['node']}: trace it there, or with playbooks/trace.yml")
     pairs = way.flows(source, target, [own, *others])
     states = [state.collect(pairs, places), *others]
     if probing:
         _gather(states[0], source, target, new_mark(), port, 0)
-    return judge(source, target, states)
+    told = judge(source, target, states)
+    if turned:
+        told["notes"].insert(0, f"traced from its other end: {own['node']} has {source}, not {target}")
+    return told
 
 
 def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def go(leg: Leg, looks: dict[str, Look], seen_as: str, service: End | None) -> N
             if not iif:
                 return
             leg.hops.append(at_node.forwarding(here, iif, version))
-            leg.hops.append(dropping.packet_filter(here, "filter", ("prerouting", "forward"), version, [iif]))
+            inside = [iif, *(pod["host"] for pod in [here.pod_with(source.address)] if pod)]
+            leg.hops.append(dropping.packet_filter(here, "filter", ("prerouting", "forward"), version, inside))
         if target.node == source.node:
             _arrive(leg, here, target, seen_as, iif)
             return
@@ -82,7 +83,8 @@ def _leave_pod(leg: Leg, look: Look, source: End, target: End, service: End | No
         leg.hops.append(at_bridge.port(look, pod, "in"))
         seen = at_bridge.bridge(look, bridge, "", at_pod.gateways(pod))
         leg.hops.append(_bridging_only(seen))
-        leg.hops.append(dropping.packet_filter(look, "filter", ("prerouting", "forward"), 4, [pod["host"]]))
+        ports, version = [bridge, pod["host"], neighbour["host"]], 6 if ":" in target.address else 4
+        leg.hops.append(dropping.packet_filter(look, "filter", ("prerouting", "forward"), version, ports))
         leg.hops += [at_bridge.port(look, neighbour, "out"), at_pod.pod(look, neighbour, "in")]
         return ""
     gateway = next((each for each in pod["gateways"] if (":" in each) == (":" in asked)), "")
@@ -129,7 +131,7 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
     peer = next((p for p in here.overlay["peers"] if p["name"] == target.node), None)
     in_its_cidr = peer is not None and any(covers(cidr, target.address) for cidr in peer["pod_cidrs"])
     if target.kind != "pod" and not in_its_cidr:
-        _leave_cluster(leg, here, target, seen_as, iif)
+        _leave_cluster(leg, here, there, target, seen_as, iif)
         return
     wanted = _route_to(here, target.address)
     if peer is None or wanted is None:
@@ -148,10 +150,9 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
         else:
             leg.hops.append(tunnel.neighbour(here, peer, wanted["gateway"]))
             leg.hops.append(tunnel.fdb(here, peer, vtep))
-    leg.hops.append(
-        dropping.packet_filter(here, "filter", ("output", "postrouting", "egress"), version, [wanted["dev"]])
-    )
-    leg.hops.append(remote.underlay(here, vtep, _overhead(here, wanted["dev"], vtep) if tunnelled else 0))
+    leaving = [wanted["dev"], here.overlay["underlay"] or ""]
+    leg.hops.append(dropping.packet_filter(here, "filter", ("output", "postrouting"), version, leaving))
+    leg.hops.append(remote.underlay(here, vtep, _overhead(here, wanted["dev"], vtep) if tunnelled else 0, there))
     leg.hops.append(_wire(here, target.node, vtep, tunnelled))
 
 
@@ -198,7 +199,7 @@ def _translation(look: Look) -> Hop:
     return hop
 
 
-def _leave_cluster(leg: Leg, here: Look, target: End, seen_as: str, iif: str) -> None:
+def _leave_cluster(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, iif: str) -> None:
     """To a node's own address, or out of the cluster: as the node itself would go, translated if so configured."""
     found = here.lookup(target.address, seen_as, iif)
     dev = here.overlay["underlay"] if target.kind == "node" else ((found or {}).get("route") or {}).get("dev")
@@ -211,24 +212,25 @@ def _leave_cluster(leg: Leg, here: Look, target: End, seen_as: str, iif: str) ->
         hop.wanted = "the pod's address becomes the node's" if hidden else "the pod's address stays"
         leg.hops.append(hop)
     version = 6 if ":" in target.address else 4
-    leg.hops.append(dropping.packet_filter(here, "filter", ("output", "postrouting", "egress"), version, [dev or ""]))
+    leg.hops.append(dropping.packet_filter(here, "filter", ("output", "postrouting"), version, [dev or ""]))
     if target.kind == "node":
-        leg.hops.append(remote.underlay(here, target.address, 0))
+        leg.hops.append(remote.underlay(here, target.address, 0, there))
         leg.hops.append(Hop(f"{here.node} → {target.node}", "wire", f"IP to {target.address}"))
 
 
 def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End, seen_as: str, version: int) -> None:
     """From the wire into the peer, and on to the target."""
     dev = there.overlay["underlay"] or ""
-    entering = dropping.packet_filter(there, "input", ("ingress", "prerouting", "input"), 4, [dev])
+    entering = dropping.packet_filter(there, "input", ("prerouting", "input"), 4, [dev])
     entering.sights = [("node", dev, "in")]
     link = there.links.get(dev)
     if link is not None and not link["up"]:
         entering.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
     leg.hops.append(entering)
     # a node's own packets to pods bear its VTEP's address, and so the answers come by the tunnel
-    to_vtep = target.kind == "node" and there.has_address(target.address) == there.overlay["device"]
-    tunnelled = bool(there.overlay["device"]) and (target.kind == "pod" or to_vtep)
+    device = there.overlay["device"]
+    to_vtep = bool(device) and target.kind == "node" and there.has_address(target.address) == device
+    tunnelled = bool(there.overlay["device"]) and (to_vtep or (target.kind == "pod" and tunnels(there, source.node)))
     if not tunnelled and target.kind != "pod":
         _arrive(leg, there, target, seen_as, dev)
         return
@@ -241,8 +243,19 @@ def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End,
         leg.hops += [odd] if odd else []
     if target.kind == "pod":
         leg.hops.append(at_node.forwarding(there, iif, version))
-        leg.hops.append(dropping.packet_filter(there, "filter", ("forward", "postrouting"), version, [iif]))
+        pod = there.pod_with(target.address)
+        inside = [iif, *([there.bridge_of(pod), pod["host"]] if pod else [])]
+        hooks = ("prerouting", "forward", "postrouting")
+        leg.hops.append(dropping.packet_filter(there, "filter", hooks, version, inside))
     _arrive(leg, there, target, seen_as, iif)
+
+
+def tunnels(look: Look, other: str) -> bool:
+    """Whether packets between pods of this node and of the ``other`` travel in the tunnel."""
+    device = look.overlay["device"]
+    peer = next((peer for peer in look.overlay["peers"] if peer["name"] == other), None)
+    wanted = _route_to(look, peer["pod_cidrs"][0].partition("/")[0]) if peer and peer["pod_cidrs"] else None
+    return bool(device) and (wanted is None or wanted["dev"] in (device, f"{device}-v6"))
 
 
 def _contradiction(here: Look, there: Look) -> Hop | None:
@@ -269,6 +282,10 @@ def _arrive(leg: Leg, look: Look, target: End, seen_as: str, iif: str) -> None:
         leg.hops.append(_no_pod(look, target))
         return
     bridge = look.bridge_of(pod)
+    if not iif:
+        version = 6 if ":" in target.address else 4
+        hooks = ("output", "postrouting")
+        leg.hops.append(dropping.packet_filter(look, "filter", hooks, version, [bridge, pod["host"]]))
     # the bridge before the route that stands on its address
     leg.hops.append(at_bridge.bridge(look, bridge, "out", at_pod.gateways(pod)))
     block = next((_block(prefix) for prefix in pod["prefixes"] if covers(prefix, target.address)), "")

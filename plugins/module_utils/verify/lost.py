@@ -18,7 +18,7 @@ def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[s
     return (
         _by_owners(legs, found)
         or _by_packets(legs, found, probes)
-        or _by_hiding(legs, [*found.values()])
+        or _by_translation(legs, [*found.values()])
         or _by_service(legs, probes)
     )
 
@@ -48,6 +48,11 @@ def _by_owners(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, 
             owners = found.get(hop.node, {}).get("arp", {})
             address = leg.target.address
             claimed = owners.get(address, [])
+            if hop.step == "underlay":
+                twice = next((each for each in [hop.name.rpartition(" ")[2]] if len(owners.get(each, [])) > 1), "")
+                if twice:
+                    told = f"{twice} is claimed by {' and '.join(owners[twice])}: two machines have the node's address"
+                    return leg, hop.blame(told, f"find the other by its MAC address, and take {twice} from it")
             if hop.step in ("deliver", "pod-neighbour") and hop.node == leg.target.node and len(claimed) > 1:
                 told = f"{address} is claimed by {' and '.join(claimed)}: two pods have one address"
                 cure = "find the other: bridge fdb show br cni0; delete the pod that does not own the reservation"
@@ -79,42 +84,50 @@ def _lost(
     legs: list[Leg], found: dict[str, dict[str, Any]], kind: str, large: bool, probes: list[dict[str, Any]]
 ) -> tuple[Leg, Hop] | None:
     """The hop between the last place where such packets were seen and the first where they were not."""
-    for leg in legs:
-        last = 0
-        for number, hop in enumerate(leg.hops):
-            if not hop.sights or hop.node not in found:
-                continue
-            if sum(_seen(found[hop.node], hop, leg.way, kind, large)):
-                last = number
-                continue
-            region = leg.hops[last : number + 1]
-            return leg, _culprit(region, leg.hops[last], hop, kind, large, probes)
-        unseen = next((hop for hop in leg.hops[last:] if hop.verdict == UNKNOWN), None)
-        if unseen:
-            wire = next((hop for hop in leg.hops[last:] if hop.step == "wire"), unseen)
-            told = f"it left by {leg.hops[last].place()} and no answer came"
+    way = [(leg, hop) for leg in legs for hop in leg.hops]
+    last = 0
+    for number, (leg, hop) in enumerate(way):
+        if hop.verdict == UNKNOWN and hop.step in ("node", "outside"):
+            # nobody looked further: what comes back tells
+            wire = next((one for _leg, one in way[last:number] if one.step == "wire"), hop)
+            told = f"it left by {way[last][1].place()} and no answer came"
             return leg, wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
+        if not hop.sights or hop.node not in found:
+            continue
+        if sum(_seen(found[hop.node], hop, leg.way, kind, large)):
+            last = number
+        else:
+            named = _culprit(way, last, number, kind, large, probes)
+            return next(owner for owner, one in way if one is named), named
     return None
 
 
-def _culprit(region: list[Hop], last: Hop, first: Hop, kind: str, large: bool, probes: list[dict[str, Any]]) -> Hop:
+def _culprit(
+    way: list[tuple[Leg, Hop]], last: int, first: int, kind: str, large: bool, probes: list[dict[str, Any]]
+) -> Hop:
     """Who is to blame between two places: who drops there, else the wire, else where it should have come."""
     what = {"icmp": "packets", "tcp": "TCP packets", "udp": "UDP packets"}[kind]
     what = f"large {what}" if large else what
-    told = f"{what} were seen at {last.place()} and never at {first.place()}"
+    before, after = way[last][1], way[first][1]
+    region = [hop for _leg, hop in way[last : first + 1]]
+    told = f"{what} were seen at {before.place()} and never at {after.place()}"
+    if first == last:
+        told = f"no {what} were seen at {after.place()}"
+    elif before.place() == after.place():
+        told = f"{what} arrived at {after.place()} and none was answered"
     wire = next((hop for hop in region if hop.step == "wire"), None)
     if wire is not None:
         return wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
-    for hop in region:
+    # who may drop between the two; else who may on that node at all, the nearest first
+    near = sorted((abs(number - first), number) for number, (_leg, hop) in enumerate(way) if hop.node == after.node)
+    for hop in [*region, *(way[number][1] for _distance, number in near)]:
         if hop.verdict == SUSPECT:
-            cause, cure = hop.cause, hop.cure
-            hop.verdict = BROKEN
-            hop.cause, hop.cure = f"{told}: {cause}", cure
+            hop.verdict, hop.cause = BROKEN, f"{told}: {'; '.join(hop.suspects)}"
             return hop
-    if first is last:
-        told = f"no {what} were seen at {first.place()}"
-    where = f"between {last.place()} and {first.place()}"
-    return first.blame(told, f"look {where}: nft list ruleset, tc filter show, ip rule")
+    where = f"between {before.place()} and {after.place()}"
+    if before.place() == after.place():
+        where = f"into {after.node}" if after.step != "pod" else f"into {after.name}"
+    return after.blame(told, f"look {where}: nft list ruleset, tc filter show, ip rule, sysctl -a")
 
 
 def _underlay_tells(probes: list[dict[str, Any]], large: bool) -> str:
@@ -167,15 +180,20 @@ def _by_service(legs: list[Leg], probes: list[dict[str, Any]]) -> tuple[Leg, Hop
     return None
 
 
-def _by_hiding(legs: list[Leg], found: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
-    """A translation that hides a pod's address from another pod."""
+def _by_translation(legs: list[Leg], found: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """A translation that hides a pod's address from another pod, or leads to another pod."""
     for one in found:
-        if not one["hidden"]:
-            continue
         for leg in legs:
-            if leg.way == "there" and leg.source.kind == leg.target.kind == "pod":
-                nat = next((hop for hop in leg.hops if hop.step == "nat"), leg.hops[-1])
+            if leg.way != "there" or not leg.source.kind == leg.target.kind == "pod" or leg.source == leg.target:
+                continue
+            here = [hop for hop in leg.hops if hop.node == one["node"]]
+            nat = next((hop for step in ("nat", "filter") for hop in here if hop.step == step), leg.hops[-1])
+            if one["hidden"]:
                 told = f"{leg.source.address} is hidden behind {one['hidden']}: what pods send to pods is masqueraded"
                 cure = "nft list ruleset (chains of type nat at postrouting): except the pod network there"
+                return leg, nat.blame(told, cure)
+            if one["diverted"]:
+                told = f"what is sent to {leg.target.address} is diverted to {one['diverted']}"
+                cure = "nft list ruleset (chains of type nat at prerouting and output): remove that translation"
                 return leg, nat.blame(told, cure)
     return None

@@ -35,11 +35,12 @@ def probes(cluster: Cluster, node_name: str, namespace: str, port: int, sample: 
     pods = workload(cluster, namespace)
     position = cluster.nodes.index(node)
     nodes = some(cluster.nodes, position, sample)
-    found = _from(cluster, {"source": node.name}, "node", node, some(pods, position, sample), nodes, port)
+    published = [pod for pod in cluster.pods if pod.host_ports]
+    found = _from(cluster, {"source": node.name}, "node", node, some(pods, position, sample), nodes, port, published)
     for number, pod in enumerate(pods):
         if pod.node == node.name:
             others = [other for other in some(pods, number, sample) if other is not pod]
-            found += _from(cluster, {"source": pod.name, "pod": pod.name}, "pod", node, others, nodes, port)
+            found += _from(cluster, {"source": pod.name, "pod": pod.name}, "pod", node, others, nodes, port, published)
     return found
 
 
@@ -60,9 +61,16 @@ def workload(cluster: Cluster, namespace: str) -> list[Pod]:
 
 
 def _from(
-    cluster: Cluster, source: dict, kind: str, node: Node, pods: list[Pod], nodes: list[Node], port: int
+    cluster: Cluster,
+    source: dict,
+    kind: str,
+    node: Node,
+    pods: list[Pod],
+    nodes: list[Node],
+    port: int,
+    published: list[Pod],
 ) -> list[dict]:
-    """The probes from one source of a kind (pod or node) on ``node``."""
+    """The probes from one source of a kind (pod or node) on ``node``; ``published`` are all pods with host ports."""
     found: list[dict] = []
 
     def add(scope: str, how: str, target: str, **more: Any) -> None:
@@ -89,7 +97,7 @@ def _from(
         for node_port in service.node_ports.values():
             for name, address in addresses.items():
                 ask("NodePort", f"{name}:{node_port}", address, node_port, answering)
-    for pod in cluster.pods:
+    for pod in published:
         if pod.name.partition("/")[0] in namespaces and pod.node in addresses:
             for host_port in pod.host_ports:
                 ask("hostPort", f"{pod.node}:{host_port}", addresses[pod.node], host_port, [pod])

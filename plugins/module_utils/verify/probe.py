@@ -2,11 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes: small proofs that a packet gets from here to there, run many at a time.
-
-A socket belongs to the network namespace in which it was made, whatever thread uses it later. So one event loop serves
-probes from the node and from any number of pods: only the making of a socket happens inside the pod's namespace.
-"""
+"""A probe, a small proof that a packet gets from here to there, and one attempt at it."""
 
 from __future__ import annotations
 
@@ -18,11 +14,9 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..netlink.netns import Netns
 from . import icmp
-from .capture import Capture
 
 KINDS = ("icmp", "tcp", "udp")
 
@@ -106,99 +100,16 @@ class Unreached(Exception):
         self.final = final
 
 
-def run(probes: list[Probe], limit: int = 64, capture: Capture | None = None) -> list[dict]:
-    """Carry out all probes, at most ``limit`` at a time, and return their results in the same order.
-
-    ``capture`` is read meanwhile.
-
-    A result names ``source``, ``target``, ``scope``, ``kind``, ``address``, ``port``, ``ok``, ``reason`` (empty if
-    ok), ``ms`` (of the attempt that succeeded, else None), ``attempts`` (made) and, for icmp, ``size``. It takes at
-    most ceil(probes / limit) × attempts × timeout seconds, twice that where large packets fail and small ones are
-    tried.
-    """
-    return asyncio.run(_run(probes, limit, capture))
-
-
-async def _run(probes: list[Probe], limit: int, capture: Capture | None) -> list[dict]:
-    if capture:
-        asyncio.get_running_loop().add_reader(capture, capture.read)
-    return await attempt_all(probes, limit)
-
-
-async def attempt_all(probes: list[Probe], limit: int = 64) -> list[dict]:
-    """What ``run`` does, for a program that has an event loop."""
-    room = asyncio.Semaphore(limit)
-
-    async def one(probe: Probe) -> dict:
-        async with room:
-            return await _result(probe)
-
-    # The kernel begins to stamp packets a moment after the first socket has asked for it, and stops after the last.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as clock:
-        clock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        await asyncio.sleep(0.1)
-        return await asyncio.gather(*[one(probe) for probe in probes])
-
-
-async def _result(probe: Probe) -> dict:
-    result: dict[str, Any] = {
-        "source": probe.source,
-        "target": probe.target or probe.address,
-        "scope": probe.scope,
-        "kind": probe.kind,
-        "address": probe.address,
-        "port": probe.port,
-        "ok": False,
-        "reason": "",
-        "ms": None,
-        "attempts": 0,
-    }
-    if probe.kind == "icmp":
-        result["size"] = probe.size
-    for number in range(1, probe.attempts + 1):
-        result["attempts"] = number
-        started = time.monotonic()
-        try:
-            more = await asyncio.wait_for(_attempt(probe, number), probe.timeout)
-            result.update(ok=True, reason="", ms=round((time.monotonic() - started) * 1000, 3))
-            result.update(more)
-            return result
-        except asyncio.TimeoutError:
-            result["reason"] = f"no answer from {probe.place} in {probe.timeout:g} s"
-        except Unreached as error:
-            result["reason"] = str(error)
-            if error.final:
-                break
-        except OSError as error:
-            result["reason"] = _explain(probe, error)
-            if error.errno == errno.ENOENT:  # the namespace is gone: no second attempt will find it
-                break
-        if number < probe.attempts:  # a refusal comes at once; leave the cause a moment to pass
-            await asyncio.sleep(max(0.0, min(probe.timeout, 0.2) - (time.monotonic() - started)))
-    if probe.kind == "icmp" and probe.size != SMALL:
-        await _blame_size(probe, result)
-    return result
-
-
-async def _attempt(probe: Probe, number: int) -> dict:
+async def attempt(probe: Probe, number: int) -> dict:
     """One attempt; returns what it adds to the result. Raises OSError or Unreached when it fails."""
     if probe.kind == "tcp":
         return await _tcp(probe)
     if probe.kind == "udp":
         return await _udp(probe)
-    return await _icmp(probe, number)
+    return await echo(probe, number)
 
 
-async def _blame_size(probe: Probe, result: dict) -> None:
-    """Say so when it is the packet's size that fails: the usual sign of an MTU too large for the underlay."""
-    try:
-        await asyncio.wait_for(_icmp(probe, 1, SMALL), probe.timeout)
-    except (asyncio.TimeoutError, OSError, Unreached):
-        return
-    result["reason"] += f"; packets of {SMALL} bytes get through, so an MTU on the way is smaller than the sender's"
-
-
-def _explain(probe: Probe, error: OSError) -> str:
+def explain(probe: Probe, error: OSError) -> str:
     """An error of the kernel in the words of somebody who looks for the cause."""
     texts = {
         errno.ECONNREFUSED: f"{probe.place} refused: the packet arrived, nothing listens there",
@@ -226,7 +137,7 @@ def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
     return made
 
 
-async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
+async def echo(probe: Probe, sequence: int, size: int | None = None) -> dict:
     """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it.
 
     Size 0 follows the path's MTU down, as any sender does: a hop that says "too big" (RFC 1191) is no fault, one that
@@ -247,7 +158,7 @@ async def _icmp(probe: Probe, sequence: int, size: int | None = None) -> dict:
                 return {"size": sending, "ms": await _echo(raw, sequence, sending, probe.send)}
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
-                    raise Unreached(_explain(probe, error) + _by(probe, raw)) from None
+                    raise Unreached(explain(probe, error) + _by(probe, raw)) from None
             known = _mtu(raw)
             if size or known >= sending:
                 message = (

@@ -93,9 +93,10 @@ class Sight:
                 if packet:
                     self.counted[place, device, way, packet] += 1
 
-    def seen(self, way: str, kind: str = "icmp") -> bool:
-        """Whether a packet of that way and kind has passed anywhere here."""
-        return any(packet.way == way and packet.kind == kind for _place, _device, _way, packet in self.counted)
+    def seen(self, way: str, kind: str, large: bool = False) -> bool:
+        """Whether such a packet has passed anywhere here."""
+        asked = way, kind, large
+        return any((packet.way, packet.kind, packet.large) == asked for _place, _device, _way, packet in self.counted)
 
     def records(self) -> list[dict[str, Any]]:
         """What was seen, JSON-ready: ``place`` ("node" or a pod's name), ``device``, ``direction`` (in or out), the

@@ -26,19 +26,16 @@ from ..netlink import neighbour as neighbours
 from ..netlink import route as routes
 from ..netlink.channel import Channel
 from ..netlink.netns import Netns
-from ..netlink.wire import NetlinkError, number, parse, unpack_mac
 from ..overlay import reconcile, subnet_env
-from ..overlay.backend import ROUTE_PROTOCOL
 from ..overlay.config import ConfigError
 from ..overlay.lease import Leases
 from ..overlay.lock import locked
 from ..overlay.movement import Kernel, Movement
-from . import filters, runtime
+from . import decisions, filters, processes, rules, runtime
 from .attachments import RESULTS, Attachment, attachments
+from .decisions import Flow, described
 
 SCHEMA = 1
-Flow = tuple[str, str]  # source, destination
-AF_BRIDGE = 7
 UNIT = "/etc/systemd/system/podnetd.service"
 
 
@@ -73,27 +70,32 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
         found["links"] = {link.name: _link(link) for link in all_links}
-        found["addresses"] = [_of(each) for each in addresses.dump(channel, names)]
+        found["addresses"] = [described(each) for each in addresses.dump(channel, names)]
         attached = attachments(places.root + places.results)
         found["cni"] = runtime.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
         found["overlay"], found["wanted"], found["drift"] = _overlay(channel, places, flows)
         if found["overlay"]["node"]:
             found["node"] = found["overlay"]["node"]
-        found["lookups"] = _lookups(channel, names, _entrances(found, attached), flows, found["overlay"])
+        found["lookups"] = decisions.lookups(
+            channel, names, decisions.entrances(found, attached), flows, found["overlay"]
+        )
         concerned = {address for flow in flows for address in flow}
         concerned |= {peer["address"] for peer in found["overlay"]["peers"] if peer["concerned"]}
         concerned |= {entry["dst"] for entry in found["wanted"] if entry["object"] == "neighbour"}
         concerned |= {gateway for entry in found["lookups"] if (gateway := (entry["route"] or {}).get("gateway"))}
-        found["neighbours"] = [_of(each) for each in neighbours.dump(channel, names) if each.dst in concerned]
+        found["neighbours"] = [described(each) for each in neighbours.dump(channel, names) if each.dst in concerned]
         macs = {entry["mac"] for entry in found["wanted"] if entry["object"] in ("fdb", "neighbour")}
-        found["fdb"] = [_of(each) for each in neighbours.dump_fdb(channel, names) if each.mac in macs]
-        found["bridge_fdb"] = _bridge_fdb(channel, names, {one.mac for one in attached})
-        found["foreign_routes"] = _foreign_routes(channel, names, found)
+        found["fdb"] = [described(each) for each in neighbours.dump_fdb(channel, names) if each.mac in macs]
+        found["bridge_fdb"] = decisions.bridge_fdb(channel, names, {one.mac for one in attached})
+        found["foreign_routes"] = decisions.foreign(channel, names, found)
         found["sysctls"] = _sysctls(found["links"])
         found["filters"] = filters.suspects()
         found["classifiers"] = filters.classifiers(channel, names)
+        found["rules"] = rules.policy(channel)
+        found["port_taken"] = _port_taken(found)
         found["agent"] = _agent(places)
         found["kube_proxy"] = _kube_proxy()
+        found["services"] = _services(places.root)
     found["pods"] = [_pod(attachment, flows) for attachment in attached]
     return found
 
@@ -159,85 +161,6 @@ def _drift(movement: Movement) -> list[dict[str, Any]]:
     return steps
 
 
-def _entrances(found: dict[str, Any], attached: list[Attachment]) -> list[str]:
-    """The links by which a flow's packets may come into the node."""
-    candidates = [found["overlay"]["device"], found["overlay"]["underlay"], found["cni"]["bridge"]]
-    candidates += [found["links"].get(one.host, {}).get("master") or one.host for one in attached]
-    return [name for name in dict.fromkeys(candidates) if name and found["links"].get(name, {}).get("up")]
-
-
-def _lookups(
-    channel: Channel, names: dict[int, str], entrances: list[str], flows: list[Flow], overlay: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """The kernel's decisions: to a flow's target from the node itself, and for packets that come in."""
-    index_of = {name: index for index, name in names.items()}
-    found = []
-    targets = [*(target for _source, target in flows), *(p["address"] for p in overlay["peers"] if p["concerned"])]
-    for target in dict.fromkeys(targets):
-        found.append(_lookup(channel, names, target))
-    for source, target in flows:
-        for entrance in entrances:
-            found.append(_lookup(channel, names, target, source, entrance, index_of[entrance]))
-    return found
-
-
-def _lookup(
-    channel: Channel, names: dict[int, str], target: str, source: str | None = None, iif: str = "", index: int = 0
-) -> dict[str, Any]:
-    decided: dict[str, Any] = {"to": target, "from": source, "iif": iif, "route": None, "error": ""}
-    try:
-        decided["route"] = _of(
-            routes.lookup(channel, target, names, source=source if iif else None, iif=index, match=True)
-        )
-    except NetlinkError as error:
-        decided["error"] = error.strerror or str(error)
-    return decided
-
-
-def _foreign_routes(channel: Channel, names: dict[int, str], found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Routes into the pod network that somebody else made: whatever they are for, they take packets from ours."""
-    config, lease = found["overlay"]["config"], found["overlay"]["lease"]
-    if not config or not lease:
-        return []
-    networks = [routes.split_prefix(network) for network in config["networks"]]
-    expected = {*lease["pod_cidrs"], *config["networks"]}
-    kept = []
-    for route in routes.dump(channel, names, table=0):
-        local = route.table == routes.RT_TABLE_LOCAL or route.type in ("local", "broadcast", "multicast", "anycast")
-        if local or route.protocol == ROUTE_PROTOCOL or (route.protocol == 2 and route.dst in expected):
-            continue
-        packed, length = routes.split_prefix(route.dst)
-        if any(_inside(packed, length, network, size) for network, size in networks):
-            kept.append(_of(route))
-    return kept
-
-
-def _inside(packed: bytes, length: int, network: bytes, size: int) -> bool:
-    if len(packed) != len(network) or length < size:
-        return False
-    shift = len(network) * 8 - size
-    return int.from_bytes(packed, "big") >> shift == int.from_bytes(network, "big") >> shift
-
-
-def _bridge_fdb(channel: Channel, names: dict[int, str], macs: set[str]) -> list[dict[str, str]]:
-    """By which port the bridges send frames to the pods' MAC addresses, as far as they know."""
-    found = []
-    body = neighbours.INFO.pack(AF_BRIDGE, 0, 0, 0, 0)
-    for payload in channel.dump((neighbours.RTM_GETNEIGH, 0, body, "list forwarding entries")):
-        _family, index, state, _flags, _type = neighbours.INFO.unpack_from(payload)
-        values = parse(payload, neighbours.INFO.size)
-        if neighbours.NDA_MASTER not in values or neighbours.NDA_LLADDR not in values:
-            continue
-        mac = unpack_mac(values[neighbours.NDA_LLADDR])
-        if mac in macs:
-            master = number(values[neighbours.NDA_MASTER])
-            kept = "permanent" if state & neighbours.STATES["permanent"] else "learned"
-            if state & neighbours.STATES["noarp"]:
-                kept = "static"
-            found.append({"bridge": names.get(master, ""), "port": names.get(index, ""), "mac": mac, "state": kept})
-    return found
-
-
 def _sysctls(known: dict[str, Any]) -> dict[str, str]:
     """What decides about forwarding and reverse paths; those of a link by its name."""
     wanted = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables"]
@@ -245,6 +168,19 @@ def _sysctls(known: dict[str, Any]) -> dict[str, str]:
     for name in ["all", *(name for name, link in known.items() if not link["master"])]:
         wanted += [f"net/ipv4/conf/{name}/rp_filter", f"net/ipv4/conf/{name}/forwarding"]
         wanted += [f"net/ipv6/conf/{name}/forwarding", f"net/ipv6/conf/{name}/disable_ipv6"]
+        wanted.append(f"net/ipv4/conf/{name}/arp_ignore")
+    return _read_sysctls(wanted)
+
+
+#: What in a pod decides whether it answers.
+POD_SYSCTLS = [
+    *(f"net/ipv4/conf/{name}/arp_ignore" for name in ("all", "eth0")),
+    *(f"net/ipv6/conf/{name}/disable_ipv6" for name in ("all", "eth0")),
+    "net/ipv4/icmp_echo_ignore_all", "net/ipv6/icmp/echo_ignore_all",
+]  # fmt: skip
+
+
+def _read_sysctls(wanted: list[str]) -> dict[str, str]:
     found = {}
     for name in wanted:
         try:
@@ -255,10 +191,31 @@ def _sysctls(known: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+def _port_taken(found: dict[str, Any]) -> str:
+    """Who else has the UDP port of the tunnel's device, where that is not up; "" for nobody."""
+    name = found["overlay"]["device"]
+    wanted = next((thing for thing in found["wanted"] if thing["object"] == "link" and thing["name"] == name), None)
+    if not wanted or found["links"].get(name, {}).get("up"):
+        return ""
+    return processes.holder(wanted["data"].get("port") or 0)
+
+
 def _agent(places: Places) -> dict[str, Any]:
     """Whether podnetd is to run here, and what it tells of itself, None where it does not answer."""
     unit = places.root + UNIT
     return {"expected": os.path.exists(unit), "status": client.ask(places.root + places.run, "/status")}
+
+
+#: Services of systemd without which a node has no pods.
+SERVICES = ("containerd", "kubelet")
+ENABLED = "/etc/systemd/system/multi-user.target.wants"
+
+
+def _services(root: str) -> dict[str, bool]:
+    """Those of SERVICES that are enabled here, and whether each has a process."""
+    enabled = [name for name in SERVICES if os.path.lexists(f"{root}{ENABLED}/{name}.service")]
+    running = processes.names() if enabled else set()
+    return {name: name in running for name in enabled}
 
 
 def _kube_proxy() -> dict[str, bool]:
@@ -280,7 +237,7 @@ def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
     """A pod's side; with the routing decisions and neighbours of those that a flow is from or to."""
     told: dict[str, Any] = {
         **asdict(attachment), "error": "", "link": None, "has": [], "routes": [], "lookups": [], "neighbours": [],
-        "filters": [],
+        "filters": [], "rules": [], "sysctls": {}, "loopback": True,
     }  # fmt: skip
     asked = [flow for flow in flows if set(flow) & set(attachment.addresses)]
     try:
@@ -292,15 +249,18 @@ def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
             all_links = links.dump(channel)
             names = {link.index: link.name for link in all_links}
             told["link"] = next((_link(link) for link in all_links if link.name == attachment.interface), None)
+            told["loopback"] = any(link.loopback and link.up for link in all_links)
             told["has"] = [each.address for each in addresses.dump(channel, names) if each.dev == attachment.interface]
             told["lookups"] = [
-                _lookup(channel, names, target)
+                decisions.lookup(channel, names, target)
                 for target in dict.fromkeys([*(target for _source, target in asked), *attachment.gateways])
             ]
-            told["routes"] = [_of(route) for route in routes.dump(channel, names)]
+            told["routes"] = [described(route) for route in routes.dump(channel, names)]
             if asked:
-                told["neighbours"] = [_of(each) for each in neighbours.dump(channel, names)]
+                told["neighbours"] = [described(each) for each in neighbours.dump(channel, names)]
                 told["filters"] = filters.suspects()
+                told["rules"] = rules.policy(channel)
+                told["sysctls"] = _read_sysctls(POD_SYSCTLS)
     finally:
         inside.close()
     return told
@@ -308,8 +268,10 @@ def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
 
 def _link(link: links.Link) -> dict[str, Any]:
     told = {name: getattr(link, name) for name in links.Link.VALUES}
-    return {**told, "operstate": link.operstate, "peer_index": link.peer_index, "index": link.index}
-
-
-def _of(thing: Any) -> dict[str, Any]:
-    return thing.describe()
+    return {
+        **told,
+        "operstate": link.operstate,
+        "peer_index": link.peer_index,
+        "index": link.index,
+        "noarp": link.noarp,
+    }

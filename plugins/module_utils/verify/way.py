@@ -16,7 +16,7 @@ from ..ipam.ip import parse_subnet, to_text
 from .end import End, at
 from .hops.base import BROKEN, Hop
 from .hops.look import Look
-from .legs import Leg, deliver, go, hides
+from .legs import Leg, deliver, go, hides, tunnels
 
 
 def flows(source: End, target: End, states: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -85,7 +85,8 @@ def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
         cidr = next((c for c in lease["pod_cidrs"] if (":" in c) == (":" in target.address)), None)
         if cidr and target.node == source.node:
             return _gateway(cidr)
-        if cidr and any(look.overlay["device"] for look in looks.values()):
+        ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
+        if cidr and any(tunnels(look, other) for look, other in ends if look):
             return cidr.partition("/")[0]
     return source.address
 

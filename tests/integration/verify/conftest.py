@@ -9,6 +9,7 @@ it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -51,13 +52,14 @@ class Pod:
 class Node:
     """A namespace as a node, with the files that a node has below ``root``."""
 
-    def __init__(self, number: int, netns, root: Path, library: Path) -> None:
+    def __init__(self, number: int, netns, root: Path, library: Path, versions: tuple[int, ...] = (4,)) -> None:
         self.number = number
         self.name = f"node{number}"
         self.netns = netns
         self.root = root
-        self.address = f"10.77.0.{10 + number}"
-        self.cidr = f"10.244.{number}.0/24"
+        self.address = f"10.77.0.{10 + number}" if 4 in versions else f"fd00:77::{10 + number}"
+        blocks = {4: f"10.244.{number}.0/24", 6: f"fd00:244:0:{number}::/64"}
+        self.cidrs = [blocks[version] for version in versions]
         self.pods: list[Pod] = []
         for path in ("etc/podnet", "etc/cni/net.d", "etc/containerd", "run/flannel", "opt"):
             (root / path).mkdir(parents=True)
@@ -74,8 +76,14 @@ class Node:
     def run(self, command: str, **options):
         return self.netns.run(command, **options)
 
+    @property
+    def cidr(self) -> str:
+        return self.cidrs[0]
+
     def configure(self, leases: list[dict], **config) -> None:
-        wanted = {"node_name": self.name, "networks": ["10.244.0.0/16"], "bridge": "cni0", **config}
+        blocks = {4: "10.244.0.0/16", 6: "fd00:244::/48"}
+        networks = [blocks[6 if ":" in cidr else 4] for cidr in self.cidrs]
+        wanted = {"node_name": self.name, "networks": networks, "bridge": "cni0", **config}
         (self.root / "etc/podnet/overlay.json").write_text(json.dumps(wanted))
         (self.root / "etc/podnet/leases.json").write_text(json.dumps({"leases": leases}))
         content = json.loads(json.dumps(CONFLIST))
@@ -223,9 +231,9 @@ def library(root, tmp_path_factory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="module")
-def cluster(netns_type, library, tmp_path_factory):
-    """Three nodes with two pods each, for all tests of a file: each leaves it as it was."""
+@contextlib.contextmanager
+def made(netns_type, library: Path, base: Path, versions: tuple[int, ...] = (4,), **config):
+    """Three nodes on one switch with two pods each, whose pod network is configured so."""
     names: list[str] = []
 
     def netns(name: str):
@@ -233,24 +241,25 @@ def cluster(netns_type, library, tmp_path_factory):
         subprocess.run(["ip", "netns", "add", names[-1]], check=True)
         made = netns_type(names[-1])
         made.run("ip link set lo up")
+        # an address that is given must be there at once
+        made.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
         return made
 
-    base = tmp_path_factory.mktemp("nodes")
     try:
         switch = netns("switch")
         switch.run("ip link add switch type bridge")
         switch.run("ip link set switch up")
         nodes = []
         for number in (1, 2, 3):
-            node = Node(number, netns(f"node{number}"), base / f"node{number}", library)
+            node = Node(number, netns(f"node{number}"), base / f"node{number}", library, versions)
             node.run(f"ip link add eth0 type veth peer name port{number} netns {switch.name}")
             switch.run(f"ip link set port{number} master switch up")
             node.run("ip link set eth0 up")
-            node.run(f"ip address add {node.address}/24 dev eth0")
+            node.run(f"ip address add {node.address}/{64 if ':' in node.address else 24} dev eth0")
             nodes.append(node)
-        leases = [{"name": n.name, "address": n.address, "pod_cidrs": [n.cidr]} for n in nodes]
+        leases = [{"name": n.name, "address": n.address, "pod_cidrs": n.cidrs} for n in nodes]
         for node in nodes:
-            node.configure(leases)
+            node.configure(leases, **config)
             node.ctl("apply")
             for name in ("a", "b"):
                 node.add_pod(f"{name}{node.number}", netns(f"{name}{node.number}"))
@@ -258,3 +267,18 @@ def cluster(netns_type, library, tmp_path_factory):
     finally:
         for name in reversed(names):
             subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+@pytest.fixture(scope="module")
+def cluster(netns_type, library, tmp_path_factory):
+    """Such a cluster with the usual pod network, for all tests of a file: each leaves it as it was."""
+    with made(netns_type, library, tmp_path_factory.mktemp("nodes")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def cluster_of(netns_type, library, tmp_path_factory, request):
+    """Such a cluster as the test's parameter says: IP versions of the pods, and the configuration."""
+    versions, config = request.param
+    with made(netns_type, library, tmp_path_factory.mktemp("nodes"), versions, **config) as cluster:
+        yield cluster

@@ -8,8 +8,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.verify import translation
+
+from .conftest import Inside
 
 
 @pytest.fixture
@@ -209,3 +213,48 @@ def test_a_stale_peer(node):
         }
     finally:
         node.ctl("apply")
+
+
+def test_a_pod_s_loopback_is_down(node):
+    pod = node.pods[0]
+    pod.run("ip link set lo down")
+    try:
+        check, subject, _reason = only(failures(node))
+        assert (check, subject) == ("pod's loopback is up", pod.name)
+    finally:
+        pod.run("ip link set lo up")
+
+
+def test_kubelet_does_not_run(node):
+    enabled = node.root / "etc/systemd/system/multi-user.target.wants/kubelet.service"
+    enabled.parent.mkdir(parents=True)
+    enabled.symlink_to("/lib/systemd/system/kubelet.service")
+    try:
+        check, subject, reason = only(failures(node))
+        assert (check, subject) == ("node's services run", "kubelet")
+        assert "does not run" in reason
+        kubelet = node.root / "kubelet"
+        shutil.copy2(shutil.which("sleep"), kubelet)
+        with subprocess.Popen([kubelet, "60"]) as running:
+            assert failures(node) == []
+            running.kill()
+    finally:
+        enabled.unlink()
+
+
+def test_pods_are_hidden_from_each_other(cluster, node):
+    one, other = cluster.nodes[0], node.pods[0]
+    networks = ["10.244.0.0/16"]
+    one.run("iptables -t nat -A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE")
+    try:
+        before = Inside(one.netns, translation.remembered, True).result()
+        one.pods[0].run(f"ping -c 1 -W 5 {other.address}")
+        after = Inside(one.netns, translation.remembered, True).result()
+    finally:
+        one.run("iptables -t nat -F POSTROUTING")
+    told = translation.check("node1", networks, before, after)
+    assert not told["ok"] and told["cure"]
+    assert f"{one.pods[0].address} is hidden behind" in told["reason"]
+    # what was there before is of another time, and what is outside of the pod network may be hidden
+    assert translation.check("node1", networks, after, after)["ok"]
+    assert translation.check("node1", ["10.245.0.0/16"], before, after)["ok"]

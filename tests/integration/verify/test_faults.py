@@ -12,16 +12,23 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.podnet.cluster.plugins.module_utils.verify import evidence
 
-FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yml").read_text(encoding="utf-8"))
+FAULTS = [
+    fault
+    for file in ("faults.yml", "faults_others.yml")
+    for fault in yaml.safe_load(Path(__file__).with_name(file).read_text(encoding="utf-8"))
+]
 
 
 def names(cluster) -> dict[str, str]:
     """What stands for what in a fault's commands."""
     pods = {pod.name.partition("/")[2]: pod for node in cluster.nodes for pod in node.pods}
-    mac = json.loads(cluster.nodes[1].run("ip -j link show flannel.1").stdout)[0]["address"]
-    inner = json.loads(pods["a2"].run("ip -j link show eth0").stdout)[0]["address"]
-    return {"H2B": pods["b2"].host, "H1": pods["a1"].host, "H2": pods["a2"].host, "M2": mac, "P2": inner}
+    mac = cluster.nodes[1].netns.ip("link show flannel.1")[0]["address"]
+    inner = pods["a2"].netns.ip("link show eth0")[0]["address"]
+    under = cluster.nodes[2].netns.ip("link show eth0")[0]["address"]
+    ports = {"H2B": pods["b2"].host, "H1B": pods["b1"].host, "H1": pods["a1"].host, "H2": pods["a2"].host}
+    return {**ports, "M2": mac, "P2": inner, "U3": under}
 
 
 def place(cluster, name: str):
@@ -30,10 +37,10 @@ def place(cluster, name: str):
         return cluster.switch, None
     for node in cluster.nodes:
         if node.name == name:
-            return node, node
+            return node.netns, node
         for pod in node.pods:
             if pod.name == f"default/{name}":
-                return pod, node
+                return pod.netns, node
     raise KeyError(name)
 
 
@@ -43,37 +50,45 @@ def filled(text: str, known: dict[str, str]) -> str:
     return text
 
 
-def shell(where, commands: str) -> None:
-    where.run("sh", "-ec", commands) if hasattr(where, "sysctl") else where.netns.run("sh", "-ec", commands)
-
-
-def mend(cluster, fault: dict, known: dict[str, str]) -> None:
-    where, node = place(cluster, fault["at"])
-    for step in fault["cure"]:
+def run(cluster, fault: dict, steps: list[str], known: dict[str, str]) -> None:
+    """Run a fault's commands, each in one shell with those before it at the same place."""
+    at, gathered = fault["at"], []
+    for step in [*steps, ""]:
+        name, _blank, command = step[1:].partition(" ") if step.startswith("@") else (fault["at"], " ", step)
+        if gathered and (name != at or not step or step == "apply"):
+            place(cluster, at)[0].run("sh", "-ec", "\n".join(gathered))
+            gathered = []
         if step == "apply":
-            node.ctl("apply")
-        else:
-            shell(where, filled(step, known))
+            place(cluster, name)[1].ctl("apply")
+        elif step:
+            at = name
+            gathered.append(filled(command, known))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """What is lost here is lost at once: no need to wait for it as long as a real network asks for."""
+    for name, value in (("ATTEMPTS", 1), ("PATIENCE", 0.4), ("WATCH", 1.0)):
+        monkeypatch.setattr(evidence, name, value)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault["name"].replace(" ", "-"))
-def test_a_fault_is_named(cluster, fault):
+def test_a_fault_is_named(cluster, impatient, fault):
     known = names(cluster)
-    where, _node = place(cluster, fault["at"])
-    source, target = cluster.nodes[0].pods[0], cluster.nodes[1].pods[0]
+    ends = fault.get("ends", ["a1", "a2"])
     wanted = fault["verdict"]
     try:
-        shell(where, filled("; ".join(fault["inject"]), known))
-        found = (cluster.traced if fault.get("packets") else cluster.looked_at)(source, target)
-        told = json.dumps(found["verdict"], indent=1)
+        run(cluster, fault, fault["inject"], known)
+        found = (cluster.traced if fault.get("packets") else cluster.looked_at)(*ends)
+        told = json.dumps([found["verdict"], found["notes"]], indent=1)
         assert not found["ok"], told
         assert found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
         assert (found["verdict"]["node"], found["verdict"]["step"]) == (wanted["node"], wanted["step"]), told
         assert filled(wanted["cause"], known) in found["verdict"]["cause"], told
         assert found["verdict"]["cure"], told
     finally:
-        mend(cluster, fault, known)
-    after = cluster.looked_at(source, target)
+        run(cluster, fault, fault["cure"], known)
+    after = cluster.looked_at(*ends)
     assert after["ok"], after["verdict"]
     assert after["failures"] == []
 

@@ -13,7 +13,8 @@ import types
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.attachments import attachments
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.capture import Capture
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import Probe, run
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import Probe
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.probing import run
 
 POD = {1: "10.244.1.2", 2: "10.244.2.2"}
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 def test_a_healthy_way_is_whole(cluster):
     a1, b1, a2 = cluster.nodes[0].pods[0], cluster.nodes[0].pods[1], cluster.nodes[1].pods[0]
@@ -44,8 +46,32 @@ def test_ends_that_cannot_be(cluster):
     node = cluster.nodes[0]
     for source, target, reason in (
         ("default/a1", "default/nobody", "no pod of node1 has that name"),
-        (cluster.nodes[1].pods[0].address, "default/a1", "this is node1: trace it there"),
+        (cluster.nodes[1].pods[0].address, cluster.nodes[2].pods[0].address, "this is node1: trace it there"),
         ("default/a1", "10.244.1.300", "no pod of node1 has that name"),
     ):
         told = node.ctl("trace", source, target, "--root", str(node.root), status=2)
         assert reason in told.stderr and not told.stdout
+
+
+def test_from_the_node_at_the_other_end(cluster):
+    one, other = cluster.nodes[:2]
+    told = other.ctl("trace", one.pods[0].address, "a2", "--root", str(other.root)).stdout
+    assert "traced from its other end: node2 has default/a2" in told
+    assert told.endswith("The way is whole.\n")
+
+
+def test_from_a_third_node_by_what_the_others_told(cluster, tmp_path):
+    one, other, third = cluster.nodes
+    ends = one.pods[0].address, other.pods[0].address
+    files = []
+    one.run(f"ip route del {other.cidr}")
+    try:
+        for node in (one, other):
+            path = tmp_path / node.name
+            path.write_text(json.dumps(node.inspect(*ends)))
+            files += ["--state", str(path)]
+    finally:
+        one.ctl("apply")
+    told = third.ctl("trace", "default/a1", "default/a2", *files, "--root", str(third.root), status=1).stdout
+    assert "Broken on node1, at route to 10.244.2.2 (the node's route), on the way there" in told
+    assert "cure:  podnetctl apply" in told

@@ -126,7 +126,7 @@ def spoil_other_address(items, found):
 
 def spoil_silent_node(items, found):
     del found["node3"]
-    return "node was asked, node3: 0 of "
+    return "node was asked, node3: 0 of"
 
 
 def spoil_probe(items, found):
@@ -139,9 +139,81 @@ def spoil_tunnel(items, found):
     return "node1 ↔ node2: no VXLAN packet to 10.77.0.12 was seen on the underlay"
 
 
+def tell(found):
+    """What the nodes tell of themselves, all alike."""
+    for number, (node, answer) in enumerate(sorted(found.items())):
+        lease = {"name": node, "address": f"10.77.0.{11 + number}", "addresses": [f"10.77.0.{11 + number}"]}
+        lease["pod_cidrs"] = [f"10.244.{number}.0/24"]
+        addresses = [lease["address"], f"02:00:00:00:00:0{number}"]
+        answer["about"] = {
+            "time": 1000.0 + number, "library": "1.0-a", "lease": lease, "peers": 2, "addresses": addresses,
+        }  # fmt: skip
+
+
+def spoil_clock(items, found):
+    tell(found)
+    found["node3"]["about"]["time"] -= 3600
+    return "clock is right, node3: it is 3598 s from the other nodes' clocks"
+
+
+def spoil_library(items, found):
+    tell(found)
+    found["node2"]["about"]["library"] = "0.9-b"
+    return "library is that of the other nodes, node2: it has 0.9-b, most nodes have 1.0-a"
+
+
+def spoil_lease(items, found):
+    tell(found)
+    named(items, "Node", "node2")["spec"] = {"podCIDRs": ["10.244.9.0/24"]}
+    return "podCIDR is what the API says, node2: the overlay has 10.244.1.0/24, the API 10.244.9.0/24"
+
+
+def spoil_node_address(items, found):
+    tell(found)
+    named(items, "Node", "node2")["status"]["addresses"][0]["address"] = "10.77.0.99"
+    return "address is what the API says, node2: the overlay has 10.77.0.12, the API 10.77.0.99"
+
+
+def spoil_peers(items, found):
+    tell(found)
+    found["node1"]["about"]["peers"] = 3
+    return "peers are complete, and none is stale, node1: it knows 3 peers; there are 2"
+
+
+def spoil_twice(items, found):
+    tell(found)
+    found["node3"]["about"]["addresses"].append("10.77.0.12")
+    return "addresses are the node's own, node3: 10.77.0.12 is on node2 and node3"
+
+
+def spoil_vtep(items, found):
+    tell(found)
+    found["node3"]["about"]["addresses"][1] = "02:00:00:00:00:01"
+    return "addresses are the node's own, node2: 02:00:00:00:00:01 is on node2 and node3"
+
+
+def spoil_resolver(items, found):
+    items.append(
+        {
+            "kind": "Service",
+            "metadata": {"name": "kube-dns", "namespace": "kube-system"},
+            "spec": {"clusterIP": "10.96.0.10", "selector": {"k8s-app": "kube-dns"}, "ports": [{"port": 53}]},
+        }
+    )
+    return "DNS is served, kube-system/kube-dns: no ready pod is behind kube-system/kube-dns (10.96.0.10)"
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
+        spoil_clock,
+        spoil_library,
+        spoil_lease,
+        spoil_node_address,
+        spoil_peers,
+        spoil_twice,
+        spoil_vtep,
+        spoil_resolver,
         spoil_ready,
         spoil_pod,
         spoil_address,
@@ -160,6 +232,12 @@ def test_what_is_amiss_is_told(items, found, spoil):
     told = judge(items, found)
     assert not told["ok"]
     assert any(expected in line for line in failures(told)), failures(told)
+    assert all(check["cure"] for check in told["checks"] if not check["ok"])
+
+
+def test_nodes_that_tell_alike_are_well(items, found):
+    tell(found)
+    assert judge(items, found)["ok"]
 
 
 def test_without_a_tunnel_none_is_demanded(items, found):

@@ -14,6 +14,16 @@ from .look import Look, recreate
 ADD_AGAIN = "restart the node's pods"
 
 
+#: Settings of a port that may lose packets: name, what it usually is, what is told of another.
+_PORT_SETTINGS = (
+    ("isolated", False, "is isolated from {bridge}'s other isolated ports"),
+    ("locked", False, "is locked: {bridge} takes frames only from stations that it knows"),
+    ("flood", True, "gets no frames for stations that {bridge} does not know"),
+    ("bcast_flood", True, "gets no broadcasts from {bridge}, so nobody can ask it for a MAC address"),
+    ("neigh_suppress", False, "gets no questions for MAC addresses that {bridge} answers itself"),
+)
+
+
 def port(look: Look, pod: dict[str, Any], way: str, to_itself: bool = False) -> Hop:
     """The node's end of the veth pair: up, and a forwarding port of the bridge."""
     name, bridge = pod["host"], look.bridge_of(pod)
@@ -35,9 +45,15 @@ def port(look: Look, pod: dict[str, Any], way: str, to_itself: bool = False) -> 
     if state and state != "forwarding":
         cure = f"bridge link set dev {name} state 3"
         hop.blame(f"{name} is a {state} port of {bridge}", cure, follows=not peer or not bridge_up)
-    if link["port"].get("isolated"):
-        cure = f"bridge link set dev {name} isolated off"
-        hop.doubt(f"{name} is isolated from {bridge}'s other isolated ports", cure)
+    inside = pod["link"] or {"mtu": link["mtu"]}
+    if inside["mtu"] != link["mtu"]:
+        told = f"{name}'s MTU is {link['mtu']}, at its other end the pod's is {inside['mtu']}: the smaller one drops"
+        wanted = max(inside["mtu"], link["mtu"])
+        hop.blame(told, f"ip link set {name} mtu {wanted}, and the same in the pod (or {recreate(pod)})")
+    for key, usual, told in _PORT_SETTINGS:
+        if link["port"].get(key, usual) != usual:
+            cure = f"bridge link set dev {name} {key} {'on' if usual else 'off'}"
+            hop.doubt(f"{name} {told.format(bridge=bridge)}", cure)
     if to_itself and not link["port"].get("hairpin"):
         hop.blame(
             f"{name} is not in hairpin mode: what the pod sends to itself through a Service does not come back to it",
@@ -70,6 +86,17 @@ def bridge(look: Look, name: str, way: str, gateways: list[str]) -> Hop:
         if wanted not in has:
             told = f"{name} does not have {wanted}, its pods' gateway; it has {', '.join(shown) or 'no address'}"
             hop.blame(told, f"ip address add {wanted} dev {name}")
+    silent = next((n for n in ("all", name) if (look.sysctl(f"net/ipv4/conf/{n}/arp_ignore") or "0") == "8"), "")
+    if silent and any(":" not in each for each in gateways):
+        key = f"net.ipv4.conf.{silent}.arp_ignore"
+        hop.blame(f"{key} is 8: {name} answers no pod that asks for its gateway's MAC address", f"sysctl -w {key}=0")
+    if link.get("noarp"):
+        hop.blame(f"{name} has ARP off: no pod learns its gateway's MAC address", f"ip link set {name} arp on")
+    ports = [look.links[pod["host"]] for pod in look.state["pods"] if pod["host"] in look.links]
+    least = min([port["mtu"] for port in ports if port["master"] == name] or [0])
+    if link["mtu"] < least:
+        told = f"{name}'s MTU is {link['mtu']}, its ports' is {least}: pods' large packets do not pass whole"
+        hop.blame(told, f"ip link set {name} mtu {least}")
     if link["data"].get("vlan_filtering"):
         hop.doubt(f"{name} filters VLANs", f"ip link set {name} type bridge vlan_filtering 0")
     return hop

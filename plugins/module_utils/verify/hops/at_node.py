@@ -47,11 +47,13 @@ def route(look: Look, target: str, source: str, iif: str, wanted: dict[str, Any]
     cure = APPLY if drift else ""
     if taken is None or taken.get("type") in ("unreachable", "blackhole", "prohibit"):
         told = (plain or found)["error"] or (taken and taken["type"])
+        if look.state["rules"] and not drift:
+            return _ruled(look, hop, f"there is no route to {target} ({told})", bool(blocked))
         return hop.blame(f"there is no route to {target} ({told})", cure or _route_cure(wanted), follows=bool(blocked))
     if taken.get("dev") != dev or (wanted.get("gateway") and taken.get("gateway") != wanted["gateway"]):
         who = "the overlay's own" if drift and taken["dst"] == wanted.get("dst") else maker(taken)
         told = f"packets to {target} take the route {show_route(taken)} ({who}), not {hop.wanted}"
-        shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and taken["dst"] != wanted.get("dst")
+        shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and (taken["dst"] != wanted.get("dst") or not drift)
         mend = f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != 254 else "")
         return hop.blame(told, mend if shadows else cure or _route_cure(wanted), follows=bool(blocked) and not shadows)
     if found["route"] is None:
@@ -79,8 +81,20 @@ def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str)
             follows=lost,
         )
     off = "0" in (look.sysctl("net/ipv4/ip_forward"), look.sysctl(f"net/ipv4/conf/{iif}/forwarding"))
+    off = off and ":" not in source
     told = f"the kernel refuses to forward from {iif} ({found['error']})"
-    return hop.blame(told, "see forwarding", follows=off and ":" not in source)
+    if look.state["rules"] and not off:
+        return _ruled(look, hop, told, False)
+    return hop.blame(told, f"ip route get {hop.name.rpartition(' ')[2]} from {source} iif {iif}", follows=off)
+
+
+def _ruled(look: Look, hop: Hop, told: str, follows: bool) -> Hop:
+    """A policy rule of somebody else's is the likeliest reason."""
+    known = look.state["rules"]
+    others = ", ".join(rule["rule"] for rule in known)
+    return hop.blame(
+        f"{told}; the node has policy rules that are not the kernel's own: {others}", known[0]["cure"], follows
+    )
 
 
 def _drifted_device(look: Look) -> str:
@@ -94,7 +108,8 @@ def fault_of(look: Look, dev: str) -> str:
         return f"{dev} is missing"
     if not link["up"]:
         return f"{dev} is down"
-    return next((step["text"] for step in look.drift("link", name=dev) if step["action"] != "change"), "")
+    steps = [step for step in look.drift("link", name=dev) if step["action"] != "change"]
+    return next((step["text"] for step in [*steps, *look.drift("address", dev=dev)]), "")
 
 
 def _route_cure(wanted: dict[str, Any]) -> str:

@@ -34,15 +34,37 @@ def pod(look: Look, pod: dict[str, Any], way: str) -> Hop:
     if link["up"] and link["operstate"] in ("DOWN", "LOWERLAYERDOWN"):
         hop.blame(f"{name} of the pod has no carrier: the node's end is down", "see the port", follows=True)
     if pod["mac"] and link["mac"] != pod["mac"]:
-        hop.doubt(f"{name} has the MAC address {link['mac']}; the plugin gave it {pod['mac']}")
+        told = f"{name} has the MAC address {link['mac']}; the plugin gave it {pod['mac']}"
+        hop.doubt(told, inside(pod, f"ip link set {name} address {pod['mac']}") + f" (or {recreate(pod)})")
     mtu = look.overlay["mtu"]
     if mtu and link["mtu"] > mtu:
         cure = inside(pod, f"ip link set {name} mtu {mtu}") + f" (or {recreate(pod)})"
         hop.blame(f"{name}'s MTU is {link['mtu']}, larger than the pod network's {mtu}: large packets get lost", cure)
+    _answering(hop, pod, link)
     for chain in pod["filters"]:
         if chain["drops"]:
             hop.doubt(f"in the pod, {told_chain(chain)}", inside(pod, filter_cure(chain)))
     return hop
+
+
+def _answering(hop: Hop, pod: dict[str, Any], link: dict[str, Any]) -> None:
+    """Settings in the pod that keep it from answering."""
+    name, sysctls = pod["interface"], pod["sysctls"]
+    if link.get("noarp"):
+        hop.blame(f"{name} of the pod has ARP off: nobody can reach it", inside(pod, f"ip link set {name} arp on"))
+    for key, odd, told in (
+        *((f"net/ipv4/conf/{n}/arp_ignore", "8", "it tells nobody its MAC address") for n in ("all", name)),
+        ("net/ipv4/icmp_echo_ignore_all", "1", "the pod answers no ping"),
+        ("net/ipv6/icmp/echo_ignore_all", "1", "the pod answers no ping"),
+    ):
+        if sysctls.get(key) == odd:
+            key = key.replace("/", ".")
+            hop.doubt(f"in the pod, {key} is {odd}: {told}", inside(pod, f"sysctl -w {key}=0"))
+    for which in ("all", name):
+        key = f"net/ipv6/conf/{which}/disable_ipv6"
+        if sysctls.get(key) == "1" and any(":" in prefix for prefix in pod["prefixes"]):
+            key = key.replace("/", ".")
+            hop.blame(f"in the pod, {key} is 1, and so it has no IPv6", inside(pod, f"sysctl -w {key}=0"))
 
 
 def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
@@ -59,7 +81,10 @@ def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
     hop.found = told_route(found)
     put_back = inside(pod, f"ip route replace default via {gateway} dev {pod['interface']}") + f" (or {recreate(pod)})"
     down = not (pod["link"] or {}).get("up")
-    if route is None:
+    if route is None or route.get("type") in ("unreachable", "blackhole", "prohibit"):
+        if pod["rules"]:
+            told = f"the pod has a policy rule that leads {target} nowhere: {pod['rules'][0]['rule']}"
+            return hop.blame(told, inside(pod, pod["rules"][0]["cure"]), follows=down)
         return hop.blame(f"the pod has no route to {target} ({found['error']})", put_back, follows=down)
     if route.get("dev") != pod["interface"] or (not local and route.get("gateway") != gateway):
         odd = f"the pod's route to {target} is {told_route(found)}, not {hop.wanted}"

@@ -13,24 +13,45 @@ from .look import Look
 
 
 def packet_filter(look: Look, step: str, hooks: tuple[str, ...], version: int, devices: list[str]) -> Hop:
-    """Chains of others that may drop the packet. Never broken by itself: what a rule matches only the kernel knows."""
+    """Chains at these hooks of the IP layer, and whatever is on these devices: on a bridge and its ports, the chains of
+    the families bridge and arp, too."""
     hop = Hop(look.node, step, f"packet filter ({', '.join(hooks)})", wanted="nothing that drops pods' packets")
-    families = ("inet", "ip" if version == 4 else "ip6", "bridge", "netdev")
+    bridged = any(link["kind"] == "bridge" or link["master"] for link in map(look.links.get, devices) if link)
     for chain in look.state["filters"]:
-        legacy = chain["family"] == "iptables-legacy" and version == 4
         # what kube-proxy and the kubelet drop is marked or invalid: no reason to look askance at a healthy node
         usual = not chain["policy"] and all(name.startswith("KUBE-") for name in chain["in"])
-        if chain["drops"] and not usual and chain["hook"] in hooks and (chain["family"] in families or legacy):
+        if chain["drops"] and not usual and _concerns(chain, hooks, version, devices, bridged):
+            hop.doubt(told_chain(chain), filter_cure(chain))
+    for chain in look.state["filters"]:
+        if chain["rewrites"] and not chain["drops"] and _concerns(chain, hooks, version, devices, bridged):
             hop.doubt(told_chain(chain), filter_cure(chain))
     for entry in look.state["classifiers"]:
         if entry["dev"] in devices:
-            hop.doubt(f"{entry['dev']} has classifiers ({entry['kind']})", f"tc filter show dev {entry['dev']} ingress")
+            dev, ingress = entry["dev"], entry["kind"] in ("ingress", "clsact")
+            told = f"{dev} has classifiers ({entry['kind']})" if ingress else f"{dev} has the queue {entry['kind']}"
+            mend = f"tc qdisc delete dev {dev} {entry['kind'] if ingress else 'root'}"
+            hop.doubt(
+                told, f"look at tc -s filter show dev {dev} ingress (and egress), then {mend}" if ingress else mend
+            )
     hop.found = "; ".join(hop.suspects) or "nothing drops"
     return hop
 
 
+def _concerns(chain: dict[str, Any], hooks: tuple[str, ...], version: int, devices: list[str], bridged: bool) -> bool:
+    """Whether a packet of that IP version comes by a chain at these hooks and devices."""
+    family = chain["family"]
+    if family == "netdev":
+        return bool(set(chain["devices"]) & set(devices))
+    if family in ("bridge", "arp"):
+        return bridged and (family != "arp" or version == 4)
+    of_version = ("ip", "iptables-legacy") if version == 4 else ("ip6",)
+    return chain["hook"] in hooks and (family == "inet" or family in of_version)
+
+
 def told_chain(chain: dict[str, Any]) -> str:
     where = f"chain {chain['family']} {chain['table']} {chain['chain']} ({chain['hook']})"
+    if not chain["drops"]:
+        return f"{where} has rules that rewrite packets"
     return f"{where} has the policy drop" if chain["policy"] else f"{where} has rules that drop"
 
 

@@ -29,8 +29,9 @@ def lease(look: Look, peer: dict[str, Any], there: Look | None) -> Hop | None:
     return None
 
 
-def underlay(look: Look, vtep: str, overhead: int) -> Hop:
-    """The underlay's route to the peer and whether a full tunnel packet fits."""
+def underlay(look: Look, vtep: str, overhead: int, there: Look | None = None) -> Hop:
+    """The underlay's route to the peer and whether a full tunnel packet fits. ``there``: the peer, where it was looked
+    at."""
     dev = look.overlay["underlay"]
     hop = Hop(look.node, "underlay", f"underlay to {vtep}", wanted=f"dev {dev}", sights=[("node", dev or "", "out")])
     found = look.lookup(vtep)
@@ -58,6 +59,10 @@ def underlay(look: Look, vtep: str, overhead: int) -> Hop:
         hop.blame(told, f"ip link set {dev} mtu {mtu + overhead}, or a smaller backend.mtu ({APPLY})")
     gateway = taken.get("gateway") or vtep
     entry = next((e for e in look.state["neighbours"] if e["dst"] == gateway and e["dev"] == dev), None)
+    mac = there.links.get(there.overlay["underlay"] or "", {}).get("mac") if there and gateway == vtep else None
+    if there and entry and entry.get("state") in ("permanent", "noarp") and mac and entry.get("mac") != mac:
+        told = f"{vtep} is taken to be at {entry.get('mac')} ({entry['state']}); {there.node} has {mac}"
+        hop.blame(told, f"ip neighbour delete {vtep} dev {dev}")
     if entry and entry.get("state") in ("failed", "incomplete"):
         hop.doubt(f"{gateway} does not answer on {dev} when asked for its MAC address")
     return hop

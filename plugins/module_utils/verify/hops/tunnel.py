@@ -22,10 +22,16 @@ def device(look: Look, way: str) -> Hop:
     link = look.links.get(name)
     hop = Hop(look.node, "device", name, wanted=_told_link(wanted), sights=[("node", name, way)])
     hop.found = _told_link(link) if link else "missing"
+    taken = look.state["port_taken"]
+    if taken:
+        told = f"{name} is {'down' if link else 'missing'}, and can't be set up while {taken} has its UDP port"
+        return hop.blame(told, f"end {taken}, then {APPLY}")
     if link is None:
         return hop.blame(f"{name} is missing", APPLY)
     if not link["up"]:
         return hop.blame(f"{name} is down", f"ip link set {name} up ({APPLY})")
+    if link["master"]:
+        hop.blame(f"{name} is a port of {link['master']}, which takes all that arrives", f"ip link set {name} nomaster")
     for key, value in (wanted.get("data") or {}).items():
         if link["data"].get(key) != value:
             told = f"{name} has {_LINK_WORDS.get(key, key)} {link['data'].get(key)}, it must have {value}"

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What proc(5) tells of processes: which run, and which has a UDP port."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+
+def holder(port: int) -> str:
+    """The process whose socket is bound to UDP ``port`` in this network namespace, as "name (process 123)"; "" where
+    none is. The kernel's own sockets, as those of tunnels, are no process's."""
+    inodes = set()
+    for path in ("/proc/self/net/udp", "/proc/self/net/udp6"):
+        try:
+            with open(path, encoding="ascii") as file:
+                lines = file.readlines()[1:]
+        except OSError:
+            continue
+        rows = (line.split() for line in lines)
+        inodes |= {f"socket:[{row[9]}]" for row in rows if int(row[1].rpartition(":")[2], 16) == port}
+    for path in glob.iglob("/proc/[0-9]*/fd/*") if inodes else ():
+        try:
+            if os.readlink(path) in inodes:
+                process = path.split("/")[2]
+                with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+                    return f"{file.read().strip()} (process {process})"
+        except OSError:  # it has ended
+            continue
+    return ""
+
+
+def names() -> set[str]:
+    """The names of all processes, as far as the kernel keeps them: 15 bytes. Those of containers and machines on this
+    host have a PID namespace of their own and do not count."""
+    own, found = os.readlink("/proc/self/ns/pid"), set()
+    for path in glob.iglob("/proc/[0-9]*/comm"):
+        try:
+            if os.readlink(os.path.join(os.path.dirname(path), "ns/pid")) == own:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    found.add(file.read().strip())
+        except OSError:  # it has ended
+            continue
+    return found

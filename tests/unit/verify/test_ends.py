@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What names the end of a way, and which ways are followed when probes fail."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.end import EndError
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end, end_of, nodes, ways
+
+from .conftest import NAMESPACE
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name", "node"),
+    [
+        (f"{NAMESPACE}/each-2", "pod", f"{NAMESPACE}/each-2", "node2"),
+        ("each-2", "pod", f"{NAMESPACE}/each-2", "node2"),
+        ("10.244.1.2", "pod", f"{NAMESPACE}/each-2", "node2"),
+        ("10.244.1.77", "pod", "10.244.1.77", "node2"),
+        ("any", "service", f"{NAMESPACE}/any", ""),
+        ("10.96.0.50", "service", f"{NAMESPACE}/any", ""),
+        ("node3", "node", "node3", "node3"),
+        ("10.77.0.13", "node", "node3", "node3"),
+        ("kube-system/kube-proxy-1", "node", "node1", "node1"),
+        ("192.0.2.1", "outside", "192.0.2.1", ""),
+        ("2001:db8::1", "outside", "2001:db8::1", ""),
+    ],
+)
+def test_an_end_is_known_by_name_or_address(items, text, kind, name, node):
+    end = end_of(cluster(items), text)
+    assert (end.kind, end.name, end.node) == (kind, name, node)
+    assert bool(end.backends) == (kind == "service")
+
+
+def test_what_names_nothing_is_refused(items):
+    with pytest.raises(EndError, match="nobody: the cluster has no pod, Service or node of that name"):
+        end_of(cluster(items), "nobody")
+
+
+def test_what_names_several_is_refused(items):
+    twin = next(item for item in items if item["metadata"]["name"] == "each-1")
+    items.append({**twin, "metadata": {**twin["metadata"], "namespace": "other"}})
+    with pytest.raises(EndError, match=rf"each-1: there are pod other/each-1, pod {NAMESPACE}/each-1: say which"):
+        end_of(cluster(items), "each-1")
+
+
+def test_a_failed_probe_is_followed_once_between_two_nodes(items):
+    failed = {"ok": False, "port": 8080}
+    results = [
+        {**failed, "source": "node1", "address": "10.244.1.2"},
+        {**failed, "source": f"{NAMESPACE}/each-1", "address": "10.244.1.2"},
+        {**failed, "source": f"{NAMESPACE}/some-1", "address": "10.244.1.3"},
+        {**failed, "source": f"{NAMESPACE}/each-1", "address": "10.244.2.2"},
+        {**failed, "source": f"{NAMESPACE}/each-2", "address": "10.244.2.2", "ok": True},
+    ]
+    state = cluster(items)
+    found = ways(state, results, 4)
+    # what comes from pods tells more than what comes from nodes
+    assert [(way["from"]["name"], way["to"]["node"]) for way in found] == [
+        (f"{NAMESPACE}/each-1", "node2"),
+        (f"{NAMESPACE}/each-1", "node3"),
+    ]
+    assert len(ways(state, results, 1)) == 1
+    assert nodes(found[0], state) == ["node1", "node2"]
+    assert as_end(found[0]["to"]).address == "10.244.1.2"
+
+
+def test_the_nodes_behind_a_service_are_looked_at(items):
+    state = cluster(items)
+    failed = {"ok": False, "port": 80, "source": f"{NAMESPACE}/each-1", "address": "10.96.0.50"}
+    (way,) = ways(state, [failed], 4)
+    assert way["port"] == 80
+    assert nodes(way, state) == ["node1", "node2", "node3"]
