@@ -78,6 +78,8 @@ class Daemon:
         #: When the last look was level, by the clock; what the source last could not tell.
         self.level_since: float | None = None
         self.last_look: float | None = None
+        #: The same by the clock that nobody sets.
+        self.looked_at = time.monotonic()
         self.last_took = 0.0
         self.source_error = ""
         self.running = True
@@ -191,7 +193,8 @@ class Daemon:
         self._looked(now, self.reconciler.look(reason, drift))
 
     def _looked(self, began: float, level: bool) -> None:
-        self.last_took = time.monotonic() - began
+        self.looked_at = time.monotonic()
+        self.last_took = self.looked_at - began
         self.last_look = time.time()
         if self.reconciler.overlay:
             self.monitor.watch(self.reconciler.overlay)

@@ -22,8 +22,9 @@ def unhealthy(daemon: Daemon) -> list[str]:
     """Why the agent does not do its work, a line each; a restart may help. Empty when it does."""
     reconciler = daemon.reconciler
     found = []
-    if daemon.last_look and time.time() - daemon.last_look > MISSED * daemon.settings.resync:
-        found.append(f"no look at the node for {time.time() - daemon.last_look:.0f} s")
+    since = time.monotonic() - daemon.looked_at
+    if daemon.last_look and since > MISSED * daemon.settings.resync:
+        found.append(f"no look at the node for {since:.0f} s")
     if not reconciler.level and reconciler.leases is not None:
         found.append(f"not level: {reconciler.reason}")
     return found

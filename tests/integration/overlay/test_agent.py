@@ -328,6 +328,22 @@ def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually)
     eventually("level", lambda: agent.get("/healthz")[0] == 200)
 
 
+def test_more_news_than_the_agent_can_take_in_is_a_reason_to_look(make_nodes, eventually, tmp_path):
+    """It stands still while the kernel has more to tell than its sockets hold; among that is a route that is gone."""
+    (node, _peer), _switch = make_nodes(2)
+    agent = node.start()
+    agent.process.send_signal(signal.SIGSTOP)
+    others = [f"192.168.{number >> 8}.{number & 255}" for number in range(20000)]
+    (tmp_path / "batch").write_text(
+        "".join(f"route {what} {each} dev eth0\n" for what in ("add", "del") for each in others)
+    )
+    node.netns.run("ip", "-batch", str(tmp_path / "batch"))
+    node.netns.run("ip route del 10.244.2.0/24")
+    agent.process.send_signal(signal.SIGCONT)
+    eventually("the route", lambda: prefixes(node) == {"10.244.2.0/24"})
+    assert "events were lost" in agent.log()
+
+
 def test_who_asks_for_nothing_makes_nobody_wait(make_nodes, eventually):
     (node, _peer), _switch = make_nodes(2)
     agent = node.start()
