@@ -143,48 +143,47 @@ def test_plan_and_status_change_nothing(make_nodes):
     assert node.state() == before and not node.subnet_env.exists()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "ip route del 10.244.2.0/24",
-        "ip -6 route del fd00:244:0:2::/64",
-        "ip route replace 10.244.2.0/24 via 10.77.0.13",
-        "ip route replace blackhole 10.244.2.0/24",
-        "ip neigh del 10.244.2.0 dev flannel.1",
-        "ip neigh replace 10.244.2.0 lladdr 02:00:00:00:00:66 dev flannel.1 nud permanent",
-        "ip neigh replace 10.244.2.0 lladdr 02:00:00:00:00:66 dev flannel.1 nud reachable",
-        "sh -c 'bridge fdb del $(bridge fdb show dev flannel.1 | grep -w 10.77.0.12 | cut -c1-17) dev flannel.1'",
-        "sh -c 'bridge fdb replace $(bridge fdb show dev flannel.1 | grep -w 10.77.0.12 | cut -c1-17) dev flannel.1"
-        " dst 10.77.0.13'",
-        "ip link del flannel.1",
-        "ip link set flannel.1 down",
-        "ip link set flannel.1 mtu 1400",
-        "ip link set flannel.1 address 02:00:00:00:00:66",
-        "ip link set flannel.1 type vxlan learning",
-        "ip link set flannel.1 alias mine",
-        "ip address flush dev flannel.1",
-        "ip address add 10.244.66.0/32 dev flannel.1",
-        "nft delete table inet podnet",
-        "nft flush set inet podnet pod_networks4",
-        "nft flush chain inet podnet postrouting",
-        "nft add element inet podnet not_masqueraded4 { 8.8.8.0/24 }",
-        "sysctl -qw net.ipv4.ip_forward=0",
-    ],
-)
-def test_what_is_undone_by_hand_is_put_back(make_nodes, damage):
+DAMAGES = [
+    "ip route del 10.244.2.0/24",
+    "ip -6 route del fd00:244:0:2::/64",
+    "ip route replace 10.244.2.0/24 via 10.77.0.13",
+    "ip route replace blackhole 10.244.2.0/24",
+    "ip neigh del 10.244.2.0 dev flannel.1",
+    "ip neigh replace 10.244.2.0 lladdr 02:00:00:00:00:66 dev flannel.1 nud permanent",
+    "ip neigh replace 10.244.2.0 lladdr 02:00:00:00:00:66 dev flannel.1 nud reachable",
+    "sh -c 'bridge fdb del $(bridge fdb show dev flannel.1 | grep -w 10.77.0.12 | cut -c1-17) dev flannel.1'",
+    "sh -c 'bridge fdb replace $(bridge fdb show dev flannel.1 | grep -w 10.77.0.12 | cut -c1-17) dev flannel.1"
+    " dst 10.77.0.13'",
+    "ip link del flannel.1",
+    "ip link set flannel.1 down",
+    "ip link set flannel.1 mtu 1400",
+    "ip link set flannel.1 address 02:00:00:00:00:66",
+    "ip link set flannel.1 type vxlan learning",
+    "ip link set flannel.1 alias mine",
+    "ip address flush dev flannel.1",
+    "ip address add 10.244.66.0/32 dev flannel.1",
+    "nft delete table inet podnet",
+    "nft flush set inet podnet pod_networks4",
+    "nft flush chain inet podnet postrouting",
+    "nft add element inet podnet not_masqueraded4 { 8.8.8.0/24 }",
+    "sysctl -qw net.ipv4.ip_forward=0",
+]
+
+
+def test_what_is_undone_by_hand_is_put_back(make_nodes):
     nodes, _switch = make_nodes(3)
     apply_all(nodes)
     node = nodes[0]
-    before = node.state()
-    node.netns.run(damage)
-    assert node.plan(), "the damage went unseen"
-    node.ctl("apply")
-    assert node.plan() == []
-    after = node.state()
-    if "link del" in damage:  # the new device has another index
-        before, after = ({**state, "links": []} for state in (before, after))
-    assert after == before
-    assert ping(nodes[0].pod, "10.244.2.2") and ping(nodes[0].pod, "fd00:244:0:2::2")
+    for damage in DAMAGES:
+        before = node.state()
+        node.netns.run(damage)
+        assert node.ctl("apply").stdout, f"unseen: {damage}"
+        assert node.plan() == [], damage
+        after = node.state()
+        if "link del" in damage:  # the new device has another index
+            before, after = ({**state, "links": []} for state in (before, after))
+        assert after == before, damage
+        assert ping(nodes[0].pod, "10.244.2.2") and ping(nodes[0].pod, "fd00:244:0:2::2"), damage
 
 
 def test_a_deleted_subnet_env_comes_back(make_nodes):
@@ -381,48 +380,53 @@ def test_foreign_state_is_spared_by_apply(make_nodes):
     assert [table["table"]["name"] for table in after["nft"] if "table" in table] == ["other", "podnet"]
 
 
-#: podnetctl that kills itself before (or after) its nth message to the kernel or its nth file put in place.
+#: A podnetctl that kills itself before, then one that does after its first message to the kernel or file put in place;
+#: each time another makes it level, and all is undone. Then at the second, and so on; prints how many there were. All
+#: of them are forks: a process that starts anew takes ten times as long.
 KILLER = """
-import os, signal, sys
+import json, os, signal, subprocess, sys
 from ansible_collections.podnet.cluster.plugins.module_utils.agent import command
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
 
-left, after = int(sys.argv[1]), sys.argv[2] == "after"
 
-def deadly(call):
-    def instead(*arguments):
-        global left
-        left -= 1
-        if left == 0:
-            if after:
-                call(*arguments)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*arguments)
-    return instead
+def podnetctl(verb, left=0, after=False):
+    def deadly(call):
+        def instead(*arguments):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                if after:
+                    call(*arguments)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments)
+        return instead
 
-Channel._send = deadly(Channel._send)
-os.rename = deadly(os.rename)
-sys.exit(command.main(sys.argv[3:]))
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    Channel._send, os.rename = deadly(Channel._send), deadly(os.rename)
+    os._exit(command.main([*sys.argv[2:], verb]))
+
+
+for step in range(1, 1000):
+    ends = []
+    for after in (False, True):
+        ends.append(podnetctl("apply", step, after))
+        assert ends[-1] in (0, signal.SIGKILL), ends
+        assert podnetctl("apply") == podnetctl("plan") == 0, (step, after)
+        routes = subprocess.check_output("ip -j route show proto 112 type unicast".split())
+        assert len(json.loads(routes)) == 2, (step, after, routes)
+        for undo in ("ip link del flannel.1", "nft delete table inet podnet", f"rm {sys.argv[1]}"):
+            subprocess.run(undo.split(), check=True)
+    if ends == [0, 0]:
+        print(step)
+        break
 """
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_at_any_step_the_next_apply_makes_it_level(make_nodes, moment):
+def test_killed_at_any_step_the_next_apply_makes_it_level(make_nodes):
     (node, _peer, _third), _switch = make_nodes(3)
-    words = node.command("apply")
-    steps = 0
-    while True:
-        steps += 1
-        command = [words[0], "-c", KILLER, str(steps), moment, *words[3:]]
-        killed = node.netns.run(*command, check=False, env=node.environment())
-        if killed.returncode == 0:
-            break
-        assert killed.returncode == -9, killed.stderr
-        node.ctl("apply")
-        assert node.plan() == [], f"killed {moment} step {steps}"
-        assert len(node.netns.ip("route show proto 112 type unicast")) == 2
-        node.netns.run("ip link del flannel.1")
-        node.netns.run("nft delete table inet podnet")
-        node.subnet_env.unlink()
-    assert steps > 10
+    words = ("/usr/bin/python3", "-c", KILLER, str(node.subnet_env), *node.paths())
+    ran = node.netns.run(*words, check=False, env=node.environment())
+    assert ran.returncode == 0 and int(ran.stdout.splitlines()[-1]) > 10, ran.stderr
     assert list(node.directory.glob("*.tmp")) == []
