@@ -10,6 +10,7 @@ What is shown and how it is laid out is in page.html.j2; this file works out the
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 LARGEST_TOPOLOGY = 12
 #: Up to so many pods the matrix has a row for each, beyond for each node; beyond so many nodes for the worst of them.
 LARGEST_BY_POD, LARGEST_BY_NODE = 24, 48
+#: Beyond so many rows a cell has only its colour: a page's width holds no more figures.
+LARGEST_WITH_FIGURES = 16
+#: Beyond so many nodes their table is folded.
+LARGEST_OPEN = 60
 #: A node's box in the topology, in pixels; and how many of its pods are drawn in a row.
 BOX_WIDTH, BOX_HEIGHT, PODS_IN_A_ROW = 210, 104, 14
 #: Pixels between the outermost boxes and the picture's edge.
@@ -56,12 +61,14 @@ def render(report: dict[str, Any], title: str, made: str = "") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    report = {**report, "nodes": sorted(report["nodes"], key=lambda node: natural(node["name"]))}
     drawn = topology(report) if 0 < len(report["nodes"]) <= LARGEST_TOPOLOGY else None
     return environment.get_template("page.html.j2").render(
         title=title,
         made=made,
         report=report,
         failures=_failures(report),
+        folded=len(report["nodes"]) > LARGEST_OPEN,
         traces=report.get("traces", []),
         topology=drawn,
         matrix=matrix(report),
@@ -137,7 +144,7 @@ def matrix(report: dict[str, Any]) -> dict[str, Any]:
     name_of = {pod["name"]: pod["name"] if by_pod else pod["node"] for pod in pods}
     pairs = _pairs(report, name_of)
     where = {name_of[pod["name"]]: pod["node"] for pod in pods}
-    names = sorted(where, key=lambda name: (where[name], name))
+    names = sorted(where, key=lambda name: (natural(where[name]), natural(name)))
     lost = dict.fromkeys(names, 0)
     for (source, target), pair in pairs.items():
         lost[source] += pair.total - pair.arrived
@@ -151,7 +158,14 @@ def matrix(report: dict[str, Any]) -> dict[str, Any]:
             for name in shown
         ],
         "hidden": len(names) - len(shown),
+        "dense": len(shown) > LARGEST_WITH_FIGURES,
+        "coverage": report.get("coverage"),
     }
+
+
+def natural(name: str) -> list[tuple[str, int]]:
+    """A key that sorts node2 before node10."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def times(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -174,10 +188,24 @@ def times(report: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _failures(report: dict[str, Any]) -> list[dict[str, str]]:
-    """Each failure in a sentence, with its cure where one is known."""
-    told = [{"said": entry["text"], "cure": entry["cure"]} for entry in report["failures"]]
-    return told or [{"said": said, "cure": ""} for said in failures(report)]
+def _failures(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each failure in a sentence, with its cure where one is known; probes that are lost between the same two nodes
+    are told as one, with how many ``more`` there are, and the ``ends``."""
+    where = {pod["name"]: pod["node"] for pod in report["pods"]}
+    ways: dict[tuple[str, str], dict[str, Any]] = {}
+    told: list[dict[str, Any]] = []
+    for entry in report["failures"]:
+        said = {"said": entry["text"], "cure": entry["cure"], "more": 0, "ends": ()}
+        if entry.get("kind") == "probe":
+            source, _arrow, target = entry["text"].rpartition(", ")[2].partition(": ")[0].partition(" → ")
+            ends = where.get(source, source), where.get(target, target)
+            if ends in ways:
+                ways[ends]["more"] += 1
+                continue
+            ways[ends] = said
+            said["ends"] = ends
+        told.append(said)
+    return told or [{"said": said, "cure": "", "more": 0, "ends": ()} for said in failures(report)]
 
 
 def _workload(report: dict[str, Any]) -> list[dict[str, Any]]:

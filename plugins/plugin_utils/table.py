@@ -64,6 +64,9 @@ def _verdict(report: dict[str, Any], told: list[str]) -> Text:
     if packets:
         port = {vtep["port"] for node in report["nodes"] for vtep in node["vteps"]}
         text += f"; {packets} packets between nodes travelled as VXLAN, UDP {', '.join(map(str, sorted(port)))}"
+    coverage = report.get("coverage") or {"pod_pairs": 0, "all_pod_pairs": 0}
+    if coverage["pod_pairs"] < coverage["all_pod_pairs"]:
+        text += f"; a sample: {coverage['pod_pairs']} of {coverage['all_pod_pairs']} pairs of pods"
     return Text(f"{text}.", style="bold green")
 
 

@@ -110,13 +110,32 @@ def chromium(tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("scheme", "setting"), [("light", 1), ("dark", 0)])
-def test_it_is_legible_and_whole(chromium, scheme, setting):
+def large(count: int) -> dict:
+    """A report of so many nodes with a pod on each; what the first sends to the others is lost."""
+    names = [f"n{number}" for number in range(count)]
+    nodes = [{**NODES[0], "name": name, "ready": True} for name in names]
+    pods = [{**PODS[0], "name": f"probes/{name}", "node": name} for name in names]
+    probes = [
+        {
+            **PROBES[-1], "source": f"probes/{one}", "target": f"probes/{two}", "ok": one != "n0",
+            "reason": "no answer" if one == "n0" else "",
+        }
+        for one in names for two in names if one != two
+    ]  # fmt: skip
+    return {**REPORT, "nodes": nodes, "pods": pods, "probes": probes}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "setting", "width", "report"),
+    [("light", 1, 700, REPORT), ("dark", 0, 700, REPORT), ("light", 1, 500, large(30)), ("dark", 0, 1200, large(70))],
+    ids=["light", "dark", "narrow, 30 nodes", "70 nodes"],
+)
+def test_it_is_legible_and_whole(chromium, scheme, setting, width, report):
     shown = chromium(
-        render(REPORT, "a lab") + MEASURE,
+        render(report, "a lab") + MEASURE,
         "--dump-dom",
         f"--blink-settings=preferredColorScheme={setting}",
-        "--window-size=700,900",
+        f"--window-size={width},900",
     )
     found = json.loads(html.unescape(re.search(r'<output id="measured">(.*?)</output>', shown)[1]))
     assert found["dark"] is (scheme == "dark")

@@ -11,7 +11,13 @@ from html.parser import HTMLParser
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import report
-from ansible_collections.podnet.cluster.plugins.plugin_utils.page import LARGEST_BY_NODE, matrix, render, topology
+from ansible_collections.podnet.cluster.plugins.plugin_utils.page import (
+    LARGEST_BY_NODE,
+    matrix,
+    natural,
+    render,
+    topology,
+)
 
 NAMESPACE, PORT = "podnet-verify", 8080
 VOID = {"meta", "br"}
@@ -41,7 +47,7 @@ class Page(HTMLParser):
         assert self._open.pop()[0] == tag
 
     def handle_data(self, data):
-        for _tag, name in self._open:
+        for name in {name for _tag, name in self._open}:
             self.sections[name] = self.sections.get(name, "") + data
 
     def having(self, tag: str, word: str) -> list[dict]:
@@ -83,10 +89,13 @@ def test_a_healthy_cluster_has_one_verdict(judged):
 def test_a_lost_way_is_shown_in_every_part(judged, found):
     lost = lose(found, "node1", f"{NAMESPACE}/some-2")
     page = Page(render(judged(), "the lab"))
-    assert page.sections["failures"].count("no answer in 1 s") == len(lost) == 2
+    # what is lost between the same two nodes is told once
+    assert len(lost) == 2
+    assert page.sections["failures"].count("no answer in 1 s") == 1
+    assert "and 1 more from node1 to node2" in page.sections["failures"]
     (line,) = page.having("line", "tunnel bad")
     (cell,) = page.having("td", "lost")
-    assert cell["title"] == "icmp: no answer in 1 s; tcp: no answer in 1 s"
+    assert cell["title"].endswith("0 of 2 probes arrived; icmp: no answer in 1 s; tcp: no answer in 1 s")
     assert "✗ 0/2" in page.sections["matrix"]
     assert re.search(r"✗ \d+/\d+", page.sections["topology"])
     assert line["x1"] != line["x2"] or line["y1"] != line["y2"]
@@ -176,3 +185,17 @@ def test_a_large_cluster_s_matrix_shows_the_nodes_that_lose_most():
     shown = matrix({"pods": pods, "probes": probes, "namespace": NAMESPACE})
     assert (shown["kind"], len(shown["rows"]), shown["hidden"]) == ("node", LARGEST_BY_NODE, count - LARGEST_BY_NODE)
     assert {"node150", "node151"} <= {row["name"] for row in shown["rows"]}
+    assert shown["dense"]
+
+
+def test_names_are_in_their_natural_order():
+    names = ["node10", "node2", "a1-b10", "a1-b9", "node1"]
+    assert sorted(names, key=natural) == ["a1-b9", "a1-b10", "node1", "node2", "node10"]
+
+
+def test_a_sample_is_stated(judged):
+    told = judged()
+    told["coverage"].update(pod_pairs=12, from_each_pod=2, to_each_pod=2)
+    page = Page(render(told, "the lab"))
+    assert "A sample was probed: 12 of 30 pairs of pods, 6 of 6 pairs of nodes" in page.sections["matrix"]
+    assert "A sample" not in Page(render(judged(), "the lab")).sections["matrix"]
