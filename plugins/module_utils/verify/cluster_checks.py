@@ -130,26 +130,46 @@ def _addresses(cluster: Cluster) -> list[dict]:
     """Every pod's address lies inside its node's podCIDR, and no other pod has it; no two nodes' podCIDRs overlap."""
     checks = []
     cidrs = {node.name: [ipaddress.ip_network(cidr) for cidr in node.pod_cidrs] for node in cluster.nodes}
+    shared = _overlapping(cidrs)
     for node in cluster.nodes:
         reason = "" if cidrs[node.name] else "the API has given it none"
-        for other in cluster.nodes:
-            if other is not node and any(one.overlaps(two) for one in cidrs[node.name] for two in cidrs[other.name]):
-                reason = f"{', '.join(node.pod_cidrs)} overlaps {', '.join(other.pod_cidrs)} of {other.name}"
+        if node.name in shared:
+            other = shared[node.name]
+            reason = f"{', '.join(node.pod_cidrs)} overlaps {', '.join(map(str, cidrs[other]))} of {other}"
         cure = f"kubectl get nodes; take {node.name} out (podnet.cluster.remove_node) and add it again"
         checks.append(_check("podCIDR is the node's own", node.name, reason, node.name, cure, "lease"))
     pods = [pod for pod in cluster.pods if not pod.host_network and pod.address]
-    holders = Counter(pod.address for pod in pods)
+    holders: dict[str, list[str]] = defaultdict(list)
+    for pod in pods:
+        holders[pod.address].append(pod.name)
     for pod in pods:
         inside = any(ipaddress.ip_address(pod.address) in cidr for cidr in cidrs.get(pod.node, []))
         where = ", ".join(map(str, cidrs.get(pod.node, []))) or "none"
         outside = f"{pod.address} is outside {pod.node}'s podCIDR, {where}"
         again = "kubectl --namespace {} delete pod {}".format(*pod.name.split("/"))
         checks.append(_check("address is in the podCIDR", pod.name, "" if inside else outside, pod.node, again, "ipam"))
-        shared = ", ".join(other.name for other in pods if other is not pod and other.address == pod.address)
-        twice = f"{pod.address} is also that of {shared}"
-        twice = twice if holders[pod.address] > 1 else ""
+        others = [name for name in holders[pod.address] if name != pod.name]
+        twice = f"{pod.address} is also that of {', '.join(others)}" if others else ""
         checks.append(_check("address is unique", pod.name, twice, pod.node, again, "deliver"))
     return checks
+
+
+def _overlapping(cidrs: dict[str, list[ipaddress.IPv4Network | ipaddress.IPv6Network]]) -> dict[str, str]:
+    """The nodes whose podCIDRs overlap another's, each with one of those: in one pass over all, by where they begin."""
+    blocks = sorted(
+        (cidr.version, int(cidr.network_address), int(cidr.broadcast_address), name)
+        for name, own in cidrs.items()
+        for cidr in own
+    )
+    found: dict[str, str] = {}
+    before = None
+    for block in blocks:
+        if before and before[0] == block[0] and block[1] <= before[2] and before[3] != block[3]:
+            found.setdefault(before[3], block[3])
+            found.setdefault(block[3], before[3])
+        if before is None or before[0] != block[0] or block[2] > before[2]:
+            before = block
+    return found
 
 
 def _attachments(cluster: Cluster, found: dict[str, dict], namespace: str) -> list[dict]:
@@ -186,17 +206,14 @@ def _complete(cluster: Cluster, found: dict[str, dict], namespace: str, port: in
 
 
 def _tunnels(cluster: Cluster, found: dict[str, dict], namespace: str) -> list[dict]:
-    """Between any two nodes with pods, packets were seen on the underlay as VXLAN: out at one end, in from the
-    other.
+    """Between any two nodes between whose pods probes were sent, packets were seen on the underlay as VXLAN: out at one
+    end, in from the other.
     """
     checks = []
     addresses = {node.name: node.address for node in cluster.nodes}
-    busy = sorted({pod.node for pod in workload(cluster, namespace)} & set(found))
-    for node in busy:
+    for node, peers in sorted(_probed(cluster, found, namespace).items()):
         seen = {(flow["way"], flow["source"], flow["destination"]) for flow in found[node].get("flows", [])}
-        for peer in busy:
-            if peer == node:
-                continue
+        for peer in sorted(peers):
             here, there = addresses[node], addresses[peer]
             missing = [
                 text
@@ -207,3 +224,17 @@ def _tunnels(cluster: Cluster, found: dict[str, dict], namespace: str) -> list[d
             cure = f"podnet.cluster.trace -e from={node} -e to={peer}'s pod tells where they are lost"
             checks.append(_check("packets travel in the tunnel", f"{node} ↔ {peer}", reason, "", cure, "wire"))
     return checks
+
+
+def _probed(cluster: Cluster, found: dict[str, dict], namespace: str) -> dict[str, set[str]]:
+    """For each node that was asked the others with which its pods exchanged probes, whoever began."""
+    pods = workload(cluster, namespace)
+    by_name, by_address = ({getattr(pod, key): pod.node for pod in pods} for key in ("name", "address"))
+    pairs: dict[str, set[str]] = defaultdict(set)
+    for answer in found.values():
+        for result in answer.get("results", []):
+            one, other = by_name.get(result["source"]), by_address.get(result.get("address", ""))
+            if one and other and one != other and one in found and other in found:
+                pairs[one].add(other)
+                pairs[other].add(one)
+    return pairs

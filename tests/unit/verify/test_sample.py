@@ -82,11 +82,20 @@ def test_the_stated_coverage_is_the_true_one():
             results.append({**told, "ok": True, "reason": "", "ms": 1.0, "attempts": 1})
             if one["scope"] == "pod to pod":
                 pairs.add((one["source"], one["target"]))
-                nodes.add((one["source"].split("p")[-1][:4], one["target"].split("p")[-1][:4]))
+                nodes.add(tuple(name.rpartition("/p")[2][:4] for name in (one["source"], one["target"])))
         attached = [{"pod": pod.name, "addresses": [pod.address]} for pod in state.pods if pod.node == node.name]
-        found[node.name] = {"node": node.name, "results": results, "attachments": attached}
-    told = report(state, found, NAMESPACE, PORT, False, sample=most)
-    assert told["ok"], told["failures"]
+        found[node.name] = {"node": node.name, "results": results, "attachments": attached, "flows": []}
+    addresses = {node.name[1:]: node.address for node in state.nodes}
+    for one, other in nodes:
+        for way, here, there in (("out", one, other), ("in", other, one)):
+            flow = {"way": way, "source": addresses[here], "destination": addresses[there], "vni": 1, "packets": 1}
+            found[f"n{one}"]["flows"].append({**flow, "device": "eth0"})
+        for way, here, there in (("out", other, one), ("in", one, other)):
+            flow = {"way": way, "source": addresses[here], "destination": addresses[there], "vni": 1, "packets": 1}
+            found[f"n{other}"]["flows"].append({**flow, "device": "eth0"})
+    # a tunnel is demanded only between nodes whose pods were asked
+    told = report(state, found, NAMESPACE, PORT, True, sample=most)
+    assert told["ok"], told["failures"][:3]
     sources = Counter(source for source, _target in pairs)
     targets = Counter(target for _source, target in pairs)
     assert told["coverage"] == {
