@@ -160,7 +160,10 @@ class Daemon:
     def _reload(self) -> None:
         self.log.info("reread everything (SIGHUP)")
         try:
-            changed = configuration.load(self.directory) != self.settings
+            fresh = configuration.load(self.directory)
+            changed = fresh != self.settings
+            if changed:
+                configuration.open_source(fresh, self.directory)  # one that cannot be is told while this one works
         except ConfigError as error:
             self.log.error(f"{error}; the settings stay as they are")
             changed = False

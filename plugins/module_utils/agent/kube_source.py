@@ -44,6 +44,8 @@ CACHE_PAUSE = 30.0
 PATIENCE = 5.0
 #: Seconds until the first new attempt, and between attempts in the end.
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
+#: What the server may ask for at most (Retry-After).
+LONGEST_PAUSE = 120.0
 CONDITION = "NetworkUnavailable"
 _PATCH = "application/strategic-merge-patch+json"
 
@@ -212,7 +214,7 @@ class KubeSource:
             except (ApiError, OSError, ValueError) as error:
                 self._errors += 1
                 self._reason = f"{type(error).__name__}: {error}" if not str(error) else str(error)
-                pause = error.retry_after if isinstance(error, ApiError) else 0
+                pause = min(error.retry_after, LONGEST_PAUSE) if isinstance(error, ApiError) else 0
                 self._log.warning(f"the API server {self._server} is not followed: {self._reason}")
             self._connected = False
             if time.monotonic() - began > 2 * FIRST_PAUSE:

@@ -270,6 +270,15 @@ def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually
     assert told["level"] and told["agent"]["pid"] == agent.process.pid and told["agent"]["level"]
     assert [peer["name"] for peer in json.loads(node.ctl("peers", "--json").stdout)["peers"]] == ["node2"]
     assert node.netns.run("curl -s -o /dev/null -w %{http_code} http://127.0.0.1:9441/nowhere").stdout == "404"
+    for wrong, words in (
+        ("{", "podnetd.json: is not JSON"),
+        ('{"resync": 0}', "resync: 0 is not a number of seconds"),
+        ('{"source": "kubernetes", "kubernetes": {"colour": 1}}', "kubernetes.colour: is not a setting"),
+    ):
+        (node.directory / "podnetd.json").write_text(wrong)
+        agent.process.send_signal(signal.SIGHUP)
+        eventually(words, lambda words=words: words in agent.log())
+    assert "the settings stay as they are" in agent.log() and agent.get("/healthz") == (200, "ok\n")
     (node.directory / "podnetd.json").write_text('{"listen": "127.0.0.1:9442"}')
     agent.process.send_signal(signal.SIGHUP)
     agent.wait_ready()

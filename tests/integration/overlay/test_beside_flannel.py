@@ -189,15 +189,16 @@ def test_nodes_of_both_reach_each_other(cluster, eventually, kind):
     all_reach_all(nodes, eventually)
 
 
-def test_nodes_of_both_reach_each_other_where_there_is_ipv6_alone(cluster, eventually):
+@pytest.mark.parametrize(("kind", "mtu"), [("vxlan", 1430), ("host-gw", 1500)])
+def test_nodes_of_both_reach_each_other_where_there_is_ipv6_alone(cluster, eventually, kind, mtu):
     """flanneld names its device otherwise; on the wire it is the same tunnel."""
-    nodes, _admin, flanneld = cluster(2, slice(1, 2), slice(1, 2), backend={"type": "vxlan"})
+    nodes, _admin, flanneld = cluster(2, slice(1, 2), slice(1, 2), backend={"type": kind})
     for node in nodes:
-        node.pod.run("ip link set eth0 mtu 1430")
-    flanneld(nodes[1], version=6)
+        node.pod.run(f"ip link set eth0 mtu {mtu}")
+    flanneld(nodes[1], kind=kind, version=6)
     agent = nodes[0].start()
     eventually("level", lambda: agent.status()["level"])
-    assert [link["mtu"] for link in nodes[0].netns.ip("link show flannel.1")] == [1430]
+    assert f"FLANNEL_MTU={mtu}\n" in nodes[0].subnet_env.read_text()
     all_reach_all(nodes, eventually, 6)
 
 
