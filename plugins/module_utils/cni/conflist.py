@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 
 from .environment import identifier
 from .result import VERSIONS
@@ -24,32 +25,38 @@ class ConflistError(ValueError):
 
 
 class Conflist:
-    """A checked configuration list: ``name``, ``version``, ``plugins`` (dicts) and the two flags of 1.1.0."""
+    """A checked configuration list: ``name``, ``version``, ``plugins`` (dicts) and the flags of 1.1.0."""
 
-    def __init__(self, content: dict, source: str = "the configuration list") -> None:
-        """Checks `content`; ConflistError says what is wrong in `source`."""
+    def __init__(
+        self, content: dict, source: str = "the configuration list", drop_ins: Callable[[str], list] = lambda _name: []
+    ) -> None:
+        """Checks `content`; ConflistError says what is wrong in `source`.
+
+        `drop_ins` returns the plugins that files of their own add to a network of that name.
+        """
         if not isinstance(content, dict):
             raise ConflistError(f"{source}: an object is wanted, not {type(content).__name__}")
-        if "plugins" not in content:  # a single plugin's configuration is a list of one
-            if "type" not in content:
-                raise ConflistError(f"{source}: neither plugins nor type is there")
+        if "plugins" not in content and "type" in content:  # a single plugin's configuration is a list of one
             plugin = {key: value for key, value in content.items() if key not in ("cniVersion", "name")}
             content = {**{key: content[key] for key in ("cniVersion", "name") if key in content}, "plugins": [plugin]}
+            content["loadOnlyInlinedPlugins"] = True
         self.content = content
         name = content.get("name")
         if not isinstance(name, str) or not identifier(name):
             raise ConflistError(f"{source}: name must be letters, digits, '_', '.' and '-', not {name!r}")
         self.name = name
-        self.version = content.get("cniVersion") or "0.1.0"
-        if self.version not in VERSIONS:
-            raise ConflistError(f"{source}: cniVersion must be one of {', '.join(VERSIONS)}, not {self.version!r}")
-        self.plugins = content["plugins"]
-        if not isinstance(self.plugins, list) or not self.plugins:
-            raise ConflistError(f"{source}: plugins must be a list that isn't empty")
-        for number, plugin in enumerate(self.plugins):
-            _check_plugin(plugin, f"{source}: plugins[{number}]")
+        self.version = _version(content, source)
         self.disable_check = _flag(content, "disableCheck", source)
         self.disable_gc = _flag(content, "disableGC", source)
+        inline = content.get("plugins", [])
+        if not isinstance(inline, list):
+            raise ConflistError(f"{source}: plugins must be a list, not {inline!r}")
+        more = [] if _flag(content, "loadOnlyInlinedPlugins", source) else drop_ins(self.name)
+        self.plugins = [*inline, *more]
+        if not self.plugins:
+            raise ConflistError(f"{source}: there are no plugins: neither a list plugins nor a type")
+        for number, plugin in enumerate(self.plugins):
+            _check_plugin(plugin, f"{source}: plugins[{number}]")
 
     def types(self) -> list[str]:
         """The plugins that it names, delegates and address management included, each once."""
@@ -77,6 +84,20 @@ def _check_plugin(plugin, where: str) -> None:
         raise ConflistError(f"{where}: capabilities must map names to true or false, not {capabilities!r}")
 
 
+def _version(content: dict, source: str) -> str:
+    """The newest of ``cniVersion`` and ``cniVersions`` that we speak."""
+    single, several = content.get("cniVersion"), content.get("cniVersions") or []
+    if not isinstance(several, list) or not all(isinstance(version, str) for version in several):
+        raise ConflistError(f"{source}: cniVersions must be a list of versions, not {several!r}")
+    if single is not None and not isinstance(single, str):
+        raise ConflistError(f"{source}: cniVersion must be a string, not {single!r}")
+    offered = [*several, single] if single or several else ["0.1.0"]
+    known = [version for version in VERSIONS if version in offered]
+    if not known:
+        raise ConflistError(f"{source}: cniVersion must be one of {', '.join(VERSIONS)}, not {single or several!r}")
+    return known[-1]
+
+
 def _flag(content: dict, key: str, source: str) -> bool:
     value = content.get(key, False)
     if isinstance(value, str) and value.lower() in ("true", "false"):  # the specification allows the words
@@ -86,20 +107,30 @@ def _flag(content: dict, key: str, source: str) -> bool:
     return value
 
 
-def parse(text: str, source: str) -> Conflist:
-    """A configuration's text, checked. Raises ConflistError."""
-    try:
-        return Conflist(json.loads(text), source)
-    except ConflistError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise ConflistError(f"{source}: not JSON: {error}") from None
-
-
 def load(path: str) -> Conflist:
-    """The configuration in a file. Raises ConflistError, and OSError when it can't be read."""
+    """The configuration in a file, with the plugins in the directory beside it that has the network's name.
+
+    Raises ConflistError, and OSError when it can't be read.
+    """
+    return Conflist(_read(path), path, lambda name: _drop_ins(os.path.join(os.path.dirname(path), name)))
+
+
+def _drop_ins(directory: str) -> list:
+    """The plugins in a directory's files ``*.conf``, one each, by name (``loadOnlyInlinedPlugins``)."""
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".conf"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [_read(os.path.join(directory, name)) for name in names]
+
+
+def _read(path: str):
     with open(path, encoding="utf-8", errors="replace") as file:
-        return parse(file.read(), path)
+        text = file.read()
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConflistError(f"{path}: not JSON: {error}") from None
 
 
 def files(directory: str) -> list[str]:

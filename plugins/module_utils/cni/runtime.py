@@ -108,10 +108,13 @@ class Runtime:
     def collect(self, network: Conflist, valid: Iterable[tuple[str, str]]) -> list[str]:
         """Garbage collection: removes every attachment but the ``valid`` ones, (container ID, interface) each.
 
-        First the cached ones by DEL, then by GC of every plugin. Returns the failures, it doesn't stop at them.
+        First the cached ones by DEL, then by GC of every plugin. Returns the failures, it doesn't stop at them. Does
+        nothing for a network that wants none (``disableGC``: another runtime may have attachments to it).
         """
         keep = set(valid)
-        failures = []
+        failures: list[str] = []
+        if network.disable_gc:
+            return failures
         for entry in self.attachments(network.name):
             if (entry["containerId"], entry["ifName"]) in keep:
                 continue
@@ -120,7 +123,7 @@ class Runtime:
                 self.delete(network, Attachment(entry["containerId"], netns, entry["ifName"]))
             except CniError as error:
                 failures.append(f"DEL {entry['containerId']} {entry['ifName']}: {error}")
-        if network.disable_gc or not at_least(network.version, "1.1.0"):
+        if not at_least(network.version, "1.1.0"):
             return failures
         listed = [{"containerID": container, "ifname": ifname} for container, ifname in sorted(keep)]
         for plugin in network.plugins:

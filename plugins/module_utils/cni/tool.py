@@ -69,7 +69,8 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
         runtime.status(network)
         return 0
     if options.command == "gc":
-        valid = [tuple(item.split("/", 1)) for item in options.valid]
+        # cnitool wants a namespace's path here, and takes nothing for valid
+        valid = [tuple(item.split("/", 1)) for item in options.valid if not item.startswith("/")]
         failures = runtime.collect(network, [(item[0], item[1] if len(item) > 1 else "eth0") for item in valid])
         for failure in failures:
             print(f"podnet-cni: {failure}", file=sys.stderr)
@@ -121,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("network", help="the network's name")
         command.add_argument("netns", help="path of the network namespace")
-    commands.add_parser("status", help="ask whether the network is ready").add_argument("network")
+    status = commands.add_parser("status", help="ask whether the network is ready")
+    status.add_argument("network")
+    status.add_argument("netns", nargs="?", help="not looked at: cnitool wants one")
     collect = commands.add_parser("gc", help="remove every attachment but those named")
     collect.add_argument("network")
     collect.add_argument("valid", nargs="*", help="CONTAINERID or CONTAINERID/INTERFACE")

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Killed before any system call that changes something: DEL or GC leaves nothing, and the next ADD succeeds.
 
-Both ways: the executable is killed that works by itself, and the service's worker.
+What a kill leaves depends on the step and not on who took it. So it is every step of every plugin for the executable
+that works by itself; and for the service's worker, those of the default chain that change the most.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from ansible_collections.podnet.cluster.plugins.module_utils import launcher
 #: What changes the kernel's or the store's state. sendto carries netlink.
 CHANGING = ("link", "unlink", "symlink", "rename", "mkdir", "pwrite64", "ftruncate", "sendto", "write")
 MOST = 40
+#: Who is killed, and before which system call.
+ADDS = [*[("alone", syscall) for syscall in CHANGING], ("service", "sendto"), ("service", "link")]
+DELS = [("alone", syscall) for syscall in ("unlink", "pwrite64", "sendto", "recvfrom")]
+DELS += [("service", "sendto"), ("service", "unlink")]
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 
@@ -92,7 +97,7 @@ def state(pid, field="State"):
     return next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
 
 
-@pytest.mark.parametrize("syscall", CHANGING)
+@pytest.mark.parametrize(("way", "syscall"), ADDS, indirect=["way"])
 def test_add_killed(host, killed, conf, empty, syscall):
     pod = host.pod()
     for number in range(1, MOST):
@@ -113,7 +118,7 @@ def test_add_killed(host, killed, conf, empty, syscall):
     host.call("flannel", "CHECK", {**conf, "prevResult": result}, "c2", pod)
 
 
-@pytest.mark.parametrize("syscall", ["unlink", "pwrite64", "sendto", "recvfrom"])
+@pytest.mark.parametrize(("way", "syscall"), DELS, indirect=["way"])
 def test_del_killed(host, killed, conf, empty, syscall):
     pod = host.pod()
     for number in range(1, MOST):
@@ -130,23 +135,36 @@ def test_del_killed(host, killed, conf, empty, syscall):
     assert number > 1, f"DEL makes no {syscall}: the list is out of date"
 
 
+ALONE = pytest.mark.parametrize("way", ["alone"], indirect=True)
 #: Plugins that give a pod an interface, with their own keys. Their addresses are host-local's, as above.
 INTERFACES = {
     "ptp": {"ipMasq": True},
     "macvlan": {"master": "up0"},
+    "ipvlan": {"master": "up0"},
+    "vlan": {"master": "up0", "vlanId": 5},
+    "dummy": {},
     "tap": {"owner": 1000, "multiQueue": True},
     "host-device": {"device": "up0"},
+    "bridge, macspoofchk": {"bridge": "br0", "macspoofchk": True},
+    "bridge, vlan": {"bridge": "br0", "vlan": 100},
 }
+#: Kinds of links that not every kernel has.
+NEEDED = {"ipvlan": "ipvlan", "vlan": "vlan", "dummy": "dummy", "bridge, vlan": "vlan"}
+
+
+def params(names):
+    return [pytest.param(name, marks=pytest.mark.needs) if name in NEEDED else name for name in names]
 
 
 @pytest.fixture
 def interface(request, host):
     """The configuration of such a plugin, on a host with an interface to use."""
+    if request.param in NEEDED:
+        request.getfixturevalue("needs")(NEEDED[request.param])
     host.netns.run("ip link add up0 type veth peer name up1")
     host.netns.run("ip link set up0 alias uplink")
-    return {"cniVersion": "1.1.0", "name": "net", "type": request.param, "ipam": host.conf()["ipam"]} | INTERFACES[
-        request.param
-    ]
+    plugin = request.param.partition(",")[0]
+    return {**host.conf(isGateway=None, bridge=None), "type": plugin, **INTERFACES[request.param]}
 
 
 def is_as_before(host, pod, before):
@@ -156,11 +174,14 @@ def is_as_before(host, pod, before):
     assert host.netns.ip("link show dev up0")[0]["ifalias"] == "uplink"
 
 
-@pytest.mark.parametrize(
-    ("interface", "syscall"),
-    [("ptp", "sendto"), ("macvlan", "sendto"), ("tap", "sendto"), ("tap", "ioctl"), ("host-device", "sendto")],
-    indirect=["interface"],
-)
+def steps():
+    """Every plugin with what carries its changes: netlink, and tap's ioctls."""
+    found = [(name, "sendto") for name in INTERFACES] + [("tap", "ioctl")]
+    return [pytest.param(*item, marks=pytest.mark.needs) if item[0] in NEEDED else item for item in found]
+
+
+@ALONE
+@pytest.mark.parametrize(("interface", "syscall"), steps(), indirect=["interface"])
 def test_add_of_an_interface_killed(host, killed, interface, syscall):
     """GC frees the address and what is on the host; DEL the rest, which is in the pod."""
     pod, before, plugin = host.pod(), host.state(), interface["type"]
@@ -180,7 +201,8 @@ def test_add_of_an_interface_killed(host, killed, interface, syscall):
     host.call(plugin, "CHECK", {**interface, "prevResult": result}, "c2", pod)
 
 
-@pytest.mark.parametrize("interface", INTERFACES, indirect=True)
+@ALONE
+@pytest.mark.parametrize("interface", params(INTERFACES), indirect=True)
 def test_del_of_an_interface_killed(host, killed, interface):
     pod, before, plugin = host.pod(), host.state(), interface["type"]
     for number in range(1, MOST):
@@ -196,6 +218,7 @@ def test_del_of_an_interface_killed(host, killed, interface):
     assert number > 1, "DEL makes no sendto: the list is out of date"
 
 
+@ALONE
 @pytest.mark.parametrize("plugin", ["sbr", pytest.param("vrf", marks=pytest.mark.needs)])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
 def test_chained_plugin_killed(request, host, killed, plugin, command):

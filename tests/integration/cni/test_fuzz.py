@@ -15,9 +15,9 @@ import pytest
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 def test_no_accident_nothing_left_no_way_out(root):
-    command = [sys.executable, root / "tests/fuzz/run.py", "--cases", "1500"]
+    command = [sys.executable, root / "tests/fuzz/run.py", "--cases", "1000"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert re.search(r"15\d\d cases of \d+ plugins", done.stdout), done.stdout
+    assert re.search(r"10\d\d cases of \d+ plugins", done.stdout), done.stdout
     for verb in ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"):  # and not only errors
         assert f"{verb} done" in done.stdout

@@ -64,6 +64,14 @@ def test_garbage_collection_by_cache_and_by_plugin(host, runtime, network, empty
     assert {**host.state(), "neighbours": []} == empty
 
 
+def test_no_garbage_collection_where_none_is_wanted(host, runtime, network):
+    runtime.add(network, Attachment("c1", host.pod().path))
+    before = host.state()
+    assert runtime.collect(Conflist({**network.content, "disableGC": True}), []) == []
+    assert host.state() == before
+    assert [entry["containerId"] for entry in runtime.attachments("net")] == ["c1"]
+
+
 def test_versions_and_absent_plugins(runtime):
     assert runtime.version("bridge")[-1] == "1.1.0"
     with pytest.raises(CniError, match="failed to find plugin 'nothing'"):
@@ -90,6 +98,7 @@ def test_by_hand(host, bin_dir, tmp_path, network, empty):
         return subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, check=False)
 
     assert tool("status", "net").returncode == 0
+    assert tool("status", "net", pod.path).returncode == 0
     added = tool("add", "net", pod.path)
     assert json.loads(added.stdout)["ips"][0]["address"] == "10.9.0.2/24", added.stderr
     assert tool("check", "net", pod.path).returncode == 0
@@ -99,13 +108,14 @@ def test_by_hand(host, bin_dir, tmp_path, network, empty):
     assert tool("del", "net", pod.path).returncode == 0
     assert host.state() == empty
     assert tool("gc", "net").returncode == 0
+    assert tool("gc", "net", pod.path).returncode == 0
     unknown = tool("add", "other", pod.path)
     assert unknown.returncode == 2
     assert "no network 'other'" in unknown.stderr
     assert "Traceback" not in unknown.stderr
 
 
-def test_many_at_once(host, empty):
+def test_many_at_once(host, way, empty):
     """Pods side by side on one network, twice as many as fit: no address twice, no leak, the rest is told why."""
     ipam = {**host.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/28"}]]}  # 13 addresses beside the gateway
     conf = host.conf(ipam=ipam, ipMasq=True)
@@ -129,7 +139,7 @@ def test_many_at_once(host, empty):
         assert host.state() == empty
 
 
-def test_two_hundred_at_once(host, empty):
+def test_two_hundred_at_once(host, way, empty):
     """Forty calls at a time, made and removed twice: no address twice, nothing left, nobody waits for ever."""
     conf = host.conf(ipMasq=True)
     pods = [host.pod() for _number in range(20)]
