@@ -19,7 +19,7 @@ from ..netlink.wire import NetlinkError
 from . import config, delegate, interface, pod, veth
 from .environment import INTERFACE_NAME_MAX
 from .errors import INTERNAL, CniError, config_error
-from .names import digest, host_name, mac
+from .names import host_name, mac
 from .result import family, new
 from .undo import Undo, each
 
@@ -33,8 +33,6 @@ BRIDGE = "cni0"
 MTU_MAX = 65535
 NO_MAC = "00:00:00:00:00:00"
 VLAN_MAX = 4094
-#: The VLAN that a port has by itself.
-DEFAULT_VLAN = 1
 
 #: How long the kernel may take to bring a port up, in seconds, before ADD fails.
 PORT_WAIT = 5.0
@@ -58,7 +56,8 @@ class Settings:
         self.detect = config.boolean(conf, "enabledad")
         self.dark = config.boolean(conf, "disableContainerInterface")
         self.vlan = config.integer(conf, "vlan", 0, 0, VLAN_MAX)
-        self.trunk = [_vlans(item) for item in config.objects(conf, "vlanTrunk")]
+        trunk = config.objects(conf, "vlanTrunk")
+        self.trunk = [_vlans().parse(item) for item in trunk]
         self.preserve_default_vlan = config.boolean(conf, "preserveDefaultVlan", True)
         self.guard_mac = config.boolean(conf, "macspoofchk")
         self.ipam = config.string(config.mapping(conf, "ipam"), "type")
@@ -86,17 +85,11 @@ class Settings:
         return f"{self.bridge}.{self.vlan}" if self.vlan else self.bridge
 
 
-def _vlans(item: dict) -> tuple[int, int]:
-    """An entry of vlanTrunk, {id} or {minID, maxID}, as (first, last)."""
-    one = config.value(item, "id")
-    ends = [config.value(item, key) for key in ("minID", "maxID")]
-    if (one is None) == (ends == [None, None]) or (one is None and None in ends):
-        raise config_error(f"vlanTrunk: either id or minID and maxID must be there, not {item!r}")
-    keys = ("minID", "maxID") if one is None else ("id", "id")
-    first, last = [config.integer(item, key, None, 1, VLAN_MAX) for key in keys]
-    if first > last:
-        raise config_error("vlanTrunk: minID is greater than maxID")
-    return first, last
+def _vlans():
+    """The module for VLANs, loaded by those who have some."""
+    from . import bridge_vlans
+
+    return bridge_vlans
 
 
 def add(call: Call) -> dict:
@@ -130,7 +123,7 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
             if foreign:
                 bridge = link.get(host, bridge.name) or bridge
             if settings.vlan or settings.trunk:
-                _set_vlans(host, name, settings)
+                _vlans().put(host, name, settings)
             if settings.guard_mac:
                 undo.append(lambda: _unguard(call, settings))
                 from . import spoof  # loaded by those who need it
@@ -152,7 +145,8 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
         finally:
             netns.close()
         if settings.gateway:
-            _serve_as_gateway(host, _gateway(host, bridge, settings), settings, result, pod_mac)
+            link_of_gateway = _vlans().gateway(host, bridge, settings) if settings.vlan else bridge
+            _serve_as_gateway(host, link_of_gateway, settings, result, pod_mac)
         if not settings.dark:
             _wait_for_port(host, name)
     if settings.masquerade:
@@ -189,21 +183,17 @@ def _set_gateways(settings: Settings, result: dict) -> None:
 
 def _bridge(host: Channel, settings: Settings) -> Link:
     """The bridge, made if there is none; a MAC address given at creation is the bridge's for ever."""
+    filters = bool(settings.vlan or settings.trunk)
     found = link.get(host, settings.bridge)
     if found is None:
+        values = link.pack_data("bridge", {"vlan_filtering": True}) if filters else b""
+        mtu = settings.mtu or None
         try:
-            host.request(
-                link.add(
-                    settings.bridge,
-                    "bridge",
-                    mac=_own_mac(settings),
-                    mtu=settings.mtu or None,
-                    up=True,
-                )
-            )
+            host.request(link.add(settings.bridge, "bridge", values, mac=_own_mac(settings), mtu=mtu, up=True))
         except (NetlinkError, ValueError) as error:
             if getattr(error, "errno", None) != EEXIST:  # made by a call that runs beside this one
-                raise CniError(INTERNAL, f"could not add {settings.bridge!r}: {error}") from None
+                what = f"{settings.bridge!r}{', a bridge that filters VLANs' if filters else ''}"
+                raise CniError(INTERNAL, f"could not add {what}: {error}") from None
         pod.write_sysctl(f"net/ipv6/conf/{settings.bridge}/accept_dad", "0", optional=True)
         found = link.get(host, settings.bridge)
     if found is None or found.kind != "bridge":
@@ -211,60 +201,14 @@ def _bridge(host: Channel, settings: Settings) -> Link:
     pod.ignore_routers(found.name)
     if not found.up or (settings.promiscuous and not found.promisc):
         host.request(link.change(found.index, up=True, promisc=settings.promiscuous or None, what=found.name))
-    if (settings.vlan or settings.trunk) and not found.data.get("vlan_filtering"):
-        try:
-            filtering = link.info("bridge", link.pack_data("bridge", {"vlan_filtering": True}))
-            host.request(link.change(found.index, info=filtering, what=found.name))
-        except NetlinkError as error:
-            raise CniError(INTERNAL, f"vlan needs a kernel whose bridges filter VLANs: {error}") from None
+    if filters:
+        _vlans().filter_them(host, found)
     return found
 
 
 def _own_mac(settings: Settings) -> str:
     """The MAC address of a bridge that we make."""
     return mac("bridge", posix.uname().nodename, settings.bridge)
-
-
-def _gateway(host: Channel, bridge: Link, settings: Settings) -> Link:
-    """The link with the gateway's addresses: the bridge, or one end of a pair whose other end is its port in the VLAN.
-
-    All of it is asked for every time: a call may have been killed half way.
-    """
-    if not settings.vlan:
-        return bridge
-    name = settings.gateway_link
-    port = "veth" + digest("gateway", settings.bridge, str(settings.vlan)).hex()[:11]
-    own = mac("gateway", posix.uname().nodename, name)
-    requests = [
-        link.add_veth(port, name, mac=mac("host", port), mtu=settings.mtu or None, master=bridge.index, peer_mac=own),
-        link.change(0, name=name, up=True),
-    ]
-    for error in host.batch(requests):
-        if error and error.errno != EEXIST:
-            raise CniError(INTERNAL, f"could not add {name!r}: {error}")
-    pod.write_sysctl(f"net/ipv6/conf/{name}/accept_dad", "0", optional=True)
-    _set_vlans(host, port, settings)
-    found = link.get(host, name)
-    if found is None or found.kind != "veth":
-        raise CniError(INTERNAL, f"{name!r} already exists but is not the gateway of VLAN {settings.vlan}")
-    return found
-
-
-def _set_vlans(host: Channel, port: str, settings: Settings) -> None:
-    """Puts a port into its VLANs."""
-    from ..netlink import bridge_vlan  # loaded by those who need it
-
-    found = link.get(host, port)
-    if found is None:
-        raise CniError(INTERNAL, f"{port} vanished")
-    requests = bridge_vlan.trunk(found.index, settings.trunk)
-    if settings.vlan:
-        requests.append(bridge_vlan.access(found.index, settings.vlan))
-    if not settings.preserve_default_vlan and settings.vlan != DEFAULT_VLAN:
-        requests.append(bridge_vlan.remove(found.index, DEFAULT_VLAN))
-    for error in host.batch(requests):
-        if error:
-            raise CniError(INTERNAL, f"failed to set the VLANs of {port}: {error}")
 
 
 def _port_values(call: Call, settings: Settings) -> list[Request]:
@@ -386,7 +330,7 @@ def check(call: Call) -> None:
             if port.port.get(value, False) != wanted:
                 raise CniError(INTERNAL, f"{port.name}: {value} is {not wanted}, not {wanted}")
         if settings.vlan or settings.trunk:
-            _check_vlans(host, bridge, port, settings)
+            _vlans().check(host, bridge, port, settings)
         if settings.gateway:
             gateway_link = link.get(host, settings.gateway_link)
             if gateway_link is None or not gateway_link.up:
@@ -406,29 +350,6 @@ def check(call: Call) -> None:
         from . import masquerade
 
         masquerade.check(call, previous["ips"])
-
-
-def _check_vlans(host: Channel, bridge: Link, port: Link, settings: Settings) -> None:
-    from ..netlink import bridge_vlan
-
-    if not bridge.data.get("vlan_filtering"):
-        raise CniError(INTERNAL, f"bridge {bridge.name} doesn't filter VLANs")
-    untagged, carried = bridge_vlan.read(host, port.index)
-    if settings.vlan and untagged != settings.vlan:
-        raise CniError(INTERNAL, f"{port.name} is in VLAN {untagged}, not {settings.vlan}")
-    missing = _all(settings) - carried
-    if missing:
-        raise CniError(INTERNAL, f"{port.name} doesn't carry VLAN {min(missing)}")
-    if (
-        not settings.preserve_default_vlan
-        and settings.vlan != DEFAULT_VLAN
-        and DEFAULT_VLAN in carried - _all(settings)
-    ):
-        raise CniError(INTERNAL, f"{port.name} is in the default VLAN {DEFAULT_VLAN}")
-
-
-def _all(settings: Settings) -> set[int]:
-    return {vlan for first, last in settings.trunk for vlan in range(first, last + 1)}
 
 
 def status(call: Call) -> None:
