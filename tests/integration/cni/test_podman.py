@@ -16,7 +16,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -110,12 +112,12 @@ NOTHING = {"links": [], "files": [], "elements": []}
 
 
 @pytest.fixture(scope="module")
-def podman(alone, tmp_path_factory):
+def podman(alone):
     """Podman with an image; skips, with the reason, where no container can run."""
     missing = [tool for tool in ("podman", "crun", "conmon", "busybox", "nft") if not shutil.which(tool)]
     if missing or os.geteuid():
         pytest.skip(f"not installed: {', '.join(missing)}" if missing else "needs root")
-    place = tmp_path_factory.mktemp("podman")
+    place = Path(tempfile.mkdtemp(prefix="podnet-podman-"))  # Podman wants a short path
     host = subprocess.Popen(["unshare", "--mount", "--net", "sh", "-ec", HOST], stdout=subprocess.PIPE, text=True)
     try:
         if host.stdout.readline() != "ready\n":
@@ -140,6 +142,7 @@ def podman(alone, tmp_path_factory):
     finally:
         host.send_signal(signal.SIGKILL)
         host.wait()
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture
