@@ -106,8 +106,10 @@ class Follower:
                 return
             if kind == "DELETED":
                 self.sink.drop(node["metadata"]["name"])
-            else:
+            elif kind in ("ADDED", "MODIFIED"):
                 self.sink.put(node)
+            else:
+                self.malformed += 1
         self.version = _version(node) or self.version
 
     def _usable(self, node: Any) -> bool:

@@ -211,7 +211,7 @@ class KubeSource:
                 self._server = credentials.server
                 self._attend(credentials)
                 self._reason = "the API server ended the watch"
-            except (ApiError, OSError, ValueError) as error:
+            except Exception as error:  # whatever the other end brought forth: this thread is not to end by it
                 self._errors += 1
                 self._reason = f"{type(error).__name__}: {error}" if not str(error) else str(error)
                 pause = min(error.retry_after, LONGEST_PAUSE) if isinstance(error, ApiError) else 0
