@@ -80,7 +80,7 @@ class Daemon:
         self.last_look: float | None = None
         #: The same by the clock that nobody sets.
         self.looked_at = time.monotonic()
-        self.last_took = 0.0
+        self.last_took = self.longest_took = 0.0
         self.source_error = ""
         self.running = True
         self._ready = False
@@ -198,6 +198,7 @@ class Daemon:
     def _looked(self, began: float, level: bool) -> None:
         self.looked_at = time.monotonic()
         self.last_took = self.looked_at - began
+        self.longest_took = max(self.longest_took, self.last_took)
         self.last_look = time.time()
         if self.reconciler.overlay:
             self.monitor.watch(self.reconciler.overlay)

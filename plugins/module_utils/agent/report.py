@@ -67,6 +67,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "level_since": daemon.level_since,
         "last_look": daemon.last_look,
         "last_took": round(daemon.last_took, 4),
+        "longest_took": round(daemon.longest_took, 4),
         "looks": dict(reconciler.looks),
         "failures": reconciler.failures,
         "drift": {kind: count for (cause, kind), count in sorted(reconciler.changes.items()) if cause == "drift"},
