@@ -128,13 +128,13 @@ def namespaces() -> Iterator[tuple[str, str]]:
 class Agent:
     """podnetd as the node NAME in a namespace, with its files in BASE, which is made."""
 
-    def __init__(self, netns: str, base: Path, admin: client.Admin, name: str = "node1") -> None:
+    def __init__(self, netns: str, base: Path, admin: client.Admin, name: str = "node1", **config: object) -> None:
         self.base = base
         etc = base / "etc"
         etc.mkdir(parents=True)
         apiserver.identity(admin.directory, name, f"/O=podnet:nodes/CN=podnet:node:{name}")
         (etc / "kube.json").write_text(json.dumps(apiserver.kubeconfig(admin.directory, name, admin.server)))
-        (etc / "overlay.json").write_text(json.dumps({"node_name": name, "networks": ["100.0.0.0/8"]}))
+        (etc / "overlay.json").write_text(json.dumps({"node_name": name, "networks": ["100.0.0.0/8"], **config}))
         settings = {"source": "kubernetes", "kubernetes": {"cache": str(base / "nodes.json")}}
         (etc / "podnetd.json").write_text(json.dumps(settings))
         install = [sys.executable, ROOT / "plugins/module_utils/install.py", base / "installed"]
@@ -157,11 +157,14 @@ class Agent:
 
     def longest(self) -> float:
         """The seconds that its longest look at the node took, which was its first."""
+        return float(self.status()["longest_took"])
+
+    def status(self) -> dict:
+        """What it says of itself."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.connect(str(self.base / "run/podnetd.sock"))
             line.sendall(b"GET /status HTTP/1.1\r\n\r\n")
-            told = json.loads(line.makefile("rb").read().partition(b"\r\n\r\n")[2])
-        return float(told["longest_took"])
+            return json.loads(line.makefile("rb").read().partition(b"\r\n\r\n")[2])
 
     def descriptors(self) -> int:
         """How many files, sockets and pipes it has open."""

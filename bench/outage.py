@@ -99,8 +99,8 @@ def until(what: str, true: Callable[[], object], seconds: float = 120) -> float:
     began = time.monotonic()
     while not true():
         if time.monotonic() - began > seconds:
-            raise SystemExit(f"outage.py: never: {what}")
-        time.sleep(0.1)
+            raise SystemExit(f"never: {what}")
+        time.sleep(0.02)
     return time.monotonic() - began
 
 
