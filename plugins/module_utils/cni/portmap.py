@@ -161,12 +161,17 @@ def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
 
 
 def delete(call: Call) -> None:
-    """Takes the attachment's mappings away, and nobody else's."""
-    if not config.objects(call.runtime(), "portMappings"):
+    """Takes the attachment's mappings away, and nobody else's: also where the runtime doesn't say again which."""
+    if not may_have_ports(call):
         return
     from . import hostports
 
     hostports.delete(call)
+
+
+def may_have_ports(call: Call) -> bool:
+    """Whether ADD may have mapped ports: unless the runtime says that there are none, it may."""
+    return config.value(call.runtime(), "portMappings") != []
 
 
 def check(call: Call) -> None:

@@ -174,6 +174,18 @@ def test_no_port_means_no_kernel_contact(host):
     assert host.netns.nft() == [item for item in host.netns.nft() if "metainfo" in item]
 
 
+def test_del_needs_not_be_told_the_ports(host, empty):
+    """A runtime that has forgotten what it asked for: what is the attachment's goes all the same, and nothing else."""
+    other, _result, other_conf = connect(host, "c0", **mapped({"hostPort": 8081, "containerPort": 80}))
+    before = host.state()["elements"]
+    pod, _result, conf = connect(host, "c1", **mapped({"hostPort": 8080, "containerPort": 80}))
+    assert host.state()["elements"] != before
+    host.call("portmap", "DEL", {**conf, "runtimeConfig": None, "prevResult": None}, "c1", pod)
+    assert host.state()["elements"] == before
+    host.call("portmap", "DEL", other_conf, "c0", other)
+    assert host.state()["elements"] == empty["elements"]
+
+
 def test_two_networks_of_one_container(host, world, empty):
     """Runtimes publish a container's ports on each of its networks: the first one's count, no other is refused."""
     more = mapped({"hostPort": 8080, "containerPort": 80})
