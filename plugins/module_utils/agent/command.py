@@ -25,6 +25,7 @@ from ..overlay.lock import locked
 from ..overlay.subnet_env import PATH
 from ..verify import command as verify
 from . import client, status
+from . import settings as configuration
 from .source import DIRECTORY, FileSource
 
 #: Seconds between two looks for an underlay that is not there yet.
@@ -103,8 +104,18 @@ def tell_peers(options: argparse.Namespace, channel: Channel) -> int:
 
 
 def _known(options: argparse.Namespace) -> tuple[Config, Leases]:
-    """What the agent goes by; where none runs, what the files say. Raises ConfigError."""
-    return client.known(options.run) or FileSource(options.config).read()
+    """What the agent goes by; where none runs, what it knew last of the API, or what the files say. Raises
+    ConfigError."""
+    return client.known(options.run) or _kept(options.config) or FileSource(options.config).read()
+
+
+def _kept(directory: str) -> tuple[Config, Leases] | None:
+    settings = configuration.load(directory)
+    if settings.source != "kubernetes":
+        return None
+    from . import kube_source  # loaded where it is used only
+
+    return kube_source.kept(directory, settings.kubernetes)
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:

@@ -64,6 +64,17 @@ def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
     return KubeSource(directory, str(values["credentials"]), str(values["cache"]), bool(values["annotate"]))
 
 
+def kept(directory: str, settings: dict[str, Any]) -> tuple[Config, Leases] | None:
+    """What the agent knew last, for who acts while it does not run; None where nothing was kept. Raises ConfigError."""
+    entries = _load_cache(open_source(directory, settings).cache)
+    if not entries:
+        return None
+    config = FileSource(directory).config()
+    admission = Admission(config)
+    admission.change(entries)
+    return config, admission.leases()
+
+
 class KubeSource:
     """What ``Source`` asks for, from the API server; overlay.json in ``directory`` says which node this is."""
 

@@ -240,3 +240,5 @@ def test_a_node_moves_from_flannel_to_us_and_back_within_a_second(cluster, event
         print(step.__name__, lost)
         assert max(lost) <= SECOND, step.__name__
     assert ours.plan() == []
+    ours.agents[0].stop()
+    assert ours.plan() == [], "podnetctl without podnetd goes by what that knew last"
