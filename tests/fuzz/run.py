@@ -6,7 +6,7 @@
 Whatever comes in, the answer is a result or a CNI error of the code that the specification wants, worded by somebody
 and no accident; an ADD that failed, or that DEL undid, leaves no link and no reservation; and no name leads out of the
 data directory: every path that is opened for writing, made, renamed or removed is looked at. The plugins are called in
-this process, in namespaces of its own.
+this process, in namespaces of its own; one call in a hundred goes to the installed executable, which nobody looks into.
 
     python tests/fuzz/run.py [--cases 5000] [--seed 1] [--plugin NAME]
 """
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, errors, given, seed, settings
@@ -387,18 +388,37 @@ def execute(world, respond, plugin, env, data):
     return answer, status
 
 
+def some_by_executable(respond, bin_dir, seen):
+    """Like `respond`, the library's function, but one call in a hundred is the executable's, told by its input."""
+
+    def either(plugin, env, stdin):
+        data = os.pread(stdin, 1 << 20, 0)
+        if zlib.crc32(data) % 100 or not env["CNI_COMMAND"]:  # without that, an executable tells about itself
+            return respond(plugin, env, stdin)
+        done = subprocess.run([f"{bin_dir}/{plugin}"], env=env, stdin=stdin, capture_output=True, check=False)
+        seen["by executables"] += 1
+        assert done.returncode in (0, 1), done
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return json.loads(done.stdout) if done.stdout.strip() else None, done.returncode
+
+    return either
+
+
 def fuzz(options):
     """Runs the cases; returns the exit status."""
     sys.path.insert(0, str(ROOT / "build/collections"))
+    from ansible_collections.podnet.cluster.plugins.module_utils import install
     from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
-    from ansible_collections.podnet.cluster.plugins.module_utils.cni.main import respond
+    from ansible_collections.podnet.cluster.plugins.module_utils.cni import main as library
 
     warnings.simplefilter("ignore", errors.NonInteractiveExampleWarning)
     plugins = [options.plugin] if options.plugin else sorted(delegate.OWN)
     started = time.monotonic()
     done = 0
     with tempfile.TemporaryDirectory(prefix="podnet-fuzz-") as place:
+        install.install(install.read_tree(os.path.dirname(install.__file__)), f"{place}/root")
         world = World(place)
+        respond = some_by_executable(library.respond, f"{place}/root/current/bin", world.seen)
         # The library is loaded before anything is watched.
         for plugin in plugins:
             respond(plugin, {"CNI_COMMAND": "VERSION"}, os.open("/dev/null", os.O_RDONLY))
