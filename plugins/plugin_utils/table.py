@@ -22,6 +22,8 @@ from rich.text import Text
 SVG = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 #: Up to so many pods the matrix shows each; beyond, pods are taken together by their nodes.
 LARGEST_MATRIX = 16
+#: Beyond so many nodes, those that lose most are shown, and of the list of nodes those that are not Ready.
+LARGEST_BY_NODE = 12
 #: So many failures are told one by one on a terminal; the file has all.
 TOLD = 20
 
@@ -75,10 +77,14 @@ def _table(title: str) -> Table:
 
 
 def _nodes(report: dict[str, Any]) -> Table:
-    table = _table("Nodes")
+    shown = report["nodes"]
+    if len(shown) > LARGEST_BY_NODE:
+        shown = [node for node in shown if not node["ready"]]
+    hidden = len(report["nodes"]) - len(shown)
+    table = _table(f"Nodes (besides {hidden} that are Ready)" if hidden else "Nodes")
     for name in ("Node", "Ready", "Release", "System", "Address", "podCIDR", "VTEP", "Pods"):
         table.add_column(name, justify="right" if name == "Pods" else "left", overflow="fold")
-    for node in report["nodes"]:
+    for node in shown:
         vteps = [vtep["mac"] for vtep in node["vteps"]]
         table.add_row(
             node["name"],
@@ -103,7 +109,11 @@ def _matrix(report: dict[str, Any]) -> Table:
         if result["source"] in name_of and result["target"] in name_of:
             pairs.setdefault((name_of[result["source"]], name_of[result["target"]]), []).append(result)
     names = sorted(set(name_of.values()), key=lambda name: (pods[name]["node"], name) if by_pod else (name,))
-    table = _table("Reachability, from row to column" + (" (round trip, ms)" if by_pod else " (probes that arrived)"))
+    title = "Reachability, from row to column" + (" (round trip, ms)" if by_pod else " (probes that arrived)")
+    if not by_pod and len(names) > LARGEST_BY_NODE:
+        title += f": the {LARGEST_BY_NODE} of {len(names)} nodes that lose most"
+        names = sorted(_losing(pairs, names)[:LARGEST_BY_NODE])
+    table = _table(title)
     table.add_column("")
     table.add_column("Pod" if by_pod else "Node")
     if by_pod:
@@ -116,6 +126,15 @@ def _matrix(report: dict[str, Any]) -> Table:
         cells = [_cell(pairs.get((name, other), []), by_pod) for other in names]
         table.add_row(str(number), *about, *cells)
     return table
+
+
+def _losing(pairs: dict[tuple[str, str], list[dict]], names: list[str]) -> list[str]:
+    """The names, those first between which most is lost."""
+    lost = dict.fromkeys(names, 0)
+    for ends, results in pairs.items():
+        for end in ends:
+            lost[end] += sum(not result["ok"] for result in results)
+    return sorted(names, key=lambda name: -lost[name])
 
 
 def _cell(results: list[dict], by_pod: bool) -> Text:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.matrix import probes, some
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import report
+from ansible_collections.podnet.cluster.plugins.plugin_utils.table import render
 
 from .conftest import NAMESPACE, PORT
 
@@ -107,3 +108,9 @@ def test_the_stated_coverage_is_the_true_one():
         "to_each_pod": min(targets.values()),
     }
     assert told["coverage"]["to_each_pod"] >= most - 1
+    lost = next(probe for probe in told["probes"] if probe["source"].startswith(f"{NAMESPACE}/p0037"))
+    lost.update(ok=False, reason="no answer")
+    shown = render(told, 120)
+    assert "the 12 of 60 nodes that lose most" in " ".join(shown.split()) and "n0037" in shown and "n0059" not in shown
+    assert "besides 60 that are Ready" in shown
+    assert max(map(len, shown.splitlines())) <= 120

@@ -59,6 +59,9 @@ def port(look: Look, pod: dict[str, Any], way: str, to_itself: bool = False) -> 
             f"{name} is not in hairpin mode: what the pod sends to itself through a Service does not come back to it",
             f"bridge link set dev {name} hairpin on",
         )
+    elif look.state["cni"]["hairpin"] and not link["port"].get("hairpin"):
+        told = f"{name} is not in hairpin mode, as its network's ports are: what the node sends back to it is lost"
+        hop.doubt(told, f"bridge link set dev {name} hairpin on")
     for entry in look.state["bridge_fdb"]:
         if entry["mac"] == pod["mac"] and entry["port"] != name and entry["bridge"] == bridge:
             told = f"{bridge} sends frames to {pod['mac']} by {entry['port']} ({entry['state']}), not by {name}"
