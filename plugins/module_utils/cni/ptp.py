@@ -44,13 +44,14 @@ def add(call: Call) -> dict:
     settings = Settings(call)
     pod_mac = mac("pod", call.network, *call.owner)
     with Undo() as undo:
-        result = interface.reserve(call, settings.ipam, undo)
-        for item in result["ips"]:
-            if not item.get("gateway"):
-                raise config_error(f"ptp needs a gateway for {item['address']}, and IPAM named none")
+        late = interface.by_link(call, settings.ipam)
+        result = new() if late else _reserve(call, settings, undo)
         netns = pod.enter(call.env)
         with Channel() as host:
             name = veth.make(host, call, netns.fd, pod_mac, undo, settings.mtu)
+            if late:
+                interface.configure(call, netns, result)
+                result = _reserve(call, settings, undo)
             made = interface.configure(call, netns, result)
             with netns, Channel() as inside:
                 _carry_out(inside, _pod_requests(made.index, result), call.env.ifname)
@@ -65,6 +66,14 @@ def add(call: Call) -> dict:
             masquerade.add(call, result["ips"])
     outside = [{"name": outer.name, "mac": outer.mac, "mtu": outer.mtu}]
     return interface.told(call, settings, result, outside, made)
+
+
+def _reserve(call: Call, settings: Settings, undo: Undo) -> dict:
+    result = interface.reserve(call, settings.ipam, undo)
+    for item in result["ips"]:
+        if not item.get("gateway"):
+            raise config_error(f"ptp needs a gateway for {item['address']}, and IPAM named none")
+    return result
 
 
 def _pod_requests(index: int, result: dict) -> list:

@@ -204,6 +204,54 @@ def test_a_neighbour_of_the_host(lan, host, needs):
     lan.until(lambda: lan.leases() == {}, "the lease to go")
 
 
+def test_a_device_that_is_lent(lan, host):
+    """host-device: the device is on the LAN, and so is the pod while it has it."""
+    lan.serve()
+    lan.keep()
+    host.netns.run("ip link add port0 master br0 type veth peer name card0")
+    host.netns.run("ip link set port0 up")
+    pod = host.pod()
+    conf = lan.conf() | {"type": "host-device", "device": "card0"}
+    result = host.call("host-device", "ADD", conf, "c1", pod)
+    address = result["ips"][0]["address"].partition("/")[0]
+    assert lan.leases()[address][0] == result["interfaces"][0]["mac"]
+    pod.run(f"ping -c 1 -W 2 {SERVER}")
+    told = {**conf, "prevResult": result}
+    host.call("host-device", "CHECK", told, "c1", pod)
+    host.call("host-device", "DEL", told, "c1", pod)
+    lan.until(lambda: not lan.leases(), "the lease to be released")
+    assert host.netns.ip("link show dev card0")
+
+
+def test_a_pair_without_a_bridge(lan, host):
+    """ptp: the server is the host itself, on whichever end of a pair appears."""
+    lan.start(
+        host.netns, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--log-dhcp",
+        "--log-facility=-", "--interface=veth*", "--bind-dynamic", "--no-ping", "--pid-file=", "--user=root",
+        "--dhcp-range=10.7.0.100,10.7.0.110,255.255.255.0,1h", f"--dhcp-leasefile={lan.directory}/leases",
+        log="dnsmasq.log",
+    )  # fmt: skip
+    lan.until(lambda: "DHCP, IP range" in lan.log(), "dnsmasq to start")
+    lan.keep()
+    watched = "until ip -br link | grep -q ^veth; do sleep 0.05; done; set -- $(ip -br link | grep ^veth)"
+    operator = lan.start(
+        host.netns, "sh", "-c", f"{watched}; ip address add 10.7.0.1/24 dev ${{1%@*}}", log="operator.log"
+    )
+    pod = host.pod()
+    conf = lan.conf() | {"type": "ptp"}
+    result = host.call("ptp", "ADD", conf, "c1", pod)
+    assert operator.wait() == 0
+    (item,) = result["ips"]
+    assert item["gateway"] == "10.7.0.1"
+    assert item["address"].partition("/")[0] in lan.leases()
+    pod.run("ping -c 1 -W 2 10.7.0.1")
+    told = {**conf, "prevResult": result}
+    host.call("ptp", "CHECK", told, "c1", pod)
+    host.call("ptp", "DEL", told, "c1", pod)
+    assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
+    assert lan.notes() == []
+
+
 def test_only_what_is_asked_for(lan):
     lan.serve()
     lan.keep()
