@@ -73,9 +73,8 @@ unit: venv ## Tests that need nothing of the host
 	pytest tests/unit $(ARGS)
 
 integration: BINDEP += tests/integration/bindep.txt
-integration: venv ## Tests in network namespaces (root); those of the CNI plugins two at a time
-	pytest tests/integration/cni -n 2 --dist loadgroup $(ARGS) || [ $$? = 5 ]
-	pytest tests/integration --ignore=tests/integration/cni $(ARGS) || [ $$? = 5 ] # 5: ARGS chose none of these
+integration: venv ## Tests in network namespaces (root), two at a time
+	pytest tests/integration --numprocesses 2 --dist loadgroup $(ARGS)
 
 guest: BINDEP += tests/guest/bindep.txt
 guest: venv ## Tests of what this kernel lacks, in QEMU under Debian's kernel
@@ -86,7 +85,7 @@ molecule: venv ## A scenario for each role, on lab nodes
 	molecule test $(addprefix -s ,$(SCENARIOS))
 
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
-	pytest tests/cluster $(ARGS)
+	pytest tests/lab tests/cluster $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and Debian's Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)

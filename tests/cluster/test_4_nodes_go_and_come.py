@@ -33,6 +33,22 @@ def test_a_node_is_added(milestone):
     assert {probe["node"] for probe in report["probes"]} == set(milestone.names)
 
 
+def test_nodes_whose_machine_the_lab_has_no_more_are_forgotten(milestone):
+    """`make lab NODES=3` after `make lab NODES=5`: the others would stay in the API and never be Ready again."""
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node9"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "left", "namespace": "default"},
+        "spec": {"nodeName": "node9", "containers": [{"name": "left", "image": "podnet.local/toolbox:1"}]},
+    }
+    for item in (node, pod):
+        milestone.node("node1", f"echo '{json.dumps(item)}' | kubectl create --filename -")
+    milestone.lab("up", "-e", "lab_network=10.79.0.0/24", "-e", "lab_nodes=3")
+    assert {node["metadata"]["name"] for node in milestone.objects("nodes")} == set(milestone.names)
+    assert "left" not in {pod["metadata"]["name"] for pod in milestone.objects("pods")}
+
+
 def test_verify_takes_its_workload_away(lab):
     assert "podnet-verify" in lab.kubectl("get", "namespaces")
     lab.play("verify")

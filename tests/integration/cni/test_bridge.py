@@ -48,7 +48,7 @@ def test_pods_reach_each_other_and_their_host_at_once(host):
     pods = [host.pod() for _index in range(2)]
     results = [host.call("bridge", "ADD", host.conf(), f"c{index}", pod) for index, pod in enumerate(pods)]
     for item in results[1]["ips"]:
-        pods[0].run(f"ping -c 1 -W 1 {item['address'].split('/')[0]}")
+        pods[0].run(f"ping -c 1 -W 5 {item['address'].split('/')[0]}")
     for info in pods[0].ip("address show dev eth0")[0]["addr_info"]:
         if info["scope"] == "global" and info["family"] == "inet6":
             assert not info.get("tentative")
@@ -166,7 +166,7 @@ def test_address_that_is_used_again_is_reachable_at_once(host):
         entry = next(item for item in host.netns.ip("neighbour") if item["dst"] == "10.9.0.50")
         assert entry["lladdr"] == result["interfaces"][2]["mac"]
         macs.append(entry["lladdr"])
-        host.netns.run("ping -c 1 -W 1 10.9.0.50")
+        host.netns.run("ping -c 1 -W 5 10.9.0.50")
         host.call("bridge", "DEL", {**conf, "prevResult": result}, container, pod)
         assert not [item for item in host.netns.ip("neighbour") if item["dst"] == "10.9.0.50"]
     assert macs[0] != macs[1]

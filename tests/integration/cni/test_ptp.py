@@ -48,9 +48,9 @@ def test_pods_reach_each_other_and_their_host_at_once(host, conf):
     pods = [host.pod() for _number in range(2)]
     results = [host.call("ptp", "ADD", conf(), f"c{number}", pod) for number, pod in enumerate(pods)]
     for item in results[1]["ips"]:
-        pods[0].run(f"ping -c 1 -W 1 {item['address'].split('/')[0]}")
+        pods[0].run(f"ping -c 1 -W 5 {item['address'].split('/')[0]}")
     for address in ("10.9.0.1", "fd09::1"):
-        pods[1].run(f"ping -c 1 -W 1 {address}")
+        pods[1].run(f"ping -c 1 -W 5 {address}")
 
 
 def test_del_leaves_nothing_and_is_repeatable(host, conf, empty):

@@ -102,7 +102,7 @@ def test_pod_reaches_pod_through_the_tunnel_in_full_packets(two):
 def test_exchange_by_tcp_and_udp(two, server):
     server(two.pods[2], 8080, "pod two")
     for kind in ("tcp", "udp"):
-        good = one(kind, POD[2], two.pods[1], port=8080, send="who?", expect=["pod one", "pod two"])
+        good = one(kind, POD[2], two.pods[1], port=8080, send="who?", expect=["pod one", "pod two"], timeout=5)
         assert good["ok"], good["reason"]
         wrong = one(kind, POD[2], two.pods[1], port=8080, send="who?", expect=["pod three"])
         assert not wrong["ok"]
