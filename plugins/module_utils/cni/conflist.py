@@ -50,11 +50,13 @@ class Conflist:
         self.disable_gc = _flag(content, "disableGC", source)
         inline = content.get("plugins", [])
         if not isinstance(inline, list):
-            raise ConflistError(f"{source}: plugins must be a list, not {inline!r}")
+            raise ConflistError(f"{source}: plugins must be a list that isn't empty, not {inline!r}")
         more = [] if _flag(content, "loadOnlyInlinedPlugins", source) else drop_ins(self.name)
         self.plugins = [*inline, *more]
+        if not self.plugins and "plugins" in content:
+            raise ConflistError(f"{source}: plugins must be a list that isn't empty")
         if not self.plugins:
-            raise ConflistError(f"{source}: there are no plugins: neither a list plugins nor a type")
+            raise ConflistError(f"{source}: neither plugins nor type is there")
         for number, plugin in enumerate(self.plugins):
             _check_plugin(plugin, f"{source}: plugins[{number}]")
 
