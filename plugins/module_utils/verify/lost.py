@@ -113,13 +113,16 @@ def _culprit(
     told = f"{what} were seen at {before.place()} and never at {after.place()}"
     if first == last:
         told = f"no {what} were seen at {after.place()}"
+    elif before.step == "underlay" and before.place() == after.place():
+        told = f"{what} left by {before.place()} and no answer came"
     elif before.place() == after.place():
         told = f"{what} arrived at {after.place()} and none was answered"
     wire = next((hop for hop in region if hop.step == "wire"), None)
     if wire is not None:
         return wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
-    # who may drop between the two; else who may on that node at all, the nearest first
-    near = sorted((abs(number - first), number) for number, (_leg, hop) in enumerate(way) if hop.node == after.node)
+    # who may drop between the two; else who may on that node at all, the nearest first, but for where they have passed
+    numbers = [number for number, (_leg, hop) in enumerate(way) if hop.node == after.node and number >= last]
+    near = sorted((abs(number - first), number) for number in numbers)
     for hop in [*region, *(way[number][1] for _distance, number in near)]:
         if hop.verdict == SUSPECT:
             hop.verdict, hop.cause = BROKEN, f"{told}: {'; '.join(hop.suspects)}"
