@@ -73,8 +73,8 @@ unit: venv ## Tests that need nothing of the host
 	pytest tests/unit $(ARGS)
 
 integration: BINDEP += tests/integration/bindep.txt
-integration: venv ## Tests in network namespaces (root), two at a time
-	pytest tests/integration --numprocesses 2 --dist loadgroup $(ARGS)
+integration: venv ## Tests in network namespaces (root), two files at a time
+	pytest tests/integration --numprocesses 2 --dist loadfile $(ARGS)
 
 guest: BINDEP += tests/guest/bindep.txt
 guest: venv ## Tests of what this kernel lacks, in QEMU under Debian's kernel
