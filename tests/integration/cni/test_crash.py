@@ -164,6 +164,8 @@ def interface(request, host):
     host.netns.run("ip link add up0 type veth peer name up1")
     host.netns.run("ip link set up0 alias uplink")
     plugin = request.param.partition(",")[0]
+    if plugin == "vlan":  # it is as up as the interface that it stands on
+        host.netns.run("ip link set up0 up")
     return {**host.conf(isGateway=None, bridge=None), "type": plugin, **INTERFACES[request.param]}
 
 
