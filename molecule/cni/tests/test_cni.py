@@ -56,6 +56,14 @@ def test_without_the_service_it_works_as_well(host):
         host.check_output("systemctl start podnet-cni")
 
 
+def test_who_keeps_leases_of_dhcp_starts_when_it_is_asked(host):
+    assert host.socket("unix:///run/cni/dhcp.sock").is_listening
+    assert host.service("podnet-dhcp.socket").is_enabled
+    configuration = '{"cniVersion": "1.1.0", "name": "net", "type": "macvlan", "ipam": {"type": "dhcp"}}'
+    host.check_output(f"echo '{configuration}' | CNI_COMMAND=STATUS CNI_PATH={BIN} {BIN}/dhcp")
+    assert host.service("podnet-dhcp").is_running
+
+
 def test_node_becomes_ready(host):
     node = host.backend.node
     kubeconfig = "/etc/kubernetes/admin.conf" if node == "node1" else "/etc/kubernetes/kubelet.conf"
