@@ -222,13 +222,18 @@ def compare(nodes: int) -> float:
         return batch.measure(name, "sh", "-c", f"ip -batch {base}/ip && bridge -batch {base}/bridge")
 
 
+def figure(name: str, value: float, unit: str, aim: float | None = None) -> dict:
+    """One figure, as bench/run.py wants it; ``aim`` is what it may be at most."""
+    row = {"name": name, "value": round(value, 3), "unit": unit}
+    return row if aim is None else {**row, "aim": f"<= {aim}", "met": value <= aim}
+
+
 def rows(nodes: int, samples: int, rest: float, gone: float) -> list[dict]:
     """The figures with that many nodes, as bench/run.py wants them."""
     found = []
 
     def tell(what: str, value: float, unit: str, aim: float | None = None) -> None:
-        row = {"name": f"{nodes} nodes: {what}", "value": round(value, 3), "unit": unit}
-        found.append(row if aim is None else {**row, "aim": f"<= {aim}", "met": value <= aim})
+        found.append(figure(f"{nodes} nodes: {what}", value, unit, aim))
 
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))

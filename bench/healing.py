@@ -25,11 +25,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent_api import Agent, apiserver, client
+from agent_api import Agent, apiserver, client, figure
 from outage import SERVER, namespaces, pod_address, run, until, ways
 
 #: Seconds that are aimed at.
-AIM_COME, AIM_GONE, AIM_HEALED = 1.0, 5.0, 2.0
+AIM_COME, AIM_GONE, AIM_HEALED = 1, 5, 2
 #: What is undone on node1, and what must be told again as it was before. PEER is node2's network, ENV subnet.env.
 DAMAGES = {
     "route": ("ip route delete PEER", "ip -j route show proto 112"),
@@ -86,8 +86,7 @@ def rows(nodes: int, rounds: int) -> list[dict]:
     found = []
 
     def tell(what: str, value: float, aim: float) -> None:
-        row = {"name": f"{nodes} nodes: {what}", "value": round(value, 3), "unit": "s"}
-        found.append({**row, "aim": f"<= {aim:g}", "met": value <= aim})
+        found.append(figure(f"{nodes} nodes: {what}", value, "s", aim))
 
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))

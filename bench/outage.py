@@ -27,13 +27,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agent_api import AIM_MEMORY, AIM_REST, Agent, apiserver, client
+from agent_api import AIM_MEMORY, AIM_REST, Agent, apiserver, client, figure
 
 SERVER = "10.77.255.1"
 #: What is aimed at: MiB and descriptors that an agent may have more afterwards, connections that it may try in the
 #: last minute (each 15 to 30 s), and seconds from the server's return until all is level, of which the pause between
 #: two attempts (30 s at most) is the greater part.
-AIM_GROWTH, AIM_DESCRIPTORS, AIM_TRIES, AIM_RETURN = 1.0, 0, 4, 40
+AIM_GROWTH, AIM_DESCRIPTORS, AIM_TRIES, AIM_RETURN = 1, 0, 4, 40
 
 
 def run(netns: str, *words: str) -> str:
@@ -115,8 +115,7 @@ def rows(minutes: float, nodes: int) -> list[dict]:
     found = []
 
     def tell(what: str, value: float, unit: str, aim: float | None = None) -> None:
-        row = {"name": f"{minutes:g} min without an API server: {what}", "value": round(value, 3), "unit": unit}
-        found.append(row if aim is None else {**row, "aim": f"<= {aim:g}", "met": value <= aim})
+        found.append(figure(f"{minutes:g} min without an API server: {what}", value, unit, aim))
 
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
