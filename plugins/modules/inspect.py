@@ -110,12 +110,11 @@ def main() -> None:
     places = at(module.params["conflist"])
     try:
         found = collect((), places)
-        states = [
-            follow.look(
-                as_end(way["from"]), as_end(way["to"]), places, way["mark"], int(way["port"]), module.params["delay"]
-            )
+        ways = [
+            follow.Asked(as_end(way["from"]), as_end(way["to"]), way["mark"], int(way["port"]))
             for way in module.params["ways"]
         ]
+        states = follow.look(ways, places, module.params["delay"])
     except KeyError as error:
         module.fail_json(msg=f"ways: an entry lacks {error}; the filter podnet.cluster.ways makes them")
     except (NetlinkError, OSError) as error:

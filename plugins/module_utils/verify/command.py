@@ -55,7 +55,7 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
             source, target = (end.resolve(text, [found]) for text in options.ends)
         except end.EndError as error:
             return _refuse(f"inspect: {error}")
-        found = follow.look(source, target, places, options.mark, delay=options.delay)
+        (found,) = follow.look([follow.Asked(source, target, options.mark)], places, options.delay)
     found["checks"] = checks.checks(found)
     print(json.dumps(found, indent=1))
     return 0

@@ -41,8 +41,8 @@ def gather(
     delay: float = 0,
     asked: End | None = None,
 ) -> dict[str, Any]:
-    """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``seen``, ``arp``, ``hidden``,
-    ``diverted``.
+    """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``watched`` (when it began and ended, in
+    seconds since the epoch; the sender: to send), ``seen``, ``arp``, ``hidden``, ``diverted``.
 
     ``seen_as`` is the source's address on its packets; the source's node sends after ``delay`` seconds; ``asked`` is
     the Service whose address is used, if it is one.
@@ -56,10 +56,13 @@ def gather(
     with Sight(seen_as, target.address, mark.encode(), pods) as sight:
         if sends:
             time.sleep(delay)
+            began = time.time()
             results = asyncio.run(_send(_probes(state, source, target, mark, port, asked), sight))
         else:
+            began = time.time()
             results = _watch(sight, delay)
         sight.read()
+        ended = time.time()
     questions = _questions(state, source, target)
     owners = {name: question.answers(0.1) for name, question in questions.items()}
     for question in questions.values():
@@ -69,6 +72,7 @@ def gather(
         "mark": mark,
         "sent": sends,
         "probes": results,
+        "watched": [began, ended],
         "seen": sight.records(),
         "arp": owners,
         **_changed(seen_as, target.address, before),

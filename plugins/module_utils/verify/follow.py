@@ -11,8 +11,10 @@ seen for the last time, and where they should have come next.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import end, evidence, lost, state, way
 from .end import End
@@ -30,19 +32,29 @@ def new_mark() -> str:
     return f"podnet {secrets.token_hex(4)}"
 
 
-def look(
-    source: End, target: End, places: Places, mark: str = "", port: int = 9, delay: float = DELAY
-) -> dict[str, Any]:
-    """This node's state for the way between two ends; with ``mark`` also its ``evidence``, which takes part in a trace
-    of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch.
+class Asked(NamedTuple):
+    """A way that is asked about: its ends; with ``mark``, what its echoes are known by, packets are sent along it, to
+    the TCP and UDP ``port``, or watched for."""
+
+    source: End
+    target: End
+    mark: str = ""
+    port: int = 9
+
+
+def look(ways: Sequence[Asked], places: Places, delay: float = DELAY) -> list[dict[str, Any]]:
+    """This node's state for each of ``ways``; for those with a mark also its ``evidence``, which takes part in a trace
+    of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch. All ways at a time,
+    so that however long one takes, its nodes look at the next one together.
 
     Raises OSError and NetlinkError where the node can't be asked.
     """
     own = state.collect((), places)
-    pairs = way.flows(source, target, [own])
-    found = state.collect(pairs, places)
-    if mark:
-        _gather(found, source, target, mark, port, delay)
+    found = [state.collect(way.flows(one.source, one.target, [own]), places) for one in ways]
+    marked = [(told, *one, delay) for told, one in zip(found, ways) if one.mark]
+    if marked:
+        with ThreadPoolExecutor(len(marked)) as threads:  # each thread enters pods' namespaces for itself (setns(2))
+            list(threads.map(lambda arguments: _gather(*arguments), marked))
     return found
 
 
@@ -84,28 +96,40 @@ def here(
 def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, Any]:
     """The traced way, JSON-ready (docs/the-packets-way.md): ``ok``, ``verdict``, ``legs``, ``probes``, ``notes``."""
     legs = way.walk(source, target, states)
-    found = [one["evidence"] for one in states if "evidence" in one]
-    probes = [result for one in found for result in one["probes"]]
-    if any(probe["ok"] for probe in probes if probe["scope"] == "way"):
-        # what passed, and what a node did not see all the same: it looked too late
-        found = [one for one in found if one["seen"] or one["sent"]]
+    gathered = [one["evidence"] for one in states if "evidence" in one]
+    probes = [result for one in gathered for result in one["probes"]]
+    found = [one for one in gathered if not _at_another_time(one, gathered, probes)]
     by_node = {one["node"]: one for one in found}
     lost.count(legs, by_node)
     fault = way.first_fault(legs)
     if fault is None:
         fault = lost.fault(legs, by_node, probes)
     failed = [probe for probe in probes if probe["scope"] in ("way", "service") and not probe["ok"]]
+    ok = fault is None and not failed
     notes = _notes(legs, fault)
+    if not ok:
+        late = [one["node"] for one in gathered if one not in found]
+        notes += [f"{node} did not watch while packets were sent (a busy machine?): trace once more" for node in late]
     return {
         "schema": SCHEMA,
         "from": asdict(source),
         "to": asdict(target),
-        "ok": fault is None and not failed,
+        "ok": ok,
         "verdict": _verdict(*fault) if fault else None,
         "legs": [leg.as_json() for leg in legs],
         "probes": probes,
         "notes": notes,
     }
+
+
+def _at_another_time(one: dict[str, Any], gathered: list[dict[str, Any]], probes: list[dict[str, Any]]) -> bool:
+    """Whether a node that saw nothing did not look while packets were sent: some passed it, or its clock says so."""
+    if one["sent"] or one["seen"]:
+        return False
+    if any(probe["ok"] for probe in probes if probe["scope"] == "way"):
+        return True
+    first, last = one["watched"]
+    return any(not first <= other["watched"][0] <= last for other in gathered if other["sent"])
 
 
 def _verdict(leg: Leg, hop: Hop) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,14 @@ class Node:
             pytest.fail(told.stderr, pytrace=False)
         return json.loads(told.stdout)
 
+    def watches(self) -> None:
+        """Wait until somebody in its namespace captures packets, however busy the machine is."""
+        for _attempt in range(1000):
+            if len(self.run("cat /proc/net/packet").stdout.splitlines()) > 1:
+                return
+            time.sleep(0.01)
+        pytest.fail(f"{self.name} does not watch", pytrace=False)
+
     def inspect(self, *addresses: str) -> dict:
         return json.loads(self.ctl("inspect", *addresses, "--root", str(self.root)).stdout)
 
@@ -197,26 +206,31 @@ class Cluster:
 
     def failures(self) -> list[dict]:
         """The checks of all nodes that fail."""
-        asked = [Inside(node.netns, _checked, state.collect, (), node.places) for node in self.nodes]
+        asked = [Inside(node.netns, lambda node=node: _checked(state.collect((), node.places))) for node in self.nodes]
         return [check for one in asked for check in _failing(one.result())]
 
     def _judged(self, source, target, mark: str = "", port: int = 9) -> dict:
         source, target = self.end(source), self.end(target)
         behind = {self.end(address).node for address in target.backends}
         nodes = [node for node in self.nodes if node.name in {source.node, target.node, *behind}]
-        # who watches begins first, so that a busy machine is no reason to look too late
-        nodes.sort(key=lambda node: node.name == source.node)
-        asked = []
+        nodes.sort(key=lambda node: node.name == source.node)  # who watches begins first
+        way, asked = follow.Asked(source, target, mark, port), []
         for node in nodes:
-            delay = 0.3 if node.name == source.node else 0.8
-            asked.append(Inside(node.netns, _checked, follow.look, source, target, node.places, mark, port, delay))
+            sends = node.name == source.node
+            asked.append(Inside(node.netns, _looked, way, node.places, 0 if sends else 0.8))
+            if mark and not sends:
+                node.watches()
         states = [one.result() for one in asked]
         told = follow.judge(source, target, states)
         return {**told, "failures": [check for one in states for check in _failing(one)]}
 
 
-def _checked(look: Callable, *arguments) -> dict:
-    found = look(*arguments)
+def _looked(way: follow.Asked, places: state.Places, delay: float) -> dict:
+    (found,) = follow.look([way], places, delay)
+    return _checked(found)
+
+
+def _checked(found: dict) -> dict:
     return {**found, "checks": checks.checks(found)}
 
 

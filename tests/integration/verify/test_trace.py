@@ -75,3 +75,21 @@ def test_from_a_third_node_by_what_the_others_told(cluster, tmp_path):
     told = third.ctl("trace", "default/a1", "default/a2", *files, "--root", str(third.root), status=1).stdout
     assert "Broken on node1, at route to 10.244.2.2 (the node's route), on the way there" in told
     assert "cure:  podnetctl apply" in told
+
+
+def test_what_a_node_did_not_watch_accuses_nobody(cluster, tmp_path):
+    one, other = cluster.nodes[:2]
+    ends = one.pods[0].address, other.pods[0].address
+    cluster.switch.run("nft add table bridge fault")
+    try:
+        cluster.switch.run("nft add chain bridge fault forward { type filter hook forward priority 0; }")
+        cluster.switch.run(f"nft add rule bridge fault forward ip saddr {other.address} udp dport 8472 drop")
+        early = tmp_path / "early"
+        early.write_text(other.ctl("inspect", *ends, "--mark", "early", "--root", str(other.root)).stdout)
+        found = one.trace("default/a1", "default/a2", "--state", str(early), status=1)
+    finally:
+        cluster.switch.run("nft delete table bridge fault")
+    assert "node2 did not watch while packets were sent (a busy machine?): trace once more" in found["notes"]
+    assert found["verdict"]["cause"].endswith(
+        "and no answer came; the peer's own address answers, so the underlay carries other packets"
+    )
