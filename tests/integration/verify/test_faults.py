@@ -1,34 +1,35 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each fault of faults.yml is injected with tools that are not ours; the verdict must name the right node, hop and
-cause, and after the cure all must be clean again.
+"""Each fault of the packet's way (tests/faults) is injected with tools that are not ours; the verdict must name the right
+node, hop and cause, and after the cure all must be clean again.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
+import faults
 import pytest
-import yaml
 from ansible_collections.podnet.cluster.plugins.module_utils.verify import evidence
 
-FAULTS = [
-    fault
-    for file in ("faults.yml", "faults_others.yml")
-    for fault in yaml.safe_load(Path(__file__).with_name(file).read_text(encoding="utf-8"))
-]
+FAULTS = faults.load(faults.WAYS, faults.OTHERS)
 
 
 def names(cluster) -> dict[str, str]:
-    """What stands for what in a fault's commands."""
-    pods = {pod.name.partition("/")[2]: pod for node in cluster.nodes for pod in node.pods}
-    mac = cluster.nodes[1].netns.ip("link show flannel.1")[0]["address"]
-    inner = pods["a2"].netns.ip("link show eth0")[0]["address"]
-    under = cluster.nodes[2].netns.ip("link show eth0")[0]["address"]
-    ports = {"H2B": pods["b2"].host, "H1B": pods["b1"].host, "H1": pods["a1"].host, "H2": pods["a2"].host}
-    return {**ports, "M2": mac, "P2": inner, "U3": under}
+    """What a fault's symbols stand for here."""
+    known = {}
+    for node in cluster.nodes:
+        number, (one, other) = node.number, node.pods
+        own = {"N": node.address, "C": node.cidr, "A": one.address, "B": other.address, "H": one.host}
+        block = node.cidr.rpartition(".")[0]
+        own |= {"V": f"{block}.0", "G": f"{block}.1", "S": f"port{number}"}
+        own["M"] = node.netns.ip("link show flannel.1")[0]["address"]
+        own["P"] = one.netns.ip("link show eth0")[0]["address"]
+        own["U"] = node.netns.ip("link show eth0")[0]["address"]
+        known |= {f"{letter}{number}": value for letter, value in own.items()}
+        known |= {f"H{number}B": other.host, node.name: node.name}
+    return known
 
 
 def place(cluster, name: str):
@@ -44,25 +45,15 @@ def place(cluster, name: str):
     raise KeyError(name)
 
 
-def filled(text: str, known: dict[str, str]) -> str:
-    for word, value in known.items():
-        text = text.replace(word, value)
-    return text
-
-
 def run(cluster, fault: dict, steps: list[str], known: dict[str, str]) -> None:
-    """Run a fault's commands, each in one shell with those before it at the same place."""
-    at, gathered = fault["at"], []
-    for step in [*steps, ""]:
-        name, _blank, command = step[1:].partition(" ") if step.startswith("@") else (fault["at"], " ", step)
-        if gathered and (name != at or not step or step == "apply"):
-            place(cluster, at)[0].run("sh", "-ec", "\n".join(gathered))
-            gathered = []
-        if step == "apply":
-            place(cluster, name)[1].ctl("apply")
-        elif step:
-            at = name
-            gathered.append(filled(command, known))
+    def at(name: str, script: str) -> None:
+        netns, node = place(cluster, name)
+        if script == "apply":
+            node.ctl("apply")
+        else:
+            netns.run("sh", "-ec", script)
+
+    faults.run(fault, steps, known, at)
 
 
 @pytest.fixture
@@ -84,7 +75,7 @@ def test_a_fault_is_named(cluster, impatient, fault):
         assert not found["ok"], told
         assert found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
         assert (found["verdict"]["node"], found["verdict"]["step"]) == (wanted["node"], wanted["step"]), told
-        assert filled(wanted["cause"], known) in found["verdict"]["cause"], told
+        assert faults.filled(wanted["cause"], known) in found["verdict"]["cause"], told
         assert found["verdict"]["cure"], told
     finally:
         run(cluster, fault, fault["cure"], known)

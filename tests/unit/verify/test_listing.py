@@ -10,7 +10,7 @@ import sys
 
 
 def test_the_page_of_faults_is_the_tests(root):
-    listing = root / "tests/integration/verify/listing.py"
+    listing = root / "tests/faults/listing.py"
     made = subprocess.run([sys.executable, listing], text=True, capture_output=True, check=True).stdout
     told = (root / "docs/faults.md").read_text()
-    assert told.rstrip() == made.rstrip(), "python tests/integration/verify/listing.py --write renews it"
+    assert told.rstrip() == made.rstrip(), "python tests/faults/listing.py --write renews it"

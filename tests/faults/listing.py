@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """docs/faults.md, made from the tests themselves: which faults are injected, and what must be said of each.
 
-python tests/integration/verify/listing.py [--write]
+python tests/faults/listing.py [--write]
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from pathlib import Path
 import yaml
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
+ROOT = HERE.parents[1]
+WAYS = ROOT / "tests/integration/verify"
 PAGE = ROOT / "docs/faults.md"
 HEAD = """# Faults that are injected
 
 Each of these is made by tools that are not ours; `podnetctl trace`, `playbooks/trace.yml` or `playbooks/verify.yml`
 must name the node, the hop (`step` in [the packet's way](the-packets-way.md#the-hops)), the cause and a cure, and after
-the cure must be content again. This page is written by `tests/integration/verify/listing.py`.
+the cure must be content again. This page is written by `tests/faults/listing.py`.
 
 A pod a1 on node1 sends to a2 on node2, unless the ends are told. *Packets*: the states alone do not tell, packets are
-sent.
+sent. A1, N2 and the like are addresses and names: [ways.yml](../tests/faults/ways.yml) tells them.
 """
 TRACES = (
-    ("faults.yml", "On the packet's way"),
-    ("faults_others.yml", "On the packet's way, besides"),
+    ("ways.yml", "On the packet's way"),
+    ("ways_others.yml", "On the packet's way, besides"),
 )
 TESTS = (
-    (HERE / "test_checks.py", "Beside the packet's way: checks of each node"),
-    (HERE / "test_services.py", "On the way to a Service, with a server that answers"),
-    (HERE / "test_ways.py", "With other back ends and IP versions"),
+    (WAYS / "test_checks.py", "Beside the packet's way: checks of each node"),
+    (WAYS / "test_services.py", "On the way to a Service, with a server that answers"),
+    (WAYS / "test_ways.py", "With other back ends and IP versions"),
     (ROOT / "tests/unit/verify/test_verdict.py", "Between nodes and against the API", "spoil_"),
     (ROOT / "tests/cluster/test_2_faults.py", "In the lab, by `playbooks/verify.yml`"),
 )
@@ -44,7 +45,7 @@ def page() -> str:
     parts = [HEAD]
     for file, title in TRACES:
         faults = yaml.safe_load((HERE / file).read_text(encoding="utf-8"))
-        parts.append(f"## {title}\n\n[{file}](../tests/integration/verify/{file}): {len(faults)}\n")
+        parts.append(f"## {title}\n\n[{file}](../tests/faults/{file}): {len(faults)}\n")
         parts.append(
             "| Fault | Node | Hop | What is said, in part | |\n| --- | --- | --- | --- | --- |\n"
             + "".join(map(row, faults))
