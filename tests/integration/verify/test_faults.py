@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each fault of the packet's way (tests/faults) is injected with tools that are not ours; the verdict must name the right
-node, hop and cause, and after the cure all must be clean again.
+"""Each fault of the packet's way (tests/faults) is injected with tools that are not ours; the verdict must name the
+right node, hop and cause, and after the cure all must be clean again.
 """
 
 from __future__ import annotations
