@@ -180,20 +180,20 @@ def add(
     """
     packed, length = split_prefix(dst)
     family = 2 if len(packed) == 4 else 10
-    if gateway and index and length and kind == "unicast" and not (scope or src or mtu or advmss or table >= 256):
+    if gateway and index and length and kind == "unicast" and not (src or mtu or advmss or table >= 256):
         # what there may be thousands of, packed at once
         hop = pack_ip(gateway)
         size = len(hop)
         if size == len(packed):
             body = _THROUGH[size].pack(
-                family, length, 0, 0, table, protocol, 0, 1, RTNH_F_ONLINK if onlink else 0,
+                family, length, 0, 0, table, protocol, _number(scope or "global"), 1, RTNH_F_ONLINK if onlink else 0,
                 size + 4, RTA_DST, packed, 8, RTA_OIF, index, size + 4, RTA_GATEWAY, hop, 8, RTA_PRIORITY, metric or 0,
             )  # fmt: skip
             return RTM_NEWROUTE, flags, body if metric is not None else body[:-8], f"add route {dst}"
     if scope is None:
         scope = "host" if kind == "local" else "link" if kind == "unicast" and not gateway and family == 2 else "global"
     body = INFO.pack(
-        family, length, 0, 0, table if table < 256 else 0, protocol, SCOPES[scope], TYPES[kind],
+        family, length, 0, 0, table if table < 256 else 0, protocol, _number(scope), TYPES[kind],
         RTNH_F_ONLINK if onlink else 0,
     )  # fmt: skip
     if length:
@@ -216,6 +216,10 @@ def add(
     if table >= 256:
         body += attr_u32(RTA_TABLE, table)
     return RTM_NEWROUTE, flags, body, f"add route {dst}"
+
+
+def _number(scope: str) -> int:
+    return SCOPES[scope] if scope in SCOPES else int(scope)
 
 
 def copy(one: Route, index: int, table: int, src: str | None) -> Request:

@@ -16,7 +16,7 @@ from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from ..netlink.plan import plan
 from ..netlink.wireguard import Peer
-from . import files, host_gw, kernel, masquerade, own, subnet_env, sysctl, underlay, vxlan, wireguard
+from . import files, host_gw, kernel, masquerade, own, spread, subnet_env, sysctl, underlay, vxlan, wireguard
 from .backend import Desired
 from .config import Config
 from .lease import Leases
@@ -34,7 +34,8 @@ class Wanted:
         self.config = config
         self.leases = leases
         self.carrier = carrier
-        self.desired = own.with_fence(config, BACKENDS[config.backend.type](config, leases, carrier))
+        reached = BACKENDS[config.backend.type](config, leases, carrier)
+        self.desired = own.with_fence(config, spread.over_scopes(reached))
         self.index: dict[tuple, KernelObject] = {thing.key(): thing for thing in self.desired.objects()}
 
     def few(self) -> dict[tuple, KernelObject]:

@@ -211,6 +211,36 @@ def test_a_peer_that_left_leaves_nothing(make_nodes, backend):
     assert "10.244.2." in told
 
 
+def test_among_a_thousand_peers_routes_are_spread_over_scopes_and_carry_all_the_same(make_nodes):
+    nodes, _switch = make_nodes(2)
+    one, other = nodes
+    leases = [node.lease() for node in nodes]
+    crowd = [
+        {
+            "name": f"far{number}",
+            "address": f"10.78.{number >> 8}.{number & 255}",
+            "pod_cidrs": [f"10.244.{128 + number // 16}.{number % 16 * 16}/28"],
+            "vtep_mac": f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}",
+        }
+        for number in range(1100)
+    ]
+    for node in nodes:
+        node.netns.run("sysctl -qw net.ipv4.conf.all.rp_filter=1")
+        node.write([*leases, *crowd])
+    apply_all(nodes)
+    routes = [route for route in one.netns.ip("route show proto 112 type unicast") if "gateway" in route]
+    scopes = {route["scope"] for route in routes}
+    assert len(routes) == 1101 and len(scopes) > 90 and all(1 <= int(scope) <= 199 for scope in scopes)
+    (way,) = one.netns.ip("route get 10.244.2.2")
+    assert way["prefsrc"] == "10.244.1.0"
+    assert ping(one.pod, "10.244.2.2") and ping(other.pod, "10.244.1.2") and ping(one.netns, "10.244.2.2")
+    assert one.plan() == []
+    one.write(leases)
+    one.ctl("apply")
+    assert len([route for route in one.netns.ip("route show proto 112 type unicast") if "gateway" in route]) == 1
+    assert ping(one.pod, "10.244.2.2") and one.plan() == []
+
+
 def test_a_peer_with_another_mac_and_address_leaves_nothing_of_the_old_ones(make_nodes):
     (node, peer), _switch = make_nodes(2)
     node.ctl("apply")
