@@ -60,6 +60,10 @@ class Waker:
         poll.register(self._reader, select.POLLIN)
         return bool(poll.poll(max(0, seconds) * 1000))
 
+    def remind(self, at: float) -> None:
+        """Have it wake at ``at`` as well, if not sooner."""
+        self.at = at if self.at is None else min(at, self.at)
+
     def due(self) -> bool:
         """Whether ``at`` has come; forgets it then."""
         if self.at is None or time.monotonic() < self.at:

@@ -15,7 +15,6 @@ same, and one that loses the server goes on with what it knows.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import select
 import threading
@@ -23,31 +22,27 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..overlay import files, wireguard_key
+from ..overlay import wireguard_key
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
 from .admission import Admission
-from .annotations import difference, relevant, write
+from .annotations import write
 from .backoff import Backoff
+from .kube_cache import Cache
 from .kube_client import ApiError, Client, Credentials, load_credentials
 from .kube_http import Waker
-from .kube_nodes import NODES, Follower, condition, entry
+from .kube_nodes import Follower, entry
+from .kube_own import OwnNode
 from .log import Log
 from .source import FileSource
 from .watch import Watch
 
 CREDENTIALS = "kube.json"
 CACHE = "/var/lib/podnet/nodes.json"
-#: Seconds between two writes of the cache.
-CACHE_PAUSE = 30.0
-#: Seconds for which a node must be wrong before the API is told so: most of what is wrong is mended at once.
-PATIENCE = 5.0
 #: Seconds until the first new attempt, and between attempts in the end.
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 #: What the server may ask for at most (Retry-After).
 LONGEST_PAUSE = 120.0
-CONDITION = "NetworkUnavailable"
-_PATCH = "application/strategic-merge-patch+json"
 
 
 def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
@@ -66,7 +61,7 @@ def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
 
 def kept(directory: str, settings: dict[str, Any]) -> tuple[Config, Leases] | None:
     """What the agent knew last, for who acts while it does not run; None where nothing was kept. Raises ConfigError."""
-    entries = _load_cache(open_source(directory, settings).cache)
+    entries = open_source(directory, settings).cache.load()
     if not entries:
         return None
     config = FileSource(directory).config()
@@ -79,35 +74,28 @@ class KubeSource:
     """What ``Source`` asks for, from the API server; overlay.json in ``directory`` says which node this is."""
 
     def __init__(self, directory: str, credentials: str, cache: str, annotate: bool = True) -> None:
-        self.directory, self.credentials, self.cache, self.annotate = directory, credentials, cache, annotate
+        self.directory, self.credentials, self.annotate = directory, credentials, annotate
+        self.cache = Cache(cache)
         self._files = FileSource(directory)
         self._admission: Admission | None = None
         self._thread: threading.Thread | None = None
         # what the two threads share, under the lock
         self._lock = threading.Lock()
         self._news: dict[str, str | None] = {}
-        self._wanted: dict[str, str | None] = {}
-        self._level: tuple[bool, str, float] | None = None
         self._closing = False
         self._hurry = False
         self._arrived, self._waker = Waker(), Waker()
         # the follower's thread alone writes these
-        self._name = ""
         self._entries: dict[str, str] = {}
-        self._told: dict[str, str] | None = None
-        self._condition: dict[str, Any] = {}
         self._follower = Follower(self)
         self._client: Client | None = None
         self._server = ""
         self._connected = self._synced = False
         self._reason = "the API server was not asked yet"
-        self._unpatched = ""
-        self._backoff_patch = Backoff(FIRST_PAUSE, LAST_PAUSE)
         self._log = Log()
-        self._patch_after = 0.0
+        self._own = OwnNode(self._waker, Backoff(FIRST_PAUSE, LAST_PAUSE), self._log)
         self._dirty = False
-        self._cached_at = -CACHE_PAUSE
-        self._errors = self._patches = self._received = 0
+        self._errors = self._received = 0
 
     # the loop's side
 
@@ -158,14 +146,7 @@ class KubeSource:
                 own = own._replace(public_key=wireguard_key.ensured(backend.private_key_file))
         except (ConfigError, OSError):
             return  # the look at the node tells it
-        wanted = write(self._admission.config, own)
-        with self._lock:
-            old = self._level
-            since = old[2] if old and old[0] == level else time.monotonic()
-            changed = old is None or old[:2] != (level, reason) or wanted != self._wanted
-            self._wanted, self._level = wanted, (level, reason, since)
-        if changed:
-            self._waker.wake()
+        self._own.must_say(write(self._admission.config, own), level, reason)
 
     def status(self) -> dict[str, Any]:
         """How the connection is; see ``Source``."""
@@ -179,11 +160,11 @@ class KubeSource:
             "watches": self._follower.watches,
             "events": self._follower.events,
             "malformed": self._follower.malformed,
-            "errors": self._errors,
-            "patches": self._patches,
-            "received_bytes": self._received,
+            "errors": self._errors + self._own.errors,
+            "patches": self._own.patches,
+            "received_bytes": self._received + self._own.received,
         }
-        reason = self._unpatched if self._connected else self._reason
+        reason = self._own.reason or self.cache.reason if self._connected else self._reason
         return {**told, "reason": reason} if reason else told
 
     def close(self) -> None:
@@ -198,15 +179,15 @@ class KubeSource:
 
     def _begin(self, config: Config) -> Admission:
         if self._admission is None:
-            self._name = config.node_name
-            self._entries = _load_cache(self.cache)
+            self._own.name = config.node_name
+            self._entries = self.cache.load()
             self._admission = Admission(config)
             self._admission.change(self._entries)
             _one_arena()
             self._thread = threading.Thread(target=self._run, name="kubernetes", daemon=True)
             self._thread.start()
-        elif config.node_name != self._name:
-            raise ConfigError(f"node_name: was {self._name} and is {config.node_name} now: restart the agent")
+        elif config.node_name != self._own.name:
+            raise ConfigError(f"node_name: was {self._own.name} and is {config.node_name} now: restart the agent")
         return self._admission
 
     # the follower's side
@@ -278,7 +259,7 @@ class KubeSource:
         elif self._entries.get(name) != text:
             self._entries[name] = text
             self._announce({name: text})
-        if name == self._name:
+        if name == self._own.name:
             self._tell()
 
     def drop(self, name: str) -> None:
@@ -297,10 +278,9 @@ class KubeSource:
         self._tell()
 
     def _entry(self, node: dict[str, Any]) -> str | None:
-        own = node["metadata"]["name"] == self._name
+        own = node["metadata"]["name"] == self._own.name
         if own:
-            self._told = relevant(node["metadata"].get("annotations"))
-            self._condition = condition(node, CONDITION)
+            self._own.says(node)
         return entry(node, own)
 
     def _announce(self, news: dict[str, str | None], always: bool = False) -> None:
@@ -311,82 +291,19 @@ class KubeSource:
             self._arrived.wake()
             self._keep()
 
-    # the cache
-
     def _keep(self, now: bool = False) -> None:
         """Writes the entries to the cache, when they changed and it is time."""
-        due = self._cached_at + CACHE_PAUSE
         if not self._dirty or not self._synced:
             return
-        if not now and time.monotonic() < due:
-            self._remind(due)
+        if not now and time.monotonic() < self.cache.due():
+            self._waker.remind(self.cache.due())
             return
-        self._cached_at, self._dirty = time.monotonic(), False
-        try:
-            files.write(self.cache, json.dumps({"nodes": self._entries}, indent=0) + "\n")
-        except OSError as error:
-            self._unpatched = f"{self.cache}: {error.strerror}"
-
-    def _remind(self, at: float) -> None:
-        self._waker.at = at if self._waker.at is None else min(at, self._waker.at)
-
-    # our own node
+        self._dirty = False
+        self.cache.save(self._entries)
 
     def _tell(self) -> None:
-        """Patches our node where it does not say what it must."""
-        now = time.monotonic()
-        with self._lock:
-            wanted, level = self._wanted, self._level
-        if self._told is None or level is None or self._client is None:
-            return
-        patch = self._patch(wanted, level, now)
-        if not patch:
-            return
-        if now < self._patch_after:
-            self._remind(self._patch_after)
-            return
-        client = Client(self._client.credentials, self._waker)
-        try:
-            node = client.call("PATCH", f"{NODES}/{self._name}/status", patch, _PATCH)
-            self._patches += 1
-            self._backoff_patch.reset()
-            self._unpatched = ""
-            self._entry(node)
-        except (ApiError, OSError, ValueError, KeyError, TypeError) as error:
-            self._errors += 1
-            self._unpatched = f"our own node could not be patched: {error}"
-            self._log.warning(self._unpatched)
-            self._patch_after = now + self._backoff_patch.next()
-            self._remind(self._patch_after)
-        finally:
-            client.close()
-            self._received += client.received
-
-    def _patch(self, wanted: dict[str, str | None], level: tuple[bool, str, float], now: float) -> dict[str, Any]:
-        """The strategic merge patch that our node needs, empty for none."""
-        assert self._told is not None
-        patch: dict[str, Any] = {}
-        changes = difference(wanted, self._told)
-        if changes:
-            patch["metadata"] = {"annotations": changes}
-        good, reason, since = level
-        if not good and now < since + PATIENCE:
-            self._remind(since + PATIENCE)
-        elif self._condition.get("status") != ("False" if good else "True"):
-            told = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            patch["status"] = {
-                "conditions": [
-                    {
-                        "type": CONDITION,
-                        "status": "False" if good else "True",
-                        "reason": "PodnetIsLevel" if good else "PodnetIsNotLevel",
-                        "message": "podnetd has made this node's overlay" if good else reason[:500],
-                        "lastHeartbeatTime": told,
-                        "lastTransitionTime": told,
-                    }
-                ]
-            }
-        return patch
+        if self._client:
+            self._own.tell(self._client)
 
 
 def _one_arena() -> None:
@@ -395,16 +312,3 @@ def _one_arena() -> None:
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX of glibc's malloc.h
     except (AttributeError, OSError):
         pass  # another C library
-
-
-def _load_cache(path: str) -> dict[str, str]:
-    """The entries that were kept, none where there are none of use."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            entries = json.load(file)["nodes"]
-        for name, text in entries.items():
-            if json.loads(text.partition(" ")[2])["name"] != name:
-                raise ValueError(name)
-        return dict(entries)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}

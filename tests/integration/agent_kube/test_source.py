@@ -91,7 +91,7 @@ def test_the_condition_tells_the_truth(server, follow, monkeypatch):
         found = {each["type"]: each for each in server.node("node1")["status"]["conditions"]}
         return found.get("NetworkUnavailable", {})
 
-    monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.agent.kube_source.PATIENCE", 0.2)
+    monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.agent.kube_own.PATIENCE", 0.2)
     follower = follow()
     follower.names("node2", "node3")
     follower.source.report(False, "flannel.1: operation not permitted")
