@@ -38,10 +38,11 @@ class Netns:
     def run(self, *command: str, check: bool = True, **options) -> subprocess.CompletedProcess:
         """Run a command in the namespace. One argument is split as a shell would; what fails shows its output."""
         words = shlex.split(command[0]) if len(command) == 1 else list(command)
-        words = ["nsenter", f"--net={self.path}", "--", *words]
-        result = subprocess.run(words, text=True, capture_output=True, check=False, **options)
+        with self.entered():  # what is started inherits it
+            result = subprocess.run(words, text=True, capture_output=True, check=False, **options)
         if check and result.returncode:
-            pytest.fail(f"{shlex.join(words)}: exit {result.returncode}\n{result.stdout}{result.stderr}", pytrace=False)
+            told = f"exit {result.returncode}\n{result.stdout}{result.stderr}"
+            pytest.fail(f"in {self.name}: {shlex.join(words)}: {told}", pytrace=False)
         return result
 
     def ip(self, arguments: str) -> list:

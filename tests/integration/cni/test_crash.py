@@ -4,7 +4,8 @@
 """Killed before any system call that changes something: DEL or GC leaves nothing, and the next ADD succeeds.
 
 What a kill leaves depends on the step and not on who took it. So it is every step of every plugin for the executable
-that works by itself; and for the service's worker, those of the default chain that change the most.
+that works by itself; and for the service's worker, those of the default chain that change the most. All other calls are
+the service's: they are quick, and whatever the one way leaves, the other clears away.
 """
 
 from __future__ import annotations
@@ -57,16 +58,17 @@ def killed(host, way, request):
 
     It tells whether that happened: False when there were fewer, and the call succeeded.
     """
-    if way == "service":
-        host.service = request.getfixturevalue("service")
-        host.bin_dir = str(host.service.bin_dir)
+    host.service = request.getfixturevalue("service" if way == "service" else "served")
+    host.bin_dir = str(host.service.bin_dir)
 
     def run(command, conf, pod, syscall, number):
         words, env = host.command(conf["type"], command, "c1", pod)
         inject = f"inject={syscall}:signal=SIGKILL:when={number}"
         strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", inject]
         if way == "alone":
-            words = [*words[:3], *strace, *words[3:]]
+            executable = request.getfixturevalue("alone") / conf["type"]
+            words = [*words[:3], *strace, executable]
+            env["CNI_PATH"] = str(executable.parent)
         else:
             workers = host.service.workers()
             tracer = subprocess.Popen([*strace, *[f"-p{worker}" for worker in workers]])
