@@ -137,7 +137,7 @@ def test_a_pod_on_the_lan(lan, host, failure):
     host.call("bridge", "DEL", told, "c1", pod)
     lan.until(lambda: "DHCPRELEASE" in lan.log(), "the release")
     lan.until(lambda: lan.leases() == {}, "the lease to go")
-    assert lan.notes() == []
+    lan.until(lambda: lan.notes() == [], "the note to go")
     host.call("bridge", "DEL", told, "c1", pod)
     with pytest.raises(failure, match="lease not found"):
         host.call("dhcp", "CHECK", told, "c1", pod)
@@ -356,7 +356,7 @@ def test_an_add_that_is_killed(lan, host, alone, syscall):
         host.call("dhcp", "DEL", lan.conf(), "c1", pod)
     lan.until(lambda: syscall in ("connect", "sendto") or "DHCPRELEASE" in lan.log(), "the release")
     lan.until(lambda: lan.leases() == {}, "the lease to go")
-    assert lan.notes() == []
+    lan.until(lambda: lan.notes() == [], "the note to go")
     result = host.call("dhcp", "ADD", lan.conf(), "c1", pod)
     assert result["ips"][0]["address"].partition("/")[0] in lan.leases()
 
