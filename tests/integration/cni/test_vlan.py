@@ -9,15 +9,12 @@ import pytest
 
 
 @pytest.fixture
-def conf(host, make_netns, needs):
-    """On the other side of up0 VLAN 5 is 10.9.0.1's, and VLAN 6 is too."""
+def conf(needs, host, outside):
+    """On the wire, VLAN 5 is 10.9.0.1's; no VLAN 6 is there, and nothing outside VLANs."""
     needs("vlan")
-    outside = make_netns()
-    host.netns.run(f"ip link add up0 type veth peer name up1 netns {outside.name}")
-    host.netns.run("ip link set up0 up")
-    outside.run("ip link set up1 up")
     outside.run("ip link add link up1 name up1.5 type vlan id 5")
     outside.run("ip link set up1.5 up")
+    outside.run("ip address flush dev up1")
     outside.run("ip address add 10.9.0.1/24 dev up1.5")
     outside.run("ip address add fd09::1/64 dev up1.5 nodad")
 
