@@ -114,9 +114,7 @@ def add(call: Call) -> dict:
 def _host_end(host: Channel, call: Call) -> Link:
     """The link by which the host sends to the pod: its end of the pair, one of those that came before in the chain."""
     with pod.enter(call.env), Channel() as inside:
-        found = link.get(inside, call.env.ifname)
-    if found is None:
-        raise CniError(INTERNAL, f"interface {call.env.ifname} is missing in {call.env.netns}")
+        found = pod.interface(inside, call.env.ifname, call.env.netns)
     return _other_end(host, call, found)
 
 

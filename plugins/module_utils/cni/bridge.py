@@ -130,9 +130,7 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
 
                 spoof.add(call, name, pod_mac)
             with netns, Channel() as inside:
-                made = link.get(inside, call.env.ifname)
-                if made is None:
-                    raise CniError(INTERNAL, f"interface {call.env.ifname} vanished from {call.env.netns}")
+                made = pod.interface(inside, call.env.ifname, call.env.netns)
                 if result is None:
                     inside.request(link.change(made.index, up=True, what=made.name))
                 elif not settings.dark:

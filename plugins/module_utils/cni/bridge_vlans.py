@@ -78,9 +78,7 @@ def gateway(host: Channel, bridge: Link, settings: Settings) -> Link:
 
 def put(host: Channel, port: str, settings: Settings) -> None:
     """Puts a port into its VLANs."""
-    found = link.get(host, port)
-    if found is None:
-        raise CniError(INTERNAL, f"{port} vanished")
+    found = pod.interface(host, port)
     requests = bridge_vlan.trunk(found.index, settings.trunk)
     if settings.vlan:
         requests.append(bridge_vlan.access(found.index, settings.vlan))

@@ -127,9 +127,7 @@ def request(channel: Channel, wanted: tuple, what: str) -> None:
 def configure(call: Call, netns: Netns, result: dict) -> Link:
     """Gives the pod's interface what the result says and brings it up; returns it as it is then."""
     with netns, Channel() as inside:
-        made = link.get(inside, call.env.ifname)
-        if made is None:
-            raise CniError(INTERNAL, f"interface {call.env.ifname} vanished from {call.env.netns}")
+        made = pod.interface(inside, call.env.ifname, call.env.netns)
         pod.configure(inside, made.index, call.env.ifname, result)
         return made
 

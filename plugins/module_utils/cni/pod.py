@@ -112,14 +112,20 @@ def route_requests(index: int, result: dict, replace: bool = False) -> list:
     return requests
 
 
+def interface(channel: Channel, ifname: str, netns: str = "") -> Link:
+    """The interface of that name; CniError 999 when there is none. `netns` is the pod's path, none the host's own."""
+    found = link.get(channel, ifname)
+    if found is None:
+        raise CniError(INTERNAL, f"interface {ifname} is missing in {netns or 'the host'}")
+    return found
+
+
 def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, netns: str) -> Link:
     """CHECK's part in the pod: the interface is there, of its kind, with its MAC, addresses and routes. Returns it.
 
     Raises CniError for the first thing that is otherwise.
     """
-    found = link.get(channel, ifname)
-    if found is None:
-        raise CniError(INTERNAL, f"interface {ifname} is missing in {netns}")
+    found = interface(channel, ifname, netns)
     if kind and found.kind != kind:
         raise CniError(INTERNAL, f"interface {ifname} is a {found.kind or 'device'}, not a {kind}")
     if not found.up:

@@ -22,7 +22,6 @@ from .text import dumps, loads
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
-    from ..netlink.link import Link
     from .call import Call
 
 DATA_DIR = "/run/cni/tuning"
@@ -115,7 +114,8 @@ def add(call: Call) -> dict:
             for name, value in settings.sysctls.items():
                 pod.write_sysctl(name, value)
             if settings.link:
-                inside.request(_change(inside, call.env.ifname, settings.link))
+                found = pod.interface(inside, call.env.ifname, call.env.netns)
+                inside.request(link.change(found.index, what=found.name, **settings.link))
         except BaseException:
             _restore(inside, call, settings.data_dir)
             raise
@@ -131,23 +131,9 @@ def _read(inside: Channel, call: Call, settings: Settings) -> dict:
     for name in settings.sysctls:
         before["sysctl"][name] = pod.read_sysctl(name)
     if settings.link:
-        found = _link(inside, call)
+        found = pod.interface(inside, call.env.ifname, call.env.netns)
         before["link"] = {name: getattr(found, name) for name in settings.link}
     return before
-
-
-def _link(inside: Channel, call: Call) -> Link:
-    found = link.get(inside, call.env.ifname)
-    if found is None:
-        raise CniError(INTERNAL, f"interface {call.env.ifname} is missing in {call.env.netns}")
-    return found
-
-
-def _change(inside: Channel, ifname: str, values: dict) -> tuple:
-    found = link.get(inside, ifname)
-    if found is None:
-        raise CniError(INTERNAL, f"interface {ifname} is missing")
-    return link.change(found.index, what=ifname, **values)
 
 
 def _note(data_dir: str, call: Call) -> str:
@@ -244,7 +230,7 @@ def check(call: Call) -> None:
             if actual.split() != value.split():
                 raise CniError(INTERNAL, f"sysctl {name.replace('/', '.')} is {actual!r}, not {value!r}")
         if settings.link:
-            found = _link(inside, call)
+            found = pod.interface(inside, call.env.ifname, call.env.netns)
             for name, value in settings.link.items():
                 if getattr(found, name) != value:
                     raise CniError(INTERNAL, f"{call.env.ifname}: {name} is {getattr(found, name)}, not {value}")
