@@ -11,10 +11,7 @@ directory. Ours adds two things, so that nothing depends on how many reservation
 ``.attachments/<containerID>,<ifname>``
     a symbolic link whose text lists the attachment's addresses (one atomic system call, no file to fill).
 ``.index``
-    a bitmap of what is taken, the boot it belongs to, and a stamp: the directory's modification time as it was when
-    the bitmap was right. Every change begins by wiping the stamp and ends by writing the new one, and whatever others
-    do to the directory (an operator's ``rm``, another implementation's ADD) changes the time: where stamp and time
-    differ, the index is built again from the reservations.
+    a bitmap of what is taken (index.py), which is built again from the reservations when anyone else changed them.
 
 A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
 earlier boot, and an earlier boot's reservations are void, because its containers are gone.
@@ -24,21 +21,14 @@ from __future__ import annotations
 
 import fcntl
 import posix
-from errno import EEXIST, ELOOP, ENOENT
 
+from .files import exists, make_directory, open_for_writing, read, unlink, write
+from .index import Index
 from .ip import parse_address, to_text
 from .ranges import Range, RangeSet
 
 RECORDS = ".attachments"
-INDEX = ".index"
 FRESH = ".new"
-#: The length of a stamp: nanoseconds, in decimal digits.
-STAMP = 20
-WIPED = b"0" * STAMP
-#: The largest set that has a bitmap, in addresses (128 KiB).
-LARGEST_BITMAP = 1 << 20
-#: How much is read at once: enough for the bitmap of a /16.
-PAGE = 1 << 14
 #: How many addresses of a range too large for a bitmap are tried one by one before the directory is listed.
 PROBES = 64
 
@@ -58,8 +48,8 @@ def boot_identity() -> str:
 
     The second tells boots of a node apart that is itself a container on a kernel that goes on running.
     """
-    boot = _read("/proc/sys/kernel/random/boot_id").strip()
-    stat = _read("/proc/1/stat")
+    boot = read("/proc/sys/kernel/random/boot_id").strip()
+    stat = read("/proc/1/stat")
     fields = stat[stat.rfind(b")") + 1 :].split()
     # proc_pid_stat(5): the 22nd field, counted from 1, is the start time; 2 fields end with the parenthesis.
     started = fields[19] if len(fields) > 19 else b""
@@ -73,11 +63,9 @@ class Store:
         """`directory` is ``<dataDir>/<network>``; `sets` are the configured range sets."""
         self.directory = directory
         self.sets = sets
-        self.boot = boot
+        self.boot = boot or boot_identity()
+        self.index = Index(directory, sets, self.boot)
         self.lock = -1
-        self.index = -1
-        self.offsets: list[int] = []
-        self.bitmaps: list[bytearray | None] = []
 
     # -- the lock -----------------------------------------------------------------------------------------------
 
@@ -88,21 +76,21 @@ class Store:
         except FileNotFoundError:
             if not create:
                 return False
-            _make_directory(self.directory)
+            make_directory(self.directory)
             self.lock = self._open_lock()
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self._load(self.boot or boot_identity())
+        self._load()
         return True
 
     def _open_lock(self) -> int:
-        return _open(f"{self.directory}/lock", posix.O_RDWR | posix.O_CREAT, 0o600)
+        return open_for_writing(f"{self.directory}/lock", posix.O_RDWR | posix.O_CREAT, 0o600)
 
     def close(self) -> None:
         """Releases the lock."""
-        for file in (self.index, self.lock):
-            if file >= 0:
-                posix.close(file)
-        self.index = self.lock = -1
+        self.index.close()
+        if self.lock >= 0:
+            posix.close(self.lock)
+        self.lock = -1
 
     def __enter__(self) -> Store:
         self.open(create=True)
@@ -122,7 +110,7 @@ class Store:
         taken = self.addresses(owner)
         if taken:
             raise Refused(f"{','.join(taken)} has been allocated to {owner[0]}, duplicate allocation is not allowed")
-        self._wipe()
+        self.index.wipe()
         self._write_fresh(owner)
         got: list[tuple[int, Range]] = []
         try:
@@ -139,15 +127,15 @@ class Store:
             self._record(owner, names)
         except BaseException:
             for ranges, (address, _range) in zip(self.sets, got):
-                _unlink(self._path(ranges.family, address))
+                unlink(self._path(ranges.family, address))
             self._drop_fresh()
-            self._seal()
+            self.index.seal()
             raise
         self._drop_fresh()
         for number, (ranges, (address, _range)) in enumerate(zip(self.sets, got)):
-            self._mark(number, ranges.position((ranges.family, address)), True)
+            self.index.mark(number, ranges.position((ranges.family, address)), True)
             self._move_cursor(number, to_text(ranges.family, address))
-        self._seal()
+        self.index.seal()
         return got
 
     def addresses(self, owner: Owner) -> list[str]:
@@ -206,12 +194,12 @@ class Store:
             posix.unlink(path)
             file = posix.open(path, flags, 0o600)
         try:
-            _write(file, f"{owner[0]}\r\n{owner[1]}".encode())
+            write(file, f"{owner[0]}\r\n{owner[1]}".encode())
         finally:
             posix.close(file)
 
     def _drop_fresh(self) -> None:
-        _unlink(f"{self.directory}/{FRESH}")
+        unlink(f"{self.directory}/{FRESH}")
 
     def _claim(self, family: int, address: int) -> bool:
         try:
@@ -240,21 +228,13 @@ class Store:
                 raise Exhausted(_none_left(ranges))
             if self._claim(ranges.family, ranges.at(position)[0]):
                 return position
-            self._mark(number, position, True)  # the index was wrong here: put it right and go on
+            self.index.mark(number, position, True)  # the index was wrong here: put it right and go on
 
     def _next(self, number: int, ranges: RangeSet, start: int) -> int | None:
         """The first free position from `start` on, around the end; None when there is none."""
-        bitmap = self.bitmaps[number]
-        if bitmap is None:
+        if self.index.bitmaps[number] is None:
             return self._probe(ranges, start)
-        size = ranges.size
-        free = ~int.from_bytes(bitmap, "little") & ((1 << size) - 1)
-        if not free:
-            return None
-        after = free >> start
-        if after:
-            return start + (after & -after).bit_length() - 1
-        return (free & -free).bit_length() - 1
+        return self.index.next(number, start)
 
     def _probe(self, ranges: RangeSet, start: int) -> int | None:
         """The same for a range too large for a bitmap: its neighbourhood first, then with the directory's help."""
@@ -262,7 +242,7 @@ class Store:
         gateways = ranges.gateways()
         for step in range(min(PROBES, size)):
             position = (start + step) % size
-            if position not in gateways and not _exists(self._path(ranges.family, ranges.at(position)[0])):
+            if position not in gateways and not exists(self._path(ranges.family, ranges.at(position)[0])):
                 return position
         taken = {ranges.position(address) for _name, address in self._names()} | set(gateways)
         for step in range(min(size, len(taken) + 1)):
@@ -272,7 +252,7 @@ class Store:
 
     def _cursor(self, number: int, ranges: RangeSet) -> int:
         try:
-            last = parse_address(_read(f"{self.directory}/last_reserved_ip.{number}").decode().strip())
+            last = parse_address(read(f"{self.directory}/last_reserved_ip.{number}").decode().strip())
         except ValueError:
             return 0
         position = ranges.position(last)
@@ -280,27 +260,27 @@ class Store:
 
     def _move_cursor(self, number: int, text: str) -> None:
         # Not truncated first: ext4 flushes a file that was cut to nothing and written again when it is closed.
-        file = _open(f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT, 0o644)
+        file = open_for_writing(f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT, 0o644)
         try:
-            _write(file, text.encode())
+            write(file, text.encode())
             posix.ftruncate(file, len(text))
         finally:
             posix.close(file)
 
     def _free(self, record: str, names: list[str]) -> None:
         container, _comma, ifname = record.partition(",")
-        self._wipe()
+        self.index.wipe()
         for name in names:
             if self._owner_of(name) != (container, ifname):
                 continue
-            _unlink(f"{self.directory}/{name}")
+            unlink(f"{self.directory}/{name}")
             address = parse_address(name)
             for number, ranges in enumerate(self.sets):
                 position = ranges.position(address)
                 if position is not None:
-                    self._mark(number, position, False)
-        _unlink(f"{self.directory}/{RECORDS}/{record}")
-        self._seal()
+                    self.index.mark(number, position, False)
+        unlink(f"{self.directory}/{RECORDS}/{record}")
+        self.index.seal()
 
     def _owner_of(self, name: str) -> Owner | None:
         """Who reserved the address; None for nobody, ("", "") for somebody who can't be told."""
@@ -364,175 +344,54 @@ class Store:
             posix.unlink(path)
             posix.symlink(",".join(names), path)
         except FileNotFoundError:
-            _make_directory(f"{self.directory}/{RECORDS}")
+            make_directory(f"{self.directory}/{RECORDS}")
             posix.symlink(",".join(names), path)
 
-    # -- the index ----------------------------------------------------------------------------------------------
+    # -- agreement ----------------------------------------------------------------------------------------------
 
-    def _description(self, boot: str) -> bytes:
-        """What the index is valid for besides the directory's state."""
-        return f" {boot} {';'.join([str(ranges) for ranges in self.sets])}\n".encode()
-
-    def _stamp(self) -> bytes:
-        return b"%0*d" % (STAMP, posix.stat(self.directory).st_mtime_ns)
-
-    def _load(self, boot: str) -> None:
+    def _load(self) -> None:
         """Reads the index, or builds it when it doesn't fit the directory, the ranges or the boot."""
-        description = self._description(boot)
-        sizes = [(ranges.size + 7) // 8 if ranges.size <= LARGEST_BITMAP else 0 for ranges in self.sets]
-        offset = STAMP + len(description)
-        self.offsets = []
-        for size in sizes:
-            self.offsets.append(offset)
-            offset += size
-        path = f"{self.directory}/{INDEX}"
-        data = _read(path)
-        if len(data) == offset and data[:STAMP] == self._stamp() and data.startswith(description, STAMP):
-            self.bitmaps = [bytearray(data[at : at + size]) if size else None for at, size in zip(self.offsets, sizes)]
-            self.index = _open(path, posix.O_WRONLY)
+        fits, earlier = self.index.load()
+        if fits:
             return
-        earlier = data[STAMP:].lstrip().partition(b" ")[0]
-        if _is_boot(earlier) and earlier != boot.encode():
+        if earlier and earlier != self.boot.encode():
             self._forget_everything()
-        self._build(description, sizes)
+        self._build()
 
     def _forget_everything(self) -> None:
         """Another boot's reservations: their containers are gone."""
         for name, _address in self._names():
-            _unlink(f"{self.directory}/{name}")
+            unlink(f"{self.directory}/{name}")
         for record in self._records():
-            _unlink(f"{self.directory}/{RECORDS}/{record}")
+            unlink(f"{self.directory}/{RECORDS}/{record}")
 
-    def _build(self, description: bytes, sizes: list[int]) -> None:
+    def _build(self) -> None:
         """Makes records and index agree with the reservations."""
         held: dict[str, list[str]] = {}
-        self.bitmaps = [bytearray(size) if size else None for size in sizes]
+        self.index.clear()
         for name, address in self._names():
             owner = self._owner_of(name)
             if owner is None:  # reserved by a process that died before it said for whom
-                _unlink(f"{self.directory}/{name}")
+                unlink(f"{self.directory}/{name}")
                 continue
             if owner[0]:
                 held.setdefault(f"{owner[0]},{owner[1]}", []).append(name)
             for number, ranges in enumerate(self.sets):
                 position = ranges.position(address)
                 if position is not None:
-                    self._set_bit(number, position, True)
-        for number, ranges in enumerate(self.sets):
-            for position in ranges.gateways():
-                self._set_bit(number, position, True)
+                    self.index.set(number, position, True)
         self._drop_fresh()
-        _make_directory(f"{self.directory}/{RECORDS}")
+        make_directory(f"{self.directory}/{RECORDS}")
         for record in self._records():
             if record not in held:
-                _unlink(f"{self.directory}/{RECORDS}/{record}")
+                unlink(f"{self.directory}/{RECORDS}/{record}")
         for record, names in held.items():
             if sorted(self._read_record(record)) != sorted(names):
                 container, _comma, ifname = record.partition(",")
                 self._record((container, ifname), names)
-        body = b"".join([bytes(bitmap) for bitmap in self.bitmaps if bitmap is not None])
-        fresh = f"{self.directory}/{INDEX}{FRESH}"
-        _unlink(fresh)
-        self.index = posix.open(fresh, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o600)
-        _write(self.index, WIPED + description + body)
-        posix.rename(fresh, f"{self.directory}/{INDEX}")
-        self._seal()
-
-    def _set_bit(self, number: int, position: int, taken: bool) -> None:
-        bitmap = self.bitmaps[number]
-        if bitmap is None:
-            return
-        bit = 1 << (position & 7)
-        if taken:
-            bitmap[position >> 3] |= bit
-        else:
-            bitmap[position >> 3] &= ~bit
-
-    def _mark(self, number: int, position: int | None, taken: bool) -> None:
-        """Sets or clears a bit in memory and in the file."""
-        bitmap = self.bitmaps[number]
-        if bitmap is None or position is None or (not taken and position in self.sets[number].gateways()):
-            return
-        self._set_bit(number, position, taken)
-        index = position >> 3
-        posix.pwrite(self.index, bitmap[index : index + 1], self.offsets[number] + index)
-
-    def _wipe(self) -> None:
-        """Says that the index is not to be trusted; the first step of every change."""
-        posix.pwrite(self.index, WIPED, 0)
-
-    def _seal(self) -> None:
-        """Says that the index is right for the directory as it is now; the last step of every change."""
-        posix.pwrite(self.index, self._stamp(), 0)
-
-
-def _is_boot(text: bytes) -> bool:
-    """Whether this is a boot's identity. A damaged index must not make reservations void."""
-    uuid, _dot, started = text.partition(b".")
-    return len(uuid) == 36 and uuid.count(b"-") == 4 and started.isdigit()
+        self.index.save()
+        self.index.seal()
 
 
 def _none_left(ranges: RangeSet) -> str:
     return f"no IP addresses available in range set: {ranges}"
-
-
-def _read(path: str) -> bytes:
-    """A file's content; empty where there is none."""
-    try:
-        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        data = b""
-        while True:
-            part = posix.read(file, PAGE)
-            data += part
-            if len(part) < PAGE:
-                return data
-    finally:
-        posix.close(file)
-
-
-def _open(path: str, flags: int, mode: int = 0) -> int:
-    """Opens a file to write to it. A symbolic link in its place, which leads who knows where, is taken away."""
-    flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC
-    try:
-        return posix.open(path, flags, mode)
-    except OSError as error:
-        if error.errno != ELOOP:
-            raise
-        posix.unlink(path)
-        return posix.open(path, flags, mode)
-
-
-def _write(file: int, data: bytes) -> None:
-    """Writes all of `data`; OSError when the file system has no room."""
-    while data:
-        data = data[posix.write(file, data) :]
-
-
-def _exists(path: str) -> bool:
-    try:
-        posix.lstat(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _unlink(path: str) -> None:
-    try:
-        posix.unlink(path)
-    except FileNotFoundError:
-        pass
-
-
-def _make_directory(path: str) -> None:
-    """Makes a directory and those above it; one that exists is fine."""
-    try:
-        posix.mkdir(path, 0o755)
-    except OSError as error:
-        if error.errno == ENOENT and "/" in path.rstrip("/"):
-            _make_directory(path.rstrip("/").rpartition("/")[0])
-            _make_directory(path)
-        elif error.errno != EEXIST:
-            raise

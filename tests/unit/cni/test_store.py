@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam import files, index
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam import store as stores
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ip import to_text
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ranges import parse_sets
@@ -137,7 +138,7 @@ def test_another_boots_reservations_are_void(directory):
 def test_a_damaged_index_frees_nothing(directory, damage):
     """A wrong boot frees everything, so that garbage must never be taken for one."""
     reserve(directory, "c1")
-    with open(os.path.join(directory, stores.INDEX), "wb") as file:
+    with open(os.path.join(directory, index.INDEX), "wb") as file:
         file.write(damage)
     assert reserve(directory, "c2") == ["10.1.0.3"]
     assert len(reservations(directory)) == 2
@@ -305,7 +306,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def index_lost(self):
-        stores._unlink(os.path.join(self.directory, stores.INDEX))
+        files.unlink(os.path.join(self.directory, index.INDEX))
 
     @rule()
     def records_lost(self):
@@ -324,7 +325,7 @@ class Model(RuleBasedStateMachine):
         with open(os.path.join(self.directory, name), "w", newline="") as file:
             file.write("lost\r\neth0")
         with Store(self.directory, SMALL, BOOT) as store:
-            store._wipe()
+            store.index.wipe()
         self.held["lost"] = name
 
     @rule()

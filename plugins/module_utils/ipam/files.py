@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store's files: read whole, written whole, and never by way of a symbolic link."""
+
+from __future__ import annotations
+
+import posix
+from errno import EEXIST, ELOOP, ENOENT
+
+#: How much is read at once: enough for the bitmap of a /16.
+PAGE = 1 << 14
+
+
+def read(path: str) -> bytes:
+    """A file's content; empty where there is none."""
+    try:
+        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        data = b""
+        while True:
+            part = posix.read(file, PAGE)
+            data += part
+            if len(part) < PAGE:
+                return data
+    finally:
+        posix.close(file)
+
+
+def open_for_writing(path: str, flags: int, mode: int = 0) -> int:
+    """Opens a file to write to it. A symbolic link in its place, which leads who knows where, is taken away."""
+    flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC
+    try:
+        return posix.open(path, flags, mode)
+    except OSError as error:
+        if error.errno != ELOOP:
+            raise
+        posix.unlink(path)
+        return posix.open(path, flags, mode)
+
+
+def write(file: int, data: bytes) -> None:
+    """Writes all of `data`; OSError when the file system has no room."""
+    while data:
+        data = data[posix.write(file, data) :]
+
+
+def exists(path: str) -> bool:
+    """Whether something has that name, be it a link that leads nowhere."""
+    try:
+        posix.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def unlink(path: str) -> None:
+    """Takes a name away; one that nothing has is fine."""
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def make_directory(path: str) -> None:
+    """Makes a directory and those above it; one that exists is fine."""
+    try:
+        posix.mkdir(path, 0o755)
+    except OSError as error:
+        if error.errno == ENOENT and "/" in path.rstrip("/"):
+            make_directory(path.rstrip("/").rpartition("/")[0])
+            make_directory(path)
+        elif error.errno != EEXIST:
+            raise

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store's index: what is taken, so that nothing depends on how many reservations there are.
+
+The file ``.index`` holds a stamp, the boot it belongs to and the ranges it is of, and a bitmap for each of them. The
+stamp is the directory's modification time as it was when the bitmap was right. Every change begins by wiping the stamp
+and ends by writing the new one, and whatever others do to the directory (an operator's ``rm``, another implementation's
+ADD) changes the time: where stamp and time differ, the index is built again from the reservations.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from .files import open_for_writing, read, unlink, write
+from .ranges import RangeSet
+
+INDEX = ".index"
+#: The length of a stamp: nanoseconds, in decimal digits.
+STAMP = 20
+WIPED = b"0" * STAMP
+#: The largest set that has a bitmap, in addresses (128 KiB).
+LARGEST_BITMAP = 1 << 20
+
+
+class Index:
+    """The bitmaps of range sets, in memory and in the file; a bit for each position, set where it is taken.
+
+    A set too large for a bitmap has None in ``bitmaps``. Everything here is under the store's lock.
+    """
+
+    def __init__(self, directory: str, sets: list[RangeSet], boot: str) -> None:
+        """`directory` is the store's; `boot` names this boot."""
+        self.directory = directory
+        self.path = f"{directory}/{INDEX}"
+        self.sets = sets
+        self.description = f" {boot} {';'.join([str(ranges) for ranges in sets])}\n".encode()
+        self.sizes = [(ranges.size + 7) // 8 if ranges.size <= LARGEST_BITMAP else 0 for ranges in sets]
+        self.offsets: list[int] = []
+        self.end = STAMP + len(self.description)
+        for size in self.sizes:
+            self.offsets.append(self.end)
+            self.end += size
+        self.bitmaps: list[bytearray | None] = []
+        self.file = -1
+
+    def load(self) -> tuple[bool, bytes]:
+        """Reads the file. Whether it fits directory, ranges and boot; and if not, which boot it is of (b"": none)."""
+        data = read(self.path)
+        if len(data) == self.end and data[:STAMP] == self._stamp() and data.startswith(self.description, STAMP):
+            parts = zip(self.offsets, self.sizes)
+            self.bitmaps = [bytearray(data[at : at + size]) if size else None for at, size in parts]
+            self.file = open_for_writing(self.path, posix.O_WRONLY)
+            return True, b""
+        boot = data[STAMP:].lstrip().partition(b" ")[0]
+        return False, boot if _is_boot(boot) else b""
+
+    def clear(self) -> None:
+        """In memory: nothing is taken but the gateways, which are never given away."""
+        self.bitmaps = [bytearray(size) if size else None for size in self.sizes]
+        for number, ranges in enumerate(self.sets):
+            for position in ranges.gateways():
+                self.set(number, position, True)
+
+    def save(self) -> None:
+        """Writes what is in memory as a new file; it isn't to be trusted until `seal`."""
+        body = b"".join([bytes(bitmap) for bitmap in self.bitmaps if bitmap is not None])
+        fresh = f"{self.path}.new"
+        unlink(fresh)
+        self.file = posix.open(fresh, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o600)
+        write(self.file, WIPED + self.description + body)
+        posix.rename(fresh, self.path)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self.file >= 0:
+            posix.close(self.file)
+        self.file = -1
+
+    def next(self, number: int, start: int) -> int | None:
+        """A set's first free position from `start` on, around the end; None when there is none. It has a bitmap."""
+        bitmap = self.bitmaps[number]
+        assert bitmap is not None
+        free = ~int.from_bytes(bitmap, "little") & ((1 << self.sets[number].size) - 1)
+        if not free:
+            return None
+        after = free >> start
+        if after:
+            return start + (after & -after).bit_length() - 1
+        return (free & -free).bit_length() - 1
+
+    def set(self, number: int, position: int, taken: bool) -> None:
+        """Sets or clears a bit in memory."""
+        bitmap = self.bitmaps[number]
+        if bitmap is None:
+            return
+        bit = 1 << (position & 7)
+        if taken:
+            bitmap[position >> 3] |= bit
+        else:
+            bitmap[position >> 3] &= ~bit
+
+    def mark(self, number: int, position: int | None, taken: bool) -> None:
+        """Sets or clears a bit in memory and in the file; a gateway's stays set."""
+        bitmap = self.bitmaps[number]
+        if bitmap is None or position is None or (not taken and position in self.sets[number].gateways()):
+            return
+        self.set(number, position, taken)
+        index = position >> 3
+        posix.pwrite(self.file, bitmap[index : index + 1], self.offsets[number] + index)
+
+    def wipe(self) -> None:
+        """Says that it is not to be trusted; the first step of every change."""
+        posix.pwrite(self.file, WIPED, 0)
+
+    def seal(self) -> None:
+        """Says that it is right for the directory as it is now; the last step of every change."""
+        posix.pwrite(self.file, self._stamp(), 0)
+
+    def _stamp(self) -> bytes:
+        return b"%0*d" % (STAMP, posix.stat(self.directory).st_mtime_ns)
+
+
+def _is_boot(text: bytes) -> bool:
+    """Whether this is a boot's identity. A damaged index must not make reservations void."""
+    uuid, _dot, started = text.partition(b".")
+    return len(uuid) == 36 and uuid.count(b"-") == 4 and started.isdigit()
