@@ -35,7 +35,7 @@ INTERPRETER = "/usr/bin/python3"
 #: Where the service listens.
 SOCKET = "/run/podnet/cni.sock"
 #: What of the collection's module_utils a node needs.
-PARTS = ("agent", "cni", "install.py", "ipam", "launcher.py", "nat.py", "netlink", "overlay", "verify")
+PARTS = ("agent", "cni", "install.py", "ipam", "launcher.py", "nat", "netlink", "overlay", "verify")
 #: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
 PLUGINS = (
     "bandwidth",
@@ -121,7 +121,7 @@ KEPT = 3600
 FIRST_LINE_MAX = 127
 
 #: How the modules that CNI executables may import get into one file, run by their interpreter.
-BUNDLED = ("cni", "ipam", "nat.py", "netlink")
+BUNDLED = ("cni", "ipam", "nat", "netlink")
 BUNDLE = """
 import marshal, os, sys
 library, modules = sys.argv[1], {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import socket
 from struct import error as StructError
 
-from ..nat import TABLE
+from ..nat.table import TABLE
 from ..netlink import address as addresses
 from ..netlink import link as links
 from ..netlink import neighbour as neighbours

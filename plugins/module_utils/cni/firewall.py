@@ -21,7 +21,7 @@ from __future__ import annotations
 import posix
 from sys import byteorder
 
-from .. import nat
+from ..nat import pods, table
 from ..netlink import link, nftables
 from ..netlink import nft_expr as nft
 from ..netlink.channel import Channel
@@ -63,26 +63,26 @@ _ANSWER = (
 
 
 def _rules(kind: int) -> list[Rule]:
-    only = nft.meta("nfproto") + nft.compare(nat.NFPROTO[kind])
-    pods, admin = f"firewall_pods{kind}", nft.map_to(f"firewall_admin{kind}", nft.REG, nft.VERDICT_REG)
+    only = nft.meta("nfproto") + nft.compare(table.NFPROTO[kind])
+    members, admin = f"firewall_pods{kind}", nft.map_to(f"firewall_admin{kind}", nft.REG, nft.VERDICT_REG)
     accept = nft.verdict("accept")
     return [
         Rule(f"the operator's word on what IPv{kind} pods send", only, nft.source(kind), admin),
         Rule(f"the operator's word on what IPv{kind} pods receive", only, nft.destination(kind), admin),
-        Rule(f"what IPv{kind} pods send", only, nft.source(kind), nft.in_set(pods), accept),
-        Rule(f"answers to IPv{kind} pods", only, nft.destination(kind), nft.in_set(pods), _ANSWER, accept),
+        Rule(f"what IPv{kind} pods send", only, nft.source(kind), nft.in_set(members), accept),
+        Rule(f"answers to IPv{kind} pods", only, nft.destination(kind), nft.in_set(members), _ANSWER, accept),
     ]
 
 
 def _sets(kind: int) -> list[Set]:
-    address = (nat.ADDRESS[kind],)
+    address = (table.ADDRESS[kind],)
     return [Set(f"firewall_pods{kind}", address), Set(f"firewall_admin{kind}", address, ("verdict",))]
 
 
-#: Our part of the table: what of it is another's (nat.py) is not looked at.
+#: Our part of the table: what of it is another's (nat/table.py) is not looked at.
 TABLE = Table(
-    nat.TABLE.family,
-    nat.TABLE.name,
+    table.TABLE.family,
+    table.TABLE.name,
     [
         Set("ingress_bridges", ("ifname",)),
         Set("ingress_same", ("ifname", "ifname")),
@@ -117,7 +117,7 @@ class Settings:
             raise config_error(f"ingressPolicy must be one of {', '.join(POLICIES)}, not {self.policy!r}")
         if len(self.admin) > CHAIN_NAME_MAX or not self.admin.replace("-", "").replace("_", "").isalnum():
             raise config_error(f"iptablesAdminChainName: {self.admin!r} is no chain's name")
-        if self.admin in [chain.name for chain in (*TABLE.chains, *nat.TABLE.chains)]:
+        if self.admin in [chain.name for chain in (*TABLE.chains, *table.TABLE.chains)]:
             raise config_error(f"iptablesAdminChainName: {self.admin} is a chain of ours")
 
 
@@ -189,7 +189,7 @@ def _shared(settings: Settings, bridge: str | None) -> list[tuple[str, bytes]]:
 
 
 def _add(channel: Channel, call: Call, settings: Settings, bridge: str | None) -> None:
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     admin = (nftables.NEWCHAIN, nftables.NLM_F_CREATE, _chain(settings.admin), f"add chain {settings.admin}")
     requests: list[Request] = [admin]
     since = nftables.generation(channel)
@@ -233,7 +233,7 @@ def delete(call: Call) -> None:
 
 
 def _is(call: Call):
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     return lambda other: other == comment
 
 
@@ -274,7 +274,7 @@ def check(call: Call) -> None:
     """Rules and elements are as ADD left them."""
     settings = Settings(call)
     bridge = _bridge(call) if settings.policy != "open" else None
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = nftables.differences(channel, TABLE)
         if changes:
@@ -304,6 +304,6 @@ def status(call: Call) -> None:
 
 def gc(call: Call) -> None:
     """Takes out what belongs to no valid attachment."""
-    kept = {nat.owner_comment(call.network, *owner) for owner in call.valid_attachments()}
+    kept = {pods.owner_comment(call.network, *owner) for owner in call.valid_attachments()}
     with Channel(NETLINK_NETFILTER) as channel:
         _remove(channel, lambda other: other.endswith(f" {call.network}") and other not in kept)

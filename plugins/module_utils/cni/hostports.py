@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from .. import nat
 from ..ipam.ip import parse_subnet
+from ..nat import pods, table
 from ..netlink import conntrack, link, nftables, route
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from .call import Call
 
 EEXIST = 17
-UDP = nat.PROTOCOLS["udp"]
+UDP = pods.PROTOCOLS["udp"]
 
 
 def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> None:
-    """Maps all of `mappings` (see ``nat.mapping_elements``) or none. CniError names who has a port that is taken.
+    """Maps all of `mappings` (see ``pods.mapping_elements``) or none. CniError names who has a port that is taken.
 
     A port that leads to another interface of the same container stays with that: runtimes give a container's port
     mappings to each of its networks, and the first one's count.
     """
-    comment = nat.owner_comment(call.network, *call.owner)
-    elements = [element for mapping in mappings for element in nat.mapping_elements(mapping)]
+    comment = pods.owner_comment(call.network, *call.owner)
+    elements = [element for mapping in mappings for element in pods.mapping_elements(mapping)]
     subnets = [str(parse_subnet(item)) for item in addresses]
     chains = list(_chains(mappings).values())
     with Channel(NETLINK_NETFILTER) as channel:
         try:
             try:
-                nat.add(channel, elements, subnets, comment, chains)
+                pods.add(channel, elements, subnets, comment, chains)
             except NetlinkError as error:
                 if error.errno != EEXIST:
                     raise
@@ -44,7 +44,7 @@ def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> N
                 strange = [element for element in taken if not _is_containers(channel, element, call)]
                 if strange or not taken:
                     raise CniError(INTERNAL, _conflict(channel, strange)) from None
-                nat.add(channel, [element for element in elements if element not in taken], subnets, comment, chains)
+                pods.add(channel, [element for element in elements if element not in taken], subnets, comment, chains)
         except NetlinkError as error:
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
         try:
@@ -52,30 +52,30 @@ def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> N
                 _open_loopback(addresses)
             _forget_connections(channel, mappings)
         except (CniError, NetlinkError) as error:
-            nat.remove_owner(channel, comment, nat.HOST_PORTS)
+            pods.remove_owner(channel, comment, pods.HOST_PORTS)
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
 
 
 def _chains(mappings: list[dict]) -> dict[str, nftables.Chain]:
     """The chains with the mappings' conditions, by name."""
     wanted = {(item["conditions"], family(item["pod_ip"])) for item in mappings if item["conditions"]}
-    chains = [nat.condition_chain(conditions, kind) for conditions, kind in sorted(wanted)]
+    chains = [pods.condition_chain(conditions, kind) for conditions, kind in sorted(wanted)]
     return {chain.name: chain for chain in chains}
 
 
 def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:
-    return nat.comment_of(channel, *element[:2]) not in (None, comment)
+    return pods.comment_of(channel, *element[:2]) not in (None, comment)
 
 
 def _is_containers(channel: Channel, element: tuple, call: Call) -> bool:
     """Whether an element is the container's, by whichever of its interfaces."""
-    found = nat.comment_of(channel, *element[:2])
+    found = pods.comment_of(channel, *element[:2])
     return found is not None and found.startswith(f"{call.env.container_id} ")
 
 
 def _conflict(channel: Channel, taken: list) -> str:
     for name, key, _data in taken:
-        return f"host port is taken: {nat.describe(name, key)} belongs to {nat.comment_of(channel, name, key)}"
+        return f"host port is taken: {pods.describe(name, key)} belongs to {pods.comment_of(channel, name, key)}"
     return "host port is taken"
 
 
@@ -98,15 +98,15 @@ def _forget_connections(channel: Channel, mappings: list[dict]) -> None:
 
 def delete(call: Call) -> None:
     """Takes away all host ports that are the attachment's, and makes their UDP flows be asked anew."""
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
-        _forget_removed(channel, nat.remove_owner(channel, comment, nat.HOST_PORTS))
+        _forget_removed(channel, pods.remove_owner(channel, comment, pods.HOST_PORTS))
 
 
 def _forget_removed(channel: Channel, removed: list) -> None:
     wanted = set()
     for name, key in removed:
-        protocol, port = nat.port_of(name, key)
+        protocol, port = pods.port_of(name, key)
         if protocol == UDP:
             wanted.add((int(name[-1]), port))
     channel.batch([conntrack.forget(kind, UDP, port) for kind, port in sorted(wanted)])
@@ -115,25 +115,25 @@ def _forget_removed(channel: Channel, removed: list) -> None:
 def check(call: Call, mappings: list[dict]) -> None:
     """Table, rules and elements are as ADD left them. Raises CniError for the first that isn't."""
     with Channel(NETLINK_NETFILTER) as channel:
-        _requests, changes = nat.differences(channel)
+        _requests, changes = table.differences(channel)
         if changes:
-            raise CniError(INTERNAL, f"{nat.TABLE.title()} is not as it must be: {changes[0]}")
+            raise CniError(INTERNAL, f"{table.TABLE.title()} is not as it must be: {changes[0]}")
         chains = _chains(mappings)
-        rules = nftables.read_rules(channel, nat.TABLE) if chains else {}
+        rules = nftables.read_rules(channel, table.TABLE) if chains else {}
         for name, chain in chains.items():
             if rules.get(name) != [rule.digest() for rule in chain.rules]:
                 raise CniError(INTERNAL, f"the conditions of port mappings are not as configured: chain {name}")
         for mapping in mappings:
-            for element in nat.mapping_elements(mapping):
+            for element in pods.mapping_elements(mapping):
                 if not _is_containers(channel, element, call):
-                    raise CniError(INTERNAL, f"port mapping is missing: {nat.describe(*element[:2])}")
+                    raise CniError(INTERNAL, f"port mapping is missing: {pods.describe(*element[:2])}")
 
 
 def status() -> None:
     """CniError 50 where nftables doesn't answer."""
     try:
         with Channel(NETLINK_NETFILTER) as channel:
-            nftables.exists(channel, nat.TABLE)
+            nftables.exists(channel, table.TABLE)
     except OSError as error:
         raise CniError(NOT_AVAILABLE, f"nftables is not available: {error}") from None
 
@@ -141,4 +141,4 @@ def status() -> None:
 def gc(call: Call) -> None:
     """Takes away what belongs to no valid attachment."""
     with Channel(NETLINK_NETFILTER) as channel:
-        _forget_removed(channel, nat.collect(channel, nat.HOST_PORTS, call.network, call.valid_attachments()))
+        _forget_removed(channel, pods.collect(channel, pods.HOST_PORTS, call.network, call.valid_attachments()))

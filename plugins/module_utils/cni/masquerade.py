@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from .. import nat
 from ..ipam.ip import parse_subnet
+from ..nat import pods, table
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER
 from .errors import INTERNAL, CniError
@@ -21,36 +21,36 @@ KIND = ("masqueraded",)
 
 def add(call: Call, ips: list[dict]) -> None:
     """Masquerades the addresses of a result's `ips`. Raises NetlinkError."""
-    elements = [nat.masquerade_element(item["address"]) for item in ips]
+    elements = [pods.masquerade_element(item["address"]) for item in ips]
     subnets = [str(parse_subnet(item["address"])) for item in ips]
     with Channel(NETLINK_NETFILTER) as channel:
-        nat.add(channel, elements, subnets, nat.owner_comment(call.network, *call.owner))
+        pods.add(channel, elements, subnets, pods.owner_comment(call.network, *call.owner))
 
 
 def remove(call: Call, addresses: list[str]) -> None:
     """Takes the attachment's addresses out; it finds them where `addresses` doesn't tell."""
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         if addresses:
-            nat.remove(channel, [nat.masquerade_element(item)[:2] for item in addresses], comment)
+            pods.remove(channel, [pods.masquerade_element(item)[:2] for item in addresses], comment)
         else:
-            nat.remove_owner(channel, comment, KIND)
+            pods.remove_owner(channel, comment, KIND)
 
 
 def check(call: Call, ips: list[dict]) -> None:
     """The table is right and has the addresses. Raises CniError for the first thing that is otherwise."""
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
-        _requests, changes = nat.differences(channel)
+        _requests, changes = table.differences(channel)
         if changes:
-            raise CniError(INTERNAL, f"{nat.TABLE.title()} is not as it must be: {changes[0]}")
+            raise CniError(INTERNAL, f"{table.TABLE.title()} is not as it must be: {changes[0]}")
         for item in ips:
-            name, key, _data = nat.masquerade_element(item["address"])
-            if nat.comment_of(channel, name, key) != comment:
+            name, key, _data = pods.masquerade_element(item["address"])
+            if pods.comment_of(channel, name, key) != comment:
                 raise CniError(INTERNAL, f"{item['address']} is not masqueraded")
 
 
 def gc(call: Call, valid: set) -> None:
     """Takes out what belongs to none of the valid attachments."""
     with Channel(NETLINK_NETFILTER) as channel:
-        nat.collect(channel, KIND, call.network, valid)
+        pods.collect(channel, KIND, call.network, valid)

@@ -47,7 +47,7 @@ WORDS = {
 
 
 def _conditions(conf: dict, key: str, kind: int) -> tuple:
-    """The conditions that packets must meet to be translated, as ``nat.condition_chain`` wants them.
+    """The conditions that packets must meet to be translated, as ``pods.condition_chain`` wants them.
 
     CniError 2 for what is no condition on source, destination or interface, 7 for a prefix that is none.
     """
@@ -145,7 +145,7 @@ def pod_addresses(call: Call) -> list[str]:
 
 
 def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
-    """Each port to each address of a family that it is for, as ``nat.mapping_elements`` wants it."""
+    """Each port to each address of a family that it is for, as ``pods.mapping_elements`` wants it."""
     return [
         {
             **port,

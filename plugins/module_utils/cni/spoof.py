@@ -9,7 +9,7 @@ A table of the family ``bridge``, since that of ours for addresses sees no frame
 
 from __future__ import annotations
 
-from .. import nat
+from ..nat import pods, table
 from ..netlink import nft_expr as nft
 from ..netlink import nftables
 from ..netlink.channel import Channel
@@ -54,7 +54,7 @@ def _keys(port: str, mac: str) -> list[tuple[str, bytes]]:
 
 def add(call: Call, port: str, mac: str) -> None:
     """Frames that enter the bridge by `port` must come from `mac`."""
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         try:
             _ensure(channel)
@@ -67,24 +67,24 @@ def add(call: Call, port: str, mac: str) -> None:
 
 
 def _ensure(channel: Channel) -> None:
-    for attempt in range(nat.TRIES):
+    for attempt in range(table.TRIES):
         try:
             nftables.ensure(channel, TABLE)
             return
         except NetlinkError as error:
-            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == nat.TRIES - 1:
+            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == table.TRIES - 1:
                 raise
 
 
 def remove(call: Call) -> None:
     """Takes out what is the attachment's."""
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     _remove(lambda other: other == comment)
 
 
 def gc(call: Call, valid: set) -> None:
     """Takes out what belongs to none of the valid attachments."""
-    kept = {nat.owner_comment(call.network, *owner) for owner in valid}
+    kept = {pods.owner_comment(call.network, *owner) for owner in valid}
     _remove(lambda other: other.endswith(f" {call.network}") and other not in kept)
 
 
@@ -103,7 +103,7 @@ def _remove(chosen) -> None:
 
 def check(call: Call, port: str, mac: str) -> None:
     """Table and elements are as ADD left them."""
-    comment = nat.owner_comment(call.network, *call.owner)
+    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = nftables.differences(channel, TABLE)
         if changes:

@@ -15,8 +15,8 @@ import contextlib
 from collections.abc import Iterable
 from typing import Callable
 
-from .. import nat
 from ..ipam.prefix import parse_prefix
+from ..nat import cluster, table
 from ..netlink import nftables
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, Request, pack_ip
@@ -40,11 +40,11 @@ def present(
 
     def planner(channel: Channel) -> tuple[list[Request], list[str]]:
         told = [
-            nat.differences(channel),
-            nat.network_differences(channel, networks, _disjoint(kept)),
+            table.differences(channel),
+            cluster.network_differences(channel, networks, _disjoint(kept)),
         ]
         if peers is not None:
-            told.append(nat.node_differences(channel, nodes(config, peers)))
+            told.append(cluster.node_differences(channel, nodes(config, peers)))
         return [each for requests, _changes in told for each in requests], [
             each for _requests, changes in told for each in changes
         ]
@@ -65,7 +65,7 @@ def follow(channel: Channel, config: Config, new: Iterable[Lease], gone: Iterabl
     requests = []
     for name, version in (("nodes4", False), ("nodes6", True)):
         packed = [[pack_ip(each) for each in some if (":" in each) == version] for some in (come - leave, leave - come)]
-        requests += nat.node_requests(name, *packed)
+        requests += cluster.node_requests(name, *packed)
     nftables.transaction(channel, requests)
 
 
@@ -73,9 +73,9 @@ def absent() -> Masquerade:
     """No table. Raises NetlinkError when the kernel's can't be read."""
 
     def planner(channel: Channel) -> tuple[list[Request], list[str]]:
-        if not nftables.exists(channel, nat.TABLE):
+        if not nftables.exists(channel, table.TABLE):
             return [], []
-        return [nftables.delete_table(nat.TABLE)], [f"delete {nat.TABLE.title()}"]
+        return [nftables.delete_table(table.TABLE)], [f"delete {table.TABLE.title()}"]
 
     return Masquerade(planner)
 
@@ -105,7 +105,7 @@ class Masquerade:
 
     def apply(self) -> list[str]:
         with self._open() as channel:
-            for attempt in range(nat.TRIES):
+            for attempt in range(table.TRIES):
                 try:
                     if attempt or nftables.generation(channel) != self.generation:
                         # planned anew: a CNI plugin may have made the table meanwhile
@@ -113,7 +113,7 @@ class Masquerade:
                     nftables.transaction(channel, self._requests)
                     break
                 except NetlinkError as error:
-                    if error.errno not in (nat.EEXIST, nat.ENOENT, nat.ERESTART) or attempt == nat.TRIES - 1:
+                    if error.errno not in (table.EEXIST, table.ENOENT, table.ERESTART) or attempt == table.TRIES - 1:
                         return [str(error)]
         return []
 

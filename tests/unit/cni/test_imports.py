@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils import install, nat
+from ansible_collections.podnet.cluster.plugins.module_utils import install
 from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
 
-SOURCE = os.path.dirname(nat.__file__)
+SOURCE = os.path.dirname(install.__file__)
 #: Runs a call and tells which modules that took, whatever became of it.
 SCRIPT = """
 import sys
@@ -49,10 +49,8 @@ LIBRARY = {
         "address", "channel", "link", "neighbour", "netns", "objects", "removal", "route", "wire",
     )],
 }  # fmt: skip
-PORTS = {
-    "podnet.nat", "podnet.cni.hostports", "podnet.cni.portmap", "podnet.netlink.conntrack", "podnet.netlink.nft_expr",
-    "podnet.netlink.nftables",
-}  # fmt: skip
+NAT = {"podnet.nat", "podnet.nat.pods", "podnet.nat.table", "podnet.netlink.nft_expr", "podnet.netlink.nftables"}
+PORTS = {*NAT, "podnet.cni.hostports", "podnet.cni.portmap", "podnet.netlink.conntrack"}
 
 
 @pytest.fixture
@@ -118,7 +116,7 @@ CHAINED = {
         "ips": [{"address": "10.9.0.5/24", "interface": 1}],
     }
 }
-RULES = {"podnet.nat", "podnet.cni.veth", "podnet.netlink.nft_expr", "podnet.netlink.nftables"}
+RULES = {*NAT, "podnet.cni.veth"}
 
 
 @pytest.mark.parametrize(

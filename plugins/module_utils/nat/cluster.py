@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the table knows of the cluster: pod networks, what they reach unmasqueraded, and the other nodes' addresses."""
+
+from __future__ import annotations
+
+from ..netlink import nftables
+from ..netlink.wire import NetlinkError, pack_ip
+from .table import ENOENT, TABLE
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..netlink.channel import Channel
+    from ..netlink.wire import Request
+
+
+def network_differences(
+    channel: Channel, pod_networks: list[str], not_masqueraded: list[str]
+) -> tuple[list[Request], list[str]]:
+    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and each in words.
+
+    Works for a table that isn't there yet: then everything is to be added. Carry the requests out together with
+    those of ``table.differences`` in one ``nftables.transaction``.
+    """
+    requests: list[Request] = []
+    changes: list[str] = []
+    present = nftables.exists(channel, TABLE)
+    known = nftables.read_sets(channel, TABLE) if present else {}
+    for kind, prefixes in (("pod_networks", pod_networks), ("not_masqueraded", not_masqueraded)):
+        for family in (4, 6):
+            name = f"{kind}{family}"
+            wanted = {nftables.prefix_range(item): item for item in prefixes if (":" in item) == (family == 6)}
+            actual = nftables.read_prefixes(channel, TABLE, name) if name in known else []
+            if sorted(wanted) == sorted(actual):
+                continue
+            if actual:
+                requests.append(nftables.flush_set(TABLE, name))
+            if wanted:
+                requests.append(nftables.add_prefixes(TABLE, name, wanted.values()))
+            changes.append(f"set {name} of {TABLE.title()} to {', '.join(wanted.values()) or 'nothing'}")
+    return requests, changes
+
+
+def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Request], list[str]]:
+    """What brings ``nodes*`` to exactly these addresses; otherwise as ``network_differences``."""
+    requests: list[Request] = []
+    changes: list[str] = []
+    wanted: dict[str, set[bytes]] = {"nodes4": set(), "nodes6": set()}
+    for address in nodes:
+        wanted["nodes6" if ":" in address else "nodes4"].add(pack_ip(address))
+    present = nftables.exists(channel, TABLE)
+    for name, keys in wanted.items():
+        try:
+            actual = nftables.read_keys(channel, TABLE, name) if present else set()
+        except NetlinkError as error:
+            if error.errno != ENOENT:
+                raise
+            actual = set()  # a table from before there was that set
+        requests += node_requests(name, keys - actual, actual - keys)
+        if keys != actual:
+            changes.append(f"set {name} of {TABLE.title()}: add {len(keys - actual)}, remove {len(actual - keys)}")
+    return requests, changes
+
+
+def node_requests(name: str, new: Iterable[bytes], gone: Iterable[bytes]) -> list[Request]:
+    """The requests that put packed addresses into the set ``nodes4`` or ``nodes6``, and take others out."""
+    found = nftables.split(nftables.delete_elements, TABLE, name, sorted(gone))
+    return found + nftables.split(nftables.add_elements, TABLE, name, [(key, None) for key in sorted(new)])

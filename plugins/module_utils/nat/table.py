@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Address translation for pods: the one nftables table of ours, ``inet podnet``, and what goes into its sets.
+
+The table's chains and rules are fixed; they are made once (``ensure``) and put right where they differ. Everything that
+comes and goes is an element:
+
+``pod_networks4|6``        prefixes: sources whose way out of the cluster is masqueraded, unless it leads into
+``not_masqueraded4|6``     these prefixes (the pod network itself, and whatever else shall see pod addresses)
+``nodes4|6``               the other nodes' own addresses, which see pod addresses too
+``masqueraded4|6``         single pod addresses to masquerade (the bridge plugin's ipMasq), unless they talk to
+``local_subnets4|6``       the subnets of this node's pods
+``hostports4|6``           protocol, port → pod address, port: on every local address
+``hostports_at4|6``        address, protocol, port → pod address, port: on one address (hostIP)
+``hostport_snat4|6``       protocol, host port, pod address: masquerade connections from loopback and from the pods'
+                           own subnets, whose answers wouldn't come back through this host otherwise
+``hostport_masq_all4|6``   the same, from everywhere (portmap's masqAll)
+``hostport_conditions4|6`` protocol, port → a chain that lets packets go untranslated unless they meet a network's
+                           conditions; ``hostport_conditions_at4|6`` the same for a port at one address. These chains
+                           come and go with the elements that lead there
+
+An element of a single pod carries its owner as comment ("container ID, interface, network"), so that it is removed with
+its owner and never with somebody else's. The packet's original port is asked of conntrack; no packet mark is needed.
+"""
+
+from __future__ import annotations
+
+from sys import byteorder
+
+from ..netlink import nft_expr as nft
+from ..netlink import nftables
+from ..netlink.nftables import Chain, Rule, Set, Table
+from ..netlink.wire import NetlinkError
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..netlink.channel import Channel
+    from ..netlink.wire import Request
+
+#: Priorities of netfilter's hooks, linux/netfilter_ipv4.h NF_IP_PRI_*
+BEFORE_DNAT, AFTER_SNAT = -100, 100
+NFPROTO = {4: b"\x02", 6: b"\x0a"}
+ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
+LENGTH = {4: 4, 6: 16}
+#: What the kernel answers when somebody else changed the rules meanwhile, and how often to try anew.
+ENOENT, EEXIST, ERESTART = 2, 17, 85
+TRIES = 10
+
+
+def of_family(family: int) -> bytes:
+    """Go on only with packets of that family."""
+    return nft.meta("nfproto") + nft.compare(NFPROTO[family])
+
+
+def _not_multicast(family: int) -> bytes:
+    if family == 4:
+        return nft.destination(4) + nft.mask(4, b"\xf0\0\0\0") + nft.compare(b"\xe0\0\0\0", nft.NOT_EQUAL)
+    return nft.destination(6) + nft.mask(16, b"\xff" + bytes(15)) + nft.compare(b"\xff" + bytes(15), nft.NOT_EQUAL)
+
+
+def _port_key(family: int, at_address: bool) -> tuple[bytes, int]:
+    """Loads (address,) protocol and port; the first register after them."""
+    register = nft.REG32
+    expressions = b""
+    if at_address:
+        expressions += nft.destination(family, register)
+        register += LENGTH[family] // 4
+    return expressions + nft.meta("l4proto", register) + nft.destination_port(register + 1), register + 2
+
+
+def _mapped(name: str, family: int, at_address: bool) -> bytes:
+    """Translate the destination by the map's entry for (address,) protocol and port."""
+    expressions, result = _port_key(family, at_address)
+    expressions += nft.map_to(name, nft.REG32, result)
+    return expressions + nft.nat(nft.DNAT, family, result, result + LENGTH[family] // 4)
+
+
+def _conditions(name: str, family: int, at_address: bool) -> bytes:
+    """Jump to the chain with the conditions for (address,) protocol and port, if there is one."""
+    return _port_key(family, at_address)[0] + nft.map_to(name, nft.REG32, nft.VERDICT_REG)
+
+
+def _of_host_port(name: str, family: int) -> bytes:
+    """Go on only with connections to a host port of ours: translated, and known with original port and pod address."""
+    return (
+        nft.conntrack_status()
+        + nft.mask(4, nft.IPS_DNAT.to_bytes(4, byteorder))
+        + nft.compare(bytes(4), nft.NOT_EQUAL)
+        + nft.meta("l4proto", nft.REG32)
+        + nft.original_port(nft.REG32 + 1)
+        + nft.destination(family, nft.REG32 + 2)
+        + nft.in_set(name, nft.REG32)
+    )
+
+
+def _loopback_source() -> bytes:
+    return nft.source(4) + nft.mask(4, b"\xff\0\0\0") + nft.compare(b"\x7f\0\0\0")
+
+
+def _destination_rules(family: int) -> list[Rule]:
+    # Packets from ::1 never leave the host, so its ports can't be a pod's.
+    only = of_family(family)
+    if family == 6:
+        only += nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL)
+    found = []
+    for at, words in ((True, f"host ports at one IPv{family} address"), (False, f"host ports, IPv{family}")):
+        end = f"_at{family}" if at else f"{family}"
+        found.append(Rule(f"conditions of {words}", only, _conditions(f"hostport_conditions{end}", family, at)))
+        found.append(Rule(words, only, _mapped(f"hostports{end}", family, at)))
+    return found
+
+
+def _source_rules(family: int) -> list[Rule]:
+    only = of_family(family)
+    out = nft.masquerade()
+    rules = [
+        Rule(
+            f"host ports from the pods' own IPv{family} subnets",
+            only,
+            nft.source(family),
+            nft.in_set(f"local_subnets{family}"),
+            _of_host_port(f"hostport_snat{family}", family),
+            out,
+        )
+    ]
+    if family == 4:
+        rules.append(
+            Rule("host ports from loopback", only, _loopback_source(), _of_host_port("hostport_snat4", 4), out)
+        )
+    rules += [
+        Rule(
+            f"host ports from everywhere, IPv{family}", only, _of_host_port(f"hostport_masq_all{family}", family), out
+        ),
+        Rule(
+            f"IPv{family} pods to elsewhere",
+            only,
+            nft.source(family),
+            nft.in_set(f"masqueraded{family}"),
+            nft.destination(family),
+            nft.in_set(f"local_subnets{family}", inverted=True),
+            _not_multicast(family),
+            out,
+        ),
+        Rule(
+            f"IPv{family} pods out of the cluster",
+            only,
+            nft.source(family),
+            nft.in_set(f"pod_networks{family}"),
+            nft.destination(family),
+            nft.in_set(f"not_masqueraded{family}", inverted=True),
+            nft.destination(family),
+            nft.in_set(f"nodes{family}", inverted=True),
+            _not_multicast(family),
+            out,
+        ),
+    ]
+    return rules
+
+
+def _sets(family: int) -> list[Set]:
+    address = ADDRESS[family]
+    target = (address, "inet_service")
+    port = ("inet_proto", "inet_service")
+    return [
+        Set(f"pod_networks{family}", (address,), interval=True),
+        Set(f"not_masqueraded{family}", (address,), interval=True),
+        Set(f"nodes{family}", (address,)),
+        Set(f"local_subnets{family}", (address,), interval=True),
+        Set(f"masqueraded{family}", (address,)),
+        Set(f"hostports{family}", port, target),
+        Set(f"hostports_at{family}", (address, *port), target),
+        Set(f"hostport_conditions{family}", port, ("verdict",)),
+        Set(f"hostport_conditions_at{family}", (address, *port), ("verdict",)),
+        Set(f"hostport_snat{family}", (*port, address)),
+        Set(f"hostport_masq_all{family}", (*port, address)),
+    ]
+
+
+_LOCAL = nft.destination_type() + nft.compare(nft.RTN_LOCAL.to_bytes(4, byteorder))
+_TO_HOST_PORTS = Rule("to this host", _LOCAL, nft.verdict("jump", "hostports"))
+
+TABLE = Table(
+    "inet",
+    "podnet",
+    [*_sets(4), *_sets(6)],
+    [
+        Chain("hostports", [*_destination_rules(4), *_destination_rules(6)]),
+        Chain("prerouting", [_TO_HOST_PORTS], "nat", "prerouting", BEFORE_DNAT),
+        Chain("output", [_TO_HOST_PORTS], "nat", "output", BEFORE_DNAT),
+        Chain("postrouting", [*_source_rules(4), *_source_rules(6)], "nat", "postrouting", AFTER_SNAT),
+    ],
+)
+
+
+def ensure(channel: Channel) -> list[str]:
+    """Make the table and what is fixed in it, where absent or different; elements stay. Returns what was done.
+
+    ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError when the kernel refuses.
+    """
+    for attempt in range(TRIES):
+        try:
+            return nftables.ensure(channel, TABLE)
+        except NetlinkError as error:
+            # someone else, most likely another call of ours, changed the rules while we read and wrote them
+            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == TRIES - 1:
+                raise
+    return []
+
+
+def differences(channel: Channel) -> tuple[list[Request], list[str]]:
+    """The requests that would put the table right, and what they do, a line each; both empty if it is right."""
+    return nftables.differences(channel, TABLE)
