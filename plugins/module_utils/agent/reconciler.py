@@ -17,7 +17,7 @@ from typing import Any
 from ..netlink.channel import Channel
 from ..netlink.plan import plan
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
-from ..overlay import masquerade, reconcile, surroundings
+from ..overlay import masquerade, reconcile, spread, surroundings
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Lease, Leases
 from ..overlay.lock import locked
@@ -123,7 +123,7 @@ class Reconciler:
         if not new and not old:
             overlay.wanted.leases = leases
             return True
-        if len(new) + len(old) > FEW:
+        if len(new) + len(old) > FEW or (len(before) > spread.MANY) != (len(after) > spread.MANY):
             return False
         self.looks["partial"] += 1
         self.level = False
@@ -141,6 +141,7 @@ class Reconciler:
         wanted, desired = overlay.wanted, overlay.desired
         back_end = reconcile.BACKENDS[config.backend.type]
         coming = back_end(config, Leases(self.leases.own, new, {}), wanted.carrier)
+        spread.over_scopes(coming, len(self.leases.peers))
         gone = [thing for peer in old for thing in desired.peers.pop(peer.name, [])]
         for peer in old:
             desired.refused.pop(peer.name, None)

@@ -35,7 +35,7 @@ class Wanted:
         self.leases = leases
         self.carrier = carrier
         reached = BACKENDS[config.backend.type](config, leases, carrier)
-        self.desired = own.with_fence(config, spread.over_scopes(reached))
+        self.desired = own.with_fence(config, spread.over_scopes(reached, len(leases.peers)))
         self.index: dict[tuple, KernelObject] = {thing.key(): thing for thing in self.desired.objects()}
 
     def few(self) -> dict[tuple, KernelObject]:

@@ -21,9 +21,10 @@ MANY = 1024
 SCOPES = tuple(str(scope) for scope in range(1, 200))
 
 
-def over_scopes(desired: Desired) -> Desired:
-    """``desired``, each route through a gateway with a scope that follows from the gateway, where peers are many."""
-    if len(desired.peers) > MANY:
+def over_scopes(desired: Desired, peers: int) -> Desired:
+    """``desired``, which may lead to some of the ``peers`` only: where these are many, each route through a gateway has
+    a scope that follows from the gateway."""
+    if peers > MANY:
         for things in desired.peers.values():
             for thing in things:
                 if isinstance(thing, Route) and thing.gateway and ":" not in thing.dst:

@@ -20,9 +20,11 @@ from LIBRARY.agent.log import Log
 from LIBRARY.agent.reconciler import Reconciler
 from LIBRARY.agent.register import Register
 from LIBRARY.netlink.channel import Channel
-from LIBRARY.overlay import config, lease, reconcile
+from LIBRARY.overlay import config, lease, reconcile, spread
 
 env, seed, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+if seed % 3:
+    spread.MANY = 3  # so that peers become many and few again
 chance = random.Random(seed)
 OWN = {"name": "node1", "address": "10.77.0.11", "addresses": ["10.77.0.11", "fd77::11"],
        "pod_cidrs": ["10.244.1.0/24", "fd00:244:0:1::/64"]}
