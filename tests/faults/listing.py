@@ -12,7 +12,9 @@ import ast
 import sys
 from pathlib import Path
 
-import yaml
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import faults
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -26,29 +28,34 @@ the cure must be content again. This page is written by `tests/faults/listing.py
 
 A pod a1 on node1 sends to a2 on node2, unless the ends are told. *Packets*: the states alone do not tell, packets are
 sent. A1, N2 and the like are addresses and names: [ways.yml](../tests/faults/ways.yml) tells them.
+
+*Lab*: injected in the lab too, in a cluster with the kubelet's pods, where `playbooks/verify.yml` itself must name
+node, hop and cause, accuse nobody else, and find nothing after the cure:
+[test_2_faults.py](../tests/cluster/test_2_faults.py), and [rounds.yml](../tests/faults/rounds.yml) for which at a time.
 """
-TRACES = (
-    ("ways.yml", "On the packet's way"),
-    ("ways_others.yml", "On the packet's way, besides"),
+TABLES = (
+    (faults.WAYS, "On the packet's way"),
+    (faults.OTHERS, "On the packet's way, besides"),
+    (faults.LAB, "Of a whole node, in the lab alone"),
 )
 TESTS = (
     (WAYS / "test_checks.py", "Beside the packet's way: checks of each node"),
     (WAYS / "test_services.py", "On the way to a Service, with a server that answers"),
     (WAYS / "test_ways.py", "With other back ends and IP versions"),
     (ROOT / "tests/unit/verify/test_verdict.py", "Between nodes and against the API", "spoil_"),
-    (ROOT / "tests/cluster/test_2_faults.py", "In the lab, by `playbooks/verify.yml`"),
 )
 
 
 def page() -> str:
     """The page's text."""
+    in_lab = {name for together in faults.load(faults.ROUNDS) for name in together}
     parts = [HEAD]
-    for file, title in TRACES:
-        faults = yaml.safe_load((HERE / file).read_text(encoding="utf-8"))
-        parts.append(f"## {title}\n\n[{file}](../tests/faults/{file}): {len(faults)}\n")
+    for file, title in TABLES:
+        entries = faults.load(file)
+        parts.append(f"## {title}\n\n[{file}](../tests/faults/{file}): {len(entries)}\n")
         parts.append(
-            "| Fault | Node | Hop | What is said, in part | |\n| --- | --- | --- | --- | --- |\n"
-            + "".join(map(row, faults))
+            "| Fault | Node | Hop | What is said, in part | Lab | |\n| --- | --- | --- | --- | --- | --- |\n"
+            + "".join(row(entry, entry["name"] in in_lab) for entry in entries)
         )
     for file, title, *prefix in TESTS:
         where = file.relative_to(ROOT)
@@ -57,12 +64,14 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def row(fault: dict) -> str:
+def row(fault: dict, in_lab: bool) -> str:
     verdict = fault["verdict"]
     more = [" to ".join(fault["ends"])] if "ends" in fault else []
     more += ["packets"] if fault.get("packets") else []
     cause = verdict["cause"].replace("|", "\\|")
-    return f"| {fault['name']} | {verdict['node']} | `{verdict['step']}` | {cause} | {', '.join(more)} |\n"
+    hop = f"`{verdict['step']}`" if verdict["step"] else ""
+    told = (fault["name"], verdict["node"], hop, cause, "✓" if in_lab else "", ", ".join(more))
+    return f"| {' | '.join(told)} |\n"
 
 
 def tests(file: Path, prefix: str = "test_") -> list[str]:

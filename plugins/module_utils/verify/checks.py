@@ -66,8 +66,7 @@ def _overlay(look: Look, found: _Found) -> None:
     found.add("overlay can be what it must", wrong)
     by_step: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for step in look.state["drift"]:
-        thing = step["wanted"] or step["actual"]
-        by_step[_step_of(thing["object"] if thing else step["text"])].append((node, step["text"], APPLY))
+        by_step[_step_of(step, look.state["cni"]["bridge"])].append((node, step["text"], APPLY))
     for kind, wrong in by_step.items():
         found.add("node is as the agent wants it", wrong, kind)
     if not by_step and not error:
@@ -92,13 +91,15 @@ def _delete(route: dict[str, Any]) -> str:
     return f"ip route delete {show_route(route)}{table}"
 
 
-def _step_of(subject: str) -> str:
+def _step_of(step: dict[str, Any], bridge: str) -> str:
     """The kind of hop that a step of the plan is about."""
-    known = {"link": "device", "address": "device", "neighbour": "neighbour", "fdb": "fdb", "route": "route"}
-    if subject in known:
-        return known[subject]
-    words = {"inet podnet": "nat", "forward": "forwarding", "subnet.env": "subnet.env"}
-    return next((step for word, step in words.items() if word in subject), "device")
+    thing = step["wanted"] or step["actual"]
+    if thing:
+        known = {"neighbour": "neighbour", "fdb": "fdb", "route": "route"}
+        usual = "bridge" if bridge in (thing.get("name"), thing.get("dev")) else "device"
+        return known.get(thing["object"], usual)
+    words = {"inet podnet": "nat", "forward": "forwarding", "rp_filter": "rp_filter", "subnet.env": "subnet.env"}
+    return next((hop for word, hop in words.items() if word in step["text"]), "device")
 
 
 def _runtime(look: Look, found: _Found) -> None:
@@ -180,9 +181,9 @@ def _pods(look: Look, found: _Found) -> None:
                 owners[address.partition("/")[0]].append(pod["pod"])
         if pod["bridge"]:
             bridges.setdefault(pod["bridge"], at_pod.gateways(pod))
-        judged += [at_bridge.port(look, pod, "in"), at_pod.pod(look, pod, "out"), *at_pod.pod_gateways(look, pod)]
-        if pod["bridge"] and look.state["cni"]["hairpin"] and not _hairpin(look, pod):
-            judged.append(at_bridge.port(look, pod, "in", to_itself=True))
+        to_itself = bool(pod["bridge"]) and look.state["cni"]["hairpin"]
+        judged += [at_bridge.port(look, pod, "in", to_itself), at_pod.pod(look, pod, "out")]
+        judged += at_pod.pod_gateways(look, pod)
     found.hops("bridge is there", [at_bridge.bridge(look, name, "in", gateways) for name, gateways in bridges.items()])
     found.hops("pod is connected", judged)
     silent = [
@@ -197,10 +198,6 @@ def _pods(look: Look, found: _Found) -> None:
         if len(pods) > 1
     ]
     found.add("no address is on two pods", twice, "deliver")
-
-
-def _hairpin(look: Look, pod: dict[str, Any]) -> bool:
-    return bool((look.links.get(pod["host"]) or {"port": {}})["port"].get("hairpin"))
 
 
 def _services(look: Look, found: _Found) -> None:

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import Any
 
 from .cluster import Cluster, Pod, Service
@@ -48,8 +50,8 @@ def as_end(values: dict[str, Any]) -> End:
 
 
 def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """The ways to trace for probes that failed: ``from`` and ``to`` as JSON, one for each pair of nodes and kind of
-    target, at most so many."""
+    """The ways to trace for probes that failed: ``from`` and ``to`` as JSON, one for each pair of nodes, at most so
+    many; from each node one before any has a second, and Services after the pods that may be behind them."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for result in results:
         if result["ok"]:
@@ -61,13 +63,14 @@ def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dic
         if source.kind in ("pod", "node"):
             port = result.get("port") or 9
             entry = {"from": asdict(source), "to": asdict(target), "port": port}
-            # what comes from pods tells more than what comes from nodes
             found.setdefault((source.node, target.node or target.address, source.kind), entry)
-    ordered = sorted(found.items(), key=lambda item: item[0][2] != "pod")
-    kept: dict[tuple[str, str], dict[str, Any]] = {}
-    for (node, other, _kind), entry in ordered:
-        kept.setdefault((node, other), entry)
-    return list(kept.values())[:most]
+    # what comes from pods tells more than what comes from nodes
+    ordered = sorted(found.values(), key=lambda way: (way["from"]["kind"] != "pod", not way["to"]["node"]))
+    by_source: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for way in ordered:
+        by_source[way["from"]["node"]].setdefault(way["to"]["node"] or way["to"]["address"], way)
+    turns = zip_longest(*(kept.values() for kept in by_source.values()))
+    return [way for turn in turns for way in turn if way][:most]
 
 
 def nodes(way: dict[str, Any], cluster: Cluster) -> list[str]:

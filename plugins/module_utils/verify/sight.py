@@ -23,7 +23,7 @@ from . import icmp
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD  # linux/if_ether.h
 PACKET_OUTGOING = 4  # linux/if_packet.h
 SOL_PACKET, PACKET_AUXDATA = 263, 8
-TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID = 1 << 3, 1 << 7
+TP_STATUS_CSUMNOTREADY = 1 << 3
 SNAP = 65536
 #: Packets longer than this are the large ones among the probes, in bytes.
 LARGE = 500
@@ -154,11 +154,15 @@ def _ip(data: bytes) -> tuple[int, str, str, bytes] | None:
 
 
 def _sure(ancillary: list[tuple[int, int, bytes]]) -> bool:
-    """Whether the kernel itself vouches for the checksum, or has not made it yet (offloading between namespaces)."""
+    """Whether the kernel has not made the checksum yet (offloading between namespaces).
+
+    That it vouches for one (TP_STATUS_CSUM_VALID) tells nothing where a tunnel ends: a VXLAN packet without a checksum
+    of its own is valid by that, and what it carried keeps the mark (skbuff.h, __skb_checksum_validate_needed).
+    """
     for level, kind, payload in ancillary:
         if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
             status = struct.unpack_from("=I", payload)[0]
-            return bool(status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID))
+            return bool(status & TP_STATUS_CSUMNOTREADY)
     return True
 
 

@@ -68,6 +68,14 @@ def test_a_failed_probe_is_followed_once_between_two_nodes(items):
     assert as_end(found[0]["to"]).address == "10.244.1.2"
 
 
+def test_every_node_s_ways_come_in_turn_and_services_last(items):
+    failed = {"ok": False, "port": 80}
+    pairs = [(1, "10.96.0.50"), (1, "10.244.1.2"), (1, "10.244.2.2"), (2, "10.244.0.2"), (2, "10.244.2.2")]
+    results = [{**failed, "source": f"{NAMESPACE}/each-{one}", "address": address} for one, address in pairs]
+    found = [(way["from"]["node"], way["to"]["node"]) for way in ways(cluster(items), results, 5)]
+    assert found == [("node1", "node2"), ("node2", "node1"), ("node1", "node3"), ("node2", "node3"), ("node1", "")]
+
+
 def test_the_nodes_behind_a_service_are_looked_at(items):
     state = cluster(items)
     failed = {"ok": False, "port": 80, "source": f"{NAMESPACE}/each-1", "address": "10.96.0.50"}

@@ -61,11 +61,10 @@ def neighbour(look: Look, peer: dict[str, Any], gateway: str) -> Hop:
     entry = next((e for e in look.state["neighbours"] if e["dst"] == gateway and e["dev"] == dev), None)
     hop.found = f"{entry.get('mac')} ({entry.get('state')})" if entry else "missing"
     lost = bool(fault_of(look, dev))
-    if entry is None:
+    if entry is None or not entry.get("mac"):  # one without is what the kernel makes of packets that wait for an answer
         return hop.blame(f"there is no neighbour entry for {gateway}, {peer['name']}'s VTEP", APPLY, follows=lost)
-    if entry.get("mac") != mac:
-        has = entry.get("mac") or "no MAC address"
-        told = f"{gateway}, {peer['name']}'s VTEP, is taken to have {has}, it has {mac}"
+    if entry["mac"] != mac:
+        told = f"{gateway}, {peer['name']}'s VTEP, is taken to have {entry['mac']}, it has {mac}"
         return hop.blame(told, APPLY, follows=lost)
     if entry.get("state") != "permanent":
         told = f"the neighbour entry for {gateway} is {entry.get('state')}, not permanent"
