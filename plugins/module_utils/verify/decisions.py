@@ -32,7 +32,8 @@ def lookups(
     """The kernel's decisions: to a flow's target from the node itself, and for packets that come in."""
     index_of = {name: index for index, name in names.items()}
     found = []
-    targets = [*(target for _source, target in flows), *(p["address"] for p in overlay["peers"] if p["concerned"])]
+    nodes = [address for peer in overlay["peers"] if peer["concerned"] for address in peer["addresses"]]
+    targets = [*(target for _source, target in flows), *nodes]
     for target in dict.fromkeys(targets):
         found.append(lookup(channel, names, target))
     for source, target in flows:

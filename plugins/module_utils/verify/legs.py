@@ -137,8 +137,9 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
     if peer is None or wanted is None:
         leg.hops.append(_unknown_peer(here, target, version))
         return
-    vtep = next((a for a in peer["addresses"] if (":" in a) == (":" in here.overlay["lease"]["address"])), "")
     tunnelled = wanted["dev"] in (here.overlay["device"], f"{here.overlay['device']}-v6")
+    like = here.overlay["lease"]["address"]
+    vtep = next((a for a in peer["addresses"] if (":" in a) == (":" in like)), "") if tunnelled else wanted["gateway"]
     known = remote.lease(here, peer, there)
     leg.hops += [known] if known else []
     leg.hops.append(at_node.route(here, target.address, seen_as, iif, wanted))
@@ -172,7 +173,8 @@ def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
     dev = here.overlay["device"]
     data = here.wanted("wireguard", dev=dev) or (here.wanted("link", name=dev) or {}).get("data", {})
     how = f"UDP {data.get('port')}" if tunnelled else "IP"
-    return Hop(f"{here.node} → {node}", "wire", f"{how} from {here.overlay['lease']['address']} to {vtep}")
+    own = next((a for a in here.overlay["lease"]["addresses"] if (":" in a) == (":" in vtep)), "")
+    return Hop(f"{here.node} → {node}", "wire", f"{how} from {own} to {vtep}")
 
 
 def _unknown_peer(here: Look, target: End, version: int) -> Hop:
@@ -221,16 +223,17 @@ def _leave_cluster(leg: Leg, here: Look, there: Look | None, target: End, seen_a
 def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End, seen_as: str, version: int) -> None:
     """From the wire into the peer, and on to the target."""
     dev = there.overlay["underlay"] or ""
-    entering = dropping.packet_filter(there, "input", ("prerouting", "input"), 4, [dev])
+    # a node's own packets to pods bear its VTEP's address, and so the answers come by the tunnel
+    device = there.overlay["device"]
+    to_vtep = bool(device) and target.kind == "node" and there.has_address(target.address) == device
+    tunnelled = bool(device) and (to_vtep or (target.kind == "pod" and tunnels(there, source.node)))
+    outer = there.overlay["lease"]["address"] if tunnelled and there.overlay["lease"] else target.address
+    entering = dropping.packet_filter(there, "input", ("prerouting", "input"), 6 if ":" in outer else 4, [dev])
     entering.sights = [("node", dev, "in")]
     link = there.links.get(dev)
     if link is not None and not link["up"]:
         entering.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
     leg.hops.append(entering)
-    # a node's own packets to pods bear its VTEP's address, and so the answers come by the tunnel
-    device = there.overlay["device"]
-    to_vtep = bool(device) and target.kind == "node" and there.has_address(target.address) == device
-    tunnelled = bool(there.overlay["device"]) and (to_vtep or (target.kind == "pod" and tunnels(there, source.node)))
     if not tunnelled and target.kind != "pod":
         _arrive(leg, there, target, seen_as, dev)
         return

@@ -88,6 +88,7 @@ def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
         ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
         if cidr and any(tunnels(look, other) for look, other in ends if look):
             return cidr.partition("/")[0]
+        return next((a for a in lease["addresses"] if (":" in a) == (":" in target.address)), source.address)
     return source.address
 
 

@@ -58,7 +58,10 @@ class Node:
         self.name = f"node{number}"
         self.netns = netns
         self.root = root
-        self.address = f"10.77.0.{10 + number}" if 4 in versions else f"fd00:77::{10 + number}"
+        known = {4: f"10.77.0.{10 + number}/24", 6: f"fd00:77::{10 + number}/64"}
+        self.prefixes = [known[version] for version in versions]
+        self.addresses = [prefix.partition("/")[0] for prefix in self.prefixes]
+        self.address = self.addresses[0]
         blocks = {4: f"10.244.{number}.0/24", 6: f"fd00:244:0:{number}::/64"}
         self.cidrs = [blocks[version] for version in versions]
         self.pods: list[Pod] = []
@@ -272,9 +275,10 @@ def made(netns_type, library: Path, base: Path, versions: tuple[int, ...] = (4,)
             node.run(f"ip link add eth0 type veth peer name port{number} netns {switch.name}")
             switch.run(f"ip link set port{number} master switch up")
             node.run("ip link set eth0 up")
-            node.run(f"ip address add {node.address}/{64 if ':' in node.address else 24} dev eth0")
+            for prefix in node.prefixes:
+                node.run(f"ip address add {prefix} dev eth0")
             nodes.append(node)
-        leases = [{"name": n.name, "address": n.address, "pod_cidrs": n.cidrs} for n in nodes]
+        leases = [{"name": n.name, "address": n.address, "addresses": n.addresses, "pod_cidrs": n.cidrs} for n in nodes]
         for node in nodes:
             node.configure(leases, **config)
             node.ctl("apply")

@@ -11,6 +11,8 @@ CLUSTERS = {
     "vxlan, dual stack": ((4, 6), {}),
     "vxlan, IPv6 only": ((6,), {}),
     "host-gw": ((4,), {"backend": {"type": "host-gw"}}),
+    "host-gw, dual stack": ((4, 6), {"backend": {"type": "host-gw"}}),
+    "host-gw, IPv6 only": ((6,), {"backend": {"type": "host-gw"}}),
     "vxlan with direct routing": ((4,), {"backend": {"type": "vxlan", "direct_routing": True}}),
     "vxlan, pods hidden from nodes": ((4,), {"masquerade_nodes": True}),
 }
@@ -32,6 +34,7 @@ def whole(cluster, source, target) -> list[dict]:
     assert found["ok"] and found["verdict"] is None, (found["verdict"], [p for p in found["probes"] if not p["ok"]])
     hops = [hop for leg in found["legs"] for hop in leg["hops"]]
     assert {hop["verdict"] for hop in hops} <= {"ok", "unknown"}, [hop for hop in hops if hop["verdict"] != "ok"]
+    assert {hop["verdict"] for hop in hops if hop["step"] in ("route", "underlay")} <= {"ok"}, hops
     unseen = [(hop["node"], hop["name"]) for hop in hops if hop["sights"] and not hop["seen"]]
     assert not unseen, (source, target, unseen)
     return hops
