@@ -154,6 +154,13 @@ DIFFERENCES = [
         case="portmap, masqAll",
     ),
     Difference(
+        "vlanTrunk puts a port into these VLANs, too; Debian's version does not know the key yet",
+        "*/host/link/br0/info_data/vlan_filtering",
+        "*/host/vlan/port*",
+        when=lambda go, ours: (go, ours) in ((ABSENT, "-"), (0, 1)),
+        case="bridge, vlan trunk",
+    ),
+    Difference(
         "Go's loopback answers version 0.1.0 and 0.2.0 in a newer version's form",
         "*/answer/*",
         case="loopback, 0.[12].0",

@@ -41,7 +41,7 @@ GO = "/usr/lib/cni"
 #: How the kernel is asked for what a case needs, where the words differ from ``type KIND``.
 PROBES = {
     "VLAN filtering": "name x type bridge vlan_filtering 1",
-    "vlan": "link a name x type vlan id 5",
+    "vlan": "link pr0 name x type vlan id 5",
     "vrf": "name x type vrf table 5",
 }
 
@@ -157,9 +157,9 @@ def reason_to_skip(case: Case, bin_dir: str) -> str:
             if name and name != "nothing" and not os.access(f"{bin_dir}/{name}", os.X_OK):
                 return f"we have no plugin {name}"
     if case.kind:
-        made = f"ip link add {PROBES.get(case.kind, f'link a name x type {case.kind}')}"
+        made = f"ip link add {PROBES.get(case.kind, f'link pr0 name x type {case.kind}')}"
         probe = subprocess.run(
-            ["unshare", "-n", "sh", "-c", f"ip link add a type veth peer name b; {made}"],
+            ["unshare", "-n", "sh", "-c", f"ip link add pr0 type veth peer name pr1; {made}"],
             stderr=subprocess.DEVNULL,
             check=False,
         )

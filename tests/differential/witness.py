@@ -140,7 +140,7 @@ class State:
     def _rules(self, place: str, rules: list[dict]) -> None:
         for rule in rules:
             if rule.get("table") not in ("local", "main", "default"):
-                path = f"{place}/rule/{rule['table']}/{rule.get('src')} {rule.get('dst', '')}"
+                path = f"{place}/rule/{rule.get('table', 'VRF')}/{rule.get('src')} {rule.get('dst', '')}"
                 self._put(path, {key: rule.get(key) for key in ("priority", "iif", "oif", "fwmark")})
 
     def _vlans(self, place: str, links: list[dict]) -> None:
