@@ -96,7 +96,7 @@ def _step_of(step: dict[str, Any], bridge: str) -> str:
     thing = step["wanted"] or step["actual"]
     if thing:
         known = {"neighbour": "neighbour", "fdb": "fdb", "route": "route"}
-        usual = "bridge" if bridge in (thing.get("name"), thing.get("dev")) else "device"
+        usual = "bridge" if (thing.get("dev") or thing.get("name")) == bridge else "device"
         return known.get(thing["object"], usual)
     words = {"inet podnet": "nat", "forward": "forwarding", "rp_filter": "rp_filter", "subnet.env": "subnet.env"}
     return next((hop for word, hop in words.items() if word in step["text"]), "device")
