@@ -9,6 +9,7 @@ build on (bringing up, converging), they are skipped with that reason. build/clu
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -23,6 +24,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "build/cluster"
 NAME, NETWORK = "proof", "10.79.0.0/24"
+#: The overlay role alone, for play: what a whole site.yml would do to the overlay, in a fraction of the time.
+OVERLAY = "../tests/cluster/overlay"
 RECAP = re.compile(
     r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)", re.MULTILINE
 )
@@ -64,7 +67,7 @@ class Lab:
     root = ROOT
 
     def __init__(self) -> None:
-        self.runs = 0
+        self.runs = itertools.count(1)  # several may go on at a time
         self.broken = ""
         self.environment = {
             **os.environ,
@@ -77,13 +80,13 @@ class Lab:
 
     def play(self, book: str, *arguments: str, expect: int | None = 0) -> Run:
         """Run playbooks/BOOK.yml; fail the test if it ends with another status than ``expect`` (None: any)."""
-        self.runs += 1
+        number = next(self.runs)
         ran = subprocess.run(
             ["ansible-playbook", f"playbooks/{book}.yml", *arguments],
             cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        log = OUTPUT / f"{self.runs:02d}-{book.replace('/', '-')}.log"
+        log = OUTPUT / f"{number:02d}-{book.replace('/', '-')}.log"
         log.write_text(f"$ ansible-playbook playbooks/{book}.yml {' '.join(arguments)}\n{ran.stdout}")
         if expect is not None and ran.returncode != expect:
             tail = "\n".join(ran.stdout.splitlines()[-60:])

@@ -9,7 +9,8 @@ import json
 
 import pytest
 
-BOOK = "../tests/cluster/overlay"
+from .conftest import OVERLAY
+
 FLANNEL = "flannel.alpha.coreos.com/"
 
 
@@ -18,9 +19,9 @@ def followed(_lab):
     """The lab, whose agents follow the API meanwhile."""
     if _lab.broken:
         pytest.skip(f"the lab is not fit for this: {_lab.broken}")
-    _lab.play(BOOK, "-e", "overlay_source=kubernetes")
+    _lab.play(OVERLAY, "-e", "overlay_source=kubernetes")
     yield _lab
-    _lab.play(BOOK)
+    _lab.play(OVERLAY)
 
 
 def source(lab, name: str) -> dict:
@@ -39,7 +40,7 @@ def test_every_agent_follows_the_api(followed):
     for name in followed.names:
         followed.until(f"{name} follows the API", lambda name=name: source(followed, name).get("connected"), 30)
         assert source(followed, name)["nodes"] == 3
-    assert followed.play(BOOK, "-e", "overlay_source=kubernetes").changed == {}
+    assert followed.play(OVERLAY, "-e", "overlay_source=kubernetes").changed == {}
 
 
 def test_nodes_say_in_flannel_s_words_how_they_are_reached(followed):

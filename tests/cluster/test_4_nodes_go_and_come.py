@@ -29,8 +29,9 @@ def test_a_node_is_added(milestone):
     assert {node["metadata"]["name"] for node in milestone.objects("nodes")} == set(milestone.names)
     assert peers(milestone, "node1") == {"10.79.0.12", "10.79.0.13"}
     milestone.until("all nodes Ready", lambda: "NotReady" not in milestone.kubectl("get", "nodes", "--no-headers"), 60)
-    report = milestone.verify()
+    report = milestone.verify("-e", "verify_keep=false")
     assert {probe["node"] for probe in report["probes"]} == set(milestone.names)
+    assert "podnet-verify" not in milestone.kubectl("get", "namespaces"), "verify takes its workload away"
 
 
 def test_nodes_whose_machine_the_lab_has_no_more_are_forgotten(milestone):
@@ -47,9 +48,3 @@ def test_nodes_whose_machine_the_lab_has_no_more_are_forgotten(milestone):
     milestone.lab("up", "-e", "lab_network=10.79.0.0/24", "-e", "lab_nodes=3")
     assert {node["metadata"]["name"] for node in milestone.objects("nodes")} == set(milestone.names)
     assert "left" not in {pod["metadata"]["name"] for pod in milestone.objects("pods")}
-
-
-def test_verify_takes_its_workload_away(lab):
-    assert "podnet-verify" in lab.kubectl("get", "namespaces")
-    lab.play("verify")
-    assert "podnet-verify" not in lab.kubectl("get", "namespaces")
