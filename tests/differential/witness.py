@@ -17,13 +17,13 @@ from typing import Any
 
 from side import Side
 
-#: One process tells everything of a namespace; the answers are parted by this.
+#: One shell tells everything of a namespace; the answers are parted by this. Each answer of `ip -batch` is a line.
 PART = "--- part ---"
 SCRIPT = f"""
-ip -j -d link; echo '{PART}'; ip -j address; echo '{PART}'
-ip -j -d -4 route show table all; echo '{PART}'; ip -j -d -6 route show table all; echo '{PART}'
-ip -j -4 rule; echo '{PART}'; ip -j -6 rule; echo '{PART}'; bridge -j vlan show; echo '{PART}'
-tc -j -d qdisc show; echo '{PART}'
+printf 'link\\naddress\\n' | ip -j -d -batch -
+printf 'route show table all\\nrule\\n' | ip -4 -j -d -batch -
+printf 'route show table all\\nrule\\n' | ip -6 -j -d -batch -; echo '{PART}'
+bridge -j vlan show; echo '{PART}'; tc -j -d qdisc show; echo '{PART}'
 cd /proc/sys/net
 grep -H . ipv4/ip_forward ipv6/conf/all/forwarding ipv4/conf/*/arp_notify ipv4/conf/*/route_localnet \
     ipv4/conf/*/proxy_arp ipv4/conf/*/rp_filter ipv6/conf/*/disable_ipv6 ipv6/conf/*/keep_addr_on_down \
@@ -46,14 +46,14 @@ class State:
         self.flat: dict[str, Any] = {}
         self.macs: dict[str, str] = {}
         self.links: dict[str, str] = {}
-        told = {"host": _ask(side.netns, SCRIPT)}
-        told.update({f"pod{number}": _ask(side.pods[number - 1], SCRIPT) for number in pods})
+        told = {"host": _ask(side.netns)}
+        told.update({f"pod{number}": _ask(side.pods[number - 1]) for number in pods})
         self._learn(told)
         for place, parts in told.items():
             self._links(place, parts[0])
             self._addresses(place, parts[1])
-            self._routes(place, parts[2] + parts[3])
-            self._rules(place, parts[4] + parts[5])
+            self._routes(place, parts[2] + parts[4])
+            self._rules(place, parts[3] + parts[5])
             self._vlans(place, parts[6])
             self._queues(place, parts[7])
             self._sysctls(place, parts[8])
@@ -274,11 +274,12 @@ class State:
                 self.flat[name] = content.decode() if path.name not in (".index", "lock") else "…"
 
 
-def _ask(netns: str, script: str) -> list:
-    parts = _run(netns, script).split(PART)
-    return [
-        json.loads(part or "[]") if number < 8 else part.split() for number, part in enumerate(map(str.strip, parts))
-    ]
+def _ask(netns: str) -> list:
+    """Links, links with addresses, routes and rules of IPv4, those of IPv6, VLANs, queues, and lines of sysctls."""
+    ip, vlans, queues, sysctls, _end = _run(netns, SCRIPT).split(PART)
+    told = [json.loads(line) for line in ip.split("\n") if line]
+    assert len(told) == 6, f"ip tells less of {netns} than it was asked: {ip}"
+    return [*told, *[json.loads(part.strip() or "[]") for part in (vlans, queues)], sysctls.split()]
 
 
 def _run(netns: str, script: str) -> str:
