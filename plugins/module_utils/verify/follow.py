@@ -109,7 +109,7 @@ def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, A
     notes = _notes(legs, fault)
     if not ok:
         late = [one["node"] for one in gathered if one not in found]
-        notes += [f"{node} did not watch while packets were sent (a busy machine?): trace once more" for node in late]
+        notes += [f"{node} did not watch while packets were sent (a busy machine, or its clock): trace once more" for node in late]
     return {
         "schema": SCHEMA,
         "from": asdict(source),
@@ -123,10 +123,10 @@ def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, A
 
 
 def _at_another_time(one: dict[str, Any], gathered: list[dict[str, Any]], probes: list[dict[str, Any]]) -> bool:
-    """Whether a node that saw nothing did not look while packets were sent: some passed it, or its clock says so."""
-    if one["sent"] or one["seen"]:
+    """Whether a node did not look from the first packet on: it saw none though some passed, or its clock says so."""
+    if one["sent"]:
         return False
-    if any(probe["ok"] for probe in probes if probe["scope"] == "way"):
+    if not one["seen"] and any(probe["ok"] for probe in probes if probe["scope"] == "way"):
         return True
     first, last = one["watched"]
     return any(not first <= other["watched"][0] <= last for other in gathered if other["sent"])
