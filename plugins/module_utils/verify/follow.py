@@ -109,7 +109,8 @@ def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, A
     notes = _notes(legs, fault)
     if not ok:
         late = [one["node"] for one in gathered if one not in found]
-        notes += [f"{node} did not watch while packets were sent (a busy machine, or its clock): trace once more" for node in late]
+        told = "did not watch while packets were sent (a busy machine, or its clock): trace once more"
+        notes += [f"{node} {told}" for node in late]
     return {
         "schema": SCHEMA,
         "from": asdict(source),

@@ -24,6 +24,9 @@ def flows(source: End, target: End, states: list[dict[str, Any]]) -> list[tuple[
     looks = {state["node"]: Look(state) for state in states}
     targets = target.backends or (target.address,)
     pairs = [(_seen_as(source, at(each, [*looks.values()]), looks), each) for each in targets]
+    if source.kind == "node":
+        # the peer's state alone does not tell whether a node's own packets come by the tunnel
+        pairs += [(_own_address(source, each, looks), each) for each in targets]
     if target.kind == "service":
         pairs.append((source.address, target.address))
     mask = _mask(source, target, looks)
@@ -88,8 +91,14 @@ def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
         ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
         if cidr and any(tunnels(look, other) for look, other in ends if look):
             return cidr.partition("/")[0]
-        return next((a for a in lease["addresses"] if (":" in a) == (":" in target.address)), source.address)
+        return _own_address(source, target.address, looks)
     return source.address
+
+
+def _own_address(source: End, target: str, looks: dict[str, Look]) -> str:
+    """The node's address on the underlay of the target's IP version."""
+    lease = _lease(source.node, looks) or {"addresses": []}
+    return next((a for a in lease["addresses"] if (":" in a) == (":" in target)), source.address)
 
 
 def _lease(node: str, looks: dict[str, Look]) -> dict[str, Any] | None:

@@ -89,7 +89,7 @@ def test_what_a_node_did_not_watch_accuses_nobody(cluster, tmp_path):
         found = one.trace("default/a1", "default/a2", "--state", str(early), status=1)
     finally:
         cluster.switch.run("nft delete table bridge fault")
-    assert "node2 did not watch while packets were sent (a busy machine, or its clock): trace once more" in found["notes"]
+    assert any("node2 did not watch while packets were sent" in note for note in found["notes"]), found["notes"]
     assert found["verdict"]["cause"].endswith(
         "and no answer came; the peer's own address answers, so the underlay carries other packets"
     )
