@@ -275,9 +275,9 @@ def delete(call: Call) -> None:
     settings = Settings(call)
     each(
         lambda: interface.release(call, settings.ipam),
+        lambda: _forget(call, settings),
         lambda: _unguard(call, settings),
         lambda: veth.remove(call),
-        lambda: _forget(call, settings),  # after the link is gone: what the pod still sends would have it known again
     )
 
 
