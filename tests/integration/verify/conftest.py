@@ -199,9 +199,10 @@ class Cluster:
         known = next((one for one in self.services if what in (one.name, one.address)), None)
         return known or End("outside", what, what)
 
-    def traced(self, source, target, port: int = 9) -> dict:
-        """The way between two ends, with the state of their nodes and what each saw of the packets meanwhile."""
-        return self._judged(source, target, follow.new_mark(), port)
+    def traced(self, source, target, port: int = 9, patience: float = 0.8) -> dict:
+        """The way between two ends, with the state of their nodes and what each saw of the packets meanwhile: who
+        watches leaves the sender PATIENCE seconds to begin, and ends when it has seen all."""
+        return self._judged(source, target, follow.new_mark(), port, patience)
 
     def looked_at(self, source, target) -> dict:
         """The same by their nodes' states alone: nothing is sent."""
@@ -212,7 +213,7 @@ class Cluster:
         asked = [Inside(node.netns, lambda node=node: _checked(state.collect((), node.places))) for node in self.nodes]
         return [check for one in asked for check in _failing(one.result())]
 
-    def _judged(self, source, target, mark: str = "", port: int = 9) -> dict:
+    def _judged(self, source, target, mark: str = "", port: int = 9, patience: float = 0) -> dict:
         source, target = self.end(source), self.end(target)
         behind = {self.end(address).node for address in target.backends}
         nodes = [node for node in self.nodes if node.name in {source.node, target.node, *behind}]
@@ -220,7 +221,7 @@ class Cluster:
         way, asked = follow.Asked(source, target, mark, port), []
         for node in nodes:
             sends = node.name == source.node
-            asked.append(Inside(node.netns, _looked, way, node.places, 0 if sends else 0.8))
+            asked.append(Inside(node.netns, _looked, way, node.places, 0 if sends else patience))
             if mark and not sends:
                 node.watches()
         states = [one.result() for one in asked]

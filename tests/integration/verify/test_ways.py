@@ -30,7 +30,7 @@ def world(cluster_of):
 
 def whole(cluster, source, target) -> list[dict]:
     """The hops of a way that must be whole, every interface on it having seen the echo pass."""
-    found = cluster.traced(source, target)
+    found = cluster.traced(source, target, patience=6)
     assert found["ok"] and found["verdict"] is None, (found["verdict"], [p for p in found["probes"] if not p["ok"]])
     hops = [hop for leg in found["legs"] for hop in leg["hops"]]
     assert {hop["verdict"] for hop in hops} <= {"ok", "unknown"}, [hop for hop in hops if hop["verdict"] != "ok"]
