@@ -139,9 +139,8 @@ class Reconciler:
         """What leads to the ``old`` leases' peers becomes what leads to the ``new`` ones'."""
         assert overlay.wanted is not None and overlay.desired is not None and self.leases is not None
         wanted, desired = overlay.wanted, overlay.desired
-        back_end = reconcile.BACKENDS[config.backend.type]
-        coming = back_end(config, Leases(self.leases.own, new, {}), wanted.carrier)
-        spread.over_scopes(coming, len(self.leases.peers))
+        some = Leases(self.leases.own, new, {})
+        coming = reconcile.reached(config, some, wanted.carrier, len(self.leases.peers))
         gone = [thing for peer in old for thing in desired.peers.pop(peer.name, [])]
         for peer in old:
             desired.refused.pop(peer.name, None)

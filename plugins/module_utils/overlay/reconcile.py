@@ -27,6 +27,12 @@ from .underlay import Underlay
 BACKENDS = {"vxlan": vxlan.desired, "host-gw": host_gw.desired, "wireguard": wireguard.desired}
 
 
+def reached(config: Config, leases: Leases, carrier: Underlay, peers: int) -> Desired:
+    """What the back end wants for ``leases``, which may be some only of the ``peers`` that there are. Raises
+    ConfigError."""
+    return spread.over_scopes(BACKENDS[config.backend.type](config, leases, carrier), peers)
+
+
 class Wanted:
     """What the back end wants, with what it was made from: a look that finds the same needs no second computation."""
 
@@ -34,8 +40,7 @@ class Wanted:
         self.config = config
         self.leases = leases
         self.carrier = carrier
-        reached = BACKENDS[config.backend.type](config, leases, carrier)
-        self.desired = own.with_fence(config, spread.over_scopes(reached, len(leases.peers)))
+        self.desired = own.with_fence(config, reached(config, leases, carrier, len(leases.peers)))
         self.index: dict[tuple, KernelObject] = {thing.key(): thing for thing in self.desired.objects()}
 
     def few(self) -> dict[tuple, KernelObject]:
