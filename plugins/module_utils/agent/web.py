@@ -17,7 +17,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import report
+from . import exposition, report
+from .metrics import families
 from .settings import endpoint
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Web:
         self.daemon = daemon
         self.path = path
         self.listen = listen
+        #: Who writes the metrics, in words.
+        self.writer = "nobody asked yet"
         self._selector: selectors.BaseSelector | None = None
         self._listeners: list[socket.socket] = []
         self._connections: dict[int, _Connection] = {}
@@ -152,24 +155,27 @@ class Web:
             connection.client.close()
 
     def _answer(self, request: bytes) -> bytes:
-        method, _space, rest = request.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        first, *lines = request.decode("latin-1").splitlines()
+        method, _space, rest = first.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         kind, status = "text/plain; charset=utf-8", "200 OK"
         if method not in ("GET", "HEAD"):
-            status, body = "405 Method Not Allowed", "GET only\n"
+            status, body = "405 Method Not Allowed", b"GET only\n"
         elif path in ("/healthz", "/readyz"):
             wrong = (report.unhealthy if path == "/healthz" else report.unready)(self.daemon)
             status = "503 Service Unavailable" if wrong else status
-            body = "".join(f"{line}\n" for line in wrong) or "ok\n"
+            body = "".join(f"{line}\n" for line in wrong).encode() or b"ok\n"
         elif path == "/metrics":
-            kind, body = "text/plain; version=0.0.4; charset=utf-8", report.metrics(self.daemon)
+            accept = ",".join(line[7:] for line in lines if line[:7].lower() == "accept:")
+            former = self.writer
+            self.writer, kind, body = exposition.render(families(self.daemon), accept)
+            if self.writer != former:
+                self.daemon.log.info(f"metrics are written by {self.writer}")
         elif path in ("/status", "/known"):
             kind = "application/json"
-            body = json.dumps(report.status(self.daemon) if path == "/status" else report.known(self.daemon)) + "\n"
+            told = report.status(self.daemon) if path == "/status" else report.known(self.daemon)
+            body = json.dumps(told).encode() + b"\n"
         else:
-            status, body = "404 Not Found", "there are /healthz, /readyz, /metrics, /status and /known\n"
-        payload = body.encode()
-        head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
-        )
-        return head.encode() + (payload if method != "HEAD" else b"")
+            status, body = "404 Not Found", b"there are /healthz, /readyz, /metrics, /status and /known\n"
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        return head.encode() + (body if method != "HEAD" else b"")
