@@ -96,9 +96,11 @@ options:
           checksum_offload:
             description:
               - Whether a network card may compute the checksums of what goes through the VXLAN device. Some cards and
-                hypervisors spoil them; V(false) has the kernel do it.
-            type: bool
-            default: true
+                hypervisors spoil them; V(false) has the kernel do it, V(auto) does so where the underlay's driver is
+                known for it (vmxnet3).
+            type: str
+            choices: [auto, "true", "false"]
+            default: auto
       masquerade:
         description: Whether what pods send out of the cluster leaves with the node's address.
         type: bool
@@ -251,7 +253,7 @@ BACKEND = {
     "mode": {"type": "str", "choices": list(MODES), "default": "separate"},
     "persistent_keepalive": {"type": "int", "default": 0},
     "private_key_file": {"type": "path", "default": PATH},
-    "checksum_offload": {"type": "bool", "default": True},
+    "checksum_offload": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
 }
 CONFIGURATION = {
     "node_name": {"type": "str", "required": True},
@@ -301,6 +303,9 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         config, leases = FileSource(wanted["directory"]).read()
         kept = {}
     else:
+        offload = wanted["config"]["backend"].get("checksum_offload")
+        if offload in ("true", "false"):
+            wanted["config"]["backend"]["checksum_offload"] = offload == "true"
         config = configs.parse(wanted["config"])
         leases = lease.admit(config, wanted["leases"])
         kept = dict(zip(paths, texts(config, wanted["leases"])))

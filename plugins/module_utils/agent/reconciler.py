@@ -23,6 +23,7 @@ from ..overlay.lease import Lease, Leases
 from ..overlay.lock import locked
 from ..overlay.movement import Kernel, Movement
 from ..overlay.observed import Observed
+from ..overlay.offload import Choice
 from ..overlay.reconcile import Overlay
 from .log import Log
 
@@ -48,6 +49,7 @@ class Reconciler:
         #: Why it is not level, in words.
         self.reason = "no look yet"
         self.warnings: list[str] = []
+        self.offload: Choice | None = None
         #: What was done, by how it came to it and kind of object: {("drift", "route"): 3}
         self.changes: Counter[tuple[str, str]] = Counter()
         self.looks: Counter[str] = Counter()
@@ -90,6 +92,7 @@ class Reconciler:
                     self.kernel, self.config, self.leases, self.env_path, (), former, self.packets
                 )
                 self.overlay = overlay
+                self._tell_offload(overlay)
                 if not overlay.movement:
                     errors = []
                 else:
@@ -168,6 +171,13 @@ class Reconciler:
         """Changes nothing on the node."""
         self.kernel.close()
         self.packets.close()
+
+    def _tell_offload(self, overlay: Overlay) -> None:
+        """Logs who makes the tunnel's checksums, when that is news."""
+        if overlay.offload and overlay.offload != self.offload and overlay.desired:
+            state = "on" if overlay.offload.on else "off"
+            self.log.info(f"checksum offload of {overlay.desired.device} is {state}: {overlay.offload.why}")
+        self.offload = overlay.offload
 
     def _failed(self, errors: list[str]) -> bool:
         self.failures += 1

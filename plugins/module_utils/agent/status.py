@@ -34,6 +34,7 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
         "backend": config.backend.type,
         "device": desired.device,
         "mtu": desired.mtu,
+        "checksum_offload": overlay.offload._asdict() if overlay.offload else None,
         "vtep_mac": leases.own.vtep_mac if config.backend.type == "vxlan" else None,
         "public_key": leases.own.public_key if config.backend.type == "wireguard" else None,
         "level": not overlay.movement,
@@ -58,6 +59,9 @@ def render(status: dict[str, Any]) -> str:
     for peer in status["peers"]:
         state = "; ".join(peer["drift"]) or "level"
         lines.append(f"  {peer['name']}  {peer['address']}  {' '.join(peer['pod_cidrs'])}  {peer.get(mark)}  {state}")
+    offload = status["checksum_offload"]
+    if offload:
+        lines.append(f"checksums are {'left to the card' if offload['on'] else 'made by the kernel'}: {offload['why']}")
     lines += [f"refused: {name}: {reason}" for name, reason in status["refused"].items()]
     lines += [f"differs: {line}" for line in status["drift"]]
     lines += [f"warning: {line}" for line in status["warnings"]]

@@ -33,14 +33,15 @@ class Backend(NamedTuple):
     """How pods' packets get to a peer. ``vni`` and ``direct_routing`` matter to vxlan only, ``port`` (UDP) to vxlan and
     wireguard, ``mode``, ``persistent_keepalive`` (seconds, 0: none) and ``private_key_file`` to wireguard; ``mtu`` is
     the pods' MTU in bytes, None: the underlay's less the back end's overhead. ``checksum_offload`` false has the kernel
-    compute the checksums of what enters the vxlan device, for an underlay's card that spoils them."""
+    compute the checksums of what enters the vxlan device, for an underlay's card that spoils them; "auto" does so with
+    a driver that is known for it (see ``offload``)."""
 
     type: str = "vxlan"
     vni: int = 1
     port: int = 8472
     direct_routing: bool = False
     mtu: int | None = None
-    checksum_offload: bool = True
+    checksum_offload: bool | str = "auto"
     mode: str = "separate"
     persistent_keepalive: int = 0
     private_key_file: str = "/var/lib/podnet/wireguard.key"
@@ -129,7 +130,7 @@ def _backend(value: object) -> Backend:
         _integer(PORTS[kind] if values.get("port") is None else values["port"], "backend.port", 1, 65534),
         _boolean(values.get("direct_routing", False), "backend.direct_routing"),
         None if mtu is None else _integer(mtu, "backend.mtu", 576, 65535),
-        _boolean(values.get("checksum_offload", True), "backend.checksum_offload"),
+        _auto(values.get("checksum_offload", "auto"), "backend.checksum_offload"),
         mode,
         _integer(values.get("persistent_keepalive", 0), "backend.persistent_keepalive", 0, 65535),
         path,
@@ -170,6 +171,12 @@ def _integer(value: object, key: str, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigError(f"{key}: {value!r} is not an integer from {least} to {most}")
     return value
+
+
+def _auto(value: object, key: str) -> bool | str:
+    if value != "auto" and not isinstance(value, bool):
+        raise ConfigError(f'{key}: {value!r} is none of true, false and "auto"')
+    return "auto" if value == "auto" else bool(value)
 
 
 def _boolean(value: object, key: str) -> bool:

@@ -16,7 +16,7 @@ from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from ..netlink.plan import plan
 from ..netlink.wireguard import Peer
-from . import files, host_gw, kernel, masquerade, own, spread, subnet_env, sysctl, underlay, vxlan, wireguard
+from . import files, host_gw, kernel, masquerade, offload, own, spread, subnet_env, sysctl, underlay, vxlan, wireguard
 from .backend import Desired
 from .config import Config
 from .lease import Leases
@@ -55,8 +55,9 @@ class Wanted:
 class Overlay:
     """One look at a node: what it is to be (``desired``), and what must be done for that (``movement``).
 
-    ``shared``: what is wanted of links that others use too, by key; ``warnings``: what is wrong and not ours to change;
-    ``generation``: that of the packet filter's ruleset.
+    ``offload``: who makes the checksums of what enters the vxlan device, None for another back end. ``shared``: what is
+    wanted of links that others use too, by key; ``warnings``: what is wrong and not ours to change; ``generation``:
+    that of the packet filter's ruleset.
     """
 
     def __init__(self, desired: Desired | None, movement: Movement, wanted: Wanted | None = None) -> None:
@@ -64,6 +65,7 @@ class Overlay:
         self.movement = movement
         self.wanted = wanted
         self.observed: Observed | None = None
+        self.offload: offload.Choice | None = None
         self.shared: dict[tuple, KernelObject] = {}
         self.warnings: list[str] = []
         self.generation: bytes | None = None
@@ -107,6 +109,9 @@ def present(
     changes = plan({**index, **shared} if shared else index, actual)
     known = former.generation if former else None
     packets = masquerade.present(config, None if own_only else leases.peers, known, packet_filter)
+    choice = None
+    if config.backend.type == "vxlan":
+        choice = offload.choose(config.backend.checksum_offload, carrier.device, observed.links)
     env = subnet_env.render(config, leases.own, desired.mtu)
     overlay = Overlay(
         desired,
@@ -116,7 +121,7 @@ def present(
                 *desired.parts,
                 Texts("sysctl", sysctl.wanted(config), sysctl.read, sysctl.write),
                 Kernel(changes, channel),
-                *(_of_device(config, desired.device, changes.renews(desired.device)) if desired.device else ()),
+                *(_of_device(config, desired.device, choice, changes.renews(desired.device)) if desired.device else ()),
                 packets,
             ],
             Texts("file", {} if own_only else {env_path: env}, files.read, files.write, files.remove),
@@ -124,17 +129,18 @@ def present(
         wanted,
     )
     overlay.observed = observed
+    overlay.offload = choice
     overlay.shared = shared
     overlay.warnings = [trouble] if trouble else []
     overlay.generation = packets.generation
     return overlay
 
 
-def _of_device(config: Config, device: str, renewed: bool) -> list[Part]:
+def _of_device(config: Config, device: str, choice: offload.Choice | None, renewed: bool) -> list[Part]:
     """What goes with the tunnel's device."""
     found: list[Part] = [Texts("sysctl", sysctl.of_device(config, device), sysctl.read, sysctl.write, anew=renewed)]
-    if config.backend.type == "vxlan":
-        wanted = {device: "on" if config.backend.checksum_offload else "off"}
+    if choice:
+        wanted = {device: "on" if choice.on else "off"}
         found.append(Texts("checksum offload of", wanted, _read_offload, _write_offload, anew=renewed))
     return found
 

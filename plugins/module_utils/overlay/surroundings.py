@@ -20,6 +20,8 @@ def judge(config: Config, overlay: Overlay) -> list[str]:
         f"{chain} drops by its policy what this node forwards: have it accept what comes from and goes to {networks}"
         for chain in dropping_chains()
     ]
+    if overlay.offload and overlay.offload.on and overlay.offload.known:
+        found.append(f"{overlay.offload.known}: set backend.checksum_offload to auto or false")
     if overlay.wanted and config.network(4) and not config.masquerade_nodes:
         device = overlay.wanted.carrier.device
         if strict_reverse_path(device):

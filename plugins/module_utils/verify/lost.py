@@ -167,6 +167,8 @@ def _damaged(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, Ho
                     kind = record["kind"].upper()
                     told = f"{kind} packets arrive at {hop.name} with wrong checksums: offloading is broken"
                     cure = f"ethtool -K {device.name} tx-checksum-ip-generic off on {device.node}"
+                    if device.step == "device":  # podnetd would put that right again
+                        cure = "set overlay_backend.checksum_offload to false and run site.yml"
                     return leg, device.blame(told, cure)
     return None
 

@@ -96,6 +96,19 @@ def test_present_again_and_absent(run_module, node, paths, tmp_path):
     assert node.sysctl("net.ipv4.ip_forward") == "1"
 
 
+def test_checksum_offload_is_auto_or_a_boolean(run_module, node, paths, tmp_path):
+    for value, kept, changed in (
+        ("auto", "auto", True),
+        (False, False, True),
+        (True, True, True),
+        ("auto", "auto", False),
+    ):
+        config = {**CONFIG, "backend": {"checksum_offload": value}}
+        told = run_module(node, "overlay", config=config, leases=LEASES, **paths)["changes"]
+        assert json.loads((tmp_path / "etc/overlay.json").read_text())["backend"]["checksum_offload"] == kept
+        assert any("checksum offload" in line for line in told) == changed, told
+
+
 def test_other_leases_change_what_differs_only(run_module, node, paths):
     run_module(node, "overlay", config=CONFIG, leases=LEASES, **paths)
     result = run_module(node, "overlay", config=CONFIG, leases=LEASES[:1], **paths)

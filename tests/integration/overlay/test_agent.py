@@ -208,6 +208,10 @@ def test_the_back_end_is_changed_while_it_runs(make_nodes, eventually):
         assert ping(nodes[0].pod, "10.244.2.2")
     features = nodes[0].netns.run("ethtool -k flannel.1").stdout
     assert "tx-checksumming: off" in features
+    agent = nodes[0].agents[0]
+    assert "checksum offload of flannel.1 is on: nothing is known against eth0 (veth)" in agent.log()
+    assert "checksum offload of flannel.1 is off: backend.checksum_offload is false" in agent.log()
+    assert "checksums are made by the kernel: backend.checksum_offload is false" in nodes[0].ctl("status").stdout
 
 
 def test_a_pod_address_without_a_node_does_not_leave_by_the_default_route(make_nodes):

@@ -13,6 +13,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
     files,
     host_gw,
     lease,
+    offload,
     subnet_env,
     underlay,
     vxlan,
@@ -214,3 +215,45 @@ def test_texts_go_on_past_what_fails(tmp_path):
     (error,) = part.apply()
     assert "directory" in error
     assert (tmp_path / "good").read_text() == "x"
+
+
+VLAN = Link("eth0.7", "vlan", data={"id": 7}, index=7)
+VLAN.peer_index = 6
+STACK = [
+    VLAN,
+    Link("bond0", "bond", index=6),
+    Link("ens1", "", master="bond0", index=1),
+    Link("ens2", "", master="bond0", index=2),
+    Link("ens3", "", index=3),
+]
+DRIVERS = {"eth0.7": "802.1Q VLAN Support", "bond0": "bonding", "ens1": "e1000e", "ens2": "vmxnet3", "ens3": "ice"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "on", "why"),
+    [
+        ("auto", "ens2", False, "ens2 is driven by vmxnet3: many ESXi hosts lose"),
+        ("auto", "bond0", False, "ens2 is driven by vmxnet3"),
+        ("auto", "eth0.7", False, "ens2 is driven by vmxnet3"),
+        ("auto", "ens1", True, "nothing is known against ens1 (e1000e)"),
+        ("auto", "gone", True, "nothing is known against gone (of an unknown driver)"),
+        (True, "bond0", True, "backend.checksum_offload is true"),
+        (False, "ens3", False, "backend.checksum_offload is false"),
+    ],
+)
+def test_checksums_are_left_to_the_card_unless_its_driver_is_known_to_spoil_them(wanted, device, on, why):
+    choice = offload.choose(wanted, device, STACK, lambda name: DRIVERS.get(name, ""))
+    assert (choice.on, choice.why.startswith(why)) == (on, True), choice.why
+    assert bool(choice.known) == (device in ("ens2", "bond0", "eth0.7"))
+
+
+def test_a_veth_pairs_other_end_is_not_below_it():
+    ours, other = Link("eth0", "veth", index=4), Link("port", "veth", index=5)
+    ours.peer_index, other.peer_index = 5, 4
+    assert offload.carriers("eth0", [ours, other]) == ["eth0"]
+
+
+@pytest.mark.parametrize("value", ["yes", "true", 1, None])
+def test_checksum_offload_is_true_false_or_auto(value):
+    with pytest.raises(ConfigError, match=r'backend.checksum_offload: .* is none of true, false and "auto"'):
+        want("vxlan", entry(1), checksum_offload=value)
