@@ -69,16 +69,16 @@ COMMANDS = {
 
 PLUGIN_SCRIPT = """\
 #!{interpreter}
-# {what}. It follows the link to its version once, so that an upgrade meanwhile mixes nothing.
+# {what}. It follows the links to its version once, so that an upgrade meanwhile mixes nothing.
 import gc
 import posix
 import sys
 from marshal import loads
 
 gc.disable()  # nothing lives long enough here to be worth a search for it
-directory = posix.open(sys.argv[0].rpartition("/")[0] or ".", posix.O_RDONLY)
-home = posix.readlink("/proc/self/fd/%d" % directory).rpartition("/")[0]
-posix.close(directory)
+script = posix.open(sys.argv[0], posix.O_RDONLY)
+home = posix.readlink("/proc/self/fd/%d" % script).rsplit("/", 2)[0]
+posix.close(script)
 podnet = type(sys)("podnet")
 podnet.__path__ = [home + "/lib/podnet"]
 sys.modules["podnet"] = podnet

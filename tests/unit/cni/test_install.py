@@ -41,6 +41,15 @@ def test_what_is_installed(tmp_path):
         subprocess.run([tmp_path / "current/bin" / command, "--help"], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_a_link_to_an_executable_is_as_good(tmp_path):
+    """Where somebody links them into a directory that the runtime knows; with the service absent, too."""
+    install.install(FILES, str(tmp_path), socket=str(tmp_path / "none.sock"))
+    (tmp_path / "bridge").symlink_to("current/bin/bridge")
+    env = {"CNI_COMMAND": "VERSION"}
+    done = subprocess.run(["./bridge"], cwd=tmp_path, env=env, input=b"", capture_output=True, check=True)
+    assert b"supportedVersions" in done.stdout
+
+
 def test_nothing_changes_the_second_time(tmp_path):
     install.install(FILES, str(tmp_path))
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
