@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from . import conflist
+from .environment import parse_args
 from .errors import CniError
 from .runtime import BIN_DIRS, CACHE, Attachment, Runtime
 from .service import SOCKET
@@ -37,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "serve":
         return _serve(options.socket)
-    runtime = Runtime(os.environ.get("CNI_PATH", ":".join(BIN_DIRS)).split(":"), options.cache)
+    runtime = Runtime((os.environ.get("CNI_PATH") or ":".join(BIN_DIRS)).split(":"), options.cache)
     network = None
     try:
-        network = find(os.environ.get("NETCONFPATH", "/etc/cni/net.d"), options.network)
+        network = find(os.environ.get("NETCONFPATH") or "/etc/cni/net.d", options.network)
         return _run(runtime, network, options)
     except CniError as error:
         print(json.dumps(error.as_dict(network.version if network else "1.1.0"), indent=4))
@@ -75,7 +76,7 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
         for failure in failures:
             print(f"podnet-cni: {failure}", file=sys.stderr)
         return 1 if failures else 0
-    attachment = _attachment(options.netns)
+    attachment = _attachment(options)
     if options.command == "add":
         print(json.dumps(runtime.add(network, attachment), indent=4))
     elif options.command == "check":
@@ -96,17 +97,33 @@ def _serve(socket: str) -> int:
     return 2
 
 
-def _attachment(netns: str) -> Attachment:
+def _attachment(options: argparse.Namespace) -> Attachment:
     env = os.environ
-    path = os.path.abspath(netns)
-    args = dict(pair.split("=", 1) for pair in env.get("CNI_ARGS", "").split(";") if "=" in pair)
+    path = os.path.abspath(options.netns)
     return Attachment(
         env.get("CNI_CONTAINERID") or "cnitool-" + hashlib.sha512(path.encode()).hexdigest()[:20],
         path,
-        env.get("CNI_IFNAME") or "eth0",
-        args,
-        json.loads(env.get("CAP_ARGS") or "{}"),
+        options.ifname or env.get("CNI_IFNAME") or "eth0",
+        _args(env.get("CNI_ARGS", "")),
+        _capabilities(env.get("CAP_ARGS") or "{}"),
     )
+
+
+def _args(text: str) -> dict:
+    try:
+        return parse_args(text)
+    except CniError as error:
+        raise ValueError(f"CNI_ARGS: {error}") from None
+
+
+def _capabilities(text: str) -> dict:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"CAP_ARGS: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f'CAP_ARGS: an object is wanted, {{"portMappings": [...]}} for instance, not {text}')
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("network", help="the network's name")
         command.add_argument("netns", help="path of the network namespace")
+        command.add_argument("-i", "--ifname", help="interface in the container (default: CNI_IFNAME, or eth0)")
     status = commands.add_parser("status", help="ask whether the network is ready")
     status.add_argument("network")
     status.add_argument("netns", nargs="?", help="not looked at: cnitool wants one")

@@ -93,9 +93,9 @@ def test_by_hand(host, bin_dir, tmp_path, network, empty):
         "CAP_ARGS": json.dumps(PORTS),
     }
 
-    def tool(*arguments):
+    def tool(*arguments, **more):
         command = ["nsenter", f"--net={host.netns.path}", "--", bin_dir / "podnet-cni", "--cache", tmp_path / "cache"]
-        return subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, check=False)
+        return subprocess.run([*command, *arguments], env={**env, **more}, capture_output=True, text=True, check=False)
 
     assert tool("status", "net").returncode == 0
     assert tool("status", "net", pod.path).returncode == 0
@@ -109,6 +109,14 @@ def test_by_hand(host, bin_dir, tmp_path, network, empty):
     assert host.state() == empty
     assert tool("gc", "net").returncode == 0
     assert tool("gc", "net", pod.path).returncode == 0
+    assert json.loads(tool("add", "net", pod.path, "-i", "net1").stdout)["interfaces"][2]["name"] == "net1"
+    assert tool("del", "net", pod.path, "--ifname", "net1").returncode == 0
+    for variable, text in (("CAP_ARGS", "{"), ("CAP_ARGS", "5"), ("CNI_ARGS", "IP")):
+        refused = tool("add", "net", pod.path, **{variable: text})
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert variable in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert host.state() == empty
     unknown = tool("add", "other", pod.path)
     assert unknown.returncode == 2
     assert "no network 'other'" in unknown.stderr
