@@ -307,7 +307,7 @@ def wanted_code(env, data):
             or name in (".", "..")
         ):
             return 4
-        if any(char in "/:\0" or char.isspace() for char in name):
+        if any(char in "/:%\0" or char.isspace() for char in name):
             return 4
     if any(pair and ("=" not in pair or pair[0] == "=") for pair in given["ARGS"].split(";")):
         return 4

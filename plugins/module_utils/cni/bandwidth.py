@@ -13,11 +13,10 @@ from __future__ import annotations
 from ..ipam.ip import parse_subnet
 from ..netlink import link, traffic
 from ..netlink.channel import Channel
-from . import config, pod
+from . import config, pod, veth
 from .errors import INTERNAL, CniError, config_error
-from .names import digest
+from .names import host_name
 from .result import new
-from .veth import ALIAS, alias
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _subnets(section: dict, key: str) -> list[str]:
 
 def ifb_name(call: Call) -> str:
     """The name of the attachment's ifb, which follows from it."""
-    return "ifb" + digest(call.network, *call.owner).hex()[:11]
+    return host_name(call, "ifb")
 
 
 def add(call: Call) -> dict:
@@ -149,7 +148,7 @@ def _make_ifb(host: Channel, call: Call, outside: Link) -> Link:
     name = ifb_name(call)
     requests = [
         link.add(name, "ifb", mtu=outside.mtu),
-        link.change(0, name=name, alias=alias(call), up=True),
+        link.change(0, name=name, alias=veth.alias(call), up=True),
     ]
     for error in host.batch(requests):
         if error and error.errno == EOPNOTSUPP:
@@ -229,9 +228,5 @@ def status(call: Call) -> None:
 
 def gc(call: Call) -> None:
     """Removes the ifbs that belong to no valid attachment."""
-    valid = call.valid_attachments()
     with Channel() as host:
-        for item in link.dump(host, "ifb"):
-            words = (item.alias or "").split(" ")
-            if len(words) == 4 and words[:2] == [ALIAS, call.network] and (words[2], words[3]) not in valid:
-                pod.delete_link(host, item.name)
+        veth.collect(host, call.network, call.valid_attachments(), "ifb")

@@ -17,7 +17,7 @@ from ..netlink import address, link, neighbour
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
 from . import config, delegate, interface, pod, veth
-from .environment import INTERFACE_NAME_MAX
+from .environment import INTERFACE_NAME, interface_name
 from .errors import INTERNAL, CniError, config_error
 from .names import host_name, mac
 from .result import family, new
@@ -62,7 +62,7 @@ class Settings:
         self.guard_mac = config.boolean(conf, "macspoofchk")
         self.ipam = config.string(config.mapping(conf, "ipam"), "type")
         self.mac = interface.requested_mac(call)
-        self.dns = config.mapping(conf, "dns")
+        self.dns = config.dns(conf)
         self._check(conf)
 
     def _check(self, conf: dict) -> None:
@@ -70,9 +70,10 @@ class Settings:
             raise config_error("cannot set hairpin mode and promiscuous mode at the same time")
         if self.vlan and self.trunk:
             raise config_error("cannot set vlan and vlanTrunk at the same time")
-        if len(self.gateway_link.encode()) > INTERFACE_NAME_MAX:
-            raise config_error(f"the gateway's link {self.gateway_link} would have a name of more than 15 bytes")
-        if config.string(conf, "ipMasqBackend", "nftables") not in ("", "nftables", "iptables"):
+        for name in (self.bridge, self.gateway_link):
+            if not interface_name(name):
+                raise config_error(f"{name!r} can't be a link's name: {INTERFACE_NAME}")
+        if config.string(conf, "ipMasqBackend", "nftables") not in ("nftables", "iptables"):
             raise config_error(f"ipMasqBackend must be nftables or iptables, not {conf['ipMasqBackend']!r}")
         if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
             raise config_error(f"ipam: {self.ipam} doesn't manage addresses")

@@ -9,6 +9,9 @@ from __future__ import annotations
 from . import config
 from .environment import Environment
 
+#: Where GC finds the attachments that exist: the specification's name, and libcni's from before it.
+VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")
+
 
 class Call:
     """``env`` says for whom, ``conf`` with which configuration, ``previous`` what came before in the chain.
@@ -58,14 +61,16 @@ class Call:
     def valid_attachments(self) -> set[tuple[str, str]]:
         """For GC: the attachments that exist, (container ID, interface name) each.
 
-        CniError 7 without such a list: to take its absence for an empty one would remove everything.
+        CniError 7 without such a list, and for one that tells less of them: to take that for an empty list would remove
+        everything. An empty one may be null, as libcni writes it.
         """
-        key = "cni.dev/valid-attachments"
-        if self.conf.get(key) is None:
-            key = "cni.dev/attachments"  # what libcni called it before the specification named it
-        if not isinstance(self.conf.get(key), list):
-            raise config.config_error("GC needs cni.dev/valid-attachments, a list of {containerID, ifname}")
+        keys = [key for key in VALID_ATTACHMENTS if key in self.conf]
+        if not keys:
+            raise config.config_error(f"GC needs {VALID_ATTACHMENTS[0]}, a list of {{containerID, ifname}}")
         valid = set()
-        for item in config.objects(self.conf, key):
-            valid.add((config.string(item, "containerID"), config.string(item, "ifname")))
+        for item in config.objects(self.conf, keys[0]):
+            owner = config.string(item, "containerID"), config.string(item, "ifname")
+            if not all(owner):
+                raise config.config_error(f"{keys[0]}: {{containerID, ifname}} is wanted, not {item!r}")
+            valid.add(owner)
         return valid

@@ -72,9 +72,9 @@ def value(conf: dict, key: str):
 
 
 def string(conf: dict, key: str, default: str = "") -> str:
-    """A string; null and absence are the default. CniError 7 for another type (likewise below)."""
+    """A string; null, absence and an empty one are the default. CniError 7 for another type (likewise below)."""
     found = value(conf, key)
-    if found is None:
+    if found is None or found == "":
         return default
     if not isinstance(found, str) or not _plain(found):
         raise config_error(f"{key} must be a string, without zero bytes and lone surrogates, not {found!r}")
@@ -134,6 +134,14 @@ def strings(conf: dict, key: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise config_error(f"{key} must be a list of strings, not {found!r}")
     return found
+
+
+def dns(section: dict) -> dict:
+    """The ``dns`` of a configuration or an ipam section, checked as a result's is."""
+    try:
+        return result.parse_dns(value(section, "dns"))
+    except ValueError as error:
+        raise config_error(str(error)) from None
 
 
 def routes(section: dict) -> list[dict]:

@@ -13,6 +13,8 @@ from .call import Call
 from .errors import INTERNAL, CniError, config_error
 from .text import dumps, loads
 
+#: linux/stat.h: where a file's mode says what kind it is, and what it says of plain ones.
+S_IFMT, S_IFREG = 0o170000, 0o100000
 #: Our plugins: type → module beside this one.
 OWN = {
     "bandwidth": "bandwidth",
@@ -122,6 +124,10 @@ def find(plugin: str, path: list[str]) -> str:
         raise config_error(f"invalid plugin type: {plugin!r}")
     for directory in path:
         candidate = f"{directory}/{plugin}"
-        if posix.access(candidate, posix.X_OK):
+        if posix.access(candidate, posix.X_OK) and _is_file(candidate):
             return candidate
     raise config_error(f"failed to find plugin {plugin!r} in path {path}")
+
+
+def _is_file(path: str) -> bool:
+    return posix.stat(path).st_mode & S_IFMT == S_IFREG

@@ -34,7 +34,7 @@ class Settings:
 
     def __init__(self, call: Call) -> None:
         section = config.mapping(call.conf, "ipam")
-        self.socket = config.string(section, "daemonSocketPath", SOCKET) or SOCKET
+        self.socket = config.string(section, "daemonSocketPath", SOCKET)
         self.priority = config.integer(section, "priority", 0, 0, PRIORITY_MAX)
         requested = config.objects(section, "request")
         self.request = [_option(item) for item in requested if config.value(item, "option") is not None]
@@ -96,7 +96,7 @@ def add(call: Call) -> dict:
 def delete(call: Call) -> None:
     """Has the daemon release the lease. Without a daemon the lease ends by itself, once its note is removed."""
     section = config.mapping(call.conf, "ipam")
-    socket = config.string(section, "daemonSocketPath", SOCKET) or SOCKET
+    socket = config.string(section, "daemonSocketPath", SOCKET)
     try:
         _ask(call, socket, netns=call.env.netns)
     except _Unreachable:
@@ -129,7 +129,7 @@ def gc(call: Call) -> None:
     valid = [list(owner) for owner in sorted(call.valid_attachments())]
     section = config.mapping(call.conf, "ipam")
     try:
-        _ask(call, config.string(section, "daemonSocketPath", SOCKET) or SOCKET, valid=valid)
+        _ask(call, config.string(section, "daemonSocketPath", SOCKET), valid=valid)
     except _Unreachable:
         pass  # it forgets those whose namespaces are gone when it comes back
 

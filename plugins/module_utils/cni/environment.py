@@ -22,6 +22,8 @@ REQUIRED = {
 FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 REST = FIRST | frozenset("_.-")
 INTERFACE_NAME_MAX = 15  # IFNAMSIZ without its zero byte, linux/if.h
+#: What `interface_name` takes, in words.
+INTERFACE_NAME = "1 to 15 bytes, not '.' or '..', without '/', ':', '%' and white space"
 HOST_NETNS = "/proc/self/ns/net"
 #: What Kubernetes' runtimes say in CNI_ARGS about the pod; every plugin knows these.
 K8S_ARGS = ("K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID")
@@ -33,10 +35,13 @@ def identifier(text: str) -> bool:
 
 
 def interface_name(text: str) -> bool:
-    """Whether the kernel takes `text` as an interface's name (dev_valid_name, net/core/dev.c)."""
+    """Whether the kernel takes `text` as an interface's name (dev_valid_name, net/core/dev.c).
+
+    As it is: "eth%d" would become the first of that form that is free (dev_alloc_name).
+    """
     if not text or text in (".", "..") or len(text.encode("utf-8", "replace")) > INTERFACE_NAME_MAX:
         return False
-    return not any(char in "/:" or char.isspace() or char == "\0" for char in text)
+    return not any(char in "/:%" or char.isspace() or char == "\0" for char in text)
 
 
 class Environment:
@@ -71,11 +76,7 @@ class Environment:
                 "letters, digits, '_', '.' and '-', the first one a letter or digit",
             )
         if not interface_name(self.ifname):
-            raise CniError(
-                ENVIRONMENT,
-                f"invalid interface name: {self.ifname!r}",
-                "1 to 15 bytes, not '.' or '..', without '/', ':' and white space",
-            )
+            raise CniError(ENVIRONMENT, f"invalid interface name: {self.ifname!r}", INTERFACE_NAME)
 
     def check_netns(self) -> None:
         """Refuses (CniError 8) a network namespace that is the host's own, before anything is done in it."""

@@ -109,8 +109,8 @@ class Settings:
 
     def __init__(self, call: Call) -> None:
         self.backend = config.string(call.conf, "backend")
-        self.admin = config.string(call.conf, "iptablesAdminChainName", ADMIN) or ADMIN
-        self.policy = config.string(call.conf, "ingressPolicy", "open") or "open"
+        self.admin = config.string(call.conf, "iptablesAdminChainName", ADMIN)
+        self.policy = config.string(call.conf, "ingressPolicy", "open")
         if self.backend not in BACKENDS:
             raise config_error(f"backend must be one of {', '.join(BACKENDS[1:])}, not {self.backend!r}")
         if self.policy not in POLICIES:
@@ -306,4 +306,4 @@ def gc(call: Call) -> None:
     """Takes out what belongs to no valid attachment."""
     kept = {pods.owner_comment(call.network, *owner) for owner in call.valid_attachments()}
     with Channel(NETLINK_NETFILTER) as channel:
-        _remove(channel, lambda other: other.endswith(f" {call.network}") and other not in kept)
+        _remove(channel, lambda other: pods.is_of_network(other, call.network) and other not in kept)

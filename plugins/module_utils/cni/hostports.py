@@ -70,13 +70,13 @@ def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:
 def _is_containers(channel: Channel, element: tuple, call: Call) -> bool:
     """Whether an element is the container's, by whichever of its interfaces."""
     found = pods.comment_of(channel, *element[:2])
-    return found is not None and found.startswith(f"{call.env.container_id} ")
+    return found is not None and pods.is_of_container(found, call.env.container_id)
 
 
 def _conflict(channel: Channel, taken: list) -> str:
     for name, key, _data in taken:
         return f"host port is taken: {pods.describe(name, key)} belongs to {pods.comment_of(channel, name, key)}"
-    return "host port is taken"
+    return "a host port is to lead to two ports of the pod, or does so from an earlier call"
 
 
 def _open_loopback(addresses: list[str]) -> None:

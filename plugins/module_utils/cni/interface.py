@@ -33,7 +33,7 @@ class Settings:
 
     def __init__(self, call: Call, ipam_wanted: bool = False) -> None:
         self.mtu = config.integer(call.conf, "mtu", 0, 0, MTU_MAX)
-        self.dns = config.mapping(call.conf, "dns")
+        self.dns = config.dns(call.conf)
         self.ipam = config.string(config.mapping(call.conf, "ipam"), "type")
         if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
             raise config_error(f"ipam: {self.ipam} doesn't manage addresses")

@@ -23,7 +23,7 @@ class Settings(master.Settings):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        mode = config.string(call.conf, "mode") or "l2"
+        mode = config.string(call.conf, "mode", "l2")
         if mode not in MODES:
             raise config_error(f"unknown ipvlan mode: {mode!r}, it must be one of {', '.join(MODES)}")
         self.values = {"mode": MODES[mode]}

@@ -28,7 +28,7 @@ class Settings(master.Settings):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        self.mode = config.string(call.conf, "mode") or "bridge"
+        self.mode = config.string(call.conf, "mode", "bridge")
         if self.mode not in MODES:
             raise config_error(f"unknown macvlan mode: {self.mode!r}, it must be one of {', '.join(MODES)}")
         self.mac = interface.requested_mac(call)

@@ -68,7 +68,12 @@ def _run(plugin: str, env: Environment, conf: dict) -> dict | None:
             f"cniVersion is {conf['cniVersion']}, {env.command} exists since {since}",
         )
     config.check_name(conf)
-    previous = config.previous_result(conf)
+    try:
+        previous = config.previous_result(conf)
+    except CniError:
+        if env.command != "DEL":
+            raise
+        previous = None  # whatever somebody noted, what is there must go
     if env.command in ("ADD", "CHECK", "DEL"):
         env.check_netns()
     if env.command == "CHECK" and previous is None:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 def host_name(call: Call, prefix: str = "veth") -> str:
     """The name of the host's end of a veth pair: unique to network, container and interface (44 bits)."""
-    return prefix + digest(call.network, *call.owner).hex()[: 15 - len(prefix)]
+    return link_name(prefix, call.network, *call.owner)
+
+
+def link_name(prefix: str, network: str, container_id: str, ifname: str) -> str:
+    """The name that begins with `prefix` of an attachment's link on the host."""
+    return prefix + digest(network, container_id, ifname).hex()[: 15 - len(prefix)]
 
 
 def mac(*parts: str) -> str:

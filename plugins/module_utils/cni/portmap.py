@@ -36,6 +36,16 @@ class Settings:
         if config.string(conf, "backend", "nftables") not in ("nftables", "iptables"):
             raise config_error(f"backend must be nftables or iptables, not {conf['backend']!r}")
         self.ports = [_port(item) for item in config.objects(call.runtime(), "portMappings")]
+        self._refuse_two_ways()
+
+    def _refuse_two_ways(self) -> None:
+        """One port leads to one place; who says the same twice means it once."""
+        ways: dict = {}
+        for port in self.ports:
+            what = f"{port['protocol']} {port['host_port']}"
+            other = ways.setdefault((what, port["host_ip"], port["family"]), port["pod_port"])
+            if other != port["pod_port"]:
+                raise config_error(f"portMappings: {what} can't lead to both {other} and {port['pod_port']}")
 
 
 #: What a condition may say, as iptables and as nft spell it.
@@ -95,7 +105,7 @@ def _condition(words: list[str]) -> tuple[str, int]:
 
 
 def _port(item: dict) -> dict:
-    protocol = (config.string(item, "protocol") or "tcp").lower()
+    protocol = config.string(item, "protocol", "tcp").lower()
     if protocol not in PROTOCOLS:
         raise config_error(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
     host_ip = config.string(item, "hostIP")

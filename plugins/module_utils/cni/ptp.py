@@ -35,7 +35,7 @@ class Settings(interface.Settings):
         super().__init__(call, ipam_wanted=True)
         self.masquerade = config.boolean(call.conf, "ipMasq")
         # nftables serves both: its rules see the packets that iptables's do
-        if (config.string(call.conf, "ipMasqBackend") or BACKENDS[0]) not in BACKENDS:
+        if config.string(call.conf, "ipMasqBackend", BACKENDS[0]) not in BACKENDS:
             raise config_error(f"ipMasqBackend must be nftables or iptables, not {call.conf['ipMasqBackend']!r}")
 
 

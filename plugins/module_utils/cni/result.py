@@ -15,6 +15,7 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 
 #: What 1.1.0 added: interfaces and routes lose it in older forms.
 NEW_INTERFACE_KEYS = ("mtu", "socketPath", "pciID")
+KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 NEW_ROUTE_KEYS = ("mtu", "advmss", "priority", "table", "scope")
 
 
@@ -89,8 +90,7 @@ def parse(answer, version: str) -> dict:
     if version not in VERSIONS:
         raise ValueError(f"unknown cniVersion {version!r}")
     inner = new()
-    dns = answer.get("dns") or {}
-    inner["dns"] = _is(dns, dict, "dns")
+    inner["dns"] = parse_dns(answer.get("dns"))
     if not at_least(version, "0.3.0"):
         _parse_by_family(answer, inner)
     else:
@@ -105,6 +105,16 @@ def parse(answer, version: str) -> dict:
     for item in inner["routes"]:
         _route(item)
     return inner
+
+
+def parse_dns(dns) -> dict:
+    """A result's ``dns``, null for none; ValueError names the part that is wrong."""
+    dns = _is(dns or {}, dict, "dns")
+    _is(dns.get("domain") or "", str, "dns.domain")
+    for key in ("nameservers", "search", "options"):
+        for item in _is(dns.get(key) or [], list, f"dns.{key}"):
+            _is(item, str, f"dns.{key}[]")
+    return dns
 
 
 def _parse_by_family(answer: dict, inner: dict) -> None:
@@ -148,5 +158,5 @@ def _route(item: dict) -> None:
 
 def _is(value, kind: type, what: str):
     if not isinstance(value, kind):
-        raise ValueError(f"{what} must be {kind.__name__}, not {type(value).__name__}")
+        raise ValueError(f"{what} must be {KINDS[kind]}, not {value!r}")
     return value

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import delegate, result
+from .call import VALID_ATTACHMENTS
 from .conflist import Conflist
 from .environment import identifier, interface_name
 from .errors import ENVIRONMENT, INCOMPATIBLE_VERSION, INTERNAL, CniError
@@ -26,9 +27,6 @@ from .result import at_least
 CACHE = "/var/lib/cni"
 BIN_DIRS = ("/opt/podnet/current/bin",)
 KIND = "cniCacheV1"
-VALID = "cni.dev/valid-attachments"
-#: The same under the name that libcni gave it before the specification did.
-VALID_BEFORE = "cni.dev/attachments"
 
 
 class Attachment:
@@ -126,9 +124,10 @@ class Runtime:
         if not at_least(network.version, "1.1.0"):
             return failures
         listed = [{"containerID": container, "ifname": ifname} for container, ifname in sorted(keep)]
+        told = dict.fromkeys(VALID_ATTACHMENTS, listed)
         for plugin in network.plugins:
             try:
-                self._execute("GC", network, {**plugin, VALID: listed, VALID_BEFORE: listed}, Attachment(""), None)
+                self._execute("GC", network, {**plugin, **told}, Attachment(""), None)
             except CniError as error:
                 failures.append(f"GC {plugin['type']}: {error}")
         return failures

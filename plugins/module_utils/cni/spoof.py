@@ -85,7 +85,7 @@ def remove(call: Call) -> None:
 def gc(call: Call, valid: set) -> None:
     """Takes out what belongs to none of the valid attachments."""
     kept = {pods.owner_comment(call.network, *owner) for owner in valid}
-    _remove(lambda other: other.endswith(f" {call.network}") and other not in kept)
+    _remove(lambda other: pods.is_of_network(other, call.network) and other not in kept)
 
 
 def _remove(chosen) -> None:

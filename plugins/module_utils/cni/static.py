@@ -29,7 +29,7 @@ def add(call: Call) -> dict:
     if not at_least(call.version, "0.3.0") and len(families) != len(set(families)):
         raise config_error(f"CNI version {call.version} does not support more than 1 address per family")
     answer["routes"] = config.routes(_section(call))
-    answer["dns"] = config.mapping(_section(call), "dns")
+    answer["dns"] = config.dns(_section(call))
     return answer
 
 

@@ -10,7 +10,7 @@ from ..netlink import link
 from ..netlink.channel import Channel
 from . import pod
 from .errors import INTERNAL, CniError
-from .names import host_name, mac
+from .names import host_name, link_name, mac
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def alias(call: Call) -> str:
 
 def find(host: Channel, call: Call, previous: dict, inner: Link | None) -> Link:
     """The host's end: by our name, or by that which the result tells; it must be the other end of `inner`."""
-    names = [item["name"] for item in previous["interfaces"] if not item.get("sandbox")]
+    names = [item.get("name") for item in previous["interfaces"] if not item.get("sandbox")]
     for name in [host_name(call), *[name for name in names if name]]:
         found = link.get(host, name)
         if found and found.kind == KIND and (inner is None or found.index == inner.peer_index):
@@ -96,9 +96,10 @@ def remove(call: Call) -> None:
                     pod.delete_link(inside, call.env.ifname)
 
 
-def collect(host: Channel, network: str, valid: set) -> None:
-    """Removes the network's pairs that belong to none of the valid attachments."""
-    for item in link.dump(host, KIND):
-        words = (item.alias or "").split(" ")
-        if len(words) == 4 and words[:2] == [ALIAS, network] and (words[2], words[3]) not in valid:
+def collect(host: Channel, network: str, valid: set, kind: str = KIND) -> None:
+    """Removes the network's links of that kind, named after it, that belong to none of the valid attachments."""
+    kept = {link_name(kind, network, *owner) for owner in valid}
+    for item in link.dump(host, kind):
+        # the alias may be cut off at its end, so it doesn't tell whose the link is
+        if (item.alias or "").startswith(f"{ALIAS} {network} ") and item.name not in kept:
             pod.delete_link(host, item.name)

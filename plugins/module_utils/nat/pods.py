@@ -31,17 +31,32 @@ PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 CONDITIONS = ("hostport_conditions", "hostport_conditions_at")
 HOST_PORTS = ("hostports", "hostports_at", "hostport_snat", "hostport_masq_all", *CONDITIONS)
 OWNED = ("masqueraded", *HOST_PORTS)
-COMMENT_MAX = 120
+#: How long the parts of a comment may be, in bytes, beside an interface's name: nft shows no more than 128.
+CONTAINER_MAX, NETWORK_MAX = 64, 39
 EBUSY, ENOTEMPTY = 16, 39
 
 
 def owner_comment(network: str, container_id: str, ifname: str) -> str:
-    """The comment that marks an attachment's elements; too long ones end in a checksum."""
-    comment = f"{container_id} {ifname} {network}"
-    if len(comment.encode()) <= COMMENT_MAX:
-        return comment
-    digest = Rule(comment).digest().hex()
-    return comment.encode()[: COMMENT_MAX - len(digest) - 1].decode("utf-8", "ignore") + " " + digest
+    """The comment that marks an attachment's elements."""
+    return f"{_short(container_id, CONTAINER_MAX)} {ifname} {_short(network, NETWORK_MAX)}"
+
+
+def is_of_network(comment: str, network: str) -> bool:
+    """Whether a comment of ``owner_comment`` names that network."""
+    return comment.endswith(f" {_short(network, NETWORK_MAX)}")
+
+
+def is_of_container(comment: str, container_id: str) -> bool:
+    """Whether a comment of ``owner_comment`` names that container."""
+    return comment.startswith(f"{_short(container_id, CONTAINER_MAX)} ")
+
+
+def _short(name: str, most: int) -> str:
+    """A name as it is, or its beginning and a checksum of all of it."""
+    if len(name) <= most:
+        return name
+    digest = Rule(name).digest().hex()
+    return f"{name[: most - len(digest) - 1]}-{digest}"
 
 
 def condition_chain(conditions: tuple, family: int) -> Chain:
@@ -162,7 +177,7 @@ def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) 
     Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key) of what it was.
     """
     kept = {owner_comment(network, *owner) for owner in valid}
-    ours = [element for element in owned(channel, kinds) if element[3].endswith(f" {network}")]
+    ours = [element for element in owned(channel, kinds) if is_of_network(element[3], network)]
     return _remove(channel, [element for element in ours if element[3] not in kept])
 
 

@@ -7,22 +7,31 @@
 from __future__ import annotations
 
 import posix
+from fcntl import ioctl
 from posix import O_CLOEXEC, O_RDONLY
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+NS_GET_NSTYPE = 0xB703  # linux/nsfs.h
+EINVAL = 22
 OWN = "/proc/thread-self/ns/net"
 
 
 class Netns:
     """An open network namespace. A context manager: inside the ``with`` this thread is in it, afterwards where it was.
 
-    Raises OSError (ENOENT: no such path; EINVAL: not a network namespace) when it is opened or entered.
+    Raises OSError (ENOENT: no such path; EINVAL: not a network namespace) when it is opened.
     """
 
     def __init__(self, path: str = OWN):
         self.path = path
         self.fd = self._outside = -1
         self.fd = posix.open(path, O_RDONLY | O_CLOEXEC)
+        try:
+            kind = ioctl(self.fd, NS_GET_NSTYPE)
+        except OSError:
+            kind = 0  # it is a file of another kind
+        if kind != CLONE_NEWNET:
+            raise OSError(EINVAL, "not a network namespace", path)
 
     def identity(self) -> tuple[int, int]:
         """Device and inode: equal for two paths to one namespace (namespaces(7))."""

@@ -305,6 +305,70 @@ def test_gc_keeps_what_is_valid(host, empty):
     assert {**state, "neighbours": []} == empty
 
 
+def test_gc_with_no_valid_attachment_in_libcnis_words(host, empty):
+    conf = host.conf()
+    host.call("bridge", "ADD", conf, "c1", host.pod())
+    host.call("bridge", "GC", {**conf, "cni.dev/valid-attachments": None, "cni.dev/attachments": None})
+    assert {**host.state(), "neighbours": []} == empty
+
+
+def test_gc_knows_names_too_long_for_notes(host, empty):
+    """Neither alias (255 bytes) nor comment (128) has room for them."""
+    pod, container = host.pod(), "c" * 140
+    conf = host.conf(ipMasq=True, name="n" * 100)
+    result = host.call("bridge", "ADD", conf, container, pod)
+    told = {"cniVersion": "1.1.0", "name": conf["name"], "prevResult": result}
+    chain = {"portmap": {**told, "runtimeConfig": {"portMappings": [{"hostPort": 80, "containerPort": 80}]}}}
+    chain["firewall"] = told
+    for plugin, wanted in chain.items():
+        host.call(plugin, "ADD", wanted, container, pod)
+    chain["bridge"] = {**conf, "prevResult": result}
+    for plugin, wanted in chain.items():
+        valid = [{"containerID": container, "ifname": "eth0"}]
+        host.call(plugin, "GC", {**wanted, "cni.dev/valid-attachments": valid})
+    for plugin, wanted in chain.items():
+        host.call(plugin, "CHECK", wanted, container, pod)
+    for plugin, wanted in chain.items():
+        host.call(plugin, "GC", {**wanted, "cni.dev/valid-attachments": []})
+    assert {**host.state(), "neighbours": []} == empty
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {"cniVersion": "9.9.9"},
+        {"ips": [{"address": "10.9.0.2"}]},
+        {"ips": [{"address": "10.9.0.2/24", "interface": -1}]},
+        "nonsense",
+    ],
+)
+def test_del_whatever_was_noted(host, empty, noted):
+    """What can't be read is no reason to keep an address, and the pod with it."""
+    conf, pod = host.conf(ipMasq=True), host.pod()
+    host.call("bridge", "ADD", conf, "c1", pod)
+    host.call("bridge", "DEL", {**conf, "prevResult": noted}, "c1", pod)
+    assert host.state() == empty
+
+
+def test_namespace_of_another_kind(host, failure, empty):
+    conf = host.conf()
+    with pytest.raises(failure, match="not a network namespace") as caught:
+        host.call("bridge", "ADD", conf, "c1", "/proc/self/ns/mnt")
+    assert caught.value.code == 8
+    host.call("bridge", "ADD", conf, "c1", host.pod())
+    host.call("bridge", "DEL", conf, "c1", "/proc/self/ns/mnt")
+    assert host.state() == empty
+
+
+def test_check_of_an_interface_without_a_name(host):
+    conf, pod = host.conf(), host.pod()
+    result = host.call("bridge", "ADD", conf, "c1", pod)
+    host.netns.run(f"ip link set {result['interfaces'][1]['name']} name other")
+    del result["interfaces"][0]["name"]
+    result["interfaces"][1]["name"] = "other"
+    host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+
+
 @pytest.mark.defect("host-local: no STATUS, so an exhausted range reports OK")
 def test_status_tells_of_a_full_range(host, failure):
     """★ a range that is exhausted isn't ready."""

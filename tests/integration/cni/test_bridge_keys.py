@@ -106,7 +106,7 @@ def test_a_trunk(host, needs, failure):
         ({"vlanTrunk": [{"id": 3, "minID": 5, "maxID": 7}]}, "minID and maxID"),
         ({"vlanTrunk": [{}]}, "minID and maxID"),
         ({"vlanTrunk": [{"minID": 9, "maxID": 7}]}, "greater than"),
-        ({"vlan": 100, "bridge": "a-long-bridge"}, "more than 15 bytes"),
+        ({"vlan": 100, "bridge": "a-long-bridge"}, "1 to 15 bytes"),
         ({"ipMasqBackend": "ebtables"}, "ipMasqBackend"),
         ({"macspoofchk": "yes"}, "macspoofchk"),
     ],

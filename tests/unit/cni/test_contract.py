@@ -11,10 +11,12 @@ import subprocess
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
+from ansible_collections.podnet.cluster.plugins.module_utils.cni import config, delegate, host_local
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.call import Call
 from ansible_collections.podnet.cluster.plugins.module_utils.cni.result import VERSIONS
 
 PLUGINS = sorted(delegate.OWN)
+VALID = "cni.dev/valid-attachments"
 ENVIRONMENT = {"CNI_CONTAINERID": "c1", "CNI_NETNS": "/run/netns/none", "CNI_IFNAME": "eth0", "CNI_PATH": "/none"}
 
 
@@ -92,6 +94,7 @@ def test_missing_variable_is_error_4(call, plugin, command, missing):
         ({"CNI_IFNAME": "sixteen-letters-"}, 4),
         ({"CNI_IFNAME": ".."}, 4),
         ({"CNI_IFNAME": "eth 0"}, 4),
+        ({"CNI_IFNAME": "eth%d"}, 4),
         ({"CNI_ARGS": "novalue"}, 4),
         ({"CNI_NETNS": "/run/netns/none"}, 8),
         ({"CNI_NETNS": "/proc/self/ns/net"}, 8),
@@ -151,8 +154,10 @@ def test_check_needs_the_result(call, plugin):
 def test_gc_without_the_list_is_refused(call, plugin, tmp_path):
     """An absent list is not an empty one: everything would go."""
     ipam = {"type": "host-local", "dataDir": str(tmp_path), "ranges": [[{"subnet": "10.0.0.0/24"}]]}
-    status, answer, _stderr = call(plugin, "GC", conf(ipam=ipam, **NAMES, subnetFile="/none"))
-    assert (status, answer["code"]) == (1, 7)
+    wanted = conf(ipam=ipam, **NAMES, subnetFile="/none")
+    for told in ({}, {VALID: "c1"}, {VALID: [{}]}, {VALID: [{"containerID": "c1"}]}):
+        status, answer, _stderr = call(plugin, "GC", {**wanted, **told})
+        assert (status, answer["code"]) == (1, 7), told
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -161,6 +166,13 @@ def test_del_is_quiet_without_namespace_and_result(call, plugin, tmp_path):
     wanted = conf(cniVersion="0.3.1", ipam=ipam, **NAMES, subnetFile="/none", dataDir=str(tmp_path))
     for netns in (None, "", "/run/netns/none"):
         assert call(plugin, "DEL", wanted, CNI_NETNS=netns) == (0, None, "")
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_nothing_said_is_the_default(text):
+    told = {"name": "net", "dataDir": text, "ipam": {"dataDir": text}}
+    assert host_local.directory(Call(None, told, None)) == "/var/lib/cni/networks/net"
+    assert config.string(told, "dataDir", "/x") == "/x"
 
 
 def test_flannel_without_subnet_env(call):
@@ -203,6 +215,8 @@ def test_flannel_with_a_broken_subnet_env(call, tmp_path, text, word):
         ({"ipam": {"type": "bridge"}}, "doesn't manage addresses"),
         ({"bridge": "br\0"}, "zero bytes"),
         ({"bridge": "br\ud800"}, "surrogates"),
+        ({"bridge": "br%d"}, "can't be a link's name"),
+        ({"dns": {"nameservers": "10.0.0.53"}}, "dns.nameservers"),
         ({"disableContainerInterface": True, "ipam": {"type": "host-local"}}, "IPAM"),
     ],
 )
@@ -230,6 +244,16 @@ def test_portmap_refuses(call, mapping, word):
     status, answer, _stderr = call("portmap", "ADD", wanted, **netns)
     assert (status, answer["code"]) == (1, 7)
     assert word in answer["msg"]
+
+
+def test_a_port_leads_to_one_place(call):
+    netns = {"CNI_NETNS": "/proc/1/ns/net", "CNI_NETNS_OVERRIDE": "1"}
+    mappings = [{"hostPort": 80, "containerPort": port} for port in (80, 81)]
+    for wanted, words in ((mappings, "tcp 80 can't lead to both 80 and 81"), (mappings[:1] * 2, None)):
+        told = conf(prevResult={"cniVersion": "1.1.0"}, runtimeConfig={"portMappings": wanted})
+        status, answer, _stderr = call("portmap", "ADD", told, **netns)
+        assert status == bool(words), answer
+        assert not words or words in answer["msg"]
 
 
 def test_portmap_must_be_chained(call):

@@ -90,6 +90,9 @@ def test_what_is_printed_is_read_again(version):
         ({"routes": [{"dst": "10.0.0.0/8", "mtu": -1}]}, "mtu"),
         ({"dns": []}, None),
         ({"dns": [1]}, "dns"),
+        ({"dns": {"domain": 1}}, "dns.domain"),
+        ({"dns": {"search": "x"}}, "dns.search"),
+        ({"dns": {"nameservers": [1]}}, "dns.nameservers[]"),
     ],
 )
 def test_malformed(answer, word):
