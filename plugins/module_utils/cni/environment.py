@@ -25,8 +25,8 @@ INTERFACE_NAME_MAX = 15  # IFNAMSIZ without its zero byte, linux/if.h
 #: What `interface_name` takes, in words.
 INTERFACE_NAME = "1 to 15 bytes, not '.' or '..', without '/', ':', '%' and white space"
 HOST_NETNS = "/proc/self/ns/net"
-#: What Kubernetes' runtimes say in CNI_ARGS about the pod; every plugin knows these.
-K8S_ARGS = ("K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID")
+#: CNI_ARGS that a plugin of ours heeds, or that Kubernetes' runtimes tell. A whole chain gets them, so all know them.
+KNOWN_ARGS = ("IP", "GATEWAY", "MAC", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID")
 
 
 def identifier(text: str) -> bool:
@@ -119,10 +119,13 @@ def parse_args(text: str) -> dict[str, str]:
     return args
 
 
-def known_args(args: dict[str, str], *known: str) -> None:
-    """Refuses keys of CNI_ARGS that a plugin doesn't know, unless IgnoreUnknown is true (libcni, types.LoadArgs)."""
-    if args.get("IgnoreUnknown", "").lower() in ("1", "true", "t"):
+def known_args(args: dict[str, str]) -> None:
+    """Refuses (CniError 7) unknown keys of CNI_ARGS, unless IgnoreUnknown is true (libcni, types.LoadArgs)."""
+    ignore = args.get("IgnoreUnknown", "false")
+    if ignore.lower() in ("1", "true"):
         return
-    unknown = [key for key in args if key not in known and key != "IgnoreUnknown"]
+    if ignore.lower() not in ("0", "false"):
+        raise config_error(f"ARGS: IgnoreUnknown must be true or false, not {ignore!r}")
+    unknown = [key for key in args if key not in KNOWN_ARGS and key != "IgnoreUnknown"]
     if unknown:
         raise config_error(f"ARGS: unknown args {unknown}")

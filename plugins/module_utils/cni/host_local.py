@@ -10,7 +10,7 @@ from ..ipam.ip import parse_address, to_text
 from ..ipam.ranges import RangeSet, parse_sets
 from ..ipam.store import Exhausted, Refused, Store
 from . import config, result
-from .environment import K8S_ARGS, known_args
+from .environment import known_args
 from .errors import INTERNAL, IO, NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
 from .result import at_least
 
@@ -32,7 +32,7 @@ def add(call: Call) -> dict:
         families = [item.family for item in sets]
         if len(families) != len(set(families)):
             raise config_error(f"CNI version {call.version} does not support more than 1 address per family")
-    known_args(call.env.args, "IP", *K8S_ARGS)
+    known_args(call.env.args)
     wanted = requested(call, sets)
     answer = result.new()
     answer["routes"] = config.routes(ipam(call))

@@ -14,6 +14,7 @@ from ..netlink import link
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
 from . import config, delegate, pod
+from .environment import known_args
 from .errors import INTERNAL, CniError, config_error
 from .result import new
 from .undo import Undo, each
@@ -46,14 +47,19 @@ def requested_mac(call: Call) -> str:
 
     Later sources count for more: the configuration, CNI_ARGS, args.cni, runtimeConfig.
     """
+    if call.env.command == "ADD":  # DEL has no use for complaints
+        known_args(call.env.args)
     mac = config.string(call.conf, "mac")
     mac = call.env.args.get("MAC") or mac
     mac = config.string(call.args(), "mac") or mac
     mac = config.string(call.runtime(), "mac") or mac
-    if not mac:
-        return ""
+    return unicast_mac(mac) if mac else ""
+
+
+def unicast_mac(mac: str) -> str:
+    """A MAC address, its octets separated by ":" or "-", as the kernel's readers spell it; CniError 7 for none."""
     try:
-        packed = link.pack_mac(mac)
+        packed = link.pack_mac(mac.replace("-", ":"))
     except ValueError as error:
         raise config_error(str(error)) from None
     if packed[0] & 1 or packed == bytes(6):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..ipam.ip import parse_address, parse_interface, parse_subnet, to_text
 from . import config, pod, result
-from .environment import K8S_ARGS, known_args
+from .environment import known_args
 from .errors import INTERNAL, CniError, config_error
 from .result import at_least, family
 
@@ -76,7 +76,7 @@ def addresses(call: Call) -> list[dict]:
     CNI_ARGS's IP adds to the configured ones; args.cni.ips replaces those, and runtimeConfig.ips all. CNI_ARGS's
     GATEWAY is for every address in whose subnet it lies. CniError 7 for what is no address with a prefix length.
     """
-    known_args(call.env.args, "IP", "GATEWAY", *K8S_ARGS)
+    known_args(call.env.args)
     found = [
         _address(config.string(item, "address"), config.string(item, "gateway"))
         for item in config.objects(_section(call), "addresses")

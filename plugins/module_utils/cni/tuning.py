@@ -14,8 +14,8 @@ import posix
 
 from ..netlink import link
 from ..netlink.channel import Channel
-from . import config, pod
-from .environment import K8S_ARGS, known_args
+from . import config, interface, pod
+from .environment import known_args
 from .errors import INTERNAL, IO, CniError, config_error
 from .result import new
 from .text import dumps, loads
@@ -36,7 +36,7 @@ class Settings:
 
     def __init__(self, call: Call) -> None:
         conf, args = call.conf, call.args()
-        known_args(call.env.args, "MAC", *K8S_ARGS)
+        known_args(call.env.args)
         self.data_dir = config.string(conf, "dataDir", DATA_DIR)
         self.sysctls: dict[str, str] = {}
         for section in (conf, args):
@@ -49,10 +49,7 @@ class Settings:
         mac = config.string(call.runtime(), "mac") or config.string(args, "mac") or mac
         self.link: dict = {}
         if mac:
-            try:
-                self.link["mac"] = link.unpack_mac(link.pack_mac(mac.replace("-", ":")))
-            except ValueError as error:
-                raise config_error(str(error)) from None
+            self.link["mac"] = interface.unicast_mac(mac)
         for section in (conf, args):
             for key, name, most in (("mtu", "mtu", MTU_MAX), ("txQLen", "txqlen", QUEUE_MAX)):
                 value = config.integer(section, key, 0, 0, most)
@@ -61,8 +58,8 @@ class Settings:
             for key in ("promisc", "allmulti"):
                 if config.value(section, key) is not None:
                     self.link[key] = config.boolean(section, key)
-        # false means "leave it", as everywhere in the field; what is on by itself stays on
-        self.link = {key: value for key, value in self.link.items() if value is not False}
+        if self.link.get("promisc") is False:  # as everywhere in the field: it is left as it is, unlike allmulti
+            del self.link["promisc"]
 
 
 def _path(key: str) -> str:
@@ -115,7 +112,8 @@ def add(call: Call) -> dict:
                 pod.write_sysctl(name, value)
             if settings.link:
                 found = pod.interface(inside, call.env.ifname, call.env.netns)
-                inside.request(link.change(found.index, what=found.name, **settings.link))
+                request = link.change(found.index, what=found.name, **settings.link)
+                interface.request(inside, request, f"failed to tune {found.name}")
         except BaseException:
             _restore(inside, call, settings.data_dir)
             raise

@@ -190,6 +190,29 @@ def test_every_version(plugin, host):
         assert host.state() == plugin.before
 
 
+@pytest.mark.parametrize("plugin", ["macvlan", "tap"], indirect=True)
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ("COLOUR=red", "COLOUR"),
+        ("COLOUR=red;IgnoreUnknown=0", "COLOUR"),
+        ("IgnoreUnknown=perhaps", "perhaps"),
+        ("COLOUR=red;IgnoreUnknown=1", None),
+        ("MAC=02:00:00:00:00:09;IP=10.9.0.9;K8S_POD_NAME=x", None),
+    ],
+)
+def test_cni_args_that_nobody_knows(plugin, host, failure, args, word):
+    pod = host.pod()
+    if word:
+        with pytest.raises(failure, match=word) as caught:
+            plugin.call("ADD", plugin.conf(ipam=None), "c1", pod, args=args)
+        assert caught.value.code == 7
+    else:
+        plugin.call("ADD", plugin.conf(), "c1", pod, args=args)
+    plugin.call("DEL", plugin.conf(), "c1", pod, args=args)
+    assert host.state() == plugin.before
+
+
 @shared
 def test_status_tells_of_a_full_range(plugin, host, failure):
     conf = plugin.conf(ipam={**plugin.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/30"}]]})

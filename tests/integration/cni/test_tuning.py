@@ -67,6 +67,18 @@ def test_everything_is_set_checked_and_put_back(tuned):
     tuned.call("DEL", **ALL, prevResult=None)
 
 
+def test_false_means_off_for_allmulti_and_nothing_for_promisc(tuned, failure):
+    for flag in ("allmulticast", "promisc"):
+        tuned.pod.run(f"ip link set eth0 {flag} on")
+    tuned.call("ADD", allmulti=False, promisc=False)
+    assert "ALLMULTI" not in tuned.link()["flags"]
+    assert "PROMISC" in tuned.link()["flags"]
+    tuned.call("CHECK", allmulti=False, promisc=False)
+    tuned.call("DEL", allmulti=False, promisc=False)
+    with pytest.raises(failure, match="allmulti is True, not False"):
+        tuned.call("CHECK", allmulti=False)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -146,8 +158,10 @@ def test_a_failing_add_takes_back_what_it_did(tuned, failure):
     with pytest.raises(failure, match="no_such_thing"):
         tuned.call("ADD", sysctl={"net.core.somaxconn": "500", "net.core.no_such_thing": "1"})
     assert tuned.pod.sysctl("net.core.somaxconn") == somaxconn
-    with pytest.raises(failure):
+    with pytest.raises(failure, match="failed to tune eth0"):
         tuned.call("ADD", sysctl={"net.core.somaxconn": "500"}, mtu=1)
+    with pytest.raises(failure, match="no unicast MAC address"):
+        tuned.call("ADD", mac="01:00:00:00:00:01")
     assert tuned.pod.sysctl("net.core.somaxconn") == somaxconn
     assert tuned.left() == []
 
