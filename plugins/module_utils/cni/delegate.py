@@ -102,6 +102,8 @@ def _execute(plugin: str, command: str, to: Call) -> dict | None:
 
 
 def _outcome(plugin: str, command: str, version: str, status: int, printed: bytes) -> dict | None:
+    if not status and command != "ADD":  # no result is wanted, so it doesn't matter what else was printed
+        return None
     try:
         answer = loads(printed) if printed.strip() else None
     except ValueError as error:
@@ -110,8 +112,6 @@ def _outcome(plugin: str, command: str, version: str, status: int, printed: byte
         if isinstance(answer, dict) and isinstance(answer.get("code"), int):
             raise CniError(answer["code"], str(answer.get("msg", "")), str(answer.get("details") or ""))
         raise CniError(INTERNAL, f"netplugin {plugin} failed with no error message: exit status {status}")
-    if command != "ADD":
-        return None
     try:
         return result.parse(answer if answer is not None else {}, version)
     except ValueError as error:

@@ -194,8 +194,9 @@ def check(call: Call) -> None:
         hostports.check(call, mappings)
 
 
-def status(_call: Call) -> None:
-    """Ready wherever nftables answers."""
+def status(call: Call) -> None:
+    """Ready wherever nftables answers and the configuration makes sense."""
+    Settings(call)
     from . import hostports
 
     hostports.status()

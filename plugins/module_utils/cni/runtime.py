@@ -70,7 +70,7 @@ class Runtime:
         """Disconnects, last plugin first; stops at the first that fails. Nothing to disconnect is fine."""
         self._check_names(of)
         cached = self.cached(network.name, of) if at_least(network.version, "0.4.0") else None
-        previous = cached["result"] if cached else None
+        previous = _in_version(cached["result"], network.version) if cached else None
         if cached:
             # What the runtime doesn't say again counts as it was said for ADD.
             of.args = of.args or dict(cached.get("cniArgs") or [])
@@ -93,8 +93,9 @@ class Runtime:
             raise CniError(INTERNAL, f"no cached result for {of.container_id} {of.ifname} on {network.name}")
         of.args = of.args or dict(cached.get("cniArgs") or [])
         of.capabilities = of.capabilities or cached.get("capabilityArgs") or {}
+        previous = _in_version(cached["result"], network.version)
         for plugin in network.plugins:
-            self._execute("CHECK", network, plugin, of, cached["result"])
+            self._execute("CHECK", network, plugin, of, previous)
 
     def status(self, network: Conflist) -> None:
         """Raises CniError (50, 51) if a plugin isn't ready. Says nothing below version 1.1.0, which has no STATUS."""
@@ -165,6 +166,8 @@ class Runtime:
             "CNI_ARGS": ";".join(f"{key}={value}" for key, value in attachment.args.items()),
         }
         done = subprocess.run([path], input=json.dumps(conf).encode(), stdout=subprocess.PIPE, env=env, check=False)
+        if not done.returncode and command not in ("ADD", "VERSION"):  # no result is wanted, whatever was printed
+            return None
         try:
             answer = json.loads(done.stdout) if done.stdout.strip() else None
         except ValueError:
@@ -236,3 +239,13 @@ class Runtime:
         if not isinstance(entry, dict) or entry.get("kind") != KIND or not isinstance(entry.get("result"), dict):
             return None
         return entry
+
+
+def _in_version(noted: dict[str, Any], version: str) -> dict[str, Any]:
+    """A noted result in the version that the configuration has by now; as it is, where it makes no sense."""
+    if noted.get("cniVersion") == version:
+        return noted
+    try:
+        return result.render(result.parse(noted, version), version)
+    except ValueError:
+        return noted

@@ -146,8 +146,9 @@ def check(call: Call) -> None:
                 raise CniError(INTERNAL, f"table {tables[0]} of {source} has no default route")
 
 
-def status(_call: Call) -> None:
-    """Always ready."""
+def status(call: Call) -> None:
+    """Ready wherever the configuration makes sense."""
+    Settings(call)
 
 
 def gc(_call: Call) -> None:

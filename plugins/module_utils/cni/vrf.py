@@ -147,8 +147,9 @@ def check(call: Call) -> None:
         raise CniError(INTERNAL, f"interface {inner.name} is not in VRF {settings.name}")
 
 
-def status(_call: Call) -> None:
-    """Always ready."""
+def status(call: Call) -> None:
+    """Ready wherever the configuration makes sense."""
+    Settings(call)
 
 
 def gc(_call: Call) -> None:

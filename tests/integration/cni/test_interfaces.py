@@ -401,6 +401,7 @@ def test_addresses_of_another_implementation(plugin, host, tmp_path):
         f"echo $CNI_COMMAND >> {log}\n"
         'test $CNI_COMMAND != ADD || echo \'{"cniVersion": "0.3.1", "ips": [{"version": "4", '
         '"address": "10.9.0.77/24", "gateway": "10.9.0.1"}]}\'\n'
+        "test $CNI_COMMAND = ADD || echo done\n"  # nobody wants to know
     )
     foreign.chmod(0o755)
     pod = host.pod()

@@ -17,6 +17,9 @@ from ansible_collections.podnet.cluster.plugins.module_utils.cni.runtime import 
 
 PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
 
+#: The versions of a list before and after somebody changed it.
+PAIR = ("0.4.0", "1.0.0")
+
 
 @pytest.fixture
 def runtime(host, bin_dir, tmp_path):
@@ -78,6 +81,36 @@ def test_versions_and_absent_plugins(runtime):
         runtime.version("nothing")
     with pytest.raises(CniError, match="invalid plugin type"):
         runtime.version("../bridge")
+
+
+FOREIGN = """#!/usr/bin/python3
+import json, os, sys
+conf = json.load(sys.stdin)
+with open("{log}", "a") as log:
+    print(json.dumps([os.environ["CNI_COMMAND"], conf["prevResult"]]), file=log)
+print(json.dumps(conf["prevResult"]) if os.environ["CNI_COMMAND"] == "ADD" else "done")
+"""
+
+
+def test_a_foreign_plugin_is_told_in_the_version_of_now(host, runtime, network, tmp_path, empty):
+    """The list may have another version than when the pod was added; what DEL and CHECK print is nobody's business."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/foreign").write_text(FOREIGN.replace("{log}", str(tmp_path / "log")))
+    (tmp_path / "bin/foreign").chmod(0o755)
+    runtime.bin_dirs.append(str(tmp_path / "bin"))
+    pod, plugins = host.pod(), [network.plugins[0], {"type": "foreign"}]
+    before, after = [Conflist({**network.content, "cniVersion": version, "plugins": plugins}) for version in PAIR]
+    runtime.add(before, Attachment("c1", pod.path))
+    runtime.check(after, Attachment("c1", pod.path))
+    runtime.delete(after, Attachment("c1", pod.path))
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(command, previous["cniVersion"]) for command, previous in told] == [
+        ("ADD", "0.4.0"),
+        ("CHECK", "1.0.0"),
+        ("DEL", "1.0.0"),
+    ]
+    assert ["version" in item for _command, previous in told for item in previous["ips"]] == [True] * 2 + [False] * 4
+    assert host.state() == empty
 
 
 def test_by_hand(host, bin_dir, tmp_path, network, empty):

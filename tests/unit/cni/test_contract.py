@@ -168,6 +168,21 @@ def test_del_is_quiet_without_namespace_and_result(call, plugin, tmp_path):
         assert call(plugin, "DEL", wanted, CNI_NETNS=netns) == (0, None, "")
 
 
+@pytest.mark.parametrize(
+    ("plugin", "changed", "code"),
+    [
+        ("portmap", {"backend": "pf"}, 7),
+        ("portmap", {"conditionsV4": ["-m", "owner"]}, 2),
+        ("sbr", {"table": "red"}, 7),
+        ("vrf", {"vrfname": ""}, 7),
+        ("vrf", {"vrfname": "red", "table": 254}, 7),
+    ],
+)
+def test_status_tells_of_a_configuration_that_no_pod_can_have(call, plugin, changed, code):
+    status, answer, _stderr = call(plugin, "STATUS", conf(**changed))
+    assert (status, answer["code"]) == (1, code)
+
+
 @pytest.mark.parametrize("text", [None, ""])
 def test_nothing_said_is_the_default(text):
     told = {"name": "net", "dataDir": text, "ipam": {"dataDir": text}}
