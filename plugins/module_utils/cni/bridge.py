@@ -229,10 +229,7 @@ def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: d
             requests.append(address.add(bridge.index, wanted, broadcast="+"))
         # An address that is used again: neighbours asked about its last owner would be sent astray for seconds.
         requests.append(neighbour.add(bridge.index, item["address"].partition("/")[0], pod_mac, state="reachable"))
-        if kind == 4:
-            pod.write_sysctl("net/ipv4/ip_forward", "1")
-        else:
-            pod.write_sysctl("net/ipv6/conf/all/forwarding", "1")
+        pod.write_sysctl(pod.forwarding(kind), "1")
     for failure in host.batch(requests):
         if failure:
             raise CniError(INTERNAL, f"failed to set up {bridge.name} as gateway: {failure}")
@@ -325,12 +322,15 @@ def check(call: Call) -> None:
         port = veth.find(host, call, previous, None if settings.dark else inner)
         if port.master != str(bridge.index):
             raise CniError(INTERNAL, f"{port.name} is not a port of {settings.bridge}")
+        if not port.up:
+            raise CniError(INTERNAL, f"the host's end {port.name} is down")
         for value, wanted in (("hairpin", settings.hairpin), ("isolated", settings.isolated)):
             if port.port.get(value, False) != wanted:
                 raise CniError(INTERNAL, f"{port.name}: {value} is {not wanted}, not {wanted}")
         if settings.vlan or settings.trunk:
             _vlans().check(host, bridge, port, settings)
         if settings.gateway:
+            pod.check_forwarding(previous["ips"])
             gateway_link = link.get(host, settings.gateway_link)
             if gateway_link is None or not gateway_link.up:
                 raise CniError(INTERNAL, f"the gateway's link {settings.gateway_link} is missing or down")

@@ -81,13 +81,21 @@ def _conflict(channel: Channel, taken: list) -> str:
 
 def _open_loopback(addresses: list[str]) -> None:
     """Lets packets from 127.0.0.1 out to the pod; they are masqueraded on the way."""
+    for name in _loopback_sysctls(addresses):
+        pod.write_sysctl(name, "1")
+
+
+def _loopback_sysctls(addresses: list[str]) -> list[str]:
+    """What is to be 1 where packets from 127.0.0.1 leave for the pod."""
+    names = []
     for item in addresses:
         if family(item) == 4:
             with Channel() as host:
                 way = route.lookup(host, item.partition("/")[0])
                 found = link.get(host, index=way.index)
             if found:
-                pod.write_sysctl(f"net/ipv4/conf/{found.name}/route_localnet", "1")
+                names.append(f"net/ipv4/conf/{found.name}/route_localnet")
+    return names
 
 
 def _forget_connections(channel: Channel, mappings: list[dict]) -> None:
@@ -127,6 +135,9 @@ def check(call: Call, mappings: list[dict]) -> None:
             for element in pods.mapping_elements(mapping):
                 if not _is_containers(channel, element, call):
                     raise CniError(INTERNAL, f"port mapping is missing: {pods.describe(*element[:2])}")
+    for name in _loopback_sysctls([mapping["pod_ip"] for mapping in mappings if mapping["snat"]]):
+        if pod.read_sysctl(name) == "0":
+            raise CniError(INTERNAL, f"port mappings can't be reached from 127.0.0.1: {name.replace('/', '.')} is off")
 
 
 def status() -> None:

@@ -139,17 +139,25 @@ def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, ne
     for item in wanted:
         if canonical(item) not in present:
             raise CniError(INTERNAL, f"interface {ifname} lacks the address {item}")
-    routes: dict[int, list] = {}
-    for item in previous["routes"]:
-        table = item.get("table") or route.RT_TABLE_MAIN
-        if table not in routes:
-            routes[table] = route.dump(channel, table=table)
-        matching = [one for one in routes[table] if one.dst == canonical(item["dst"])]
+    _check_routes(channel, found.index, previous["routes"])
+    return found
+
+
+def _check_routes(channel: Channel, index: int, wanted: list[dict]) -> None:
+    tables: dict[int, list] = {}
+    for item in wanted:
+        destination, table = canonical(item["dst"]), item.get("table") or route.RT_TABLE_MAIN
+        if table not in tables:
+            tables[table] = route.dump(channel, table=table)
+        matching = [one for one in tables[table] if one.dst == destination]
+        if not matching and not item.get("table"):  # a plugin later in the chain, sbr or vrf, may have moved it
+            matching = [one for one in route.dump(channel, table=0, index=index) if one.dst == destination]
         if not matching:
             raise CniError(INTERNAL, f"route to {item['dst']} is missing")
-        if item.get("gw") and not any(one.gateway == canonical(item["gw"]) for one in matching):
-            raise CniError(INTERNAL, f"route to {item['dst']} doesn't go via {item['gw']}")
-    return found
+        for key, attribute in (("gw", "gateway"), ("mtu", "mtu"), ("advmss", "advmss"), ("priority", "metric")):
+            value = canonical(item[key]) if key == "gw" and item.get(key) else item.get(key)
+            if value and not any(getattr(one, attribute) == value for one in matching):
+                raise CniError(INTERNAL, f"route to {item['dst']} doesn't have the {attribute} {value}")
 
 
 def canonical(text: str) -> str:
@@ -166,6 +174,18 @@ def alone(text: str) -> str:
 def ignore_routers(name: str) -> None:
     """A pod could pose as a router to its host by IPv6 router advertisements otherwise (CVE-2020-10749)."""
     write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True)
+
+
+def forwarding(kind: int) -> str:
+    """The sysctl by which this host forwards packets of the family."""
+    return "net/ipv4/ip_forward" if kind == 4 else "net/ipv6/conf/all/forwarding"
+
+
+def check_forwarding(ips: list[dict]) -> None:
+    """CHECK: this host forwards what the addresses of a result's `ips` send. CniError when it doesn't."""
+    for kind in sorted({family(item["address"]) for item in ips}):
+        if read_sysctl(forwarding(kind)) == "0":
+            raise CniError(INTERNAL, f"this host forwards no IPv{kind} packets: {forwarding(kind).replace('/', '.')}")
 
 
 def read_sysctl(name: str) -> str:

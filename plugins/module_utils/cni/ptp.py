@@ -58,7 +58,7 @@ def add(call: Call) -> dict:
             outer = veth.find(host, call, new(), made)
             _carry_out(host, _host_requests(outer.index, result, pod_mac), name)
         for kind in {family(item["address"]) for item in result["ips"]}:
-            pod.write_sysctl("net/ipv4/ip_forward" if kind == 4 else "net/ipv6/conf/all/forwarding", "1")
+            pod.write_sysctl(pod.forwarding(kind), "1")
         if settings.masquerade:
             undo.append(lambda: _forget(call, settings))
             from . import masquerade  # loaded by those who need it: it takes as long as all the rest
@@ -143,6 +143,7 @@ def check(call: Call) -> None:
         if not outer.up:
             raise CniError(INTERNAL, f"the host's end {outer.name} is down")
         _check_host(host, outer, previous)
+    pod.check_forwarding(previous["ips"])
     if settings.masquerade:
         from . import masquerade
 

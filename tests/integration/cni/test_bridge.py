@@ -265,6 +265,10 @@ def test_masquerade(host, make_netns):
         ("host", "ip link set br0 down", "missing or down"),
         ("host", "ip address delete 10.9.0.1/24 dev br0", "lacks the address 10.9.0.1/24"),
         ("host", "ip link delete {port}", "missing"),
+        ("host", "ip link set {port} down", "is down"),
+        ("host", "sysctl -qw net.ipv4.ip_forward=0", "forwards no IPv4"),
+        ("host", "sysctl -qw net.ipv6.conf.all.forwarding=0", "forwards no IPv6"),
+        ("pod", "ip route change 10.50.0.0/16 via 10.9.0.1 mtu 900 metric 7", "mtu 1300"),
         ("data", "10.9.0.2", "host-local"),
     ],
 )
@@ -272,6 +276,7 @@ def test_check_finds(host, failure, where, command, word):
     """★ hairpin, gateway and port are checked; so are all the pod's side and the reservation."""
     pod = host.pod()
     conf = host.conf(isDefaultGateway=True, hairpinMode=True)
+    conf["ipam"]["routes"] = [{"dst": "10.50.0.0/16", "mtu": 1300, "priority": 7}]
     result = host.call("bridge", "ADD", conf, "c1", pod)
     told = {**conf, "prevResult": result}
     host.call("bridge", "CHECK", told, "c1", pod)

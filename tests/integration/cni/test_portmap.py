@@ -272,6 +272,9 @@ def test_damaged_table_is_noticed_and_mended(host, world, failure):
     host.call("portmap", "CHECK", conf, "c1", pod)
     with server(pod):
         assert ask(world, UPLINK[0], 8080) is not None
+    host.netns.sysctl("net.ipv4.conf.br0.route_localnet", "0")
+    with pytest.raises(failure, match=r"127\.0\.0\.1.*br0"):
+        host.call("portmap", "CHECK", conf, "c1", pod)
 
 
 def test_gc(host):

@@ -126,6 +126,7 @@ def test_add_that_fails_undoes_what_it_did(host, conf, failure, empty):
         ("host", "ip route delete 10.9.0.2", "10.9.0.2/32 is missing"),
         ("host", "ip -6 route delete fd09::2", "fd09::2/128 is missing"),
         ("host", "ip link delete {port}", "missing"),
+        ("host", "sysctl -qw net.ipv4.ip_forward=0", "forwards no IPv4"),
     ],
 )
 def test_check_finds(host, conf, failure, where, command, word):
