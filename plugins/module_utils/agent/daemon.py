@@ -211,6 +211,7 @@ class Daemon:
                 self.env_watch.clear()
         else:
             self.level_since = None
+            self.env_watch.clear()  # what a write that failed left and took away again is no reason to try at once
             self._want("once more", drift=False, after=self.backoff.next())
         self.source.report(level, self.reconciler.reason)
         self._tell_status()
@@ -218,8 +219,10 @@ class Daemon:
     def _resync(self) -> None:
         gc.collect()
         self._want("timer", drift=True)
-        for line in self.reconciler.judge():
-            self.log.warning(line)
+        self.web.retry()
+        if not self.source.status().get("connected", True):
+            self._learn()  # it may have news that nobody tells
+        self._warn()
 
     def _sweep(self) -> None:
         self.sweeper.sweep(self.reconciler.kernel)
@@ -298,13 +301,22 @@ class Daemon:
         self.selector.close()
 
     def _tell_ready(self) -> None:
-        for line in self.reconciler.judge():
-            self.log.warning(line)
+        self._warn()
         self._tell_status()
         self.notifier.tell("READY=1")
         self._ready = True
         gc.collect()
         gc.freeze()  # what there is now stays
+
+    def _warn(self) -> None:
+        self.reconciler.judge()
+        for line in self.warnings():
+            self.log.warning(line)
+
+    def warnings(self) -> list[str]:
+        """What is wrong and not the agent's to change."""
+        watch = [] if self.env_watch.able() else [self.env_watch.reason]
+        return [*self.reconciler.warnings, *self.web.troubles, *watch]
 
     def _tell_status(self) -> None:
         self.notifier.status(self.summary())

@@ -75,12 +75,12 @@ def load_credentials(path: str) -> Credentials:
         raise ConfigError(f"{path}: there is no such file; the overlay role writes it") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path}: is not JSON: {error}; `kubectl config view --raw --output=json` makes it of a kubeconfig"
         ) from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def parse_credentials(data: object) -> Credentials:

@@ -54,7 +54,7 @@ def _told(daemon: Daemon) -> Iterator[tuple[str, str, str, Iterable[tuple[dict[s
     yield "drift_total", "counter", "Objects put right that were right before.", changes["drift"]
     yield "changes_total", "counter", "Objects changed because leases or configuration did.", changes["leases"]
     wrong = "What is wrong around the overlay; podnetctl status tells."
-    yield "warnings", "gauge", wrong, one(len(reconciler.warnings))
+    yield "warnings", "gauge", wrong, one(len(daemon.warnings()))
     released = "Reservations of containers that are gone."
     yield "addresses_released_total", "counter", released, one(daemon.sweeper.swept)
     source = daemon.source.status()

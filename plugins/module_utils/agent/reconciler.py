@@ -20,7 +20,7 @@ from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
 from ..overlay import masquerade, reconcile, spread, surroundings
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Lease, Leases
-from ..overlay.lock import locked
+from ..overlay.lock import PATIENCE, locked
 from ..overlay.movement import Kernel, Movement
 from ..overlay.observed import Observed
 from ..overlay.offload import Choice
@@ -54,6 +54,7 @@ class Reconciler:
         self.changes: Counter[tuple[str, str]] = Counter()
         self.looks: Counter[str] = Counter()
         self.failures = 0
+        self._patience = PATIENCE
 
     def ports(self) -> set[int]:
         """What marks our own requests in the kernel's events."""
@@ -87,7 +88,8 @@ class Reconciler:
         self.looks["full"] += 1
         former, self.level = (self.overlay if self.level else None), False
         try:
-            with locked():
+            with locked(self._patience) as alone:
+                self._beside(alone)
                 overlay = reconcile.present(
                     self.kernel, self.config, self.leases, self.env_path, (), former, self.packets
                 )
@@ -132,7 +134,8 @@ class Reconciler:
         self.level = False
         if overlay.observed:
             overlay.observed.forget()
-        with locked():
+        with locked(self._patience) as alone:
+            self._beside(alone)
             self.level = self._turn(overlay, config, new, old)
         if self.level:
             overlay.wanted.leases = leases
@@ -171,6 +174,12 @@ class Reconciler:
         """Changes nothing on the node."""
         self.kernel.close()
         self.packets.close()
+
+    def _beside(self, alone: bool) -> None:
+        """Who never lets go of the lock is not waited for again and again."""
+        self._patience = PATIENCE if alone else 0.1
+        if not alone:
+            self.log.warning("somebody holds the lock of this network namespace: done without it")
 
     def _tell_offload(self, overlay: Overlay) -> None:
         """Logs who makes the tunnel's checksums, when that is news."""

@@ -71,7 +71,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "failures": reconciler.failures,
         "drift": {kind: count for (cause, kind), count in sorted(reconciler.changes.items()) if cause == "drift"},
         "refused": reconciler.refused(),
-        "warnings": reconciler.warnings,
+        "warnings": daemon.warnings(),
         "source": daemon.source.status(),
         "addresses_released": daemon.sweeper.swept,
         "metrics": daemon.web.writer,

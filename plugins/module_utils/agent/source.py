@@ -65,7 +65,7 @@ class FileSource:
         self.register = Register()
 
     def start(self) -> None:
-        """Begins to watch the directory. Raises OSError when the kernel has no more watches to give."""
+        """Begins to watch the directory."""
         self.watch = Watch(self.directory)
 
     def fileno(self) -> int:
@@ -83,7 +83,7 @@ class FileSource:
         """Whether the directory is watched."""
         watched = self.watch is not None and self.watch.active
         told = {"type": "file", "directory": self.directory, "connected": watched}
-        return told if watched else {**told, "reason": f"{self.directory} is not there to be watched"}
+        return told if self.watch is None or watched else {**told, "reason": self.watch.reason}
 
     def close(self) -> None:
         """Ends the watch."""
@@ -132,5 +132,5 @@ def _load(path: str) -> object:
         raise ConfigError(f"{path}: there is no such file; the overlay role writes it") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ConfigError(f"{path}: is not JSON: {error}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 
 # linux/inotify.h; a file is renamed into place or written, or goes
 IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE = 0x8, 0x40, 0x80, 0x200
@@ -16,23 +17,37 @@ MASK = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF
 
 
 class Watch:
-    """Watches one directory, which may come and go; ``active`` while it is there to be watched."""
+    """Watches one directory, which may come and go; ``active`` while it is watched, else ``reason`` says why it is not.
+
+    A node may have no watch left to give (root's own are few: fs.inotify.max_user_instances); that is tried anew at
+    each ``clear``, and until then who asks must look by itself.
+    """
 
     def __init__(self, directory: str) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._descriptor < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), directory)
+        self._descriptor = -1
+        self._readable = select.epoll()  # what others wait for, whether there is a watch to wait for or not
         self.directory = directory
         self.active = False
+        self.reason = ""
         self.clear()
+
+    def able(self) -> bool:
+        """Whether the node had a watch to give."""
+        return self._descriptor >= 0
 
     def fileno(self) -> int:
         """Readable when something changed in the directory since ``clear``."""
-        return int(self._descriptor)
+        return self._readable.fileno()
 
     def clear(self) -> None:
         """Takes all news, and watches a directory that has come meanwhile. Call it before looking at the files."""
+        if self._descriptor < 0:
+            self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+            if self._descriptor < 0:
+                self.reason = f"{self.directory} cannot be watched: {os.strerror(ctypes.get_errno())} (inotify)"
+                return
+            self._readable.register(self._descriptor, select.EPOLLIN)
         try:
             while os.read(self._descriptor, 65536):
                 pass
@@ -40,7 +55,11 @@ class Watch:
             pass
         # the same directory once more is no second watch
         self.active = self._libc.inotify_add_watch(self._descriptor, os.fsencode(self.directory), MASK) >= 0
+        error = ctypes.get_errno()
+        self.reason = "" if self.active else f"{self.directory} cannot be watched: {os.strerror(error)} (inotify)"
 
     def close(self) -> None:
         """Ends the watch."""
-        os.close(self._descriptor)
+        self._readable.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)

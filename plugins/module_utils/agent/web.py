@@ -15,6 +15,7 @@ import os
 import selectors
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import exposition, report
@@ -50,24 +51,29 @@ class Web:
         #: Who writes the metrics, in words.
         self.writer = "nobody asked yet"
         self._selector: selectors.BaseSelector | None = None
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[str, socket.socket] = {}
+        #: Why nothing listens where it should, a line each.
+        self.troubles: list[str] = []
         self._connections: dict[int, _Connection] = {}
 
     def open(self, selector: selectors.BaseSelector) -> None:
-        """Begins to listen. Raises OSError, which names the address."""
+        """Begins to listen; where it can't now is told by ``troubles``, and ``retry`` tries again."""
         self._selector = selector
-        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-        fresh = f"{self.path}.{os.getpid()}"
-        local = self._listener(socket.AF_UNIX, fresh)
-        os.chmod(fresh, 0o600)
-        os.rename(fresh, self.path)  # a former agent's socket is in the way of nothing
-        self._listeners = [local]
-        if self.listen:
-            address, port = endpoint(self.listen)
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            self._listeners.append(self._listener(family, (address, port)))
-        for listener in self._listeners:
-            selector.register(listener, selectors.EVENT_READ, lambda listener=listener: self._accept(listener))
+        self.retry()
+
+    def retry(self) -> None:
+        """Listens where nothing listens yet. That it cannot is no reason to leave the overlay alone."""
+        assert self._selector is not None
+        self.troubles = []
+        for where, listen in ((self.path, self._local), (self.listen, self._outer)):
+            if where and where not in self._listeners:
+                try:
+                    listener = listen(where)
+                except OSError as error:
+                    self.troubles.append(f"nobody is answered at {where}: {error.strerror or error}")
+                    continue
+                self._listeners[where] = listener
+                self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
 
     def busy(self) -> bool:
         """Whether there is a connection."""
@@ -83,14 +89,26 @@ class Web:
         """Listens no more."""
         for connection in list(self._connections.values()):
             self._drop(connection)
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.close()
-        if self._listeners:
+        if self.path in self._listeners:
             try:
                 os.unlink(self.path)
             except OSError:
                 pass
-        self._listeners = []
+        self._listeners = {}
+
+    def _local(self, path: str) -> socket.socket:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        fresh = f"{path}.{os.getpid()}"
+        listener = self._listener(socket.AF_UNIX, fresh)
+        os.chmod(fresh, 0o600)
+        os.rename(fresh, path)  # a former agent's socket is in the way of nothing
+        return listener
+
+    def _outer(self, listen: str) -> socket.socket:
+        address, port = endpoint(listen)
+        return self._listener(socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port))
 
     @staticmethod
     def _listener(family: int, address: Any) -> socket.socket:
@@ -100,10 +118,9 @@ class Web:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(CONNECTIONS)
-        except OSError as error:
+        except OSError:
             listener.close()
-            where = address if family == socket.AF_UNIX else f"listen: {address[0]} port {address[1]}"
-            raise OSError(error.errno, error.strerror, where) from None
+            raise
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
@@ -112,9 +129,8 @@ class Web:
             client, _address = listener.accept()
         except OSError:
             return
-        if len(self._connections) >= CONNECTIONS:
-            client.close()
-            return
+        if len(self._connections) >= CONNECTIONS:  # who asks now comes before who has not asked for long
+            self._drop(next(iter(self._connections.values())))
         client.setblocking(False)
         connection = _Connection(client)
         self._connections[client.fileno()] = connection

@@ -22,11 +22,16 @@ from ..netlink.wireguard import pack_key, unpack_key
 from .config import Config, ConfigError, node_name
 from .mac import mac_of, parse_mac
 
+#: Characters of what is told of a wrong lease: whoever writes one may write much.
+LONGEST = 300
 KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses", "public_key")
 
 
 class LeaseError(ValueError):
-    """One lease cannot be used; the text says why."""
+    """One lease cannot be used; the text says why, and what it cites of it is no longer than a line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
 
 
 class Lease(NamedTuple):
@@ -114,7 +119,7 @@ def enter_all(config: Config, entries: object) -> tuple[Leases, Book]:
             lease = parse(entry)
             book.enter(lease)
         except LeaseError as error:
-            label = name if isinstance(name, str) and name else f"leases[{position}]"
+            label = name if isinstance(name, str) and 0 < len(name) < LONGEST else f"leases[{position}]"
             refused[label if label not in refused and label not in book.names else f"{label} (leases[{position}])"] = (
                 str(error)
             )

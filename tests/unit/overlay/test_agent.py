@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
+import select
 import socket
 
 import pytest
@@ -19,6 +21,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.agent.sweep import 
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.watch import Watch
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.lock import locked
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config impo
         (["--help"], 0, "usage: podnetd [--config DIR]"),
         (["--colour", "blue"], 2, "podnetd: --colour is no option\nusage: "),
         (["--config"], 2, "podnetd: --config needs a value\nusage: "),
-        (["--config=/nowhere", "--run", "/dev/null/run"], 2, "podnetd: "),
+        (["--config=/dev/null", "--run", "/nowhere"], 2, "podnetd: /dev/null/podnetd.json: Not a directory"),
     ],
 )
 def test_the_agent_s_own_words(words, status, said, capsys):
@@ -128,11 +131,38 @@ def test_a_watch_sees_files_that_are_put_in_place_and_a_directory_that_comes(tmp
     watch.clear()
     assert watch.active
     (tmp_path / "new").write_text("x")
-    with pytest.raises(BlockingIOError):
-        os.read(watch.fileno(), 4096)
+    assert not select.select([watch], [], [], 0)[0]
     (tmp_path / "new").rename(tmp_path / "etc" / "file")
-    assert os.read(watch.fileno(), 4096)
+    assert select.select([watch], [], [], 10)[0]
+    watch.clear()
+    assert not select.select([watch], [], [], 0)[0]
     watch.close()
+
+
+def test_a_watch_that_the_node_cannot_give_is_had_later(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
+    try:
+        watch = Watch(str(tmp_path))
+        assert not watch.able() and not watch.active and "Too many open files" in watch.reason
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    watch.clear()
+    assert watch.able() and watch.active and not watch.reason
+    (tmp_path / "file").write_text("x")
+    assert select.select([watch], [], [], 10)[0]
+    watch.close()
+
+
+def test_the_lock_is_not_waited_for_without_end():
+    with locked(60) as alone:
+        assert alone
+        with locked(0.05) as second:
+            assert not second
+    with locked(0.05) as alone:
+        assert alone
 
 
 def test_only_networks_whose_pods_have_a_link_on_the_host_are_swept(tmp_path, monkeypatch):

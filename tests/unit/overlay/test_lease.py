@@ -195,3 +195,9 @@ def test_macs_are_locally_administered_unicast_and_steady():
 def test_lease_errors_are_value_errors():
     with pytest.raises(LeaseError):
         lease.parse(None)
+
+
+@pytest.mark.parametrize("key", ["address", "vtep_mac", "public_key", "pod_cidrs", "addresses", "name"])
+def test_what_is_told_of_a_wrong_lease_is_a_line(key):
+    ((label, reason),) = admit(entry(1), {**entry(2), key: "x" * 200_000}).refused.items()
+    assert key in reason and len(label) < len(reason) <= lease.LONGEST
