@@ -4,10 +4,11 @@
 
 """The store's index: what is taken, so that nothing depends on how many reservations there are.
 
-The file ``.index`` holds a stamp, the boot it belongs to and the ranges it is of, and a bitmap for each of them. The
-stamp is the directory's modification time as it was when the bitmap was right. Every change begins by wiping the stamp
-and ends by writing the new one, and whatever others do to the directory (an operator's ``rm``, another implementation's
-ADD) changes the time: where stamp and time differ, the index is built again from the reservations.
+The file ``.index`` holds a stamp, the boot it belongs to, the ranges it is of and where their gateways are, and a bitmap
+for each of them. The stamp is the directory's modification time as it was when the bitmap was right. Every change begins
+by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an operator's ``rm``,
+another implementation's ADD) changes the time: where stamp and time differ, the index is built again from the
+reservations.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Index:
         self.directory = directory
         self.path = f"{directory}/{INDEX}"
         self.sets = sets
-        self.description = f" {boot} {';'.join([str(ranges) for ranges in sets])}\n".encode()
+        whole = [f"{ranges} without {ranges.gateways()}" for ranges in sets]
+        self.description = f" {boot} {';'.join(whole)}\n".encode()
         self.sizes = [(ranges.size + 7) // 8 if ranges.size <= LARGEST_BITMAP else 0 for ranges in sets]
         self.offsets: list[int] = []
         self.end = STAMP + len(self.description)

@@ -163,6 +163,15 @@ def test_reservation_without_interface_goes_with_its_container(directory):
     assert release(directory, "old") == ["10.1.0.3"]
 
 
+def test_a_gateway_that_changes_is_not_given_away(directory):
+    before, after = [parse_sets([[{"subnet": "10.1.0.0/29", "gateway": text}]]) for text in ("10.1.0.6", "10.1.0.2")]
+    assert reserve(directory, "a", before) == ["10.1.0.1"]
+    assert reserve(directory, "b", after) == ["10.1.0.3"]
+    assert [reserve(directory, name, after) for name in "cde"] == [["10.1.0.4"], ["10.1.0.5"], ["10.1.0.6"]]
+    with pytest.raises(Exhausted):
+        reserve(directory, "f", after)
+
+
 @pytest.mark.parametrize("content", ["", "\r\n", "\n"])
 @pytest.mark.defect("host-local: a crash between create and write leaves an empty reservation for ever")
 def test_empty_reservation_is_nobodys(directory, content):
