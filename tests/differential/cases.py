@@ -91,6 +91,7 @@ BRIDGE = [
     ),
     Case("bridge, MAC by args.cni", [bridge(FOUR, args={"cni": {"mac": "02:11:22:33:44:66"}})], pods=1),
     Case("bridge, MAC by CNI_ARGS", [bridge(FOUR)], args="IgnoreUnknown=1;MAC=02:11:22:33:44:77", pods=1),
+    Case("bridge, unknown CNI_ARGS", [bridge(ipam={})], args="COLOUR=red", error="unknown args"),
     Case("bridge, bad MAC", [bridge(FOUR, args={"cni": {"mac": "02:11"}})], error="02:11"),
     Case(
         "bridge, exists with another address",
@@ -177,6 +178,14 @@ LOCAL = [
         [bridge(FOUR, SIX, capabilities={"ips": True})],
         capabilities=[{"ips": ["10.9.0.40", "fd09::40"]}, {"ips": ["10.9.0.41/24", "fd09::41/64"]}],
     ),
+    Case(
+        "host-local, addresses by CNI_ARGS and capability",
+        [bridge(FOUR, SIX, capabilities={"ips": True})],
+        args="IgnoreUnknown=1;IP=10.9.0.42",
+        capabilities=[{"ips": ["fd09::42"]}],
+        pods=1,
+    ),
+    Case("host-local, gateway outside", [bridge({**FOUR, "gateway": "10.8.0.1"}, isGateway=True)]),
     Case(
         "host-local, ranges by capability",
         [bridge(FOUR, capabilities={"ipRanges": True})],
@@ -391,6 +400,7 @@ META = [
     Case("tuning, MTU", [bridge(FOUR), {**TUNING, "mtu": 1300}]),
     Case("tuning, promiscuous", [bridge(FOUR), {**TUNING, "promisc": True}]),
     Case("tuning, allmulti", [bridge(FOUR), {**TUNING, "allmulti": True}]),
+    Case("tuning, allmulti off again", [bridge(FOUR), *[{**TUNING, "allmulti": on} for on in (True, False)]]),
     Case(
         "bandwidth, both",
         [

@@ -129,24 +129,30 @@ def _lists(section: dict, key: str) -> list[list[dict]]:
 def requested(call: Call, sets: list[RangeSet]) -> dict[int, int]:
     """The addresses that somebody asks for: range set's number → address.
 
-    CNI_ARGS's IP, then args.cni.ips, then runtimeConfig.ips; the last that says something counts.
+    CNI_ARGS's IP, then args.cni.ips, then runtimeConfig.ips; for each range set the last that says something counts.
     """
-    texts = [call.env.args["IP"]] if call.env.args.get("IP") else []
-    texts = config.strings(call.args(), "ips") or texts
-    texts = config.strings(call.runtime(), "ips") or texts
+    by_args = [call.env.args["IP"]] if call.env.args.get("IP") else []
     wanted: dict[int, int] = {}
+    for texts in (by_args, config.strings(call.args(), "ips"), config.strings(call.runtime(), "ips")):
+        wanted.update(_in_sets(texts, sets))
+    return wanted
+
+
+def _in_sets(texts: list[str], sets: list[RangeSet]) -> dict[int, int]:
+    """Range set's number → address, for one source's addresses, each of which must have a set for itself."""
+    found: dict[int, int] = {}
     for text in texts:
         try:
             address = parse_address(text.partition("/")[0])
         except ValueError as error:
             raise config_error(f"requested IP: {error}") from None
         for number, ranges in enumerate(sets):
-            if number not in wanted and any(address in part.subnet for part in ranges):
-                wanted[number] = address[1]
+            if number not in found and any(address in part.subnet for part in ranges):
+                found[number] = address[1]
                 break
         else:
             raise config_error(f"failed to allocate all requested IPs: {text}")
-    return wanted
+    return found
 
 
 def dns(call: Call) -> dict:

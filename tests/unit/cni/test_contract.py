@@ -13,7 +13,11 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
 from ansible_collections.podnet.cluster.plugins.module_utils.cni import config, delegate, host_local
 from ansible_collections.podnet.cluster.plugins.module_utils.cni.call import Call
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.environment import Environment
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.errors import CniError
 from ansible_collections.podnet.cluster.plugins.module_utils.cni.result import VERSIONS
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ip import parse_address
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ranges import parse_sets
 
 PLUGINS = sorted(delegate.OWN)
 VALID = "cni.dev/valid-attachments"
@@ -181,6 +185,27 @@ def test_del_is_quiet_without_namespace_and_result(call, plugin, tmp_path):
 def test_status_tells_of_a_configuration_that_no_pod_can_have(call, plugin, changed, code):
     status, answer, _stderr = call(plugin, "STATUS", conf(**changed))
     assert (status, answer["code"]) == (1, code)
+
+
+@pytest.mark.parametrize(
+    ("by_args", "by_runtime", "wanted"),
+    [
+        ("10.0.0.5", [], {0: "10.0.0.5"}),
+        ("10.0.0.5", ["fd00::6"], {0: "10.0.0.5", 1: "fd00::6"}),
+        ("10.0.0.5", ["fd00::6/64", "10.0.0.6/24"], {0: "10.0.0.6", 1: "fd00::6"}),
+        ("", ["10.0.0.5", "10.0.0.6"], "all requested IPs: 10.0.0.6"),
+        ("10.1.0.5", [], "all requested IPs: 10.1.0.5"),
+    ],
+)
+def test_who_asks_for_an_address(by_args, by_runtime, wanted):
+    sets = parse_sets([[{"subnet": "10.0.0.0/24"}], [{"subnet": "fd00::/64"}]])
+    env = Environment({"CNI_COMMAND": "GC", "CNI_PATH": "/", "CNI_ARGS": f"IP={by_args}"})
+    asked = Call(env, {"runtimeConfig": {"ips": by_runtime}}, None)
+    if isinstance(wanted, str):
+        with pytest.raises(CniError, match=wanted):
+            host_local.requested(asked, sets)
+    else:
+        assert host_local.requested(asked, sets) == {key: parse_address(text)[1] for key, text in wanted.items()}
 
 
 @pytest.mark.parametrize("text", [None, ""])

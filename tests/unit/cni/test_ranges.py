@@ -22,6 +22,7 @@ from hypothesis import strategies as st
         ({"subnet": "fd00::/126"}, "fd00::1-fd00::3", "fd00::1"),
         ({"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.20", "gateway": "10.1.2.254"},)
         + ("10.1.2.9-10.1.2.20", "10.1.2.254"),
+        ({"subnet": "10.1.2.0/24", "gateway": "10.1.3.1"}, "10.1.2.1-10.1.2.254", "10.1.3.1"),
     ],
 )
 def test_defaults(given_range, shown, gateway):
@@ -41,7 +42,7 @@ def test_defaults(given_range, shown, gateway):
         ([[{"subnet": "10.1.2.0"}]], "prefix length"),
         ([[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.3.1"}]], "rangeStart"),
         ([[{"subnet": "10.1.2.0/24", "rangeEnd": "x"}]], "'x'"),
-        ([[{"subnet": "10.1.2.0/24", "gateway": "fd00::1"}]], "gateway"),
+        ([[{"subnet": "10.1.2.0/24", "gateway": "fd00::1"}]], "gateway fd00::1 is not of the family"),
         ([[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.8"}]], "after"),
         ([[{"subnet": "10.1.2.0/24"}, {"subnet": "fd00::/64"}]], "mixed"),
         ([[{"subnet": "10.1.2.0/24"}, {"subnet": "10.1.0.0/16"}]], "overlap"),
