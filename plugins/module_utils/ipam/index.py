@@ -4,10 +4,10 @@
 
 """The store's index: what is taken, so that nothing depends on how many reservations there are.
 
-The file ``.index`` holds a stamp, the boot it belongs to, the ranges it is of and where their gateways are, and a bitmap
-for each of them. The stamp is the directory's modification time as it was when the bitmap was right. Every change begins
-by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an operator's ``rm``,
-another implementation's ADD) changes the time: where stamp and time differ, the index is built again from the
+The file ``.index`` holds a stamp, the boot it belongs to, the ranges it is of, where their gateways are, and a bitmap
+for each of them. The stamp is the directory's modification time as it was when the bitmap was right. Every change
+begins by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an operator's
+``rm``, another implementation's ADD) changes the time: where stamp and time differ, the index is built again from the
 reservations.
 """
 
