@@ -469,16 +469,16 @@ def authority(directory: Path, address: str) -> None:
     identity(directory, "admin", "/O=system:masters/CN=admin")
 
 
-def identity(directory: Path, name: str, subject: str, extension: str = "") -> None:
-    """NAME.crt and NAME.key in DIRECTORY for SUBJECT, signed by the CA."""
+def identity(directory: Path, name: str, subject: str, extension: str = "", days: int = 700) -> None:
+    """NAME.crt and NAME.key in DIRECTORY for SUBJECT, signed by the CA for so many days."""
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     request = openssl("req", *curve, "-subj", subject, "-keyout", directory / f"{name}.key")
-    (directory / f"{name}.crt").write_bytes(sign(directory, request, extension))
+    (directory / f"{name}.crt").write_bytes(sign(directory, request, extension, days))
 
 
-def sign(directory: Path, request: bytes, extension: str = "") -> bytes:
+def sign(directory: Path, request: bytes, extension: str = "", days: int = 700) -> bytes:
     """A certificate for a request, both PEM."""
-    words: list[object] = ["x509", "-req", "-CA", directory / "ca.crt", "-CAkey", directory / "ca.key", "-days", 700]
+    words: list[object] = ["x509", "-req", "-CA", directory / "ca.crt", "-CAkey", directory / "ca.key", "-days", days]
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
         file.write(extension + "\n")
         file.flush()

@@ -40,11 +40,12 @@ class Cache:
         """When it is time to write again, by ``time.monotonic``."""
         return self._written + PAUSE
 
-    def save(self, entries: dict[str, str]) -> None:
-        """Keep these."""
+    def save(self, entries: dict[str, str]) -> bool:
+        """Keep these; whether it could be done."""
         self._written = time.monotonic()
         try:
             files.write(self.path, json.dumps({"nodes": entries}, indent=0) + "\n")
             self.reason = ""
         except OSError as error:
             self.reason = f"{self.path}: {error.strerror}"
+        return not self.reason

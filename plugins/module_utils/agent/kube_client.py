@@ -32,6 +32,8 @@ from .kube_json import ListReader
 ANSWER = 30.0
 #: The most bytes of an answer that is decoded as one object, and the most of one event of a watch.
 LARGEST = 8 << 20
+#: Seconds that the server may ask to wait at most (Retry-After).
+LONGEST_PAUSE = 120.0
 _URL = re.compile(r"https://(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(?P<path>(/[^?#]*)?)")
 
 
@@ -44,6 +46,12 @@ class ApiError(Exception):
         self.code = code
         self.reason = reason
         self.retry_after = retry_after
+
+    def stale(self) -> bool:
+        """Whether the place in the history that was asked for is not to be had: forgotten (410, "Expired"), of a time
+        before the server's data were put back ("Too large resource version"), or of another server's kind (400)."""
+        known = self.code in (400, 410) or self.reason in ("Expired", "Gone")
+        return known or "too large resource version" in str(self).lower()
 
 
 class Credentials(NamedTuple):
@@ -217,8 +225,13 @@ def _refusal(answer: Response) -> ApiError:
     except ValueError:
         status = None
     wait = answer.headers.get("retry-after", "")
-    seconds = float(wait) if wait.isascii() and wait.isdigit() else 0
-    return status_error(status, answer.status, seconds)
+    seconds = min(float(wait), LONGEST_PAUSE) if wait.isascii() and wait.isdigit() else 0
+    if isinstance(status, dict) and status.get("kind") == "Status":
+        return status_error(status, answer.status, seconds)
+    # somebody else stands before the API: a proxy, a load balancer
+    place = answer.headers.get("location")
+    words = f"leads to {place}" if place else " ".join(text[:400].decode("utf-8", "replace").split())
+    return ApiError(answer.status, "is no answer of the API", words[:120], seconds)
 
 
 def status_error(status: object, code: int = 0, retry_after: float = 0) -> ApiError:

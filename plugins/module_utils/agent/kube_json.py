@@ -13,6 +13,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+#: Characters that one item may have at most.
+LARGEST = 8 << 20
 _SPACE = " \t\r\n"
 _SCALAR = "0123456789+-.eEtrufalsn"
 
@@ -76,7 +78,7 @@ class ListReader:
                     self._at = end
                     return value
             except json.JSONDecodeError:
-                if self._text[self._at] not in '{["' + _SCALAR:
+                if self._text[self._at] not in '{["' + _SCALAR or len(self._text) - self._at > LARGEST:
                     raise
             self._more()
 

@@ -53,12 +53,12 @@ class Follower:
     def follow(self, client: Client) -> None:
         """Lists where it must, then watches until the server ends the watch. Raises what ``Client`` does; it can be
         called again then, and goes on from where it was."""
+        if not self.version:
+            self._list(client)
         try:
-            if not self.version:
-                self._list(client)
             self._watch(client)
         except ApiError as error:
-            if error.code != 410:
+            if not error.stale():
                 raise
             self.version = ""
             self._cached = False

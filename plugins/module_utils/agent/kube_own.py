@@ -78,7 +78,8 @@ class OwnNode:
             self.errors += 1
             self.reason = f"our own node could not be patched: {error}"
             self._log.warning(self.reason)
-            self._after = now + self._pauses.next()
+            asked = error.retry_after if isinstance(error, ApiError) else 0
+            self._after = now + max(asked, self._pauses.next())
             self._waker.remind(self._after)
         finally:
             client.close()

@@ -15,8 +15,10 @@ same, and one that loses the server goes on with what it knows.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import select
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -41,8 +43,6 @@ CREDENTIALS = "kube.json"
 CACHE = "/var/lib/podnet/nodes.json"
 #: Seconds until the first new attempt, and between attempts in the end.
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
-#: What the server may ask for at most (Retry-After).
-LONGEST_PAUSE = 120.0
 
 
 def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
@@ -198,22 +198,26 @@ class KubeSource:
             self._hurry = False
             began = time.monotonic()
             pause = 0.0
+            ended = False
+            credentials = None
             try:
                 credentials = load_credentials(self.credentials)
                 self._server = credentials.server
                 self._attend(credentials)
-                self._reason = "the API server ended the watch"
+                self._reason, ended = "the API server ended the watch", True
             except Exception as error:  # whatever the other end brought forth: this thread is not to end by it
                 self._errors += 1
                 self._reason = f"{type(error).__name__}: {error}" if not str(error) else str(error)
-                pause = min(error.retry_after, LONGEST_PAUSE) if isinstance(error, ApiError) else 0
+                if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
+                    self._reason += _expired(credentials)
+                pause = error.retry_after if isinstance(error, ApiError) else 0
                 self._log.warning(f"the API server {self._server} is not followed: {self._reason}")
-            self._connected = False
-            if time.monotonic() - began > 2 * FIRST_PAUSE:
+            if self._connected and time.monotonic() - began > 2 * FIRST_PAUSE:
                 backoff.reset()
-                pause = pause or (0 if self._reason.endswith("watch") else backoff.next())
             else:
-                pause = max(pause, backoff.next())
+                ended = False  # a server that ends what it has just begun is not asked at once
+            self._connected = False
+            pause = 0 if ended else max(pause, backoff.next())
             self._rest(pause)
         self._keep(now=True)
 
@@ -293,13 +297,15 @@ class KubeSource:
 
     def _keep(self, now: bool = False) -> None:
         """Writes the entries to the cache, when they changed and it is time."""
-        if not self._dirty or not self._synced:
-            return
+        if not self._dirty or not self._synced or self._own.name not in self._entries:
+            return  # without ourselves it would be of no use, and what is kept is better
         if not now and time.monotonic() < self.cache.due():
             self._waker.remind(self.cache.due())
             return
-        self._dirty = False
-        self.cache.save(self._entries)
+        self._dirty = not self.cache.save(self._entries)
+        if self._dirty:
+            self._log.warning(f"what is known of the nodes could not be kept: {self.cache.reason}")
+            self._waker.remind(self.cache.due())
 
     def _tell(self) -> None:
         if self._client:
@@ -312,3 +318,11 @@ def _one_arena() -> None:
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX of glibc's malloc.h
     except (AttributeError, OSError):
         pass  # another C library
+
+
+def _expired(credentials: Credentials) -> str:
+    """That our certificate has ended, if it has: a server says no more than "Unauthorized"."""
+    module = importlib.import_module(f"{__package__}.kube_credentials")  # loaded where it is used only
+    path = credentials.certificate
+    when = module.expired(path) if isinstance(path, str) else ""
+    return f"; our certificate in {path!s} ended at {when}: site.yml renews it" if when else ""

@@ -63,3 +63,4 @@ class Watch:
         self._readable.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
+            self._descriptor = -1

@@ -194,6 +194,44 @@ def test_a_server_that_is_somebody_else_is_not_believed(tmp_path, server, direct
     assert not told["synced"]
 
 
+def test_a_certificate_that_has_ended_is_told_and_a_new_one_is_taken(server, directory, authority, follow):
+    subject = "/O=podnet:nodes/CN=podnet:node:node1"
+    apiserver.identity(authority, "old", subject, days=-1)
+    apiserver.identity(authority, "new", subject)
+    (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "old", server.server)))
+    follower = follow()
+    told = wait(follower.source.status, lambda found: "our certificate in" in found["reason"])
+    assert f"{authority}/old.crt ended at 20" in told["reason"] and "site.yml renews it" in told["reason"]
+    for kind in ("crt", "key"):
+        (authority / f"new.{kind}").rename(authority / f"old.{kind}")
+    follower.names("node2", "node3")
+
+
+def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, tmp_path, monkeypatch):
+    monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.agent.kube_cache.PAUSE", 0.2)
+    cache = tmp_path / "cache.json"
+    cache.mkdir()
+    follower = follow()
+    follower.names("node2", "node3")
+    wait(follower.source.status, lambda found: found.get("reason") == f"{cache}: Is a directory")
+    cache.rmdir()
+    wait(lambda: cache.is_file() and set(json.loads(cache.read_text())["nodes"]), lambda found: found)
+    assert "reason" not in follower.source.status()
+
+
+def test_a_cluster_that_does_not_know_us_is_not_kept(server, follow, tmp_path):
+    """Who was restored to a time before us says nothing of us: what is there stays, and is there after a boot."""
+    follower = follow()
+    follower.names("node2", "node3")
+    for number in (1, 2, 3):
+        server.do("DELETE", f"{NODES}/node{number}")
+    wait(follower.source.status, lambda found: found["nodes"] == 0)
+    with pytest.raises(ValueError, match="node1, this node, has no pod CIDR"):
+        follower.source.read()
+    follower.source.close()
+    assert set(json.loads((tmp_path / "cache.json").read_text())["nodes"]) == {"node1", "node2", "node3"}
+
+
 def test_the_server_is_gone_and_comes_back(server, authority, directory, follow, tmp_path):
     """What was known stays; a start without a server has it from the disk; the new server's truth comes in the end."""
     follower = follow()

@@ -95,6 +95,46 @@ def serving(authority, answers: list[bytes]):
         stream.close()
 
 
+#: What says that a watch cannot begin where it is asked to, and what stands between us and the API.
+STALE = {
+    "forgotten": WATCH + event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired"}),
+    "put back": WATCH + event("ERROR", {"code": 504, "reason": "Timeout", "message": "Too large resource version: 5"}),
+    "of another kind": b'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"kind":"Status"}',
+}
+BETWEEN = {
+    "302 is no answer of the API: leads to https://192.0.2.1/login": (
+        b"HTTP/1.1 302 Found\r\nLocation: https://192.0.2.1/login\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "502 is no answer of the API: <html> <h1>Bad Gateway</h1>": (
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 29\r\n\r\n<html>\n  <h1>Bad Gateway</h1>"
+    ),
+}
+
+
+def at(port: int, authority, directory) -> None:
+    """Has the agent ask the server there."""
+    config = apiserver.kubeconfig(authority, "node1", f"https://127.0.0.1:{port}")
+    (directory / "kube.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("answer", STALE.values(), ids=STALE)
+def test_a_place_that_is_not_to_be_had_is_left_for_a_new_list(authority, directory, follow, answer):
+    with serving(authority, [answer]) as port:
+        at(port, authority, directory)
+        follower = follow(annotate=False)
+        follower.names("node2", "node9")
+        assert follower.source.status()["lists"] == 2
+
+
+@pytest.mark.parametrize(("told", "answer"), BETWEEN.items(), ids=["redirect", "proxy"])
+def test_who_stands_before_the_api_is_told(authority, directory, follow, told, answer):
+    with serving(authority, [answer] * 20) as port:
+        at(port, authority, directory)
+        follower = follow(annotate=False)
+        client.wait(follower.source.status, lambda found: found.get("reason") == told)
+        assert follower.names("node2").own.name == "node1"
+
+
 @pytest.mark.parametrize("what", ["all of it", "in pieces"])
 def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
     for name in ("FIRST_PAUSE", "LAST_PAUSE"):
@@ -103,8 +143,7 @@ def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
     if what == "in pieces":  # each cut off in its middle
         answers = [answer[: len(answer) // 2] for answer in answers]
     with serving(authority, answers) as port:
-        config = apiserver.kubeconfig(authority, "node1", f"https://127.0.0.1:{port}")
-        (directory / "kube.json").write_text(json.dumps(config))
+        at(port, authority, directory)
         follower = follow(annotate=False)
         follower.names("node2")
         seen = set()
