@@ -45,11 +45,13 @@ options:
     type: str
     default: eth0
   capabilities:
-    description: What the runtime supplies for capabilities, such as C(portMappings); each plugin gets what it declares.
+    description:
+      - What the runtime supplies for capabilities, such as C(portMappings); each plugin gets what it declares.
+      - An attachment that was made with others is made anew; where none are given it stays as it is.
     type: dict
     default: {}
   args:
-    description: CNI_ARGS, keys and values.
+    description: CNI_ARGS, keys and values; others than it was made with count as with O(capabilities).
     type: dict
     default: {}
   bin_dirs:
@@ -131,7 +133,7 @@ import json
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.cni import conflist
-from ..module_utils.cni.environment import identifier, interface_name
+from ..module_utils.cni.environment import INTERFACE_NAME, identifier, interface_name
 from ..module_utils.cni.errors import CniError
 from ..module_utils.cni.result import at_least
 from ..module_utils.cni.runtime import Attachment, Runtime
@@ -156,7 +158,7 @@ def main() -> None:
     if not identifier(wanted["container_id"]):
         module.fail_json(msg=f"container_id: letters, digits, '_', '.' and '-', not {wanted['container_id']!r}")
     if not interface_name(wanted["interface"]):
-        module.fail_json(msg=f"interface: 1 to 15 bytes without '/', ':' and white space, not {wanted['interface']!r}")
+        module.fail_json(msg=f"interface: {INTERFACE_NAME}; not {wanted['interface']!r}")
     if wanted["state"] != "absent" and not wanted["netns"]:
         module.fail_json(msg=f"netns: the network namespace's path is wanted for state {wanted['state']}")
     try:
@@ -173,7 +175,7 @@ def run(module: AnsibleModule) -> None:
     runtime = Runtime(wanted["bin_dirs"], wanted["cache_dir"])
     cached = runtime.cached(network.name, attachment(module))
     before = cached["result"] if cached else {}
-    damaged = damage(runtime, network, module) if cached and wanted["state"] != "absent" else ""
+    damaged = damage(runtime, network, cached, module) if cached and wanted["state"] != "absent" else ""
     after, changed = before, False
     if wanted["state"] == "checked":
         if not cached:
@@ -213,8 +215,16 @@ def connect(runtime: Runtime, network: conflist.Conflist, module: AnsibleModule)
         raise
 
 
-def damage(runtime: Runtime, network: conflist.Conflist, module: AnsibleModule) -> str:
-    """What CHECK says against an attachment that is noted; empty where all is well, or the version has no CHECK."""
+def damage(runtime: Runtime, network: conflist.Conflist, cached: dict, module: AnsibleModule) -> str:
+    """What CHECK says against an attachment that is noted, or what it was connected with that is wanted otherwise.
+
+    Empty where all is well, or the version has no CHECK.
+    """
+    wanted = attachment(module)
+    noted = {"capabilities": cached.get("capabilityArgs") or {}, "args": dict(cached.get("cniArgs") or [])}
+    for what, value in noted.items():
+        if getattr(wanted, what) and getattr(wanted, what) != value:
+            return f"it is connected with other {what}: {value}"
     if not at_least(network.version, "0.4.0"):
         return ""
     try:

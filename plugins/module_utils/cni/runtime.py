@@ -108,9 +108,12 @@ class Runtime:
         """Garbage collection: removes every attachment but the ``valid`` ones, (container ID, interface) each.
 
         First the cached ones by DEL, then by GC of every plugin. Returns the failures, it doesn't stop at them. Does
-        nothing for a network that wants none (``disableGC``: another runtime may have attachments to it).
+        nothing for a network that wants none (``disableGC``: another runtime may have attachments to it). Raises
+        CniError for a valid attachment that can't be one.
         """
         keep = set(valid)
+        for container, ifname in keep:  # a slip here would remove who is alive
+            self._check_names(Attachment(container, ifname=ifname))
         failures: list[str] = []
         if network.disable_gc:
             return failures

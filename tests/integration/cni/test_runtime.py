@@ -63,6 +63,9 @@ def test_garbage_collection_by_cache_and_by_plugin(host, runtime, network, empty
     assert [entry["containerId"] for entry in runtime.attachments("net")] == ["c2"]
     assert "10.9.0.2" not in host.state()["reserved"]
     runtime.check(network, Attachment("c2", pods[2].path))
+    with pytest.raises(CniError, match="invalid interface name"):
+        runtime.collect(network, [("c2", "")])
+    runtime.check(network, Attachment("c2", pods[2].path))
     assert runtime.collect(network, []) == []
     assert {**host.state(), "neighbours": []} == empty
 

@@ -80,6 +80,18 @@ def test_damage_is_told_and_repaired(attach):
     assert not attach(state="checked")["changed"]
 
 
+def test_other_ports_are_wanted(attach):
+    attach()
+    other = {"portMappings": [{"hostPort": 9090, "containerPort": 80, "protocol": "tcp"}]}
+    planned = attach(check=True, capabilities=other)
+    assert (planned["changed"], "8080" in planned["damaged"]) == (True, True)
+    assert attach(capabilities=other)["changed"]
+    (ports,) = [item["map"]["elem"] for item in attach.host.nft() if item.get("map", {}).get("name") == "hostports4"]
+    assert [key["elem"]["val"]["concat"][1] for key, _to in ports] == [9090]
+    assert not attach(capabilities=other)["changed"]
+    assert not attach(capabilities={})["changed"]  # as it was given
+
+
 def test_gone_namespace_is_no_obstacle_to_absent(attach, tmp_path):
     attach()
     assert attach(state="absent", netns="/run/netns/gone")["changed"]
