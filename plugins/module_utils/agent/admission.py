@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..overlay.config import Config, ConfigError
-from ..overlay.lease import Book, Lease, LeaseError, Leases
+from ..overlay.lease import Book, Lease, LeaseError, Leases, Taken
 from .annotations import check
 
 
@@ -29,7 +29,8 @@ class Admission:
         self._own: Lease | None = None
         self._peers: dict[str, Lease] = {}
         self._refused: dict[str, str] = {}
-        self._contested = False
+        #: Who of the refused ones is so because of whom, an older one.
+        self._because: dict[str, str] = {}
 
     def change(self, entries: Mapping[str, str | None]) -> None:
         """Takes new entries by node name; None for a node that is gone."""
@@ -38,12 +39,7 @@ class Admission:
                 self.entries.pop(name, None)
             else:
                 self.entries[name] = text
-        if self._book and not self._contested and self.config.node_name not in entries:
-            for name in entries:
-                self._exchange(name)
-        else:
-            self._book = None
-        if self._contested:
+        if self.config.node_name in entries or not all(map(self._exchange, entries)):
             self._book = None
 
     def configure(self, config: Config) -> None:
@@ -70,34 +66,39 @@ class Admission:
         except LeaseError as error:
             raise ConfigError(f"{name}, this node: {error}") from None
         self._book = Book(self.config, self._own)
-        self._peers, self._refused, self._contested = {}, {}, False
+        self._peers, self._refused, self._because = {}, {}, {}
         for _text, each in sorted((text, each) for each, text in self.entries.items()):
             if each != name:
                 self._enter(each)
 
-    def _exchange(self, name: str) -> None:
-        """Lets go of what is known of one node, and takes its entry in."""
-        assert self._book
+    def _exchange(self, name: str) -> bool:
+        """Lets go of what is known of one node, and takes its entry in; whether all others stay what they are.
+
+        They do unless it stood in another's way or stands in an older one's now: who is refused is so because of one
+        that is older and still there, and who was taken contradicts none of those that are.
+        """
+        if self._book is None or name in self._because.values():
+            return False
+        self._because.pop(name, None)
         self._refused.pop(name, None)
         old = self._peers.pop(name, None)
         if old:
             self._book.leave(old)
-        if name in self.entries:
-            self._enter(name)
+        return name not in self.entries or self._enter(name)
 
-    def _enter(self, name: str) -> None:
+    def _enter(self, name: str) -> bool:
+        """Takes an entry in, or refuses it; false where that is because of another."""
         assert self._book
         try:
             lease = check(self.config, entry(self.entries[name]))
-        except LeaseError as error:  # its own fault, whatever the others are
-            self._refused[name] = str(error)
-            return
-        try:
             self._book.enter(lease)
             self._peers[name] = lease
-        except LeaseError as error:
+        except Taken as error:
+            self._refused[name], self._because[name] = str(error), error.other
+            return False
+        except LeaseError as error:  # its own fault, whatever the others are
             self._refused[name] = str(error)
-            self._contested = True
+        return True
 
 
 def entry(text: str) -> dict[str, Any]:

@@ -34,6 +34,14 @@ class LeaseError(ValueError):
         super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
 
 
+class Taken(LeaseError):
+    """What a lease claims is another's; ``other`` is whose."""
+
+    def __init__(self, text: str, other: str) -> None:
+        super().__init__(text)
+        self.other = other
+
+
 class Lease(NamedTuple):
     """A node of the overlay: its name, the underlay address that tunnels end at, its pod CIDRs (one for each IP version
     at most), its VTEP's MAC, all its underlay addresses (one for each IP version at most), and its WireGuard key, None
@@ -156,16 +164,19 @@ class Book:
             self.enter(own)
 
     def enter(self, lease: Lease) -> None:
-        """Takes the lease in, all of it or nothing. Raises LeaseError."""
+        """Takes the lease in, all of it or nothing. Raises LeaseError; Taken where another is in its way."""
         if lease.name in self.names:
-            raise LeaseError(f"name: {lease.name} has a lease already: names must differ")
+            raise Taken(f"name: {lease.name} has a lease already: names must differ", lease.name)
         for address in lease.addresses:
             if address in self.addresses:
-                raise LeaseError(f"address: {address} is {self._who(self.addresses[address])} address already")
-        if lease.vtep_mac in self.macs:
-            raise LeaseError(f"vtep_mac: {lease.vtep_mac} is {self._who(self.macs[lease.vtep_mac])} already")
-        if lease.public_key in self.keys:
-            raise LeaseError(f"public_key: {lease.public_key} is {self._who(self.keys[lease.public_key])} already")
+                other = self.addresses[address]
+                raise Taken(f"address: {address} is {self._who(other)} address already", other)
+        for key, value, taken in (
+            ("vtep_mac", lease.vtep_mac, self.macs),
+            ("public_key", lease.public_key, self.keys),
+        ):
+            if value in taken:
+                raise Taken(f"{key}: {value} is {self._who(taken[value])} already", taken[value])
         places = [self._place(cidr) for cidr in lease.pod_cidrs]
         self.names.add(lease.name)
         self.macs[lease.vtep_mac] = lease.name
@@ -192,7 +203,7 @@ class Book:
             del starts[place], entries[place]
 
     def _place(self, cidr: Prefix) -> int:
-        """Where it belongs among the blocks of its IP version. Raises LeaseError where it cannot be."""
+        """Where it belongs among the blocks of its IP version. Raises LeaseError where it cannot be; Taken."""
         network = self.networks.get(cidr.version)
         if network is None:
             raise LeaseError(
@@ -204,7 +215,7 @@ class Book:
         place = bisect_left(starts, cidr.first)
         for other, name in entries[max(place - 1, 0) : place + 1]:
             if other.overlaps(cidr):
-                raise LeaseError(f"pod_cidrs: {cidr} overlaps {other}, which is {self._who(name)}")
+                raise Taken(f"pod_cidrs: {cidr} overlaps {other}, which is {self._who(name)}", name)
         return place
 
     def _who(self, name: str) -> str:

@@ -33,6 +33,19 @@ def test_the_older_of_two_that_contradict_each_other_wins():
     assert admission.leases().refused == {}
 
 
+def test_one_that_stays_refused_has_nobody_looked_at_again():
+    admission = Admission(CONFIG)
+    admission.change({"own": text("own", 1), "b": text("b", 2, 9), "a": text("a", 2, 10), "wide": text("wide", 300)})
+    (before,) = admission.leases().peers
+    admission.change({"c": text("c", 3)})
+    admission.change({"c": text("c", 4), "wide": text("wide", 301)})
+    leases = admission.leases()
+    assert leases.peers[0] is before and [peer.name for peer in leases.peers] == ["b", "c"]
+    assert set(leases.refused) == {"a", "wide"}
+    admission.change({"b": text("b", 5)})
+    assert {peer.name for peer in admission.leases().peers} == {"a", "b", "c"}
+
+
 def test_our_own_wins_over_an_older_one():
     admission = Admission(CONFIG)
     admission.change({"own": text("own", 1, 30), "thief": text("thief", 1, 0)})
