@@ -19,12 +19,10 @@ from __future__ import annotations
 
 import gc
 import os
-import selectors
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from ..netlink.wire import NetlinkError
@@ -34,6 +32,7 @@ from . import settings as configuration
 from .backoff import Backoff, chance
 from .client import RUN, SOCKET
 from .log import Log
+from .loop import IDLE, Loop
 from .monitor import Monitor
 from .notify import Notifier
 from .reconciler import Reconciler
@@ -72,7 +71,7 @@ class Daemon:
         self.sweeper = Sweeper(self.settings.cni, self.log)
         self.web = Web(self, os.path.join(run, SOCKET), self.settings.listen)
         self.prober = configuration.open_prober(self.settings)
-        self.selector = selectors.DefaultSelector()
+        self.loop = Loop()
         self.backoff = Backoff()
         self.started = time.time()
         #: When the last look was level, by the clock; what the source last could not tell.
@@ -87,7 +86,6 @@ class Daemon:
         self._tokens, self._filled = float(BUCKET), time.monotonic()
         #: Whether and why to look: (when, reason, whether what differs is drift)
         self._due: tuple[float, str, bool] | None = None
-        self._timers: dict[str, tuple[float, Callable[[], None]]] = {}
 
     def run(self) -> None:
         """Until SIGTERM. Raises OSError or ConfigError when it cannot begin."""
@@ -97,7 +95,8 @@ class Daemon:
             self._look_if_due(time.monotonic())
             self._tell_ready()
             while self.running:
-                self._turn()
+                self.loop.turn(self._due[0] if self._due else None)
+                self._look_if_due(time.monotonic())
         finally:
             self.notifier.tell("STOPPING=1")
             self._close()
@@ -148,14 +147,13 @@ class Daemon:
             self.log.warning(f"somebody else changes the overlay all the time, last: {reasons[0]}")
             self._want(reasons[0] + more, drift=True, after=REFILL)
 
-    def _signal(self) -> None:
-        for number in self._wakeup.recv(64):
-            if number == signal.SIGHUP:
-                self._reload()
-            elif number in (signal.SIGTERM, signal.SIGINT):
-                self.running = False
-            elif number == signal.SIGCHLD:
-                self.sweeper.reap()
+    def _signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._reload()
+        elif number == signal.SIGCHLD:
+            self.sweeper.reap()
+        else:
+            self.running = False
 
     def _reload(self) -> None:
         self.log.info("reread everything (SIGHUP)")
@@ -227,78 +225,43 @@ class Daemon:
     def _sweep(self) -> None:
         self.sweeper.sweep(self.reconciler.kernel)
 
-    # -- the loop ---------------------------------------------------------------------------------------------------
+    # -- beginning and end -------------------------------------------------------------------------------------------
 
-    def _turn(self) -> None:
-        """Waits for what comes first and does it."""
-        now = time.monotonic()
-        at = [when for when, _action in self._timers.values()]
-        if self._due:
-            at.append(self._due[0])
-        for key, _mask in self.selector.select(max(0.0, min(at) - now)):
-            key.data()
-        now = time.monotonic()
-        for name, (when, action) in list(self._timers.items()):
-            if when <= now:
-                self._timers[name] = now + self._interval(name), action
-                action()
-        self._look_if_due(now)
+    def _open(self) -> None:
+        loop, prober = self.loop, self.prober
+        loop.signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD), self._signal)
+        loop.every("resync", partial(self._about, self.settings.resync), self._resync)
+        loop.every("sweep", partial(self._about, self.settings.sweep), self._sweep)
+        loop.every("watchdog", lambda: self.notifier.watchdog() or IDLE, partial(self.notifier.tell, "WATCHDOG=1"))
+        loop.every("web", lambda: 1.0 if self.web.busy() else IDLE, self.web.tidy)
+        self.source.start()
+        self.web.open(loop.selector)
+        loop.register(self.source, self._learn)
+        loop.register(self.monitor.kernel, self._kernel_event)
+        loop.register(self.monitor.packets, self._packet_event)
+        loop.register(self.env_watch, self._env_event)
+        if prober:
+            loop.every("probe", prober.pause, prober.send)
+            for family, echoes in prober.sockets.items():
+                loop.register(echoes, partial(prober.receive, family))
 
-    def _interval(self, name: str) -> float:
-        """Seconds until the timer's next time; those of all nodes don't come at once."""
-        if name == "watchdog":
-            return self.notifier.watchdog() or 3600.0
-        if name == "web":
-            return 1.0 if self.web.busy() else 3600.0
-        if name == "probe":
-            return self.prober.pause() if self.prober else 3600.0
-        return float(getattr(self.settings, name)) * (0.9 + chance() / 5)
+    @staticmethod
+    def _about(seconds: float) -> float:
+        """So many seconds, by chance a little more or less: those of all nodes don't come at once."""
+        return seconds * (0.9 + chance() / 5)
 
     def wake_web(self) -> None:
         """A connection came: its time to be patient begins."""
-        when, action = self._timers["web"]
-        self._timers["web"] = min(when, time.monotonic() + 1.0), action
-
-    def _open(self) -> None:
-        self._wakeup, wake = socket.socketpair()
-        for each in (self._wakeup, wake):
-            each.setblocking(False)
-        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        self._wake = wake
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, lambda _number, _frame: None)
-        now = time.monotonic()
-        for name, action in (
-            ("resync", self._resync),
-            ("sweep", self._sweep),
-            ("watchdog", lambda: self.notifier.tell("WATCHDOG=1")),
-            ("web", self.web.tidy),
-            ("probe", self.prober.send if self.prober else lambda: None),
-        ):
-            self._timers[name] = now + self._interval(name), action
-        self.source.start()
-        self.web.open(self.selector)
-        for watched, action in (
-            (self._wakeup, self._signal),
-            (self.source, self._learn),
-            (self.monitor.kernel, self._kernel_event),
-            (self.monitor.packets, self._packet_event),
-            (self.env_watch, self._env_event),
-        ):
-            self.selector.register(watched, selectors.EVENT_READ, action)
-        if self.prober:
-            for family, echoes in self.prober.sockets.items():
-                self.selector.register(echoes, selectors.EVENT_READ, partial(self.prober.receive, family))
+        self.loop.hasten("web", 1.0)
 
     def _close(self) -> None:
-        signal.set_wakeup_fd(-1)
         self.source.close()
         self.web.close()
         if self.prober:
             self.prober.close()
         self.monitor.close()
         self.reconciler.close()
-        self.selector.close()
+        self.loop.close()
 
     def _tell_ready(self) -> None:
         self._warn()
