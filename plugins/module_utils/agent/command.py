@@ -85,6 +85,7 @@ def tell_status(options: argparse.Namespace, channel: Channel) -> int:
     """Tells how the node's overlay is."""
     config, leases = _known(options)
     found = status.collect(config, leases, _look(channel, config, leases, options))
+    found["warnings"] += _of_credentials(options.config)
     found["agent"] = client.ask(options.run, "/status")
     print(json.dumps(found, indent=1) if options.json else status.render(found), end="\n" if options.json else "")
     return int(not found["level"])
@@ -116,6 +117,20 @@ def _kept(directory: str) -> tuple[Config, Leases] | None:
     from . import kube_source  # loaded where it is used only
 
     return kube_source.kept(directory, settings.kubernetes)
+
+
+def _of_credentials(directory: str) -> list[str]:
+    """What is wrong, or soon will be, with how the agent comes to the API."""
+    settings = configuration.load(directory)
+    if settings.source != "kubernetes":
+        return []
+    from . import kube_source  # loaded where it is used only
+
+    try:
+        told = kube_source.about_to_end(directory, settings.kubernetes)
+    except ConfigError as error:
+        return [str(error)]
+    return [told] if told else []
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:

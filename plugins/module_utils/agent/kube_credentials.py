@@ -89,13 +89,14 @@ def present(paths: Paths, node: str, server: str, ca: str, certificate: str | No
     return Plan([each for each in wanted if _differs(each)], None, read_certificate(held or "").expires)
 
 
-def expired(path: str) -> str:
-    """When the certificate in the file ended, as text (UTC); "" where it has not, or cannot be read."""
+def ending(path: str, within: float = 0.0) -> str:
+    """When the certificate in the file ends, or has ended, as text (UTC); "" where that is not within so many seconds,
+    or it cannot be read."""
     try:
         end = read_certificate(files.read(path) or "").expires
     except (OSError, CertificateError):
         return ""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(end)) if end < time.time() else ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(end)) if end < time.time() + within else ""
 
 
 def absent(paths: Paths) -> Plan:

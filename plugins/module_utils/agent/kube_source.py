@@ -41,6 +41,8 @@ from .watch import Watch
 
 CREDENTIALS = "kube.json"
 CACHE = "/var/lib/podnet/nodes.json"
+#: Seconds before its certificate's end from which on a node is told to have a new one: half of what site.yml leaves.
+NOTICE = 30 * 86400.0
 #: Seconds until the first new attempt, and between attempts in the end.
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 
@@ -209,7 +211,8 @@ class KubeSource:
                 self._errors += 1
                 self._reason = f"{type(error).__name__}: {error}" if not str(error) else str(error)
                 if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
-                    self._reason += _expired(credentials)
+                    told = ending(credentials)
+                    self._reason += f"; {told}" if told else ""
                 pause = error.retry_after if isinstance(error, ApiError) else 0
                 self._log.warning(f"the API server {self._server} is not followed: {self._reason}")
             if self._connected and time.monotonic() - began > 2 * FIRST_PAUSE:
@@ -320,9 +323,14 @@ def _one_arena() -> None:
         pass  # another C library
 
 
-def _expired(credentials: Credentials) -> str:
-    """That our certificate has ended, if it has: a server says no more than "Unauthorized"."""
+def ending(credentials: Credentials, within: float = 0.0) -> str:
+    """That our certificate has ended, or will within so many seconds, "" if not: a server says only "Unauthorized"."""
     module = importlib.import_module(f"{__package__}.kube_credentials")  # loaded where it is used only
     path = credentials.certificate
-    when = module.expired(path) if isinstance(path, str) else ""
-    return f"; our certificate in {path!s} ended at {when}: site.yml renews it" if when else ""
+    when = module.ending(path, within) if isinstance(path, str) else ""
+    return f"our certificate in {path!s} ends at {when}: site.yml renews it" if when else ""
+
+
+def about_to_end(directory: str, settings: dict[str, Any]) -> str:
+    """That the agent's certificate ends within NOTICE seconds, "" if not. Raises ConfigError."""
+    return ending(load_credentials(open_source(directory, settings).credentials), NOTICE)

@@ -9,6 +9,7 @@ import json
 import signal
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import kube_source
 from standin import apiserver, client
 from standin.client import wait
 
@@ -201,10 +202,19 @@ def test_a_certificate_that_has_ended_is_told_and_a_new_one_is_taken(server, dir
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "old", server.server)))
     follower = follow()
     told = wait(follower.source.status, lambda found: "our certificate in" in found["reason"])
-    assert f"{authority}/old.crt ended at 20" in told["reason"] and "site.yml renews it" in told["reason"]
+    assert f"{authority}/old.crt ends at 20" in told["reason"] and "site.yml renews it" in told["reason"]
     for kind in ("crt", "key"):
         (authority / f"new.{kind}").rename(authority / f"old.{kind}")
     follower.names("node2", "node3")
+
+
+def test_a_certificate_that_ends_soon_is_told_by_the_command(directory, authority):
+    told = {}
+    for days in (20, 40):
+        apiserver.identity(authority, "soon", "/O=podnet:nodes/CN=podnet:node:node1", days=days)
+        (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "soon", "https://192.0.2.1")))
+        told[days] = kube_source.about_to_end(str(directory), {})
+    assert f"our certificate in {authority}/soon.crt ends at 20" in told[20] and told[40] == ""
 
 
 def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, tmp_path, monkeypatch):
