@@ -9,9 +9,11 @@
 directory. Ours adds two things, so that nothing depends on how many reservations there are:
 
 ``.attachments/<containerID>,<ifname>``
-    a symbolic link whose text lists the attachment's addresses (one atomic system call, no file to fill).
+    an attachment's addresses (records.py);
 ``.index``
-    a bitmap of what is taken (index.py), which is built again from the reservations when anyone else changed them.
+    a bitmap of what is taken (index.py).
+
+Both are made again from the reservations when anyone else changed them.
 
 A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
 earlier boot, and an earlier boot's reservations are void, because its containers are gone.
@@ -26,13 +28,11 @@ from .files import exists, make_directory, open_for_writing, read, unlink, write
 from .index import Index
 from .ip import parse_address, to_text
 from .ranges import Range, RangeSet
+from .records import Owner, Records
 
-RECORDS = ".attachments"
 FRESH = ".new"
 #: How many addresses of a range too large for a bitmap are tried one by one before the directory is listed.
 PROBES = 64
-
-Owner = tuple  # (container ID, interface name)
 
 
 class Exhausted(Exception):
@@ -65,6 +65,7 @@ class Store:
         self.sets = sets
         self.boot = boot or boot_identity()
         self.index = Index(directory, sets, self.boot)
+        self.records = Records(directory)
         self.lock = -1
 
     # -- the lock -----------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ class Store:
                     raise type(error)(f"failed to allocate for range {number}: {error}") from None
                 got.append(ranges.at(position))
             names = [to_text(ranges.family, address) for ranges, (address, _range) in zip(self.sets, got)]
-            self._record(owner, names)
+            self.records.write(owner, names)
         except BaseException:
             for ranges, (address, _range) in zip(self.sets, got):
                 unlink(self._path(ranges.family, address))
@@ -140,37 +141,32 @@ class Store:
 
     def addresses(self, owner: Owner) -> list[str]:
         """What `owner` has reserved."""
-        return self._read_record(f"{owner[0]},{owner[1]}")
+        return self.records.read(owner)
 
     def release(self, owner: Owner) -> list[str]:
         """Frees what `owner` has; which may be nothing."""
         # Reservations of host-local before 0.7.0 name no interface: they go with the container's first DEL.
-        for record in (f"{owner[0]},{owner[1]}", f"{owner[0]},"):
-            names = self._read_record(record)
+        for one in (owner, (owner[0], "")):
+            names = self.records.read(one)
             if names:
-                self._free(record, names)
+                self._free(one, names)
                 return names
         return []
 
     def release_all_but(self, valid: set[Owner]) -> list[str]:
         """Frees what belongs to none of the `valid` attachments; the addresses that were freed."""
         freed = []
-        for record in self._records():
-            container, _comma, ifname = record.partition(",")
-            if (container, ifname) in valid or (not ifname and any(container == one[0] for one in valid)):
+        for owner in self.records.owners():
+            if owner in valid or (not owner[1] and any(owner[0] == one[0] for one in valid)):
                 continue
-            names = self._read_record(record)
-            self._free(record, names)
+            names = self.records.read(owner)
+            self._free(owner, names)
             freed += names
         return freed
 
     def owners(self) -> dict[Owner, list[str]]:
         """Every attachment with its addresses."""
-        found = {}
-        for record in self._records():
-            container, _comma, ifname = record.partition(",")
-            found[(container, ifname)] = self._read_record(record)
-        return found
+        return {owner: self.records.read(owner) for owner in self.records.owners()}
 
     def exhausted(self) -> str | None:
         """host-local's text for the first set that has no address left, or None."""
@@ -267,11 +263,10 @@ class Store:
         finally:
             posix.close(file)
 
-    def _free(self, record: str, names: list[str]) -> None:
-        container, _comma, ifname = record.partition(",")
+    def _free(self, owner: Owner, names: list[str]) -> None:
         self.index.wipe()
         for name in names:
-            if self._owner_of(name) != (container, ifname):
+            if self._owner_of(name) != owner:
                 continue
             unlink(f"{self.directory}/{name}")
             address = parse_address(name)
@@ -279,7 +274,7 @@ class Store:
                 position = ranges.position(address)
                 if position is not None:
                     self.index.mark(number, position, False)
-        unlink(f"{self.directory}/{RECORDS}/{record}")
+        self.records.remove(owner)
         self.index.seal()
 
     def _owner_of(self, name: str) -> Owner | None:
@@ -315,38 +310,6 @@ class Store:
                 found.append((name, address))
         return found
 
-    # -- records: which addresses an attachment has -------------------------------------------------------------
-
-    def _records(self) -> list[str]:
-        try:
-            return posix.listdir(f"{self.directory}/{RECORDS}")
-        except FileNotFoundError:
-            return []
-
-    def _read_record(self, record: str) -> list[str]:
-        try:
-            text = posix.readlink(f"{self.directory}/{RECORDS}/{record}")
-        except OSError:
-            return []
-        names = []
-        for name in text.split(","):
-            try:
-                names.append(to_text(*parse_address(name)))
-            except ValueError:
-                continue  # nothing of ours: names are addresses, never paths
-        return names
-
-    def _record(self, owner: Owner, names: list[str]) -> None:
-        path = f"{self.directory}/{RECORDS}/{owner[0]},{owner[1]}"
-        try:
-            posix.symlink(",".join(names), path)
-        except FileExistsError:
-            posix.unlink(path)
-            posix.symlink(",".join(names), path)
-        except FileNotFoundError:
-            make_directory(f"{self.directory}/{RECORDS}")
-            posix.symlink(",".join(names), path)
-
     # -- agreement ----------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
@@ -362,12 +325,12 @@ class Store:
         """Another boot's reservations: their containers are gone."""
         for name, _address in self._names():
             unlink(f"{self.directory}/{name}")
-        for record in self._records():
-            unlink(f"{self.directory}/{RECORDS}/{record}")
+        for owner in self.records.owners():
+            self.records.remove(owner)
 
     def _build(self) -> None:
         """Makes records and index agree with the reservations."""
-        held: dict[str, list[str]] = {}
+        held: dict[Owner, list[str]] = {}
         self.index.clear()
         for name, address in self._names():
             owner = self._owner_of(name)
@@ -375,20 +338,19 @@ class Store:
                 unlink(f"{self.directory}/{name}")
                 continue
             if owner[0]:
-                held.setdefault(f"{owner[0]},{owner[1]}", []).append(name)
+                held.setdefault(owner, []).append(name)
             for number, ranges in enumerate(self.sets):
                 position = ranges.position(address)
                 if position is not None:
                     self.index.set(number, position, True)
         self._drop_fresh()
-        make_directory(f"{self.directory}/{RECORDS}")
-        for record in self._records():
-            if record not in held:
-                unlink(f"{self.directory}/{RECORDS}/{record}")
-        for record, names in held.items():
-            if sorted(self._read_record(record)) != sorted(names):
-                container, _comma, ifname = record.partition(",")
-                self._record((container, ifname), names)
+        self.records.make_room()
+        for owner in self.records.owners():
+            if owner not in held:
+                self.records.remove(owner)
+        for owner, names in held.items():
+            if sorted(self.records.read(owner)) != sorted(names):
+                self.records.write(owner, names)
         self.index.save()
         self.index.seal()
 

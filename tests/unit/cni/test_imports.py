@@ -44,7 +44,7 @@ LIBRARY = {
         "bridge", "call", "config", "delegate", "environment", "errors", "flannel", "host_local", "interface", "main",
         "names", "pod", "result", "text", "turn", "undo", "veth",
     )],
-    *[f"podnet.ipam.{name}" for name in ("files", "index", "ip", "ranges", "store")],
+    *[f"podnet.ipam.{name}" for name in ("files", "index", "ip", "ranges", "records", "store")],
     *[f"podnet.netlink.{name}" for name in (
         "address", "channel", "link", "neighbour", "netns", "objects", "removal", "route", "wire",
     )],

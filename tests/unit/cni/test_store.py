@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.ipam import files, index
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam import files, index, records
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam import store as stores
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ip import to_text
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ranges import parse_sets
@@ -131,7 +131,7 @@ def test_another_boots_reservations_are_void(directory):
     reserve(directory, "c2", DUAL)
     assert reserve(directory, "c9", DUAL, boot=LATER) == ["10.1.0.4", "fd00:1::4"]
     assert set(reservations(directory).values()) == {"c9\r\neth0"}
-    assert os.listdir(os.path.join(directory, stores.RECORDS)) == ["c9,eth0"]
+    assert os.listdir(os.path.join(directory, records.RECORDS)) == ["c9,eth0"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"x" * 300, b"0" * 20 + b" foo 10.1.0.1-10.1.0.6\n\xff"])
@@ -187,7 +187,7 @@ def test_no_content_leads_out_of_the_directory(directory, content):
     with open(os.path.join(directory, "10.1.0.2"), "w", newline="") as file:
         file.write(content)
     assert reserve(directory, "c1") == ["10.1.0.3"]
-    assert os.listdir(os.path.join(directory, stores.RECORDS)) == ["c1,eth0"]
+    assert os.listdir(os.path.join(directory, records.RECORDS)) == ["c1,eth0"]
     assert sorted(os.listdir(os.path.dirname(directory))) == ["net"]
 
 
@@ -195,7 +195,7 @@ def test_records_lead_nowhere_else(directory, tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("c1\r\neth0")
     reserve(directory, "c1")
-    record = os.path.join(directory, stores.RECORDS, "c1,eth0")
+    record = os.path.join(directory, records.RECORDS, "c1,eth0")
     os.unlink(record)
     os.symlink(f"../../victim,{victim}", record)
     release(directory, "c1")
@@ -321,7 +321,7 @@ class Model(RuleBasedStateMachine):
     def records_lost(self):
         import shutil
 
-        shutil.rmtree(os.path.join(self.directory, stores.RECORDS), ignore_errors=True)
+        shutil.rmtree(os.path.join(self.directory, records.RECORDS), ignore_errors=True)
         if os.path.isdir(self.directory):
             os.utime(self.directory, ns=(1, 1))
 
