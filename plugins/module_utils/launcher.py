@@ -24,7 +24,7 @@ SOCK_SEQPACKET, SOCK_CLOEXEC = 5, 0o2000000
 SOL_SOCKET, SCM_RIGHTS = 1, 1
 SO_RCVTIMEO = 20
 MSG_NOSIGNAL = 0x4000
-EAGAIN = 11
+EINTR, EAGAIN = 4, 11
 
 #: For so long (seconds) it waits for the service to take the call, before Python does it.
 PATIENCE = 10
@@ -53,11 +53,15 @@ def program(machine: Machine, data: Data) -> None:
     # socket tells the service, and as long as the socket is open we are still there.
     call("sendmsg", SOCKET, data["message"], MSG_NOSIGNAL)
     otherwise(data.length("version"), "python")
+    # signal(7): a process that was stopped and continued finds a read that may time out interrupted.
+    machine.label("begin")
     call("read", SOCKET, ANSWER, 1)  # one byte: it has begun
+    machine.equal(-EINTR, "begin")
     otherwise(1, "python")
     machine.label("wait")
     call("read", SOCKET, ANSWER, 1)  # one byte: the exit status
     machine.equal(-EAGAIN, "wait")
+    machine.equal(-EINTR, "wait")
     otherwise(1, "died")
     machine.take_answer()
     call("exit_group")

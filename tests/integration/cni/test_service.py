@@ -16,6 +16,7 @@ import stat
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
@@ -151,6 +152,31 @@ def test_calls_go_on_while_the_service_comes_and_goes(with_service, service, emp
     for thread in threads:
         thread.join()
     assert not failures, failures[0]
+    assert host.state() == empty
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_a_launcher_that_is_stopped_and_continued_goes_on_waiting(with_service, service, empty):
+    """At a terminal, by a freezer, by whoever traces it: the call is done once, by its worker."""
+    host, pod = with_service, with_service.pod()
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:delay_exit=300000:when=3"]
+    (worker,) = service.workers()
+    tracer = subprocess.Popen([*strace, f"-p{worker}"])
+    while "TracerPid:\t0\n" in Path(f"/proc/{worker}/status").read_text():
+        time.sleep(0.02)
+    words, env = host.command("bridge", "ADD", "c1", pod)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as called:
+        called.stdin.write(json.dumps(host.conf()).encode())
+        called.stdin.close()
+        while called.poll() is None:
+            called.send_signal(signal.SIGSTOP)
+            called.send_signal(signal.SIGCONT)
+            time.sleep(0.02)
+        answer = json.load(called.stdout)
+    tracer.terminate()
+    tracer.wait()
+    assert (called.returncode, answer["ips"][0]["address"]) == (0, "10.9.0.2/24")
+    host.call("bridge", "DEL", host.conf(), "c1", pod)
     assert host.state() == empty
 
 
