@@ -38,6 +38,7 @@ SOCKET = "/run/podnet/cni.sock"
 
 AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC = 1, 5, 0o2000000
 MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 2, 0x40, 0x40000000
+SIGIO = 29
 #: From the first byte on there is an answer.
 BEGUN = b"\1"
 #: What goes between service and worker: a call to do, and that it is done.
@@ -153,10 +154,14 @@ class Service:
 
 
 def _bury() -> None:
-    """Takes note of the workers that have ended by now."""
+    """Takes note of the workers that have ended by now, and tells of those that were killed without their launcher."""
     try:
-        while posix.waitpid(-1, posix.WNOHANG)[0]:
-            pass
+        while True:
+            worker, status = posix.waitpid(-1, posix.WNOHANG)
+            if not worker:
+                break
+            if status not in (0, SIGIO):
+                print(f"podnet: worker {worker} was killed (wait status {status})", file=sys.stderr)
     except ChildProcessError:
         pass
 
@@ -202,7 +207,7 @@ def _work(service: Socket, version: str) -> None:
         nothing = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
         open_files = posix.listdir("/proc/self/fd")
-        for _number in range(CALLS):
+        for number in range(1, CALLS + 1):
             _message, control, _flags, _address = service.recvmsg(1, 64, MSG_CMSG_CLOEXEC)
             if not control:
                 break
@@ -214,18 +219,18 @@ def _work(service: Socket, version: str) -> None:
                 break
             status = run(plugin)
             # Before the status: whoever reads the output waits until nobody can write any more.
-            for number, file in enumerate((nothing, nothing, log)):
-                posix.dup2(file, number)
+            for standard, file in enumerate((nothing, nothing, log)):
+                posix.dup2(file, standard)
             _die_with(connection, False)
             connection.send(bytes([status]))
             connection.close()
             removal.settle()
             gc.collect()  # what refers to itself, files perhaps
-            if status or posix.listdir("/proc/self/fd") != open_files:
+            if status or number == CALLS or posix.listdir("/proc/self/fd") != open_files:
                 break
             service.send(CALL)
-    except BrokenPipeError:
-        pass  # the service is gone; the call is done
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the service is gone, or who called; the call is done
     except BaseException as error:
         print(f"podnet: {type(error).__name__}: {error}", file=sys.stderr)
     finally:
