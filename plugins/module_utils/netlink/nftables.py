@@ -5,9 +5,9 @@
 """nftables: a table declared once, and elements that come and go in its sets and maps.
 
 The declaration (``Table``: sets, maps, chains, rules) is one desired state; ``ensure`` reads what the kernel has,
-and puts
-right what differs in one transaction, keeping the elements. Nothing outside that table is ever touched. Messages and
-numbers are those of linux/netfilter/nf_tables.h; the datatype numbers, which make ``nft list`` readable, are nft's own.
+and puts right what differs in one transaction, keeping the elements. Nothing outside that table is ever touched.
+Messages and numbers are those of linux/netfilter/nf_tables.h; the datatype numbers, which make ``nft list`` readable,
+are nft's own.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ TYPES = {
 }
 TYPE_VERDICT = 0xFFFFFF00
 
-ENOENT = 2
+ENOENT, EBUSY = 2, 16
+#: How often a set is read until nothing changed meanwhile.
+READ_TRIES = 100
 KEY_BYTEORDER, HOST_ENDIAN = 0, 1  # NFTNL_UDATA_SET_KEYBYTEORDER, and nft's enum byteorder
 COMMENT = 0  # NFTNL_UDATA_*_COMMENT, the user data that ``nft list`` shows
 DIGEST = 0xFE  # user data of ours: what a rule was made from
@@ -462,11 +464,19 @@ def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
 
 
 def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, Data, str]]:
-    body = table.header() + attr_str(1, table.name) + attr_str(2, name)
-    found = []
-    for payload in channel.dump((GETSETELEM, 0, body, f"list elements of {name}")):
-        found += _decode_elements(payload)
-    return found
+    """All elements of the set, as they were at one moment.
+
+    The kernel goes on with a long list by the number of those that it has told: when others are taken out meanwhile it
+    passes over some, and does not mark the list as interrupted. But each part of it bears the generation that it is
+    from (net/netfilter/nf_tables_api.c, nf_tables_dump_set).
+    """
+    what = f"list elements of {name}"
+    request = (GETSETELEM, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), what)
+    for _attempt in range(READ_TRIES):
+        parts = channel.dump(request)
+        if len({INFO.unpack_from(part)[2] for part in parts}) < 2:
+            return [element for part in parts for element in _decode_elements(part)]
+    raise NetlinkError(EBUSY, what, f"nftables changed meanwhile, {READ_TRIES} times")
 
 
 def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:

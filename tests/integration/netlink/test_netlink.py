@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
+import time
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import (
@@ -318,6 +321,30 @@ def test_a_table_is_made_once_and_its_elements_come_and_go(netns, netfilter):
     assert not nftables.has_element(netfilter, ours, "host_ports4", key)
     nftables.transaction(netfilter, [nftables.delete_table(ours)])
     assert not nftables.exists(netfilter, ours)
+
+
+def test_a_set_is_read_whole_while_others_change_it(netns, netfilter):
+    """What stays is in every list, whatever comes and goes beside it; the kernel alone passes over some of it."""
+    ours = nftables.Table("inet", "ours", [nftables.Set("pods", ("ipv4_addr",))], [])
+    nftables.ensure(netfilter, ours)
+    keys = [wire.pack_ip(f"10.0.{number // 250}.{number % 250}") for number in range(2000)]
+    stays, passes = keys[::2], keys[1::2]
+    add = [nftables.add_elements(ours, "pods", [(key, None)], comment="c1 eth0 net") for key in keys]
+    nftables.transaction(netfilter, add)
+    other = os.fork()
+    if not other:  # there is nothing but this to be done in it
+        with Channel(wire.NETLINK_NETFILTER) as changes:
+            while True:
+                for key in passes:
+                    nftables.transaction(changes, [nftables.delete_elements(ours, "pods", [key])])
+                    time.sleep(0.001)
+                nftables.transaction(changes, add[1::2])
+    try:
+        for _again in range(60):
+            assert set(stays) <= nftables.read_keys(netfilter, ours, "pods")
+    finally:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
 
 
 def test_a_transaction_is_all_or_nothing(netfilter):
