@@ -269,13 +269,14 @@ def _wait_for_port(host: Channel, name: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Frees the address, whatever comes of the rest; then takes away what is left of the connection."""
+    """Takes away what is left of the connection, and frees the address, whatever comes of the rest."""
     settings = Settings(call)
-    each(
-        lambda: interface.release(call, settings.ipam),
-        lambda: _forget(call, settings),
+    interface.disconnect(
+        call,
+        settings.ipam,
         lambda: _unguard(call, settings),
         lambda: veth.remove(call),
+        lambda: _forget(call, settings),  # after the link is gone: what the pod still sends would have it known again
     )
 
 
@@ -286,15 +287,22 @@ def _forget(call: Call, settings: Settings) -> None:
         with Channel() as host:
             bridge = link.get(host, settings.gateway_link)
             if bridge:
-                known = addresses
-                if not known:
-                    pod_mac = settings.mac or mac("pod", call.network, *call.owner)
-                    known = [item.dst for item in neighbour.dump(host, index=bridge.index) if item.mac == pod_mac]
+                known = addresses or _known(call, settings, host, bridge)
                 host.batch([neighbour.delete(bridge.index, item) for item in known])
     if settings.masquerade:
         from . import masquerade
 
         masquerade.remove(call, addresses)
+
+
+def _known(call: Call, settings: Settings, host: Channel, bridge: Link) -> list[str]:
+    """The addresses that the host knows at the pod's MAC address.
+
+    The kernel passes over some where others are forgotten while it lists them, and does not say so: hence twice.
+    """
+    pod_mac = settings.mac or mac("pod", call.network, *call.owner)
+    lists = [neighbour.dump(host, index=bridge.index) for _twice in range(2)]
+    return sorted({item.dst for found in lists for item in found if item.mac == pod_mac})
 
 
 def _unguard(call: Call, settings: Settings) -> None:

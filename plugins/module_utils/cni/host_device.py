@@ -155,13 +155,9 @@ def _entries(directory: str) -> list[str]:
 
 
 def delete(call: Call) -> None:
-    """Frees the address, whatever comes of the rest; then puts the device back."""
+    """Puts the device back, and frees the address, whatever comes of the rest."""
     settings = Settings(call)
-    each(
-        lambda: interface.release(call, settings.ipam),
-        lambda: _take_back(call, settings),
-        lambda: _restore_on_host(settings),
-    )
+    interface.disconnect(call, settings.ipam, lambda: _take_back(call, settings), lambda: _restore_on_host(settings))
 
 
 def _take_back(call: Call, settings: Settings) -> None:

@@ -5,7 +5,7 @@
 """What the plugins that give the pod an interface share, whatever kind of link it is.
 
 ADD: an address is reserved, the link is made in the pod's namespace, and it gets what the result says; a failure takes
-all of it back. DEL frees the address first, and asks nothing of the host that may be gone by then.
+all of it back. DEL frees the address last, and asks nothing of the host that may be gone by then.
 """
 
 from __future__ import annotations
@@ -150,8 +150,15 @@ def told(call: Call, settings: Settings, result: dict, outside: list[dict], made
 
 
 def detach(call: Call, settings: Settings, kind: str, *names: str) -> None:
-    """DEL: frees the address, then removes the pod's interface (and what an ADD that was killed left under `names`)."""
-    each(lambda: release(call, settings.ipam), lambda: remove(call, kind, call.env.ifname, *names))
+    """DEL: removes the pod's interface (and what an ADD that was killed left under `names`), and frees the address."""
+    disconnect(call, settings.ipam, lambda: remove(call, kind, call.env.ifname, *names))
+
+
+def disconnect(call: Call, ipam: str, *steps) -> None:
+    """DEL: takes every step, and frees the address when nothing is left of who had it; before them where that needs the
+    pod's link. Whatever becomes of one, the others are taken; raises the first failure in the end."""
+    free = (lambda: release(call, ipam),)
+    each(*((*steps, *free) if ipam in delegate.WITHOUT_LINK else (*free, *steps)))
 
 
 def remove(call: Call, kind: str, *names: str) -> None:

@@ -113,13 +113,9 @@ def _carry_out(channel: Channel, requests: list, what: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Frees the address, whatever comes of the rest; then takes away what is left of the connection."""
+    """Takes away what is left of the connection, and frees the address, whatever comes of the rest."""
     settings = Settings(call)
-    each(
-        lambda: interface.release(call, settings.ipam),
-        lambda: _forget(call, settings),
-        lambda: veth.remove(call),
-    )
+    interface.disconnect(call, settings.ipam, lambda: veth.remove(call), lambda: _forget(call, settings))
 
 
 def _forget(call: Call, settings: Settings) -> None:
