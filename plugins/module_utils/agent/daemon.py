@@ -202,6 +202,9 @@ class Daemon:
             self.monitor.watch(self.reconciler.overlay)
         if self.prober:
             self.prober.aim(self.reconciler.tunnels())
+        if level and self.reconciler.emptied:
+            self.reconciler.emptied = False
+            self.sweeper.restore()
         if level:
             self.backoff.reset()
             self.level_since = self.level_since or self.last_look

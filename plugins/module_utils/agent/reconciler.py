@@ -54,6 +54,8 @@ class Reconciler:
         self.changes: Counter[tuple[str, str]] = Counter()
         self.looks: Counter[str] = Counter()
         self.failures = 0
+        #: Whether what the packet filter held of single pods was lost, until who sees to that says otherwise.
+        self.emptied = False
         self._patience = PATIENCE
 
     def ports(self) -> set[int]:
@@ -207,6 +209,7 @@ class Reconciler:
                 lines += map(str, changes[: max(0, LINES - len(lines))])
                 self.changes.update((cause, type(change.subject).__name__.lower()) for change in changes)
             elif part:
+                self.emptied = self.emptied or getattr(part, "emptied", False)
                 told = part.describe()
                 total += len(told)
                 lines += told[: max(0, LINES - len(lines))]

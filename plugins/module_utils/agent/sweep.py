@@ -2,12 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reservations whose containers are gone: a runtime that died at the wrong moment never called DEL for them.
+"""What the runtime does not do for pods: release what nobody called DEL for, and map host ports anew.
 
+A runtime that died at the wrong moment leaves reservations whose containers are gone.
 A container's interface lives as long as its network namespace, and its other end on the host bears the container's name
 as alias. A reservation without such a link at two looks in a row, and older than any ADD can take, belongs to nobody;
 then we do what the runtime forgot: CNI's DEL, which may be called once too often without harm. GC would not do, since
 it takes away what an ADD that runs meanwhile has just reserved.
+
+Host ports are elements of the table ``inet podnet``; when somebody deletes that, they go with it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from ..ipam.ip import parse_address
 from ..netlink import link as links
@@ -46,6 +50,7 @@ class Sweeper:
         self.swept = 0
         self._suspects: set[Owner] = set()
         self._running: dict[int, Owner] = {}
+        self._restoring: dict[int, str] = {}
 
     def sweep(self, channel: Channel) -> list[Owner]:
         """One look. Begins a DEL for each owner that was without a link before too; returns those."""
@@ -66,6 +71,13 @@ class Sweeper:
         for owner in begun:
             self._delete(owner)
         return begun
+
+    def restore(self) -> None:
+        """Has the host ports of pods mapped once more, which went with the table."""
+        for network in self.networks():
+            process = self._spawn("restore", network)
+            if process:
+                self._restoring[process] = network
 
     def reservations(self) -> list[Owner]:
         """The owners (network, container ID, interface) of all reservations that are old enough."""
@@ -106,14 +118,15 @@ class Sweeper:
         return found
 
     def reap(self) -> None:
-        """Takes the outcome of the DELs that ended (SIGCHLD)."""
-        for process, owner in list(self._running.items()):
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if not ended:
-                continue
-            del self._running[process]
+        """Takes the outcome of what ended (SIGCHLD)."""
+        for network, failed in _ended(self._restoring):
+            if failed:
+                self.log.warning(f"host ports of pods of network {network} could not all be mapped again")
+            else:
+                self.log.info(f"host ports of pods of network {network} are mapped again")
+        for owner, failed in _ended(self._running):
             told = f"addresses of {owner[1]} ({owner[2]}, network {owner[0]}), whose container is gone"
-            if os.waitstatus_to_exitcode(status):
+            if failed:
                 self.log.warning(f"the {told}, could not be released")
             else:
                 self.swept += 1
@@ -121,15 +134,32 @@ class Sweeper:
 
     def _delete(self, owner: Owner) -> None:
         network, container, interface = owner
-        environment = {"PATH": os.environ.get("PATH", ""), "CNI_CONTAINERID": container, "CNI_IFNAME": interface}
-        environment.update({key: os.environ[key] for key in ("NETCONFPATH", "CNI_PATH") if key in os.environ})
         # the namespace is gone: any path that is not there says so
-        words = [self.program, "--cache", self.directory, "del", network, f"/run/netns/gone-{container}"]
+        gone = f"/run/netns/gone-{container}"
+        process = self._spawn("del", network, gone, CNI_CONTAINERID=container, CNI_IFNAME=interface)
+        if process:
+            self._running[process] = owner
+
+    def _spawn(self, *words: str, **environment: str) -> int:
+        """Begins podnet-cni; its process ID, 0 where that could not be."""
+        kept = {key: os.environ[key] for key in ("PATH", "NETCONFPATH", "CNI_PATH") if key in os.environ}
         nothing = (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)
+        command = [self.program, "--cache", self.directory, *words]
         try:
-            self._running[os.posix_spawn(self.program, words, environment, file_actions=[nothing])] = owner
+            return os.posix_spawn(self.program, command, {**kept, **environment}, file_actions=[nothing])
         except OSError as error:
             self.log.warning(f"{self.program}: {error.strerror}")
+            return 0
+
+
+def _ended(running: dict[int, Any]) -> list[tuple[Any, bool]]:
+    """What of it has ended, and whether it failed; it runs no longer then."""
+    found = []
+    for process in list(running):
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            found.append((running.pop(process), os.waitstatus_to_exitcode(status) != 0))
+    return found
 
 
 def _words(link: links.Link) -> list[str] | None:

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..netlink.netns import is_netns
 from . import delegate, result
 from .call import VALID_ATTACHMENTS
 from .conflist import Conflist
@@ -134,6 +135,29 @@ class Runtime:
                 self._execute("GC", network, {**plugin, **told}, Attachment(""), None)
             except CniError as error:
                 failures.append(f"GC {plugin['type']}: {error}")
+        return failures
+
+    def restore(self, network: Conflist) -> list[str]:
+        """Maps the host ports of all attachments that live once more, after somebody deleted the table that held them.
+
+        That is portmap's ADD, which may be called again, for every plugin that is given the port mappings. Returns the
+        failures, it doesn't stop at them.
+        """
+        failures: list[str] = []
+        for entry in self.attachments(network.name):
+            inside = (each.get("sandbox") for each in entry["result"].get("interfaces") or [])
+            netns = entry.get("netns") or next(filter(None, inside), "")
+            args, capabilities = dict(entry.get("cniArgs") or []), entry.get("capabilityArgs") or {}
+            of = Attachment(entry["containerId"], netns, entry["ifName"], args, capabilities)
+            mapping = [plugin for plugin in network.plugins if (plugin.get("capabilities") or {}).get("portMappings")]
+            for plugin in mapping if of.capabilities.get("portMappings") and is_netns(netns) else []:
+                portmap = {**plugin, "type": "portmap"}  # flannel in one entry has it called as well
+                try:
+                    self._execute("ADD", network, portmap, of, entry["result"])
+                    if self.cached(network.name, of) is None:  # it was deleted meanwhile
+                        self._execute("DEL", network, portmap, of, entry["result"])
+                except CniError as error:
+                    failures.append(f"{of.container_id} {of.ifname}: {error}")
         return failures
 
     def version(self, plugin: str) -> list[str]:

@@ -69,13 +69,12 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
     if options.command == "status":
         runtime.status(network)
         return 0
+    if options.command == "restore":
+        return _told(runtime.restore(network))
     if options.command == "gc":
         # cnitool wants a namespace's path here, and takes nothing for valid
         valid = [tuple(item.split("/", 1)) for item in options.valid if not item.startswith("/")]
-        failures = runtime.collect(network, [(item[0], item[1] if len(item) > 1 else "eth0") for item in valid])
-        for failure in failures:
-            print(f"podnet-cni: {failure}", file=sys.stderr)
-        return 1 if failures else 0
+        return _told(runtime.collect(network, [(item[0], item[1] if len(item) > 1 else "eth0") for item in valid]))
     attachment = _attachment(options)
     if options.command == "add":
         print(json.dumps(runtime.add(network, attachment), indent=4))
@@ -84,6 +83,13 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
     else:
         runtime.delete(network, attachment)
     return 0
+
+
+def _told(failures: list[str]) -> int:
+    """Prints the failures; the exit status that goes with them."""
+    for failure in failures:
+        print(f"podnet-cni: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _serve(socket: str) -> int:
@@ -134,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cache", default=CACHE, help="where results are kept (default %(default)s)")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="add|check|del|status|gc|serve")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="add|check|del|status|gc|restore|serve")
     for name, text in (("add", "connect"), ("check", "compare with what add made"), ("del", "disconnect")):
         command = commands.add_parser(name, help=text)
         command.add_argument("network", help="the network's name")
@@ -146,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     collect = commands.add_parser("gc", help="remove every attachment but those named")
     collect.add_argument("network")
     collect.add_argument("valid", nargs="*", help="CONTAINERID or CONTAINERID/INTERFACE")
+    restore = commands.add_parser("restore", help="map host ports once more, after the kernel's table was deleted")
+    restore.add_argument("network")
     serve = commands.add_parser("serve", help="run the service that does the executables' work")
     serve.add_argument("--socket", default=SOCKET, help="where it listens (default %(default)s)")
     return parser

@@ -97,6 +97,11 @@ class Masquerade:
     def __bool__(self) -> bool:
         return bool(self.changes)
 
+    @property
+    def emptied(self) -> bool:
+        """Whether what the table held of single pods is gone: it, or a set of it, is to be made (anew)."""
+        return any(change.startswith(("add ", "recreate ")) for change in self.changes)
+
     def describe(self) -> list[str]:
         return self.changes
 

@@ -290,6 +290,13 @@ def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually
     assert "podnetd does not run" in node.ctl("status").stdout
 
 
+def elements(node) -> dict[str, str]:
+    """What sets and maps of the table hold, by name, as nft has it."""
+    listed = node.netns.run("nft -j list table inet podnet", check=False).stdout or '{"nftables": []}'
+    held = (one for entry in json.loads(listed)["nftables"] for kind, one in entry.items() if kind in ("set", "map"))
+    return {one["name"]: json.dumps(one["elem"], sort_keys=True) for one in held if "elem" in one}
+
+
 def test_what_a_container_that_is_gone_had_reserved_is_released(make_nodes, make_netns, eventually, root, tmp_path):
     (node, _peer), _switch = make_nodes(2)
     subprocess.run([sys.executable, root / "plugins/module_utils/install.py", tmp_path / "installed"], check=True)
@@ -325,8 +332,12 @@ def test_what_a_container_that_is_gone_had_reserved_is_released(make_nodes, make
     assert reserved["living"].exists()
     rules = node.netns.run("nft -nn list table inet podnet").stdout
     assert "8001" in rules and "8002" not in rules
+    before = elements(node)
     assert ping(node.netns, reserved["living"].name)
     assert "released the addresses of gone (eth0, network pods), whose container is gone" in agent.log()
+    node.netns.run("nft delete table inet podnet")
+    eventually("host ports again", lambda: elements(node) == before)
+    assert "host ports of pods of network pods are mapped again" in agent.log()
 
 
 def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually):
