@@ -120,6 +120,8 @@ def read_subnet(call: Call, code: int) -> dict:
         missing.append("FLANNEL_SUBNET or FLANNEL_IPV6_SUBNET")
     if missing:
         raise CniError(code, f"{path} is missing {', '.join(missing)}")
+    if not found["MTU"].isdecimal():
+        raise CniError(code, f"{path}: FLANNEL_MTU must be a whole number, not {found['MTU']!r}")
     try:
         return {
             "subnets": [str(parse_subnet(found[key])) for key in ("SUBNET", "IPV6_SUBNET") if found.get(key)],

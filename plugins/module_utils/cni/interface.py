@@ -53,7 +53,12 @@ def requested_mac(call: Call) -> str:
     mac = call.env.args.get("MAC") or mac
     mac = config.string(call.args(), "mac") or mac
     mac = config.string(call.runtime(), "mac") or mac
-    return unicast_mac(mac) if mac else ""
+    try:
+        return unicast_mac(mac) if mac else ""
+    except CniError:
+        if call.env.command != "DEL":
+            raise
+        return ""  # ADD has refused it: there is nothing with such an address
 
 
 def unicast_mac(mac: str) -> str:

@@ -52,9 +52,10 @@ def add(call: Call) -> dict:
             if late:
                 interface.configure(call, netns, result)
                 result = _reserve(call, settings, undo)
-            made = interface.configure(call, netns, result)
-            with netns, Channel() as inside:
-                _carry_out(inside, _pod_requests(made.index, result), call.env.ifname)
+            made = interface.configure(call, netns, {**result, "routes": []})
+            with netns, Channel() as inside:  # the gateway may be outside of the subnet: the way to it comes first
+                ways = _pod_requests(made.index, result) + pod.route_requests(made.index, result)
+                _carry_out(inside, ways, call.env.ifname)
             outer = veth.find(host, call, new(), made)
             _carry_out(host, _host_requests(outer.index, result, pod_mac), name)
         for kind in {family(item["address"]) for item in result["ips"]}:

@@ -355,6 +355,15 @@ def test_del_whatever_was_noted(host, empty, noted):
     assert host.state() == empty
 
 
+def test_a_pod_whose_mac_address_cannot_be_goes(host, failure, empty):
+    """ADD refuses it, and DEL, which follows, is not to fail for ever."""
+    conf, pod = host.conf(runtimeConfig={"mac": "nonsense"}), host.pod()
+    with pytest.raises(failure, match="nonsense"):
+        host.call("bridge", "ADD", conf, "c1", pod)
+    host.call("bridge", "DEL", conf, "c1", pod)
+    assert host.state() == empty
+
+
 def test_namespace_of_another_kind(host, failure, empty):
     conf = host.conf()
     with pytest.raises(failure, match="not a network namespace") as caught:

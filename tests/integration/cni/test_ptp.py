@@ -53,6 +53,25 @@ def test_pods_reach_each_other_and_their_host_at_once(host, conf):
         pods[1].run(f"ping -c 1 -W 5 {address}")
 
 
+def test_an_address_alone_in_its_subnet(host, conf, empty):
+    """Its gateway can't be in the subnet, and yet the default route leads over it."""
+    pod = host.pod()
+    addresses = [
+        {"address": "10.9.0.2/32", "gateway": "169.254.1.1"},
+        {"address": "fd09::2/128", "gateway": "fd0a::1"},
+    ]
+    routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    wanted = conf(ipam={"type": "static", "addresses": addresses, "routes": routes})
+    result = host.call("ptp", "ADD", wanted, "c1", pod)
+    told = {**wanted, "prevResult": result}
+    for address in ("169.254.1.1", "fd0a::1"):
+        pod.run(f"ping -c 1 -W 5 {address}")
+    assert [item["gateway"] for item in pod.ip("route show default")] == ["169.254.1.1"]
+    host.call("ptp", "CHECK", told, "c1", pod)
+    host.call("ptp", "DEL", told, "c1", pod)
+    assert host.state() == empty
+
+
 def test_del_leaves_nothing_and_is_repeatable(host, conf, empty):
     pod = host.pod()
     result = host.call("ptp", "ADD", conf(ipMasq=True), "c1", pod)

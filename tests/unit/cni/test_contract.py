@@ -227,7 +227,7 @@ def test_flannel_without_subnet_env(call):
     [
         ("FLANNEL_MTU=1450\n", "FLANNEL_IPMASQ"),
         ("FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n", "FLANNEL_SUBNET"),
-        ("FLANNEL_MTU=x\nFLANNEL_IPMASQ=true\nFLANNEL_SUBNET=10.1.0.1/24\n", "invalid literal"),
+        ("FLANNEL_MTU=x\nFLANNEL_IPMASQ=true\nFLANNEL_SUBNET=10.1.0.1/24\n", "FLANNEL_MTU must be a whole number"),
         ("FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\nFLANNEL_SUBNET=10.1.0.1\n", "prefix length"),
     ],
 )
