@@ -53,15 +53,19 @@ class Follower:
     def follow(self, client: Client) -> None:
         """Lists where it must, then watches until the server ends the watch. Raises what ``Client`` does; it can be
         called again then, and goes on from where it was."""
-        if not self.version:
-            self._list(client)
-        try:
-            self._watch(client)
-        except ApiError as error:
-            if not error.stale():
-                raise
+        for _attempt in ("where it was", "anew"):
+            if not self.version:
+                self._list(client)
+            try:
+                self._watch(client)
+                return
+            except ApiError as error:
+                if not error.stale():
+                    raise
+            # at once: after an outage all come at their own times already
             self.version = ""
             self._cached = False
+            client.close()
 
     def _list(self, client: Client) -> None:
         self.lists += 1
