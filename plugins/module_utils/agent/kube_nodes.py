@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ NODES = "/api/v1/nodes"
 PAGE = 500
 #: A watch lasts that many seconds, and up to twice as many: not all nodes' are to end at once.
 WATCH = 300
+#: Seconds after which a watch that has told nothing is not believed: a bookmark comes about each minute. A server whose
+#: data were put back to an earlier time tells nothing until its history has come to the place that was asked for.
+SILENCE = 150
 
 
 class Sink(Protocol):
@@ -91,11 +95,15 @@ class Follower:
     def _watch(self, client: Client) -> None:
         self.watches += 1
         seconds = WATCH + WATCH * os.urandom(1)[0] // 256
+        began, told = time.monotonic(), False
         for event in client.watch(NODES, {"resourceVersion": self.version}, seconds):
             if event is None:
                 self.sink.awake()
             else:
+                told = True
                 self._event(event)
+        if not told and time.monotonic() - began > SILENCE:
+            raise ApiError(410, "Expired", f"a watch from {self.version} on told nothing at all")
 
     def _event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
@@ -103,6 +111,9 @@ class Follower:
         if kind == "ERROR":
             raise status_error(node)
         self.events += 1
+        version = _version(node)
+        if version.isdigit() and self.version.isdigit() and int(version) < int(self.version):
+            raise ApiError(410, "Expired", f"the server's history went back from {self.version} to {version}")
         if kind == "BOOKMARK":
             self.sink.awake()
         else:
@@ -114,7 +125,7 @@ class Follower:
                 self.sink.put(node)
             else:
                 self.malformed += 1
-        self.version = _version(node) or self.version
+        self.version = version or self.version
 
     def _usable(self, node: Any) -> bool:
         """Whether it has what makes an object of the API an object: a name."""

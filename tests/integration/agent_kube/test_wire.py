@@ -99,6 +99,8 @@ def serving(authority, answers: list[bytes]):
 STALE = {
     "forgotten": WATCH + event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired"}),
     "put back": WATCH + event("ERROR", {"code": 504, "reason": "Timeout", "message": "Too large resource version: 5"}),
+    "gone back": WATCH + event("BOOKMARK", {"kind": "Node", "metadata": {"resourceVersion": "3"}}),
+    "silent": WATCH + b"0\r\n\r\n",
     "of another kind": b'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"kind":"Status"}',
 }
 BETWEEN = {
@@ -118,7 +120,9 @@ def at(port: int, authority, directory) -> None:
 
 
 @pytest.mark.parametrize("answer", STALE.values(), ids=STALE)
-def test_a_place_that_is_not_to_be_had_is_left_for_a_new_list(authority, directory, follow, answer):
+def test_a_place_that_is_not_to_be_had_is_left_for_a_new_list(authority, directory, follow, monkeypatch, answer):
+    if answer == STALE["silent"]:
+        monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.agent.kube_nodes.SILENCE", 0)
     with serving(authority, [answer]) as port:
         at(port, authority, directory)
         follower = follow(annotate=False)
