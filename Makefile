@@ -55,7 +55,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster bench outage differential podman fuzz conformance
+.PHONY: test lint sanity unit integration guest molecule cluster faults bench outage differential podman fuzz conformance
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration molecule cluster
 
@@ -86,6 +86,9 @@ molecule: venv ## A scenario for each role, on lab nodes
 
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
 	pytest tests/lab tests/cluster $(ARGS)
+
+faults: venv ## Twenty runs of verify without a false alarm; every fault in a lab, one after the other
+	pytest tests/cluster/every_fault.py --durations=20 $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and Debian's Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)
