@@ -57,7 +57,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 ## Tests and figures
 .PHONY: test lint sanity unit integration guest molecule cluster faults bench outage differential podman fuzz conformance
 test: ## Run all parts below and report each one's time
-	@python3 tests/run.py sanity+lint+unit integration molecule cluster
+	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
 lint: venv ## ruff, mypy, ansible-lint, changelog and documentation lint
 	ruff check .

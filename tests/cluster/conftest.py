@@ -23,6 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "build/cluster"
+LABS = Path("/run/podnet-lab")
 NAME, NETWORK = "proof", "10.79.0.0/24"
 #: The overlay role alone, for play: what a whole site.yml would do to the overlay, in a fraction of the time.
 OVERLAY = "../tests/cluster/overlay"
@@ -176,10 +177,24 @@ def host_state() -> dict[str, set[str]]:
     }
 
 
+def other_labs() -> set[str]:
+    """The names of the labs on this host that are not ours."""
+    return {path.stem for path in LABS.glob("*.json") if path.stem != NAME and not path.name.startswith(".")}
+
+
+BEFORE = pytest.StashKey[dict[str, set[str]]]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the host before anything is done: `make test` has molecule's labs come and go beside this one."""
+    if not os.geteuid():
+        session.config.stash[BEFORE] = {**host_state(), "labs": other_labs()}
+
+
 @pytest.fixture(scope="session")
-def before() -> dict[str, set[str]]:
-    """The host before the lab."""
-    return host_state()
+def before(request: pytest.FixtureRequest) -> dict[str, set[str]]:
+    """The host before the lab; ``labs`` are the names of others that were there."""
+    return request.config.stash.get(BEFORE, {})
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_the_other_back_end_and_back(lab):
         pod["metadata"]["name"]: pod["status"]["podIP"] for pod in lab.objects("pods", "--namespace", NAMESPACE)
     }
     host_gw = ("-e", json.dumps({"overlay_backend": {"type": "host-gw"}}))
-    assert sorted(lab.play("site", *host_gw).changed) == list(lab.names)
+    assert sorted(lab.play(OVERLAY, *host_gw).changed) == list(lab.names)
     report = lab.verify(*host_gw)
     assert report["flows"] == []
     assert {pod["name"].partition("/")[2]: pod["address"] for pod in report["pods"]}.items() >= addresses.items()
