@@ -298,10 +298,11 @@ def lookup(
     source: str | None = None,
     iif: int = 0,
     match: bool = False,
+    more: bytes = b"",
 ) -> Route:
     """The route that a packet to ``address`` takes; with ``iif`` that of one from ``source`` that came in by the link
     ``iif``, with all that the kernel asks of such a packet. ``match``: the entry of the routing table that decides,
-    not the route to the one address.
+    not the route to the one address. ``more``: further attributes (RTA_MARK, RTA_IP_PROTO, ...).
 
     Raises NetlinkError: ENETUNREACH or EHOSTUNREACH where there is none (or nothing is forwarded), EXDEV where the
     reverse path filter drops the packet, EACCES, EINVAL for routes of type prohibit and blackhole.
@@ -315,7 +316,7 @@ def lookup(
     if iif:
         body += attr_u32(RTA_IIF, iif)
     header = INFO.pack(family_of(address), length, from_length, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH if match else 0)
-    return decode(channel.get((RTM_GETROUTE, 0, header + body, f"look up the route to {address}")), names)
+    return decode(channel.get((RTM_GETROUTE, 0, header + body + more, f"look up the route to {address}")), names)
 
 
 def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:

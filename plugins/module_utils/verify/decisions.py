@@ -27,9 +27,15 @@ def entrances(found: dict[str, Any], attached: list[Attachment]) -> list[str]:
 
 
 def lookups(
-    channel: Channel, names: dict[int, str], entrances: list[str], flows: list[Flow], overlay: dict[str, Any]
+    channel: Channel,
+    names: dict[int, str],
+    entrances: list[str],
+    flows: list[Flow],
+    overlay: dict[str, Any],
+    policy: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """The kernel's decisions: to a flow's target from the node itself, and for packets that come in."""
+    """The kernel's decisions: to a flow's target from the node itself, and for packets that come in; and the same for
+    packets that somebody's policy rules single out."""
     index_of = {name: index for index, name in names.items()}
     found = []
     nodes = [address for peer in overlay["peers"] if peer["concerned"] for address in peer["addresses"]]
@@ -39,16 +45,30 @@ def lookups(
     for source, target in flows:
         for entrance in entrances:
             found.append(lookup(channel, names, target, source, entrance, index_of[entrance]))
+            for rule in policy:
+                if rule["packet"]:
+                    found.append(lookup(channel, names, target, source, entrance, index_of[entrance], rule))
     return found
 
 
 def lookup(
-    channel: Channel, names: dict[int, str], target: str, source: str | None = None, iif: str = "", index: int = 0
+    channel: Channel,
+    names: dict[int, str],
+    target: str,
+    source: str | None = None,
+    iif: str = "",
+    index: int = 0,
+    rule: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """The route that a packet takes, or why there is none; with ``rule`` that of packets which the rule is for."""
     decided: dict[str, Any] = {"to": target, "from": source, "iif": iif, "route": None, "error": ""}
+    more = b""
+    if rule:
+        decided["rule"], decided["packet"], decided["cure"] = rule["rule"], rule["packet"], rule["cure"]
+        more = bytes.fromhex(rule["attributes"])
     try:
         decided["route"] = described(
-            routes.lookup(channel, target, names, source=source if iif else None, iif=index, match=True)
+            routes.lookup(channel, target, names, source=source if iif else None, iif=index, match=True, more=more)
         )
     except NetlinkError as error:
         decided["error"] = error.strerror or str(error)

@@ -15,6 +15,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from ..netlink import link as links
+from ..netlink import neighbour as neighbours
+from ..netlink.channel import Channel
 from ..netlink.conntrack import Connection
 from . import arp, translation
 from .end import End
@@ -42,7 +45,7 @@ def gather(
     asked: End | None = None,
 ) -> dict[str, Any]:
     """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``watched`` (when it began and ended, in
-    seconds since the epoch; the sender: to send), ``seen``, ``arp``, ``hidden``, ``diverted``.
+    seconds since the epoch; the sender: to send), ``seen``, ``arp``, ``unresolved``, ``hidden``, ``diverted``.
 
     ``seen_as`` is the source's address on its packets; the source's node sends after ``delay`` seconds; ``asked`` is
     the Service whose address is used, if it is one.
@@ -63,6 +66,7 @@ def gather(
             results = _watch(sight, delay)
         sight.read()
         ended = time.time()
+    unresolved = _unresolved()  # before an answer to our questions tells the kernel, too
     questions = _questions(state, source, target)
     owners = {name: question.answers(0.1) for name, question in questions.items()}
     for question in questions.values():
@@ -75,6 +79,7 @@ def gather(
         "watched": [began, ended],
         "seen": sight.records(),
         "arp": owners,
+        "unresolved": unresolved,
         **_changed(seen_as, target.address, before),
     }
 
@@ -161,6 +166,14 @@ def _questions(state: dict[str, Any], source: End, target: End) -> dict[str, arp
             except OSError:
                 continue
     return found
+
+
+def _unresolved() -> list[str]:
+    """Whose MAC address this node's kernel has not learned, each as "ADDRESS dev LINK"."""
+    with Channel() as channel:
+        names = {link.index: link.name for link in links.dump(channel)}
+        entries = neighbours.dump(channel, names)
+    return [f"{entry.dst} dev {entry.dev}" for entry in entries if entry.state in ("failed", "incomplete")]
 
 
 def _connections(source: str, target: str) -> list[Connection]:

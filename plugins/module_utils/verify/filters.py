@@ -10,14 +10,13 @@ packet is lost between two places where it should have been seen.
 
 from __future__ import annotations
 
-import ctypes
-import socket
 import struct
 from typing import Any, NamedTuple
 
 from ..netlink.channel import Channel
 from ..netlink.nftables import GETCHAIN, GETRULE, HOOKS, INFO
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, attributes, parse, text
+from . import legacy
 
 # linux/netfilter.h: families and verdicts
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
@@ -45,14 +44,14 @@ def suspects() -> list[dict[str, Any]]:
     (``rewrites``), each with ``family``, ``table``, ``chain``, ``hook``, ``devices`` (of family netdev), ``policy``
     where that is what drops, and ``in``, the chains whose rules do.
 
-    iptables' own kernel tables (iptables-legacy) are told by their FORWARD, INPUT and OUTPUT policies.
+    Those of iptables' own kernel tables (iptables-legacy) are among them.
     """
     try:
         with Channel(NETLINK_NETFILTER) as channel:
             found = _nftables(channel)
     except (NetlinkError, OSError):
         found = []
-    return found + _legacy()
+    return found + legacy.suspects(target_effect)
 
 
 def has_chain(name: str) -> bool:
@@ -124,6 +123,12 @@ def _reached(start: tuple[str, str, str], jumps: dict[tuple[str, str, str], set[
 #: Expressions of nftables, and targets of iptables in its tables, after which a packet doesn't go on.
 TAKERS = ("reject", "queue", "tproxy", "fwd")
 TAKING_TARGETS = ("REJECT", "DROP", "NFQUEUE", "TPROXY", "TARPIT")
+NAT_TARGETS = ("MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP")
+#: Targets that leave the packet as it is; all others rewrite it.
+HARMLESS_TARGETS = (
+    "", "ERROR", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "MARK", "CONNMARK", "SECMARK", "CONNSECMARK", "CT",
+    "NOTRACK", "CLASSIFY", "SET", "RATEEST", "LED", "IDLETIMER", "TEE", "CHECKSUM",
+)  # fmt: skip
 
 
 def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
@@ -140,58 +145,22 @@ def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
                 effect.add("drop")
             if code in (NFT_JUMP, NFT_GOTO) and 2 in verdict:
                 targets.add(text(verdict[2]))
-        elif name in TAKERS or (name == "target" and text(data.get(1, b"")) in TAKING_TARGETS):
+        elif name == "target":
+            effect |= target_effect(text(data.get(1, b"")))
+        elif name in TAKERS:
             effect.add("drop")
         elif name == "payload" and PAYLOAD_SREG in data:
             effect.add("rewrite")
-        elif name in ("nat", "masq", "redir") or (
-            name == "target" and text(data.get(1, b"")) in ("MASQUERADE", "SNAT", "DNAT", "REDIRECT")
-        ):
+        elif name in ("nat", "masq", "redir"):
             effect.add("nat")
     return effect, targets
 
 
-# linux/netfilter_ipv4/ip_tables.h
-IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES = 64, 65
-_GETINFO = struct.Struct("=32s I 5I 5I I I")
-_ENTRY_TARGET = struct.Struct("=88xH")
-
-
-def _legacy() -> list[dict[str, Any]]:
-    """The policies that drop of iptables' table "filter", where the kernel has one (it is made by its first use)."""
-    try:
-        with open("/proc/net/ip_tables_names", encoding="ascii") as file:
-            if "filter" not in file.read().split():
-                return []
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-            info = _GETINFO.unpack(_ask(raw, IPT_SO_GET_INFO, _GETINFO.size, _GETINFO.size))
-            size = info[-1]
-            entries = _ask(raw, IPT_SO_GET_ENTRIES, 40 + size, 40 + size, size)[40:]
-    except OSError:
-        return []
-    found = []
-    for hook, underflow in ((name, info[7 + number]) for name, number in HOOKS.items() if 1 <= number <= 3):
-        target = underflow + _ENTRY_TARGET.unpack_from(entries, underflow)[0]
-        # struct xt_standard_target: 32 bytes of header, then the verdict, -1 - NF_DROP for a drop
-        if struct.unpack_from("=i", entries, target + 32)[0] == -1 - NF_DROP:
-            found.append(
-                {
-                    "family": "iptables-legacy", "table": "filter", "chain": hook.upper(), "hook": hook,
-                    "drops": True, "policy": True, "translates": False, "rewrites": False, "devices": [],
-                    "in": [],
-                }
-            )  # fmt: skip
-    return found
-
-
-def _ask(raw: socket.socket, option: int, length: int, room: int, size: int = 0) -> bytes:
-    """getsockopt(2) with a question in the buffer, which Python's own can't put there."""
-    buffer = ctypes.create_string_buffer(struct.pack("=32sI", b"filter", size).ljust(length, b"\0"), length)
-    given = ctypes.c_uint(room)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.getsockopt(raw.fileno(), socket.IPPROTO_IP, option, buffer, ctypes.byref(given)):
-        raise OSError(ctypes.get_errno(), "getsockopt")
-    return buffer.raw
+def target_effect(name: str) -> set[str]:
+    """What a target of iptables may do to a packet: "drop", "nat", "rewrite", or nothing."""
+    if name in HARMLESS_TARGETS:
+        return set()
+    return {"drop" if name in TAKING_TARGETS else "nat" if name in NAT_TARGETS else "rewrite"}
 
 
 RTM_GETQDISC = 38

@@ -174,7 +174,8 @@ def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
     data = here.wanted("wireguard", dev=dev) or (here.wanted("link", name=dev) or {}).get("data", {})
     how = f"UDP {data.get('port')}" if tunnelled else "IP"
     own = next((a for a in here.overlay["lease"]["addresses"] if (":" in a) == (":" in vtep)), "")
-    return Hop(f"{here.node} → {node}", "wire", f"{how} from {own} to {vtep}")
+    outer = f"to {vtep}, UDP port {data.get('port')}" if tunnelled else ""
+    return Hop(f"{here.node} → {node}", "wire", f"{how} from {own} to {vtep}", wanted=outer)
 
 
 def _unknown_peer(here: Look, target: End, version: int) -> Hop:
@@ -233,6 +234,8 @@ def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End,
     link = there.links.get(dev)
     if link is not None and not link["up"]:
         entering.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
+    elif link is not None:
+        _answers(entering, there, link, dev, outer)
     leg.hops.append(entering)
     if not tunnelled and target.kind != "pod":
         _arrive(leg, there, target, seen_as, dev)
@@ -251,6 +254,17 @@ def _come_in(leg: Leg, here: Look | None, there: Look, source: End, target: End,
         hooks = ("prerouting", "forward", "postrouting")
         leg.hops.append(dropping.packet_filter(there, "filter", hooks, version, inside))
     _arrive(leg, there, target, seen_as, iif)
+
+
+def _answers(hop: Hop, look: Look, link: dict[str, Any], dev: str, address: str) -> None:
+    """Settings that keep a node from telling its MAC address on the underlay."""
+    if link.get("noarp"):
+        hop.blame(f"{dev} has ARP off: nobody on the underlay learns its MAC address", f"ip link set {dev} arp on")
+    for which in ("all", dev):
+        key = f"net/ipv4/conf/{which}/arp_ignore"
+        if ":" not in address and look.sysctl(key) == "8":
+            key = key.replace("/", ".")
+            hop.blame(f"{key} is 8: {look.node} tells nobody its MAC address on the underlay", f"sysctl -w {key}=0")
 
 
 def tunnels(look: Look, other: str) -> bool:

@@ -10,14 +10,16 @@ from typing import Any
 
 from .hops.base import BROKEN, SUSPECT, UNKNOWN, Hop
 from .legs import KUBE_PROXY, Leg
-from .probe import SMALL
+from .probe import DIED, SMALL
 
 
 def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
     """The hop that the packets accuse, None if they accuse none. ``found``: the nodes' evidence by their names."""
     return (
         _by_owners(legs, found)
+        or _by_outer(legs, found, probes)
         or _by_packets(legs, found, probes)
+        or _by_answers(legs, found, probes)
         or _by_translation(legs, [*found.values()])
         or _by_service(legs, probes)
     )
@@ -60,6 +62,55 @@ def _by_owners(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, 
     return None
 
 
+def _by_outer(
+    legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]
+) -> tuple[Leg, Hop] | None:
+    """The tunnel's packets leave for another address or port than the tunnel's: somebody translates them."""
+    if all(probe["ok"] for probe in probes if probe["scope"] == "way"):
+        return None
+    for leg in legs:
+        wire = next((hop for hop in leg.hops if hop.step == "wire" and hop.wanted), None)
+        node = wire.node.partition(" ")[0] if wire else ""
+        here = [hop for hop in leg.hops if hop.node == node]
+        underlay = next((hop for hop in here if hop.step == "underlay"), None)
+        for record in found.get(node, {}).get("seen", []) if wire and underlay else []:
+            place = (record["place"], record["device"], record["direction"])
+            outer = f"to {record['outer'][1]}, UDP port {record['outer'][2]}" if record["outer"] else ""
+            if (
+                wire
+                and underlay
+                and outer
+                and place in underlay.sights
+                and record["way"] == leg.way
+                and outer != wire.wanted
+            ):
+                told = (
+                    f"the tunnel's packets leave by {record['device']} {outer}, not {wire.wanted}: they are translated"
+                )
+                hop = next((hop for hop in reversed(here) if hop.step == "filter"), underlay)
+                return leg, hop.blame(told, "nft list ruleset (chains of type nat at output): except the tunnel there")
+    return None
+
+
+def _by_answers(
+    legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]
+) -> tuple[Leg, Hop] | None:
+    """TCP was answered, but not by the target, which never saw it: somebody on the way answers in its name."""
+    answered = any(probe["ok"] for probe in probes if (probe["scope"], probe["kind"]) == ("way", "tcp"))
+    for leg in legs:
+        last = next((hop for hop in reversed(leg.hops) if hop.sights and hop.node in found), None)
+        if not answered or leg.way != "there" or last is None or last.step != "pod" or last.node != leg.target.node:
+            continue
+        first = next(hop for hop in leg.hops if hop.sights and hop.node in found)
+        seen = [sum(_seen(found[hop.node], hop, leg.way, "tcp", False)) for hop in (first, last)]
+        if seen[0] and not seen[1]:
+            named = _lost([leg], found, "tcp", False, probes)
+            if named:
+                named[1].cause += "; and yet somebody answered in the target's name"
+            return named
+    return None
+
+
 def _by_packets(
     legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]
 ) -> tuple[Leg, Hop] | None:
@@ -97,19 +148,27 @@ def _lost(
         if sum(_seen(found[hop.node], hop, leg.way, kind, large)):
             last = number
         else:
-            named = _culprit(way, last, number, kind, large, probes)
+            named = _culprit(way, last, number, kind, large, probes, found)
             return next(owner for owner, one in way if one is named), named
     return None
 
 
 def _culprit(
-    way: list[tuple[Leg, Hop]], last: int, first: int, kind: str, large: bool, probes: list[dict[str, Any]]
+    way: list[tuple[Leg, Hop]],
+    last: int,
+    first: int,
+    kind: str,
+    large: bool,
+    probes: list[dict[str, Any]],
+    found: dict[str, dict[str, Any]],
 ) -> Hop:
     """Who is to blame between two places: who drops there, else the wire, else where it should have come."""
     what = {"icmp": "packets", "tcp": "TCP packets", "udp": "UDP packets"}[kind]
     what = f"large {what}" if large else what
     before, after = way[last][1], way[first][1]
-    region = [hop for _leg, hop in way[last : first + 1]]
+    # to whom a frame is addressed was decided before it was seen
+    begin = last - 1 if last and way[last - 1][1].step in ("pod-neighbour", "deliver") else last
+    region = [hop for _leg, hop in way[begin : first + 1]]
     told = f"{what} were seen at {before.place()} and never at {after.place()}"
     if first == last:
         told = f"no {what} were seen at {after.place()}"
@@ -127,10 +186,41 @@ def _culprit(
         if hop.verdict == SUSPECT:
             hop.verdict, hop.cause = BROKEN, f"{told}: {'; '.join(hop.suspects)}"
             return hop
+    silent = _unresolved(way[last:], after, found)
+    if silent:
+        return silent
+    told += "".join(
+        {f" ({probe['reason']})" for probe in probes if probe["scope"] == "way" and DIED in probe["reason"]}
+    )
     where = f"between {before.place()} and {after.place()}"
     if before.place() == after.place():
         where = f"into {after.node}" if after.step != "pod" else f"into {after.name}"
     return after.blame(told, f"look {where}: nft list ruleset, tc filter show, ip rule, sysctl -a")
+
+
+def _unresolved(ahead: list[tuple[Leg, Hop]], after: Hop, found: dict[str, dict[str, Any]]) -> Hop | None:
+    """The hop that must know a MAC address and does not: until then a packet is not seen on the link."""
+    one = found.get(after.node, {})
+    for _leg, hop in ahead:
+        if hop.node != after.node or hop.step not in ("underlay", "deliver"):
+            continue
+        gateway = hop.found.partition(" via ")[2].partition(" ")[0] if hop.step == "underlay" else ""
+        address = gateway or hop.name.removeprefix("neighbour ").removeprefix("underlay to ").partition(" ")[0]
+        entry = next((each for each in one.get("unresolved", []) if each.startswith(f"{address} dev ")), "")
+        if not entry:
+            continue
+        link = entry.rpartition(" ")[2]
+        told = f"{hop.node} does not learn {address}'s MAC address on {link}"
+        owners = one.get("arp", {}).get(address, [])
+        if owners:
+            told += f", though {owners[0]} answers who asks: its kernel does not ask, or does not hear"
+            return hop.blame(
+                told, f"sysctl -a | grep neigh.{link} (mcast_solicit must not be 0); nft list ruleset (arp)"
+            )
+        return hop.blame(
+            f"{told}: nobody answers", f"is {address} there? ip neighbour show {address}; ip route get {address}"
+        )
+    return None
 
 
 def _underlay_tells(probes: list[dict[str, Any]], large: bool) -> str:

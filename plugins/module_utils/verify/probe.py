@@ -29,6 +29,9 @@ SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the control message bears the same 
 TIMESPEC = struct.Struct("ll")
 EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; the offender's address follows
 
+ORIGIN_ICMP, ORIGIN_ICMP6 = 2, 3  # SO_EE_ORIGIN_*, linux/errqueue.h
+DIED = "the packet's time to live ended"
+
 SMALL = 84  # bytes: the packet that ``ping`` sends by default
 READ_LIMIT = 65536  # bytes of a TCP answer that are looked at
 
@@ -158,7 +161,7 @@ async def echo(probe: Probe, sequence: int, size: int | None = None) -> dict:
                 return {"size": sending, "ms": await _echo(raw, sequence, sending, probe.send)}
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
-                    raise Unreached(explain(probe, error) + _by(probe, raw)) from None
+                    raise Unreached(_told(probe, raw, error)) from None
             known = _mtu(raw)
             if size or known >= sending:
                 message = (
@@ -243,7 +246,7 @@ async def _udp(probe: Probe) -> dict:
         try:
             answer = await loop.sock_recv(datagram, READ_LIMIT)
         except ConnectionRefusedError:
-            offender = _offender(datagram)
+            offender, _died = _offender(datagram)
             if offender != probe.address:
                 raise Unreached(f"{probe.place} was refused by {offender or 'a router'} on the way") from None
             if probe.expect:
@@ -262,26 +265,28 @@ def _report_errors(made: socket.socket) -> None:
         made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
 
 
-def _by(probe: Probe, connected: socket.socket) -> str:
-    """Who, other than the target, reported the error: a hop that a reader should look at."""
-    offender = _offender(connected)
-    return f" (says {offender})" if offender not in ("", "0.0.0.0", "::", probe.address) else ""
+def _told(probe: Probe, connected: socket.socket, error: OSError) -> str:
+    """The error, and who, other than the target, reported it: a hop that a reader should look at."""
+    offender, died = _offender(connected)
+    told = f"{DIED} on the way to {probe.address}" if died else explain(probe, error)
+    return told + (f" (says {offender})" if offender not in ("", "0.0.0.0", "::", probe.address) else "")
 
 
-def _offender(connected: socket.socket) -> str:
-    """Who sent the ICMP error that a socket with IP_RECVERR has just reported; empty if unknown (ip(7))."""
+def _offender(connected: socket.socket) -> tuple[str, bool]:
+    """Who sent the ICMP error that a socket with IP_RECVERR has just reported, empty if unknown (ip(7)), and whether it
+    is "time exceeded" (RFC 792, RFC 4443)."""
     try:
         _data, ancillary, _flags, _address = connected.recvmsg(0, 512, MSG_ERRQUEUE)
     except OSError:
-        return ""
+        return "", False
     for level, _kind, payload in ancillary:
         # a struct sockaddr_in or sockaddr_in6: family, port, and for IPv6 a flow label come before the address
         address = payload[EXTENDED_ERROR.size :]
         if level == socket.IPPROTO_IP and len(address) >= 8:
-            return socket.inet_ntop(socket.AF_INET, address[4:8])
+            return socket.inet_ntop(socket.AF_INET, address[4:8]), payload[4:6] == bytes((ORIGIN_ICMP, 11))
         if level == socket.IPPROTO_IPV6 and len(address) >= 24:
-            return socket.inet_ntop(socket.AF_INET6, address[8:24])
-    return ""
+            return socket.inet_ntop(socket.AF_INET6, address[8:24]), payload[4:6] == bytes((ORIGIN_ICMP6, 3))
+    return "", False
 
 
 def _expected(probe: Probe, answer: bytes) -> bool:

@@ -31,7 +31,7 @@ from ..overlay.config import ConfigError
 from ..overlay.lease import Leases
 from ..overlay.lock import locked
 from ..overlay.movement import Kernel, Movement
-from . import decisions, filters, processes, rules, runtime
+from . import decisions, filters, processes, rules, runtime, transforms
 from .attachments import RESULTS, Attachment, attachments
 from .decisions import Flow, described
 
@@ -76,8 +76,9 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         found["overlay"], found["wanted"], found["drift"] = _overlay(channel, places, flows)
         if found["overlay"]["node"]:
             found["node"] = found["overlay"]["node"]
+        found["rules"] = rules.policy(channel)
         found["lookups"] = decisions.lookups(
-            channel, names, decisions.entrances(found, attached), flows, found["overlay"]
+            channel, names, decisions.entrances(found, attached), flows, found["overlay"], found["rules"]
         )
         concerned = {address for flow in flows for address in flow}
         concerned |= {peer["address"] for peer in found["overlay"]["peers"] if peer["concerned"]}
@@ -91,7 +92,7 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         found["sysctls"] = _sysctls(found["links"])
         found["filters"] = filters.suspects()
         found["classifiers"] = filters.classifiers(channel, names)
-        found["rules"] = rules.policy(channel)
+        found["transforms"] = transforms.policies()
         found["port_taken"] = _port_taken(found)
         found["agent"] = _agent(places)
         found["kube_proxy"] = _kube_proxy()
@@ -177,6 +178,7 @@ POD_SYSCTLS = [
     *(f"net/ipv4/conf/{name}/arp_ignore" for name in ("all", "eth0")),
     *(f"net/ipv6/conf/{name}/disable_ipv6" for name in ("all", "eth0")),
     "net/ipv4/icmp_echo_ignore_all", "net/ipv6/icmp/echo_ignore_all",
+    "net/ipv4/ip_default_ttl", "net/ipv6/conf/eth0/hop_limit",
 ]  # fmt: skip
 
 
@@ -237,7 +239,7 @@ def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
     """A pod's side; with the routing decisions and neighbours of those that a flow is from or to."""
     told: dict[str, Any] = {
         **asdict(attachment), "error": "", "link": None, "has": [], "routes": [], "lookups": [], "neighbours": [],
-        "filters": [], "rules": [], "sysctls": {}, "loopback": True,
+        "filters": [], "classifiers": [], "rules": [], "sysctls": {}, "loopback": True,
     }  # fmt: skip
     asked = [flow for flow in flows if set(flow) & set(attachment.addresses)]
     try:
@@ -259,6 +261,7 @@ def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
             if asked:
                 told["neighbours"] = [described(each) for each in neighbours.dump(channel, names)]
                 told["filters"] = filters.suspects()
+                told["classifiers"] = filters.classifiers(channel, names)
                 told["rules"] = rules.policy(channel)
                 told["sysctls"] = _read_sysctls(POD_SYSCTLS)
     finally:

@@ -11,6 +11,9 @@ from typing import Any
 from .base import APPLY, UNKNOWN, Hop
 from .look import Look, covers, maker, show_route, told_route
 
+#: RTPROT_KERNEL: routes that come with an address.
+KERNEL = 2
+
 
 def forwarding(look: Look, iif: str, version: int) -> Hop:
     """Whether the node forwards packets that come in by ``iif``."""
@@ -54,11 +57,37 @@ def route(look: Look, target: str, source: str, iif: str, wanted: dict[str, Any]
         who = "the overlay's own" if drift and taken["dst"] == wanted.get("dst") else maker(taken)
         told = f"packets to {target} take the route {show_route(taken)} ({who}), not {hop.wanted}"
         shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and (taken["dst"] != wanted.get("dst") or not drift)
-        mend = f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != 254 else "")
+        mend = _take_away(look, taken)
         return hop.blame(told, mend if shadows else cure or _route_cure(wanted), follows=bool(blocked) and not shadows)
     if found["route"] is None:
         return _refused(look, hop, found, source, iif)
+    if look.overlay["mtu"] and 0 < (taken.get("mtu") or 0) < look.overlay["mtu"]:
+        told = f"the route {show_route(taken)} has an MTU of its own, {taken['mtu']}: larger packets need to be told so"
+        hop.doubt(told, cure or f"ip route delete {show_route(taken)}; {APPLY}")
+    for other in look.state["lookups"]:
+        if "rule" not in other or (other["to"], other["from"], other["iif"]) != (target, source, iif):
+            continue
+        if _leads(other) != _leads(found):
+            told = (
+                f"packets with {other['packet']} take another route: {told_route(other)} (policy rule {other['rule']})"
+            )
+            hop.doubt(told, other["cure"])
     return hop
+
+
+def _leads(found: dict[str, Any]) -> tuple[Any, ...]:
+    taken = found["route"] or {}
+    return taken.get("type"), taken.get("dev"), taken.get("gateway")
+
+
+def _take_away(look: Look, taken: dict[str, Any]) -> str:
+    """What removes a route: the address that it comes from, where the kernel itself has made it."""
+    if taken.get("protocol") == KERNEL:
+        for each in look.state["addresses"]:
+            address = each["address"].partition("/")[0]
+            if each["dev"] == taken.get("dev") and covers(taken["dst"], address):
+                return f"ip address delete {each['address']} dev {each['dev']}"
+    return f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != 254 else "")
 
 
 def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str) -> Hop:
@@ -67,6 +96,9 @@ def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str)
     strict = max(look.sysctl(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", iif))
     return_way = look.lookup(source) or {}
     back = return_way.get("route") or {}
+    if back.get("type") == "local":
+        told = f"{source} is an address of {look.node} itself ({show_route(back)}): what comes from it is dropped"
+        return hop.blame(told, _take_away(look, back))
     if return_way.get("error") or back.get("type") in ("unreachable", "blackhole", "prohibit"):
         told = f"there is no route back to {source}, so the kernel drops what comes from it as martian"
         drifted = [step for step in look.drift("route") if covers((step["wanted"] or step["actual"])["dst"], source)]

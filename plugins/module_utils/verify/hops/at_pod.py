@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from .base import UNKNOWN, Hop
-from .dropping import filter_cure, told_chain
+from .dropping import filter_cure, told_chain, told_classifier
 from .look import Look, covers, find_lookup, inside, recreate, show_route, told_route
+
+#: Fewer hops than these do not lead out of a cluster and its surroundings.
+FEW = 16
 
 
 def pod(look: Look, pod: dict[str, Any], way: str) -> Hop:
@@ -44,6 +47,9 @@ def pod(look: Look, pod: dict[str, Any], way: str) -> Hop:
     for chain in pod["filters"]:
         if chain["drops"]:
             hop.doubt(f"in the pod, {told_chain(chain)}", inside(pod, filter_cure(chain)))
+    for classifier in pod["classifiers"]:
+        told, cure = told_classifier(classifier)
+        hop.doubt(f"in the pod, {told}", inside(pod, cure))
     return hop
 
 
@@ -60,6 +66,10 @@ def _answering(hop: Hop, pod: dict[str, Any], link: dict[str, Any]) -> None:
         if sysctls.get(key) == odd:
             key = key.replace("/", ".")
             hop.doubt(f"in the pod, {key} is {odd}: {told}", inside(pod, f"sysctl -w {key}=0"))
+    for key in ("net/ipv4/ip_default_ttl", "net/ipv6/conf/eth0/hop_limit"):
+        if int(sysctls.get(key) or 64) < FEW:
+            told = f"in the pod, {key.replace('/', '.')} is {sysctls[key]}: what it sends dies after so many hops"
+            hop.doubt(told, inside(pod, f"sysctl -w {key.replace('/', '.')}=64"))
     for which in ("all", name):
         key = f"net/ipv6/conf/{which}/disable_ipv6"
         if sysctls.get(key) == "1" and any(":" in prefix for prefix in pod["prefixes"]):

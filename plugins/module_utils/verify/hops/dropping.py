@@ -25,14 +25,13 @@ def packet_filter(look: Look, step: str, hooks: tuple[str, ...], version: int, d
     for chain in look.state["filters"]:
         if chain["rewrites"] and not chain["drops"] and _concerns(chain, hooks, version, devices, bridged):
             hop.doubt(told_chain(chain), filter_cure(chain))
+    for policy in look.state["transforms"]:
+        if policy["hook"] in hooks:
+            told = "drops" if policy["drops"] else "encrypts"
+            hop.doubt(f"an IPsec policy {told}: {policy['text']}", f"ip xfrm policy delete {policy['text']}")
     for entry in look.state["classifiers"]:
         if entry["dev"] in devices:
-            dev, ingress = entry["dev"], entry["kind"] in ("ingress", "clsact")
-            told = f"{dev} has classifiers ({entry['kind']})" if ingress else f"{dev} has the queue {entry['kind']}"
-            mend = f"tc qdisc delete dev {dev} {entry['kind'] if ingress else 'root'}"
-            hop.doubt(
-                told, f"look at tc -s filter show dev {dev} ingress (and egress), then {mend}" if ingress else mend
-            )
+            hop.doubt(*told_classifier(entry))
     hop.found = "; ".join(hop.suspects) or "nothing drops"
     return hop
 
@@ -44,8 +43,17 @@ def _concerns(chain: dict[str, Any], hooks: tuple[str, ...], version: int, devic
         return bool(set(chain["devices"]) & set(devices))
     if family in ("bridge", "arp"):
         return bridged and (family != "arp" or version == 4)
-    of_version = ("ip", "iptables-legacy") if version == 4 else ("ip6",)
+    of_version = ("ip", "iptables-legacy") if version == 4 else ("ip6", "ip6tables-legacy")
     return chain["hook"] in hooks and (family == "inet" or family in of_version)
+
+
+def told_classifier(entry: dict[str, str]) -> tuple[str, str]:
+    """Classifiers or an unusual queue on a link, and what takes it away."""
+    dev, kind = entry["dev"], entry["kind"]
+    if kind in ("ingress", "clsact"):
+        cure = f"look at tc -s filter show dev {dev} ingress (and egress), then tc qdisc delete dev {dev} {kind}"
+        return f"{dev} has classifiers ({kind})", cure
+    return f"{dev} has the queue {kind}", f"tc qdisc delete dev {dev} root"
 
 
 def told_chain(chain: dict[str, Any]) -> str:
@@ -56,8 +64,10 @@ def told_chain(chain: dict[str, Any]) -> str:
 
 
 def filter_cure(chain: dict[str, Any]) -> str:
-    if chain["family"] == "iptables-legacy":
-        return f"iptables-legacy -P {chain['chain']} ACCEPT, or a rule there that accepts the pod network"
+    if chain["family"].endswith("-legacy"):
+        if chain["policy"]:
+            return f"{chain['family']} -P {chain['chain']} ACCEPT, or a rule there that accepts the pod network"
+        return f"{chain['family']} -t {chain['table']} -S {chain['chain']}: accept the pod network there"
     where = f"{chain['family']} {chain['table']} {chain['chain']}"
     if chain["policy"] and chain["table"] == "filter" and chain["chain"].isupper():
         return f"iptables -P {chain['chain']} ACCEPT, or a rule in {where} that accepts the pod network"

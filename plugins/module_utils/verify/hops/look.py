@@ -66,7 +66,8 @@ class Look:
 
 
 def find_lookup(lookups: list[dict[str, Any]], to: str, source: str | None = None, iif: str = "") -> dict | None:
-    return next((e for e in lookups if e["to"] == to and e["iif"] == iif and (not iif or e["from"] == source)), None)
+    same = (e for e in lookups if e["to"] == to and e["iif"] == iif and (not iif or e["from"] == source))
+    return next((e for e in same if "rule" not in e), None)
 
 
 def covers(prefix: str, address: str) -> bool:

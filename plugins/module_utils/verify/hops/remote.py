@@ -45,6 +45,12 @@ def underlay(look: Look, vtep: str, overhead: int, there: Look | None = None) ->
         return hop.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
     if taken is None:
         return hop.blame(f"there is no route to {vtep} on the underlay ({found['error']})", f"ip route get {vtep}")
+    if taken.get("type") == "local":
+        has = next((e for e in look.state["addresses"] if e["address"].partition("/")[0] == vtep), None)
+        told = f"{vtep} is an address of {look.node} itself, too ({show_route(taken)}): nothing is sent to the peer"
+        return hop.blame(
+            told, f"ip address delete {has['address']} dev {has['dev']}" if has else f"ip route get {vtep}"
+        )
     if taken.get("dev") in (look.overlay["device"], look.state["cni"]["bridge"]):
         told = f"packets to the node {vtep} take {show_route(taken)}, into the pod network itself"
         return hop.blame(told, f"ip route delete {show_route(taken)}")

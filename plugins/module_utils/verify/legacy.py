@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""iptables' own kernel tables (iptables-legacy), of which nftables knows nothing: who there may drop or rewrite.
+
+linux/netfilter/x_tables.h, linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+SO_GET_INFO, SO_GET_ENTRIES = 64, 65
+_GETINFO = struct.Struct("=32s I 5I 5I I I")
+#: What in an entry comes before the offsets of its target and of the next: struct ipt_ip or ip6t_ip6, and nfcache.
+_BEFORE: dict[int, int] = {socket.AF_INET: 84 + 4, socket.AF_INET6: 136 + 4}
+_OFFSETS = struct.Struct("=HH")
+_TARGET = struct.Struct("=H29sB")  # struct xt_entry_target; the standard target's verdict follows
+_VERDICT = struct.Struct("=i")
+NF_DROP, XT_RETURN = -1, -5  # as verdicts: -NF_DROP - 1, -NF_REPEAT - 1
+_FAMILIES = (
+    (socket.AF_INET, socket.IPPROTO_IP, "ip", "iptables-legacy"),
+    (socket.AF_INET6, socket.IPPROTO_IPV6, "ip6", "ip6tables-legacy"),
+)
+
+
+def suspects(effect_of: Callable[[str], set[str]]) -> list[dict[str, Any]]:
+    """The built-in chains that may drop, translate or rewrite, in the form of ``filters.suspects``; ``effect_of`` tells
+    what a target does. A table is there from its first use on."""
+    found = []
+    for family, level, names, tool in _FAMILIES:
+        try:
+            with open(f"/proc/net/{names}_tables_names", encoding="ascii") as file:
+                tables = file.read().split()
+            for table in tables:
+                with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+                    found += _table(raw, family, level, table, tool, effect_of)
+        except OSError:
+            continue
+    return found
+
+
+def _table(
+    raw: socket.socket, family: int, level: int, table: str, tool: str, effect_of: Callable[[str], set[str]]
+) -> list[dict[str, Any]]:
+    info = _GETINFO.unpack(_ask(raw, level, SO_GET_INFO, table, _GETINFO.size))
+    valid, entries, underflows, size = info[1], info[2:7], info[7:12], info[13]
+    rules = _ask(raw, level, SO_GET_ENTRIES, table, 40 + size, size)[40:]
+    found = []
+    for number, hook in enumerate(HOOKS):
+        if not valid & 1 << number:
+            continue
+        effect = _effect(rules, _BEFORE[family], entries[number], underflows[number], effect_of)
+        policy = _verdict(
+            rules, underflows[number] + _OFFSETS.unpack_from(rules, underflows[number] + _BEFORE[family])[0]
+        )
+        if policy == NF_DROP or effect:
+            found.append(
+                {
+                    "family": tool, "table": table, "chain": hook.upper(), "hook": hook,
+                    "drops": policy == NF_DROP or "drop" in effect, "policy": policy == NF_DROP,
+                    "translates": "nat" in effect, "rewrites": "rewrite" in effect, "devices": [],
+                    "in": [hook.upper()] if "drop" in effect else [],
+                }
+            )  # fmt: skip
+    return found
+
+
+def _effect(rules: bytes, before: int, start: int, end: int, effect_of: Callable[[str], set[str]]) -> set[str]:
+    """What the rules from ``start`` on may do, up to the policy at ``end``, with the chains that they jump to."""
+    effect: set[str] = set()
+    reached, ahead = {end}, [start]
+    while ahead:
+        place = ahead.pop()
+        if place in reached or place >= len(rules):
+            continue
+        reached.add(place)
+        target, following = _OFFSETS.unpack_from(rules, place + before)
+        name = _TARGET.unpack_from(rules, place + target)[1].partition(b"\0")[0].decode("ascii", "replace")
+        if name == "ERROR":  # the head of the next chain
+            continue
+        ahead.append(place + following)
+        verdict = _verdict(rules, place + target)
+        if name:
+            effect |= effect_of(name)
+        elif verdict == NF_DROP:
+            effect.add("drop")
+        elif verdict >= 0:
+            ahead.append(verdict)
+    return effect
+
+
+def _verdict(rules: bytes, target: int) -> int:
+    """The standard target's verdict: below 0 the kernel's own, else the place to jump to."""
+    return int(_VERDICT.unpack_from(rules, target + _TARGET.size)[0]) if len(rules) >= target + 36 else XT_RETURN
+
+
+def _ask(raw: socket.socket, level: int, option: int, table: str, room: int, size: int = 0) -> bytes:
+    """getsockopt(2) with a question in the buffer, which Python's own can't put there."""
+    buffer = ctypes.create_string_buffer(struct.pack("=32sI", table.encode(), size).ljust(room, b"\0"), room)
+    given = ctypes.c_uint(room)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.getsockopt(raw.fileno(), level, option, buffer, ctypes.byref(given)):
+        raise OSError(ctypes.get_errno(), "getsockopt")
+    return buffer.raw
