@@ -19,8 +19,8 @@ def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[s
         _by_owners(legs, found)
         or _by_outer(legs, found, probes)
         or _by_packets(legs, found, probes)
-        or _by_answers(legs, found, probes)
         or _by_translation(legs, [*found.values()])
+        or _by_answers(legs, found, probes)
         or _by_service(legs, probes)
     )
 
@@ -92,6 +92,9 @@ def _by_outer(
     return None
 
 
+_KINDS = ("icmp", "tcp")
+
+
 def _by_answers(
     legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[str, Any]]
 ) -> tuple[Leg, Hop] | None:
@@ -102,8 +105,10 @@ def _by_answers(
         if not answered or leg.way != "there" or last is None or last.step != "pod" or last.node != leg.target.node:
             continue
         first = next(hop for hop in leg.hops if hop.sights and hop.node in found)
-        seen = [sum(_seen(found[hop.node], hop, leg.way, "tcp", False)) for hop in (first, last)]
-        if seen[0] and not seen[1]:
+        saw = {
+            kind: [sum(_seen(found[hop.node], hop, leg.way, kind, False)) for hop in (first, last)] for kind in _KINDS
+        }
+        if all(saw["icmp"]) and saw["tcp"][0] and not saw["tcp"][1]:
             named = _lost([leg], found, "tcp", False, probes)
             if named:
                 named[1].cause += "; and yet somebody answered in the target's name"

@@ -13,7 +13,7 @@ import faults
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify import evidence
 
-FAULTS = faults.load(faults.WAYS, faults.OTHERS)
+FAULTS = faults.load(faults.WAYS, faults.OTHERS, faults.FOREIGN)
 
 
 def names(cluster) -> dict[str, str]:
