@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
+TYPE_CHECKING = False  # a type checker takes it for true; importing collections.abc costs time
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Subnet:
     """A subnet: ``family`` 4 or 6, ``first`` and ``last`` address as numbers, prefix ``length``."""
@@ -30,6 +34,14 @@ class Subnet:
 def width(family: int) -> int:
     """The number of bits of an address."""
     return 32 if family == 4 else 128
+
+
+def alike(addresses: Iterable[str], other: str) -> str:
+    """The first of these addresses or prefixes that is of the IP version of ``other``, "" where none is."""
+    for each in addresses:
+        if (":" in each) == (":" in other):
+            return each
+    return ""
 
 
 def parse_address(text: str) -> tuple[int, int]:

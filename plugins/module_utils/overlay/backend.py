@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..ipam.ip import alike
 from ..ipam.prefix import Prefix
 from ..netlink.objects import KernelObject
 from ..netlink.route import Route
@@ -45,11 +46,7 @@ class Desired(NamedTuple):
 
 def endpoint(lease: Lease, version: int) -> str | None:
     """The lease's underlay address of IP ``version``, None where it has none."""
-    wanted = version == 6
-    for each in (lease.address, *lease.addresses):
-        if (":" in each) == wanted:
-            return each
-    return None
+    return alike((lease.address, *lease.addresses), "::" if version == 6 else "0.0.0.0") or None
 
 
 def routed(cidr: Prefix, peer: Lease, underlay: Underlay) -> Route | None:

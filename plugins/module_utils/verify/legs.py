@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..ipam.ip import parse_subnet, to_text
+from ..ipam.ip import alike, parse_subnet, to_text
 from ..overlay import overhead
 from .end import End
 from .hops import at_bridge, at_node, at_pod, dropping, remote, tunnel
@@ -87,7 +87,7 @@ def _leave_pod(leg: Leg, look: Look, source: End, target: End, service: End | No
         leg.hops.append(dropping.packet_filter(look, "filter", ("prerouting", "forward"), version, ports))
         leg.hops += [at_bridge.port(look, neighbour, "out"), at_pod.pod(look, neighbour, "in")]
         return ""
-    gateway = next((each for each in pod["gateways"] if (":" in each) == (":" in asked)), "")
+    gateway = alike(pod["gateways"], asked)
     mac = look.links.get(bridge, {}).get("mac")
     leg.hops.append(at_pod.pod_neighbour(look, pod, gateway, mac, bridge))
     leg.hops.append(at_bridge.port(look, pod, "in", to_itself=bool(service) and target.address == source.address))
@@ -138,8 +138,7 @@ def _cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, 
         leg.hops.append(_unknown_peer(here, target, version))
         return
     tunnelled = wanted["dev"] in (here.overlay["device"], f"{here.overlay['device']}-v6")
-    like = here.overlay["lease"]["address"]
-    vtep = next((a for a in peer["addresses"] if (":" in a) == (":" in like)), "") if tunnelled else wanted["gateway"]
+    vtep = alike(peer["addresses"], here.overlay["lease"]["address"]) if tunnelled else wanted["gateway"]
     known = remote.lease(here, peer, there)
     leg.hops += [known] if known else []
     leg.hops.append(at_node.route(here, target.address, seen_as, iif, wanted))
@@ -173,7 +172,7 @@ def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
     dev = here.overlay["device"]
     data = here.wanted("wireguard", dev=dev) or (here.wanted("link", name=dev) or {}).get("data", {})
     how = f"UDP {data.get('port')}" if tunnelled else "IP"
-    own = next((a for a in here.overlay["lease"]["addresses"] if (":" in a) == (":" in vtep)), "")
+    own = alike(here.overlay["lease"]["addresses"], vtep)
     outer = f"to {vtep}, UDP port {data.get('port')}" if tunnelled else ""
     return Hop(f"{here.node} → {node}", "wire", f"{how} from {own} to {vtep}", wanted=outer)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..ipam.ip import parse_subnet, to_text
+from ..ipam.ip import alike, parse_subnet, to_text
 from .end import End, at
 from .hops.base import BROKEN, Hop
 from .hops.look import Look
@@ -85,7 +85,7 @@ def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
     """The address that the source's packets to the target bear: a node's own come from the tunnel's device."""
     lease = _lease(source.node, looks)
     if source.kind == "node" and target.kind == "pod" and lease:
-        cidr = next((c for c in lease["pod_cidrs"] if (":" in c) == (":" in target.address)), None)
+        cidr = alike(lease["pod_cidrs"], target.address)
         if cidr and target.node == source.node:
             return _gateway(cidr)
         ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
@@ -98,7 +98,7 @@ def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
 def _own_address(source: End, target: str, looks: dict[str, Look]) -> str:
     """The node's address on the underlay of the target's IP version."""
     lease = _lease(source.node, looks) or {"addresses": []}
-    return next((a for a in lease["addresses"] if (":" in a) == (":" in target)), source.address)
+    return alike(lease["addresses"], target) or source.address
 
 
 def _lease(node: str, looks: dict[str, Look]) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import checks, follow, state
+from ansible_collections.podnet.cluster.plugins.module_utils.verify import checks, evidence, follow, state
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.way import End
 
 CONFLIST = {
@@ -289,6 +289,13 @@ def made(netns_type, library: Path, base: Path, versions: tuple[int, ...] = (4,)
     finally:
         for name in reversed(names):
             subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """What is lost here is lost at once: no need to wait for it as long as a real network asks for."""
+    for name, value in (("ATTEMPTS", 1), ("PATIENCE", 0.4), ("WATCH", 1.0)):
+        monkeypatch.setattr(evidence, name, value)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import json
 
 import faults
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import evidence
 
 FAULTS = faults.load(faults.WAYS, faults.OTHERS, faults.FOREIGN)
 
@@ -54,13 +53,6 @@ def run(cluster, fault: dict, steps: list[str], known: dict[str, str]) -> None:
             netns.run("sh", "-ec", script)
 
     faults.run(fault, steps, known, at)
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    """What is lost here is lost at once: no need to wait for it as long as a real network asks for."""
-    for name, value in (("ATTEMPTS", 1), ("PATIENCE", 0.4), ("WATCH", 1.0)):
-        monkeypatch.setattr(evidence, name, value)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault["name"].replace(" ", "-"))

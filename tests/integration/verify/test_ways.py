@@ -56,7 +56,7 @@ class TestWays:
         found = world.traced(one.pods[0], OUTSIDE[6 if ":" in one.address else 4])
         assert found["ok"], found["verdict"]
 
-    def test_what_is_lost_is_named(self, world):
+    def test_what_is_lost_is_named(self, world, impatient):
         one, other, _third = world.nodes
         for number, cidr in enumerate(other.cidrs):
             ends = one.pods[0].addresses[number], other.pods[0].addresses[number]

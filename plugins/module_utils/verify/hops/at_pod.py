@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...ipam.ip import alike
 from .base import UNKNOWN, Hop
 from .dropping import filter_cure, told_chain, told_classifier
 from .look import Look, covers, find_lookup, inside, recreate, show_route, told_route
@@ -79,7 +80,7 @@ def _answering(hop: Hop, pod: dict[str, Any], link: dict[str, Any]) -> None:
 
 def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
     """The route that the pod's own kernel takes."""
-    gateway = next((each for each in pod["gateways"] if (":" in each) == (":" in target)), "")
+    gateway = alike(pod["gateways"], target)
     hop = Hop(look.node, "pod-route", f"route to {target} in {pod['pod']}")
     local = any(covers(prefix, target) for prefix in pod["prefixes"])
     hop.wanted = f"dev {pod['interface']}" if local else f"via {gateway} dev {pod['interface']}"
