@@ -15,6 +15,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 #: Between network namespaces and in the lab; in the lab alone, for they need what a namespace has not.
 WAYS, OTHERS, FOREIGN, LAB, ROUNDS = "ways.yml", "ways_others.yml", "ways_foreign.yml", "lab.yml", "rounds.yml"
+#: In a cluster of both IP versions, between network namespaces alone.
+IPV6 = "ways_ipv6.yml"
 #: The words that stand for something of the cluster at hand, all of them told in ways.yml.
 SYMBOL = re.compile(r"\b(?:node[1-3]|[A-Z][1-3]B?)\b")
 

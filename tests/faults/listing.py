@@ -32,13 +32,14 @@ sent. A1, N2 and the like are addresses and names: [ways.yml](../tests/faults/wa
 *Lab*: injected in the lab too, in a cluster with the kubelet's pods, where `playbooks/verify.yml` itself must name
 node, hop and cause, accuse nobody else, and find nothing after the cure:
 [test_2_faults.py](../tests/cluster/test_2_faults.py), and [rounds.yml](../tests/faults/rounds.yml) for which at a time.
-`make faults` injects all that these tables have, one at a time:
+`make faults` injects all that these tables have but those of IPv6 there, one at a time:
 [every_fault.py](../tests/cluster/every_fault.py).
 """
 TABLES = (
     (faults.WAYS, "On the packet's way"),
     (faults.OTHERS, "On the packet's way, besides"),
     (faults.FOREIGN, "On the packet's way, by what is neither ours nor Kubernetes'"),
+    (faults.IPV6, "On the way of IPv6 packets, in a cluster of both versions"),
     (faults.LAB, "Of a whole node, in the lab alone"),
 )
 TESTS = (

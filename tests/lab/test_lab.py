@@ -81,7 +81,7 @@ def host_state() -> dict[str, set[str]]:
         "namespaces": {space["name"] for space in witness("ip", "-j", "netns", "list")},
         "nftables": {f"{table['family']} {table['name']}" for table in tables},
         "mounts": mounts,
-        "cgroups": {str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("*/podnet-lab/*")},
+        "cgroups": {str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("*/podnet-lab/*") if path.is_dir()},
         "sysctls": sysctls,
         "disks": {str(path) for path in pathlib.Path("/var/lib/podnet-lab").glob("*")},
     }

@@ -81,7 +81,9 @@ def foreign(channel: Channel, names: dict[int, str], found: dict[str, Any]) -> l
     if not config or not lease:
         return []
     networks = [routes.split_prefix(network) for network in config["networks"]]
-    expected = {*lease["pod_cidrs"], *config["networks"]}
+    # the kernel makes routes to what its addresses cover; with IPv6 to an address that stands alone, too
+    own = (thing["address"] for thing in found["wanted"] if thing["object"] == "address")
+    expected = {*lease["pod_cidrs"], *config["networks"], *own}
     kept = []
     for route in routes.dump(channel, names, table=0):
         local = route.table == routes.RT_TABLE_LOCAL or route.type in ("local", "broadcast", "multicast", "anycast")

@@ -19,6 +19,7 @@ from ..netlink import link as links
 from ..netlink import neighbour as neighbours
 from ..netlink.channel import Channel
 from ..netlink.conntrack import Connection
+from ..netlink.netns import Netns
 from . import arp, translation
 from .end import End
 from .probe import Probe
@@ -66,7 +67,10 @@ def gather(
             results = _watch(sight, delay)
         sight.read()
         ended = time.time()
-    unresolved = _unresolved()  # before an answer to our questions tells the kernel, too
+    unresolved = _unresolved("node", None)  # before an answer to our questions tells the kernel, too
+    for pod in here:
+        with contextlib.suppress(OSError):
+            unresolved += _unresolved(pod["pod"], pod["netns"])
     questions = _questions(state, source, target)
     owners = {name: question.answers(0.1) for name, question in questions.items()}
     for question in questions.values():
@@ -168,12 +172,21 @@ def _questions(state: dict[str, Any], source: End, target: End) -> dict[str, arp
     return found
 
 
-def _unresolved() -> list[str]:
-    """Whose MAC address this node's kernel has not learned, each as "ADDRESS dev LINK"."""
-    with Channel() as channel:
+def _unresolved(place: str, netns: str | None) -> list[dict[str, str]]:
+    """Whose MAC address the kernel has not learned there: ``place`` ("node" or a pod's name), ``address``, ``dev``."""
+    with contextlib.ExitStack() as stack:
+        if netns:
+            namespace = Netns(netns)
+            stack.callback(namespace.close)
+            stack.enter_context(namespace)
+        channel = stack.enter_context(Channel())
         names = {link.index: link.name for link in links.dump(channel)}
         entries = neighbours.dump(channel, names)
-    return [f"{entry.dst} dev {entry.dev}" for entry in entries if entry.state in ("failed", "incomplete")]
+    return [
+        {"place": place, "address": entry.dst, "dev": entry.dev}
+        for entry in entries
+        if entry.state in ("failed", "incomplete")
+    ]
 
 
 def _connections(source: str, target: str) -> list[Connection]:

@@ -207,24 +207,24 @@ def _unresolved(ahead: list[tuple[Leg, Hop]], after: Hop, found: dict[str, dict[
     """The hop that must know a MAC address and does not: until then a packet is not seen on the link."""
     one = found.get(after.node, {})
     for _leg, hop in ahead:
-        if hop.node != after.node or hop.step not in ("underlay", "deliver"):
+        if hop.node != after.node or hop.step not in ("underlay", "deliver", "pod-neighbour"):
             continue
+        # by their names: neighbour ADDRESS in POD, neighbour ADDRESS dev BRIDGE, underlay to ADDRESS
+        words = hop.name.removeprefix("underlay to ").removeprefix("neighbour ").split(" ", 2)
         gateway = hop.found.partition(" via ")[2].partition(" ")[0] if hop.step == "underlay" else ""
-        address = gateway or hop.name.removeprefix("neighbour ").removeprefix("underlay to ").partition(" ")[0]
-        entry = next((each for each in one.get("unresolved", []) if each.startswith(f"{address} dev ")), "")
-        if not entry:
-            continue
-        link = entry.rpartition(" ")[2]
-        told = f"{hop.node} does not learn {address}'s MAC address on {link}"
-        owners = one.get("arp", {}).get(address, [])
-        if owners:
-            told += f", though {owners[0]} answers who asks: its kernel does not ask, or does not hear"
-            return hop.blame(
-                told, f"sysctl -a | grep neigh.{link} (mcast_solicit must not be 0); nft list ruleset (arp)"
-            )
-        return hop.blame(
-            f"{told}: nobody answers", f"is {address} there? ip neighbour show {address}; ip route get {address}"
-        )
+        place, address = words[2] if hop.step == "pod-neighbour" else "node", gateway or words[0]
+        for each in one.get("unresolved", []):
+            if (each["place"], each["address"]) != (place, address):
+                continue
+            who = hop.node if place == "node" else place
+            told = f"{who} does not learn {address}'s MAC address on {each['dev']}"
+            owners = one.get("arp", {}).get(address, [])
+            if owners and place == "node":
+                told += f", though {owners[0]} answers who asks: its kernel does not ask, or does not hear"
+                cure = f"sysctl -a | grep neigh.{each['dev']} (mcast_solicit must not be 0); nft list ruleset (arp)"
+                return hop.blame(told, cure)
+            seek = "nft list ruleset (arp, or icmpv6 at input and output)"
+            return hop.blame(f"{told}: nobody answers", f"is {address} there, and up? ip route get {address}; {seek}")
     return None
 
 

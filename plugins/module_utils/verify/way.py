@@ -32,7 +32,7 @@ def flows(source: End, target: End, states: list[dict[str, Any]]) -> list[tuple[
     mask = _mask(source, target, looks)
     if mask:
         pairs.append((mask.address, target.address))
-    return pairs
+    return [*dict.fromkeys(pairs)]
 
 
 def walk(source: End, target: End, states: list[dict[str, Any]]) -> list[Leg]:

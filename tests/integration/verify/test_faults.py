@@ -15,14 +15,20 @@ import pytest
 FAULTS = faults.load(faults.WAYS, faults.OTHERS, faults.FOREIGN)
 
 
-def names(cluster) -> dict[str, str]:
+def names(cluster, version: int = 4) -> dict[str, str]:
     """What a fault's symbols stand for here."""
     known = {}
     for node in cluster.nodes:
         number, (one, other) = node.number, node.pods
-        own = {"N": node.address, "C": node.cidr, "A": one.address, "B": other.address, "H": one.host}
-        block = node.cidr.rpartition(".")[0]
-        own |= {"V": f"{block}.0", "G": f"{block}.1", "S": f"port{number}"}
+        which = 1 if version == 6 else 0
+        block = node.cidrs[which].partition("/")[0]  # that of IPv4 ends in a zero, that of IPv6 in colons
+        own = {
+            "N": node.addresses[which],
+            "C": node.cidrs[which],
+            "A": one.addresses[which],
+            "B": other.addresses[which],
+        }
+        own |= {"V": block, "G": f"{block.removesuffix('0')}1", "S": f"port{number}", "H": one.host}
         own["M"] = node.netns.ip("link show flannel.1")[0]["address"]
         own["P"] = one.netns.ip("link show eth0")[0]["address"]
         own["U"] = node.netns.ip("link show eth0")[0]["address"]
@@ -57,8 +63,11 @@ def run(cluster, fault: dict, steps: list[str], known: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault["name"].replace(" ", "-"))
 def test_a_fault_is_named(cluster, impatient, fault):
-    known = names(cluster)
-    ends = fault.get("ends", ["a1", "a2"])
+    named(cluster, fault, names(cluster), fault.get("ends", ["a1", "a2"]))
+
+
+def named(cluster, fault: dict, known: dict[str, str], ends: list[str]) -> None:
+    """Inject the fault: the verdict on the way between these ends names it; after the cure nothing is told."""
     wanted = fault["verdict"]
     try:
         run(cluster, fault, fault["inject"], known)

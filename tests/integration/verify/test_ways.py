@@ -55,6 +55,7 @@ class TestWays:
         whole(world, one.name, other.pods[0])
         found = world.traced(one.pods[0], OUTSIDE[6 if ":" in one.address else 4])
         assert found["ok"], found["verdict"]
+        assert world.failures() == []
 
     def test_what_is_lost_is_named(self, world, impatient):
         one, other, _third = world.nodes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Hop
+from .base import APPLY, Hop
 from .look import Look, recreate
 
 ADD_AGAIN = "restart the node's pods"
@@ -85,6 +85,9 @@ def bridge(look: Look, name: str, way: str, gateways: list[str]) -> Hop:
     hop.found = f"{'up' if link['up'] else 'down'}, {', '.join(shown) or 'no address'}"
     if not link["up"]:
         hop.blame(f"{name} is down", f"ip link set {name} up")
+    if look.sysctl(f"net/ipv6/conf/{name}/disable_ipv6") == "1" and any(":" in each for each in gateways):
+        key = f"net.ipv6.conf.{name}.disable_ipv6"
+        hop.blame(f"{key} is 1, and so {name} has no IPv6 address", f"sysctl -w {key}=0; {APPLY}")
     for wanted in gateways:
         if wanted not in has:
             told = f"{name} does not have {wanted}, its pods' gateway; it has {', '.join(shown) or 'no address'}"

@@ -32,6 +32,10 @@ def device(look: Look, way: str) -> Hop:
         return hop.blame(f"{name} is down", f"ip link set {name} up ({APPLY})")
     if link["master"]:
         hop.blame(f"{name} is a port of {link['master']}, which takes all that arrives", f"ip link set {name} nomaster")
+    sixth = (thing for thing in look.state["wanted"] if thing["object"] == "address" and ":" in thing["address"])
+    if look.sysctl(f"net/ipv6/conf/{name}/disable_ipv6") == "1" and any(thing["dev"] == name for thing in sixth):
+        key = f"net.ipv6.conf.{name}.disable_ipv6"
+        hop.blame(f"{key} is 1, and so {name} has no IPv6 address", f"sysctl -w {key}=0; {APPLY}")
     for key, value in (wanted.get("data") or {}).items():
         if link["data"].get(key) != value:
             told = f"{name} has {_LINK_WORDS.get(key, key)} {link['data'].get(key)}, it must have {value}"
