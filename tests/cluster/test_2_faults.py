@@ -65,7 +65,7 @@ def failures(lab) -> list[dict]:
     """What a run tells that must find something, but for probes, which accuse nobody, and for what concerns no node."""
     result = lab.root / "build/cluster/faults.json"
     # a pod that is not Ready is no reason to wait
-    options = ("verify_keep=true", f"verify_result={result}", "verify_traces=6", "verify_timeout=1")
+    options = ("verify_keep=true", f"verify_result={result}", "verify_traces=6", "verify_timeout=1", "verify_delay=4")
     lab.play("verify", *(word for option in options for word in ("-e", option)), expect=2)
     found = json.loads(result.read_text())["failures"]
     return [entry for entry in found if entry["kind"] != "probe" and entry["node"]]
