@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from . import end, evidence, lost, state, way
 from .end import End
 from .hops.base import BROKEN, STEPS, SUSPECT, Hop
-from .legs import Leg
+from .leg import Leg
 from .state import Places
 
 SCHEMA = 1

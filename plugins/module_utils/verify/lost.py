@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .hops.base import BROKEN, SUSPECT, UNKNOWN, Hop
-from .legs import KUBE_PROXY, Leg
+from .leg import Leg
+from .legs import KUBE_PROXY
 from .probe import DIED, SMALL
 
 

@@ -13,10 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..ipam.ip import alike, parse_subnet, to_text
+from .crossing import hides, tunnels
 from .end import End, at
 from .hops.base import BROKEN, Hop
 from .hops.look import Look
-from .legs import Leg, deliver, go, hides, tunnels
+from .leg import Leg
+from .legs import deliver, go
 
 
 def flows(source: End, target: End, states: list[dict[str, Any]]) -> list[tuple[str, str]]:
