@@ -18,6 +18,7 @@ have if it had been the launcher.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself brings enum along
 import fcntl
 import gc
 import posix
@@ -38,7 +39,6 @@ SOCKET = "/run/podnet/cni.sock"
 
 AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC = 1, 5, 0o2000000
 MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 2, 0x40, 0x40000000
-SIGIO = 29
 #: From the first byte on there is an answer.
 BEGUN = b"\1"
 #: What goes between service and worker: a call to do, and that it is done.
@@ -63,7 +63,7 @@ def main(version: str) -> None:
 
 
 class Refused(Exception):
-    """The launcher must do it by itself."""
+    """The launcher must do it by itself; says why."""
 
 
 def serve(path: str, version: str) -> None:
@@ -154,13 +154,13 @@ class Service:
 
 
 def _bury() -> None:
-    """Takes note of the workers that have ended by now, and tells of those that were killed without their launcher."""
+    """Takes note of the workers that have ended by now, and tells of those that did not end by themselves."""
     try:
         while True:
             worker, status = posix.waitpid(-1, posix.WNOHANG)
             if not worker:
                 break
-            if status not in (0, SIGIO):
+            if status:
                 print(f"podnet: worker {worker} was killed (wait status {status})", file=sys.stderr)
     except ChildProcessError:
         pass
@@ -203,6 +203,7 @@ def load() -> None:
 def _work(service: Socket, version: str) -> None:
     """Serves calls until one fails, there were enough of them, or the service is gone; then ends."""
     try:
+        _signal.signal(_signal.SIGIO, _signal.SIG_IGN)
         posix.setpgid(0, 0)  # what interrupts the service at a terminal is not for the calls
         nothing = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -214,7 +215,8 @@ def _work(service: Socket, version: str) -> None:
             connection = Socket(fileno=unpack("i", control[0][2])[0])
             try:
                 plugin = _begin(connection, version)
-            except (Refused, OSError):
+            except (Refused, OSError) as error:
+                print(f"podnet: a call is left to its executable: {error}", file=sys.stderr)
                 connection.close()
                 break
             status = run(plugin)
@@ -240,22 +242,23 @@ def _work(service: Socket, version: str) -> None:
 def _begin(connection: Socket, version: str) -> str:
     """Takes the place of the process that asks; returns the plugin's type. Raises Refused."""
     message, control, _flags, _address = connection.recvmsg(256, 64, MSG_CMSG_CLOEXEC)
-    if message.decode("ascii", "replace") != version or not control:
-        raise Refused
+    asked = message.decode("ascii", "replace")
+    if asked != version or not control:
+        raise Refused(f"it is of version {asked!r}, not {version!r}")
     size = calcsize("3i")
     pid, uid, _gid = unpack("3i", connection.getsockopt(SOL_SOCKET, SO_PEERCRED, size))
     files = unpack("3i", control[0][2])
     if uid != posix.getuid() or not pid:
-        raise Refused
+        raise Refused(f"it is of user {uid}, process {pid}")
     _die_with(connection, True)
     process = f"/proc/{pid}"
     for kind in ("mnt", "user", "pid"):
         if posix.readlink(f"{process}/ns/{kind}") != posix.readlink(f"/proc/self/ns/{kind}"):
-            raise Refused
+            raise Refused(f"process {pid} is in another namespace ({kind})")
     words = _read(f"{process}/cmdline").split(b"\0")
     plugin = words[1].rpartition(b"/")[2].decode("ascii", "replace") if len(words) > 2 else ""
     if plugin not in delegate.OWN:
-        raise Refused
+        raise Refused(f"process {pid} is {plugin!r}, which is no plugin")
     posix.environ.clear()
     for entry in _read(f"{process}/environ").split(b"\0"):
         key, equals, value = entry.partition(b"=")
@@ -266,11 +269,8 @@ def _begin(connection: Socket, version: str) -> str:
         netns = posix.open(f"{process}/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
         setns(netns, CLONE_NEWNET)
         posix.close(netns)
-    try:
-        connection.recv(1, MSG_PEEK | MSG_DONTWAIT)
-        raise Refused  # it is gone: all that was read may be another process's by now
-    except BlockingIOError:
-        pass
+    if not _is_open(connection):
+        raise Refused(f"process {pid} is gone")  # all that was read may be another process's by now
     for number, file in enumerate(files):
         posix.dup2(file, number)
         posix.close(file)
@@ -279,10 +279,33 @@ def _begin(connection: Socket, version: str) -> str:
 
 
 def _die_with(connection: Socket, together: bool) -> None:
-    """Has the kernel end this process (SIGIO) when the other side closes, as it does when it dies; or no longer."""
+    """Has this process end when the other side closes, as it does when it dies; or no longer.
+
+    SIGIO tells, and may also tell of the launcher's message after that was read: the kernel puts it into the queue
+    first, and wakes its reader then (net/unix/af_unix.c, unix_dgram_sendmsg).
+    """
+
+    def look(_signal_number: int, _frame: object) -> None:
+        if not _is_open(connection):
+            posix._exit(0)
+
+    if together:
+        _signal.signal(_signal.SIGIO, look)
     file = connection.fileno()
     fcntl.fcntl(file, fcntl.F_SETOWN, posix.getpid())
     fcntl.fcntl(file, fcntl.F_SETFL, posix.O_RDWR | (fcntl.FASYNC if together else 0))
+    if not together:
+        _signal.signal(_signal.SIGIO, _signal.SIG_IGN)
+
+
+def _is_open(connection: Socket) -> bool:
+    """Whether the other side is; it has nothing more to say."""
+    try:
+        return bool(connection.recv(1, MSG_PEEK | MSG_DONTWAIT))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _read(path: str) -> bytes:

@@ -66,6 +66,7 @@ class Host:
         assert not done.stderr, done.stderr
         answer = json.loads(done.stdout) if done.stdout.strip() else None
         if done.returncode:
+            assert answer, f"exit status {done.returncode} and not a word"
             raise Failure(answer)
         return answer
 

@@ -155,9 +155,21 @@ def test_calls_go_on_while_the_service_comes_and_goes(with_service, service, emp
     assert host.state() == empty
 
 
+def stop_and_continue(launcher, _worker):
+    """As at a terminal, by a freezer, by whoever traces it."""
+    os.kill(launcher, signal.SIGSTOP)
+    os.kill(launcher, signal.SIGCONT)
+
+
+def tell_of_what_was_read(_launcher, worker):
+    """The kernel may tell a worker by SIGIO of the launcher's message when it has been read already."""
+    os.kill(worker, signal.SIGIO)
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_a_launcher_that_is_stopped_and_continued_goes_on_waiting(with_service, service, empty):
-    """At a terminal, by a freezer, by whoever traces it: the call is done once, by its worker."""
+@pytest.mark.parametrize("disturb", [stop_and_continue, tell_of_what_was_read])
+def test_a_call_goes_on_whoever_is_disturbed(with_service, service, empty, disturb):
+    """It is done once, by its worker, which is held up for a moment."""
     host, pod = with_service, with_service.pod()
     strace = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:delay_exit=300000:when=3"]
     (worker,) = service.workers()
@@ -169,8 +181,7 @@ def test_a_launcher_that_is_stopped_and_continued_goes_on_waiting(with_service, 
         called.stdin.write(json.dumps(host.conf()).encode())
         called.stdin.close()
         while called.poll() is None:
-            called.send_signal(signal.SIGSTOP)
-            called.send_signal(signal.SIGCONT)
+            disturb(called.pid, worker)
             time.sleep(0.02)
         answer = json.load(called.stdout)
     tracer.terminate()
