@@ -31,6 +31,8 @@ SIZES = (576, 1280, 1350, 1400, 1420, 1430, 1440, 1450, 1460, 1470, 1480, 1490, 
 #: Seconds for a probe's attempt, how many there are, and seconds for the one that is made before an alarm.
 TIMEOUT, ATTEMPTS = 0.4, 2
 PATIENCE = 1.0
+#: Seconds within which who has an address answers to its name.
+HEARD = 0.5
 #: Seconds that a watching node goes on after the other has begun to send.
 WATCH = 2.2
 
@@ -72,7 +74,8 @@ def gather(
         with contextlib.suppress(OSError):
             unresolved += _unresolved(pod["pod"], pod["netns"])
     questions = _questions(state, source, target)
-    owners = {name: question.answers(0.1) for name, question in questions.items()}
+    until = time.monotonic() + HEARD
+    owners = {name: question.answers(until - time.monotonic()) for name, question in questions.items()}
     for question in questions.values():
         question.close()
     return {

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -126,8 +127,11 @@ def test_what_is_undone_by_hand_heals_and_is_counted(make_nodes, eventually):
 def test_pods_come_and_go_and_it_looks_at_nothing(make_nodes, eventually):
     (node, _peer), _switch = make_nodes(2, bridge="cni0")
     agent = node.start()
-    eventually("quiet", lambda: agent.status()["level"])
-    looks = agent.status()["looks"]
+    eventually("level", lambda: agent.status()["level"])
+    looks = {}
+    while looks != agent.status()["looks"]:  # what the kernel says of its own accord of what was just made
+        looks = agent.status()["looks"]
+        time.sleep(1)
     for number in range(20):
         node.netns.run(f"ip link add veth{number} type veth peer name other{number}")
         node.netns.run(f"ip link set veth{number} master cni0 up")

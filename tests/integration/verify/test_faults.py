@@ -71,11 +71,12 @@ def named(cluster, fault: dict, known: dict[str, str], ends: list[str]) -> None:
     wanted = fault["verdict"]
     try:
         run(cluster, fault, fault["inject"], known)
-        found = (cluster.traced if fault.get("packets") else cluster.looked_at)(*ends)
+        place = (wanted["node"], wanted["step"])
+        found = cluster.asked(place, *ends, packets=fault.get("packets", False))
         told = json.dumps([found["verdict"], found["notes"]], indent=1)
         assert not found["ok"], told
         assert found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
-        assert (found["verdict"]["node"], found["verdict"]["step"]) == (wanted["node"], wanted["step"]), told
+        assert (found["verdict"]["node"], found["verdict"]["step"]) == place, told
         assert faults.filled(wanted["cause"], known) in found["verdict"]["cause"], told
         assert found["verdict"]["cure"], told
     finally:

@@ -71,7 +71,7 @@ class TestWays:
             one.ctl("apply")
             table = "ip6tables" if six else "iptables"
             other.run(f"{table} -A FORWARD -d {ends[1]} -j DROP")
-            verdict = world.traced(*ends)["verdict"]
+            verdict = world.asked(("node2", "filter"), *ends, packets=True)["verdict"]
             assert (verdict["node"], verdict["step"]) == ("node2", "filter"), verdict
             other.run(f"{table} -F FORWARD")
             assert world.looked_at(*ends)["ok"]
