@@ -73,9 +73,9 @@ TYPES = {
 }
 TYPE_VERDICT = 0xFFFFFF00
 
-ENOENT, EBUSY = 2, 16
-#: How often a set is read until nothing changed meanwhile.
-READ_TRIES = 100
+ENOENT = 2
+#: How often a set is read at the most until nothing changed meanwhile.
+READ_TRIES = 20
 KEY_BYTEORDER, HOST_ENDIAN = 0, 1  # NFTNL_UDATA_SET_KEYBYTEORDER, and nft's enum byteorder
 COMMENT = 0  # NFTNL_UDATA_*_COMMENT, the user data that ``nft list`` shows
 DIGEST = 0xFE  # user data of ours: what a rule was made from
@@ -464,19 +464,25 @@ def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
 
 
 def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, Data, str]]:
-    """All elements of the set, as they were at one moment.
+    """All elements of the set; with some that went meanwhile, where others change it all the time.
 
-    The kernel goes on with a long list by the number of those that it has told: when others are taken out meanwhile it
-    passes over some, and does not mark the list as interrupted. But each part of it bears the generation that it is
-    from (net/netfilter/nf_tables_api.c, nf_tables_dump_set).
+    The kernel goes on with a long list by the number of those that it has told: when others are taken out meanwhile, or
+    its table grows or shrinks, it passes over some, and does not mark the list as interrupted. Each part bears the
+    generation that it is from (net/netfilter/nf_tables_api.c, nf_tables_dump_set). So a list counts that is of one
+    generation and is told twice; or else all that any list told.
     """
-    what = f"list elements of {name}"
-    request = (GETSETELEM, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), what)
+    request = (GETSETELEM, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"list elements of {name}")
+    told: dict[tuple[bytes, int, Data, str], None] = {}
+    last = None
     for _attempt in range(READ_TRIES):
         parts = channel.dump(request)
-        if len({INFO.unpack_from(part)[2] for part in parts}) < 2:
-            return [element for part in parts for element in _decode_elements(part)]
-    raise NetlinkError(EBUSY, what, f"nftables changed meanwhile, {READ_TRIES} times")
+        found = [element for part in parts for element in _decode_elements(part)]
+        now = {INFO.unpack_from(part)[2] for part in parts}, set(found)
+        if len(parts) < 2 or (len(now[0]) == 1 and now == last):
+            return found
+        last = now
+        told.update(dict.fromkeys(found))
+    return list(told)
 
 
 def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:
