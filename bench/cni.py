@@ -371,33 +371,34 @@ def bounds(ours: Side, alone: Side, rounds: int) -> list[dict]:
 
 
 def reservations(ours: Side, go: Side | None, rounds: int, many: int) -> list[dict]:
-    """host-local's ADD and DEL with few and with many reservations of a /16."""
+    """host-local's ADD and DEL with few and with many reservations of a /16, by turns."""
     rows = []
     for side in (ours, go) if go else (ours,):
-        found = {}
-        for count in (10, many):
-            data = side.directory / f"{side.name}-{count}"
-            ipam = {"type": "host-local", "dataDir": str(data), "ranges": [[{"subnet": "10.77.0.0/16"}]]}
-            conf = {"cniVersion": "1.0.0", "name": "many", "type": "host-local", "ipam": ipam}
-            (data / "many").mkdir(parents=True)
-            for number in range(2, count + 2):
-                (data / "many" / f"10.77.{number >> 8}.{number & 255}").write_text(f"x{number}\r\neth0", newline="")
-            pod = side.pod(0)
-            costs = []
-            for number in range(rounds + 1):
+        name, pod = "ours" if side is ours else "Go", side.pod(0)
+        costs: dict[int, list[float]] = {10: [], many: []}
+        confs = {count: reserved(side.directory / f"{side.name}-{count}", count) for count in costs}
+        for number in range(rounds + 1):
+            for count, conf in confs.items():
                 added, _printed = side.plugin("ADD", conf, f"r{number}", pod)
                 deleted, _printed = side.plugin("DEL", conf, f"r{number}", pod)
                 if number:  # the first reads the directory once and for all
-                    costs.append((added.wall + deleted.wall) * 1e3)
-            found[count] = statistics.median(costs)
-            shutil.rmtree(data)
-            name = "ours" if side is ours else "Go"
+                    costs[count].append((added.wall + deleted.wall) * 1e3)
+        found = {count: statistics.median(each) for count, each in costs.items()}
+        for count, conf in confs.items():
+            shutil.rmtree(conf["ipam"]["dataDir"])
             rows.append(row(f"host-local ADD + DEL, {count:,} reservations: {name}", found[count], "ms"))
         ratio = found[many] / found[10]
-        aim = 1.15 if side is ours else None
-        name = "ours" if side is ours else "Go"
-        rows.append(row(f"host-local, {many:,} / 10 reservations: {name}", ratio, "", aim))
+        rows.append(row(f"host-local, {many:,} / 10 reservations: {name}", ratio, "", 1.15 if side is ours else None))
     return rows
+
+
+def reserved(data: Path, count: int) -> dict:
+    """host-local's configuration of a /16 of which so many addresses are reserved below ``data``."""
+    (data / "many").mkdir(parents=True)
+    for number in range(2, count + 2):
+        (data / "many" / f"10.77.{number >> 8}.{number & 255}").write_text(f"x{number}\r\neth0", newline="")
+    ipam = {"type": "host-local", "dataDir": str(data), "ranges": [[{"subnet": "10.77.0.0/16"}]]}
+    return {"cniVersion": "1.0.0", "name": "many", "type": "host-local", "ipam": ipam}
 
 
 def burst(every: list[Side], count: int) -> list[dict]:
