@@ -33,8 +33,9 @@ TIMEOUT, ATTEMPTS = 0.4, 2
 PATIENCE = 1.0
 #: Seconds within which who has an address answers to its name.
 HEARD = 0.5
-#: Seconds that a watching node goes on after the other has begun to send.
+#: Seconds that a watching node goes on after the other has begun to send, and within which the last packet passes it.
 WATCH = 2.2
+PASSAGE = 0.3
 
 
 def gather(
@@ -48,7 +49,8 @@ def gather(
     asked: End | None = None,
 ) -> dict[str, Any]:
     """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``watched`` (when it began and ended, in
-    seconds since the epoch; the sender: to send), ``seen``, ``arp``, ``unresolved``, ``hidden``, ``diverted``.
+    seconds since the epoch; the sender: from when until when others must watch), ``seen``, ``complete`` (it saw all
+    there is to see), ``arp``, ``unresolved``, ``hidden``, ``diverted``.
 
     ``seen_as`` is the source's address on its packets; the source's node sends after ``delay`` seconds; ``asked`` is
     the Service whose address is used, if it is one.
@@ -63,12 +65,12 @@ def gather(
         if sends:
             time.sleep(delay)
             began = time.time()
-            results = asyncio.run(_send(_probes(state, source, target, mark, port, asked), sight))
+            results, ended = asyncio.run(_send(_probes(state, source, target, mark, port, asked), sight))
         else:
-            began = time.time()
-            results = _watch(sight, delay)
+            began, results = time.time(), []
+            _watch(sight, delay)
+            ended = time.time()
         sight.read()
-        ended = time.time()
     unresolved = _unresolved("node", None)  # before an answer to our questions tells the kernel, too
     for pod in here:
         with contextlib.suppress(OSError):
@@ -85,36 +87,43 @@ def gather(
         "probes": results,
         "watched": [began, ended],
         "seen": sight.records(),
+        "complete": _complete(sight),
         "arp": owners,
         "unresolved": unresolved,
         **_changed(seen_as, target.address, before),
     }
 
 
-async def _send(probes: list[Probe], sight: Sight) -> list[dict[str, Any]]:
-    """The probes' results. What fails is tried once more with more patience: a busy node is no broken one."""
+async def _send(probes: list[Probe], sight: Sight) -> tuple[list[dict[str, Any]], float]:
+    """The probes' results, and until when the last packet may pass others. What fails is tried once more with more
+    patience: a busy node is no broken one."""
     results = await attempt_all(probes, 64)
     again = [
         number for number, probe in enumerate(probes) if not results[number]["ok"] and probe.scope in ("way", "service")
     ]
     patient = [replace(probes[number], timeout=PATIENCE, attempts=1) for number in again]
+    last = time.time() + PASSAGE
     for number, result in zip(again, await attempt_all(patient, 64) if patient else []):
         results[number] = result
     await asyncio.sleep(0.02)
     sight.read()
-    return results
+    return results, last
 
 
-def _watch(sight: Sight, delay: float) -> list[dict[str, Any]]:
+def _watch(sight: Sight, delay: float) -> None:
     """Watch until every kind of probe has passed and its answer, or no more can be expected."""
     end = time.monotonic() + delay + WATCH
     while time.monotonic() < end:
         time.sleep(0.05)
         sight.read()
-        if sight.seen("back", "icmp", False) and sight.seen("back", "icmp", True) and sight.seen("there", "tcp"):
+        if _complete(sight):
             time.sleep(0.1)
             break
-    return []
+
+
+def _complete(sight: Sight) -> bool:
+    """Whether both sizes of echoes came back, and TCP passed."""
+    return sight.seen("back", "icmp", False) and sight.seen("back", "icmp", True) and sight.seen("there", "tcp")
 
 
 def _probes(state: dict[str, Any], source: End, target: End, mark: str, port: int, asked: End | None) -> list[Probe]:

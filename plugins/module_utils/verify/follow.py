@@ -98,7 +98,7 @@ def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, A
     legs = way.walk(source, target, states)
     gathered = [one["evidence"] for one in states if "evidence" in one]
     probes = [result for one in gathered for result in one["probes"]]
-    found = [one for one in gathered if not _at_another_time(one, gathered, probes)]
+    found = [one for one in gathered if not missed(one, gathered, probes)]
     by_node = {one["node"]: one for one in found}
     lost.count(legs, by_node)
     fault = way.first_fault(legs)
@@ -123,14 +123,16 @@ def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, A
     }
 
 
-def _at_another_time(one: dict[str, Any], gathered: list[dict[str, Any]], probes: list[dict[str, Any]]) -> bool:
-    """Whether a node did not look from the first packet on: it saw none though some passed, or its clock says so."""
-    if one["sent"]:
+def missed(one: dict[str, Any], gathered: list[dict[str, Any]], probes: list[dict[str, Any]]) -> bool:
+    """Whether a node did not look from the first packet to the last: it saw none though some passed, or the clocks say
+    so. Who has seen everything needed not look on."""
+    if one["sent"] or one["complete"]:
         return False
     if not one["seen"] and any(probe["ok"] for probe in probes if probe["scope"] == "way"):
         return True
     first, last = one["watched"]
-    return any(not first <= other["watched"][0] <= last for other in gathered if other["sent"])
+    sent = [other["watched"] for other in gathered if other["sent"]]
+    return any(began < first or last < ended for began, ended in sent)
 
 
 def _verdict(leg: Leg, hop: Hop) -> dict[str, Any]:
