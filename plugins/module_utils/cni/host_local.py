@@ -74,8 +74,11 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Not available (50) once a range set has no address left."""
-    if not range_sets(call):
+    """Not available (50) once a range set has no address left, and without any that the runtime may bring."""
+    sets = range_sets(call)
+    if not sets and config.mapping(call.conf, "capabilities").get("ipRanges"):
+        return  # libcni leaves this key where it was; with an ADD come the ranges
+    if not sets:
         raise CniError(NOT_AVAILABLE, "no IP ranges specified")
     text = _with_store(call, lambda store: store.exhausted())
     if text:

@@ -187,6 +187,12 @@ def test_status_tells_of_a_configuration_that_no_pod_can_have(call, plugin, chan
     assert (status, answer["code"]) == (1, code)
 
 
+def test_status_waits_for_no_ranges_that_the_runtime_brings(call, tmp_path):
+    wanted = conf(ipam={"type": "host-local", "dataDir": str(tmp_path)})
+    assert call("bridge", "STATUS", wanted)[1]["code"] == 50
+    assert call("bridge", "STATUS", {**wanted, "capabilities": {"ipRanges": True}})[0] == 0
+
+
 @pytest.mark.parametrize(
     ("by_args", "by_runtime", "wanted"),
     [
