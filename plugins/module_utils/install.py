@@ -107,7 +107,15 @@ try:
 except OSError:
     pass  # this interpreter came after the installation: the files it is
 
-from podnet.cni.{module} import main
+try:
+    from podnet.cni.{module} import main
+except ImportError as error:
+    from json import dumps
+
+    cure = "link to the installed executable instead of copying it, or install it again"
+    told = {{"code": 999, "msg": "{name}: no library at %s/lib/podnet: %s" % (home, cure), "details": str(error)}}
+    print(dumps({{"cniVersion": "1.1.0", **told}}))
+    sys.exit(1)
 
 main("{name}")
 """
@@ -151,7 +159,11 @@ import sys
 home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
 sys.path.insert(0, os.path.join(home, "lib"))
 
-from podnet.{module} import main
+try:
+    from podnet.{module} import main
+except ImportError as error:
+    sys.exit("{name}: no library at %s/lib/podnet: link to the installed command instead of copying it, or install it "
+             "again (%s)" % (home, error))
 
 sys.exit(main())
 """

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shutil
 import stat
 import subprocess
 import time
@@ -48,6 +50,19 @@ def test_a_link_to_an_executable_is_as_good(tmp_path):
     env = {"CNI_COMMAND": "VERSION"}
     done = subprocess.run(["./bridge"], cwd=tmp_path, env=env, input=b"", capture_output=True, check=True)
     assert b"supportedVersions" in done.stdout
+
+
+def test_a_copy_of_an_executable_says_what_it_misses(tmp_path):
+    install.install(FILES, str(tmp_path / "there"), socket=str(tmp_path / "none.sock"))
+    (tmp_path / "bin").mkdir()
+    for name in ("bridge", "podnetctl"):
+        shutil.copy(tmp_path / "there/current/bin" / name, tmp_path / "bin")
+        env = {"CNI_COMMAND": "VERSION"}
+        done = subprocess.run([tmp_path / "bin" / name], env=env, capture_output=True, text=True, check=False)
+        told = json.loads(done.stdout)["msg"] if name == "bridge" else done.stderr
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert told.startswith(f"{name}: no library at {tmp_path}/lib/podnet: link to the installed")
 
 
 def test_nothing_changes_the_second_time(tmp_path):
