@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CT_GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 CT_DELETE = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
+CT_NEW_GROUP = 1  # nfnetlink_compat.h NFNLGRP_CONNTRACK_NEW: every connection, once its first packet has passed
 
 CTA_TUPLE_ORIG = 1
 CTA_TUPLE_REPLY = 2
@@ -67,14 +68,17 @@ def dump(channel: Channel, family: int, protocol: int = 0) -> list[Connection]:
     if protocol:
         body += nest(CTA_TUPLE_ORIG, nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol)))
         body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM))
-    first, second = CTA_IP[number]
-    found = []
-    for payload in channel.dump((CT_GET, 0, body, "list connections")):
-        values = parse(payload, 4)
-        original = parse(parse(values.get(CTA_TUPLE_ORIG, b"")).get(CTA_TUPLE_IP, b""))
-        reply = parse(parse(values.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
-        if first in original and first in reply:
-            key = values.get(CTA_ID, b"") + values[CTA_TUPLE_ORIG]
-            ends = (unpack_ip(each[place]) for each in (original, reply) for place in (first, second))
-            found.append(Connection(key, *ends))
-    return found
+    told = (connection(payload) for payload in channel.dump((CT_GET, 0, body, "list connections")))
+    return [one for one in told if one]
+
+
+def connection(payload: bytes) -> Connection | None:
+    """A message's connection, in a dump or in the news of CT_NEW_GROUP; None for one that has no addresses."""
+    first, second = CTA_IP.get(payload[0], (0, 0))
+    values = parse(payload, 4)
+    original = parse(parse(values.get(CTA_TUPLE_ORIG, b"")).get(CTA_TUPLE_IP, b""))
+    reply = parse(parse(values.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
+    if first not in original or first not in reply:
+        return None
+    key = values.get(CTA_ID, b"") + values[CTA_TUPLE_ORIG]
+    return Connection(key, *(unpack_ip(each[place]) for each in (original, reply) for place in (first, second)))

@@ -51,7 +51,8 @@ def as_end(values: dict[str, Any]) -> End:
 
 def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     """The ways to trace for probes that failed: ``from`` and ``to`` as JSON, one for each pair of nodes, at most so
-    many; from each node one before any has a second, and Services after the pods that may be behind them."""
+    many; from each node one before any has a second, and Services after the pods that may be behind them. Where a
+    node's port leads to a pod or a Service, that is the way's end."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for result in results:
         if result["ok"]:
@@ -61,7 +62,7 @@ def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dic
         except EndError:
             continue
         if source.kind in ("pod", "node"):
-            port = result.get("port") or 9
+            target, port = _behind(cluster, target, result.get("port") or 9)
             entry = {"from": asdict(source), "to": asdict(target), "port": port}
             found.setdefault((source.node, target.node or target.address, source.kind), entry)
     # what comes from pods tells more than what comes from nodes
@@ -71,6 +72,18 @@ def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dic
         by_source[way["from"]["node"]].setdefault(way["to"]["node"] or way["to"]["address"], way)
     turns = zip_longest(*(kept.values() for kept in by_source.values()))
     return [way for turn in turns for way in turn if way][:most]
+
+
+def _behind(cluster: Cluster, target: End, port: int) -> tuple[End, int]:
+    """What a node's port leads to: the pod that publishes it, or the Service; else the node itself."""
+    for pod in cluster.pods if target.kind == "node" else ():
+        if pod.node == target.node and port in pod.host_ports:
+            return _pod(pod), pod.host_ports[port]
+    for service in cluster.services if target.kind == "node" else ():
+        own = next((own for own, of_nodes in service.node_ports.items() if of_nodes == port), None)
+        if own:
+            return _service(cluster, service), own
+    return target, port
 
 
 def nodes(way: dict[str, Any], cluster: Cluster) -> list[str]:

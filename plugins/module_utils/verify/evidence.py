@@ -18,7 +18,6 @@ from typing import Any
 from ..netlink import link as links
 from ..netlink import neighbour as neighbours
 from ..netlink.channel import Channel
-from ..netlink.conntrack import Connection
 from ..netlink.netns import Netns
 from . import arp, translation
 from .end import End
@@ -60,8 +59,7 @@ def gather(
     here = [pod for pod in state["pods"] if set(pod["addresses"]) & set(ends) and not pod["error"]]
     pods = [(pod["pod"], pod["netns"]) for pod in here]
     sends = source.node == state["node"]
-    before = {one.key for one in _connections(seen_as, target.address)}
-    with Sight(seen_as, target.address, mark.encode(), pods) as sight:
+    with Sight(seen_as, target.address, mark.encode(), pods) as sight, translation.Watch() as connections:
         if sends:
             time.sleep(delay)
             began = time.time()
@@ -71,6 +69,7 @@ def gather(
             _watch(sight, delay)
             ended = time.time()
         sight.read()
+        changed = connections.changed(seen_as, target.address)
     unresolved = _unresolved("node", None)  # before an answer to our questions tells the kernel, too
     for pod in here:
         with contextlib.suppress(OSError):
@@ -90,7 +89,7 @@ def gather(
         "complete": _complete(sight),
         "arp": owners,
         "unresolved": unresolved,
-        **_changed(seen_as, target.address, before),
+        **changed,
     }
 
 
@@ -199,18 +198,3 @@ def _unresolved(place: str, netns: str | None) -> list[dict[str, str]]:
         for entry in entries
         if entry.state in ("failed", "incomplete")
     ]
-
-
-def _connections(source: str, target: str) -> list[Connection]:
-    """What the kernel remembers of connections between the two."""
-    return [one for one in translation.remembered() if (one.source, one.target) == (source, target)]
-
-
-def _changed(source: str, target: str, before: set[bytes]) -> dict[str, str]:
-    """The address that hides the source's from the target, and the one to which packets to the target are diverted; ""
-    if none. Only connections that the probes made count: what was there ``before`` may be of another time."""
-    made = [one for one in _connections(source, target) if one.key not in before]
-    return {
-        "hidden": min((one.asker for one in made if one.asker != source), default=""),
-        "diverted": min((one.answering for one in made if one.answering != target), default=""),
-    }

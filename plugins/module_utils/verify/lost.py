@@ -19,8 +19,8 @@ def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[s
     return (
         _by_owners(legs, found)
         or _by_outer(legs, found, probes)
+        or _by_translation(legs, [*found.values()])  # what is translated is not known again further on
         or _by_packets(legs, found, probes)
-        or _by_translation(legs, [*found.values()])
         or _by_answers(legs, found, probes)
         or _by_service(legs, probes)
     )

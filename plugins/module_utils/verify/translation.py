@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
 from ..ipam.ip import parse_address, parse_subnet
 from ..netlink.channel import Channel
-from ..netlink.conntrack import Connection, dump
+from ..netlink.conntrack import CT_NEW_GROUP, Connection, connection, dump
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
 
 
@@ -26,6 +27,36 @@ def remembered(echoes: bool = False) -> list[Connection]:
         except (NetlinkError, OSError):
             continue
     return found
+
+
+class Watch:
+    """The connections of this node that begin while it is open, also those that soon end and are forgotten, as one that
+    is refused. A context manager."""
+
+    def __init__(self) -> None:
+        self._before = {one.key for one in remembered()}
+        self._channel = Channel(NETLINK_NETFILTER)
+        self._channel.enlarge()
+        with contextlib.suppress(OSError):  # a kernel without connection tracking
+            self._channel.subscribe(CT_NEW_GROUP)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._channel.close()
+
+    def changed(self, source: str, target: str) -> dict[str, str]:
+        """Of what ``source`` has sent to ``target`` meanwhile: ``hidden``, the address that it was seen with instead,
+        and ``diverted``, that which was to answer instead; "" if none."""
+        told = [connection(payload) for _kind, _port, payload in self._channel.events(1 << 16)[0]]
+        # what is too much to be told is remembered, or it was not told because nf_conntrack_events is 0
+        made = [one for one in [*told, *remembered()] if one and one.key not in self._before]
+        made = [one for one in made if (one.source, one.target) == (source, target)]
+        return {
+            "hidden": min((one.asker for one in made if one.asker != source), default=""),
+            "diverted": min((one.answering for one in made if one.answering != target), default=""),
+        }
 
 
 def check(node: str, networks: list[str], before: list[Connection], after: list[Connection]) -> dict[str, Any]:

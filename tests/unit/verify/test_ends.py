@@ -82,3 +82,19 @@ def test_the_nodes_behind_a_service_are_looked_at(items):
     (way,) = ways(state, [failed], 4)
     assert way["port"] == 80
     assert nodes(way, state) == ["node1", "node2", "node3"]
+
+
+def test_behind_a_node_s_port_is_what_it_leads_to(items):
+    state = cluster(items)
+    published = next(pod for pod in state.pods if pod.host_ports)
+    service = next(one for one in state.services if one.node_ports)
+    ((own, of_nodes),) = service.node_ports.items()
+    address = next(node.address for node in state.nodes if node.name == published.node)
+    for port, expected in (
+        (next(iter(published.host_ports)), (published.name, next(iter(published.host_ports.values())))),
+        (of_nodes, (service.name, own)),
+        (9, (published.node, 9)),
+    ):
+        failed = {"ok": False, "port": port, "source": f"{NAMESPACE}/each-3", "address": address}
+        (way,) = ways(state, [failed], 4)
+        assert (way["to"]["name"], way["port"]) == expected
