@@ -65,7 +65,7 @@ RTNH_F_ONLINK = 4
 RTM_F_CLONED = 0x200
 RTM_F_FIB_MATCH = 0x2000
 
-TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
+TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 TYPE_NAMES = {value: name for name, value in TYPES.items()}
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 SCOPE_NAMES = {value: name for name, value in SCOPES.items()}

@@ -21,7 +21,8 @@ class Attachment:
     without length.
 
     What else the plugins' result says: ``host``, the link at the node's end ("" where there is none), ``bridge``, the
-    interface's ``mac``, ``prefixes``, its addresses with length, and ``gateways``.
+    interface's ``mac``, ``prefixes``, its addresses with length, and ``gateways``. ``ports`` are those of the node that
+    it publishes: protocol, port, address ("" for all) and the pod's port.
     """
 
     pod: str
@@ -35,6 +36,7 @@ class Attachment:
     mac: str = ""
     prefixes: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
+    ports: tuple[tuple[str, int, str, int], ...] = ()
 
 
 def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachment]:
@@ -81,4 +83,14 @@ def _attachment(noted: dict) -> Attachment:
         mac=next((entry.get("mac", "") for entry in inside), "").lower(),
         prefixes=tuple(entry["address"] for entry in ips),
         gateways=tuple(entry["gateway"] for entry in ips if entry.get("gateway")),
+        ports=tuple(
+            (
+                str(each.get("protocol") or "tcp").lower(),
+                each["hostPort"],
+                each.get("hostIP") or "",
+                each["containerPort"],
+            )
+            for each in (noted.get("capabilityArgs") or {}).get("portMappings") or []
+            if each.get("hostPort")
+        ),
     )

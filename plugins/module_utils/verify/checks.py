@@ -12,7 +12,7 @@ from typing import Any
 from ..ipam.ip import parse_subnet
 from .hops import at_bridge, at_pod
 from .hops.base import APPLY, BROKEN, Hop
-from .hops.look import Look, inside, maker, recreate, show_route
+from .hops.look import Look, inside, maker, recreate, show_route, without
 
 AGENT = "systemctl start podnetd; journalctl -u podnetd"
 #: Seconds after which a reservation without a pod counts as leaked: an ADD or DEL may be under way.
@@ -74,7 +74,7 @@ def _overlay(look: Look, found: _Found) -> None:
     mend = "give each node a pod CIDR and an address of its own"
     found.add("every peer is served", [(name, why, mend) for name, why in overlay["refused"].items()], "lease")
     routes = [
-        (node, f"{show_route(route)} ({maker(route)}) takes packets from the pod network", _delete(route))
+        (node, f"{show_route(route)} ({maker(route)}) takes packets from the pod network", without(route))
         for route in look.state["foreign_routes"]
     ]
     found.add("nobody else routes the pod network", routes, "route")
@@ -84,11 +84,6 @@ def _overlay(look: Look, found: _Found) -> None:
         wrong = [(node, "podnetd does not answer: nobody puts right what drifts", AGENT)] if status is None else []
         wrong += [(node, f"podnetd: {reason}", AGENT) for reason in (status or {}).get("ready", [])]
         found.add("agent runs", wrong)
-
-
-def _delete(route: dict[str, Any]) -> str:
-    table = f" table {route['table']}" if route["table"] != 254 else ""
-    return f"ip route delete {show_route(route)}{table}"
 
 
 def _step_of(step: dict[str, Any], bridge: str) -> str:
@@ -179,6 +174,8 @@ def _pods(look: Look, found: _Found) -> None:
         for address in pod["has"]:
             if not address.startswith("fe80:"):
                 owners[address.partition("/")[0]].append(pod["pod"])
+        if pod["bridge"] and pod["link"]:
+            owners[f"{pod['link']['mac']} on {pod['bridge']}"].append(pod["pod"])
         if pod["bridge"]:
             bridges.setdefault(pod["bridge"], at_pod.gateways(pod))
         to_itself = bool(pod["bridge"]) and look.state["cni"]["hairpin"]
@@ -186,6 +183,9 @@ def _pods(look: Look, found: _Found) -> None:
         judged += at_pod.pod_gateways(look, pod)
     found.hops("bridge is there", [at_bridge.bridge(look, name, "in", gateways) for name, gateways in bridges.items()])
     found.hops("pod is connected", judged)
+    mend = f"podnet-cni restore {look.state['cni']['network']}"
+    astray = [(each["pod"], each["reason"], mend) for each in look.state["ports_astray"]]
+    found.add("ports that pods publish lead to them", astray, "nat")
     silent = [
         (pod["pod"], "its loopback interface is down", inside(pod, "ip link set lo up"))
         for pod in look.state["pods"]
@@ -193,7 +193,7 @@ def _pods(look: Look, found: _Found) -> None:
     ]
     found.add("pod's loopback is up", silent, "pod")
     twice = [
-        (address, f"it is on {' and '.join(pods)}", f"delete the pod that the reservation is not for ({address})")
+        (address, f"it is on {' and '.join(pods)}", f"delete the pod that was not given it ({address})")
         for address, pods in owners.items()
         if len(pods) > 1
     ]

@@ -103,7 +103,8 @@ def _inside(packed: bytes, length: int, network: bytes, size: int) -> bool:
 
 
 def bridge_fdb(channel: Channel, names: dict[int, str], macs: set[str]) -> list[dict[str, str]]:
-    """By which port the bridges send frames to the pods' MAC addresses, as far as they know."""
+    """By which port the bridges send frames to these MAC addresses, as far as they know; what is for a bridge itself,
+    by that."""
     found = []
     body = neighbours.INFO.pack(AF_BRIDGE, 0, 0, 0, 0)
     for payload in channel.dump((neighbours.RTM_GETNEIGH, 0, body, "list forwarding entries")):

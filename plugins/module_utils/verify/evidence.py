@@ -49,7 +49,7 @@ def gather(
 ) -> dict[str, Any]:
     """The evidence of one node, whose ``state`` it is: ``node``, ``probes``, ``watched`` (when it began and ended, in
     seconds since the epoch; the sender: from when until when others must watch), ``seen``, ``complete`` (it saw all
-    there is to see), ``arp``, ``unresolved``, ``hidden``, ``diverted``.
+    there is to see), ``arp``, ``unresolved``, ``hidden``, ``diverted``, ``own`` (its addresses).
 
     ``seen_as`` is the source's address on its packets; the source's node sends after ``delay`` seconds; ``asked`` is
     the Service whose address is used, if it is one.
@@ -59,7 +59,7 @@ def gather(
     here = [pod for pod in state["pods"] if set(pod["addresses"]) & set(ends) and not pod["error"]]
     pods = [(pod["pod"], pod["netns"]) for pod in here]
     sends = source.node == state["node"]
-    with Sight(seen_as, target.address, mark.encode(), pods) as sight, translation.Watch() as connections:
+    with Sight(seen_as, target.address, mark.encode(), pods, port) as sight, translation.Watch() as connections:
         if sends:
             time.sleep(delay)
             began = time.time()
@@ -90,6 +90,7 @@ def gather(
         "arp": owners,
         "unresolved": unresolved,
         **changed,
+        "own": sorted({each["address"].partition("/")[0] for each in state["addresses"]}),
     }
 
 

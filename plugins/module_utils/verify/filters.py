@@ -14,8 +14,8 @@ import struct
 from typing import Any, NamedTuple
 
 from ..netlink.channel import Channel
-from ..netlink.nftables import GETCHAIN, GETRULE, HOOKS, INFO
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, attributes, parse, text
+from ..netlink.nftables import GETCHAIN, GETRULE, GETSETELEM, HOOKS, INFO
+from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, attr_str, attributes, parse, text
 from . import legacy
 
 # linux/netfilter.h: families and verdicts
@@ -28,6 +28,7 @@ CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE = 1, 3, 4, 5, 7
 HOOK_NUMBER, HOOK_DEV, HOOK_DEVS = 1, 3, 4
 PAYLOAD_SREG = 5  # an expression "payload" with it writes
 RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
+LOOKUP_SET, LOOKUP_DREG, NFT_REG_VERDICT = 1, 3, b"\0\0\0\0"  # an expression "lookup" whose map tells a verdict
 #: The table that is ours: its rules translate and never drop.
 OWN = ("inet", "podnet")
 
@@ -85,7 +86,10 @@ def _nftables(channel: Channel) -> list[dict[str, Any]]:
     for payload in channel.dump((GETRULE, 0, INFO.pack(0, 0, 0), "list rules")):
         values = parse(payload, INFO.size)
         key = (FAMILIES.get(payload[0], str(payload[0])), text(values[RULE_TABLE]), text(values[RULE_CHAIN]))
-        effect, targets = _effect(values.get(RULE_EXPRESSIONS, b""))
+        effect, targets, maps = _effect(values.get(RULE_EXPRESSIONS, b""))
+        for name in maps if key[:2] != OWN else ():
+            for verdict in _verdicts(channel, payload[0], key[1], name):
+                _judge(verdict, effect, targets)
         jumps.setdefault(key, set()).update(targets)
         if "drop" in effect:
             drops.add(key)
@@ -131,20 +135,18 @@ HARMLESS_TARGETS = (
 )  # fmt: skip
 
 
-def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
-    """What a rule may do ("drop", "nat", "rewrite"), and the chains that it leads to."""
+def _effect(expressions: bytes) -> tuple[set[str], set[str], set[str]]:
+    """What a rule may do ("drop", "nat", "rewrite"), the chains that it leads to, and the maps that tell verdicts."""
     effect: set[str] = set()
     targets: set[str] = set()
+    maps: set[str] = set()
     for _kind, element in attributes(expressions):
         values = parse(element)
         name, data = text(values.get(1, b"")), parse(values.get(2, b""))
         if name == "immediate" and 2 in data:
-            verdict = parse(parse(data[2]).get(2, b""))
-            code = int.from_bytes(verdict.get(1, b"\0\0\0\1"), "big", signed=True)
-            if code == NF_DROP and 1 in verdict:
-                effect.add("drop")
-            if code in (NFT_JUMP, NFT_GOTO) and 2 in verdict:
-                targets.add(text(verdict[2]))
+            _judge(data[2], effect, targets)
+        elif name == "lookup" and data.get(LOOKUP_DREG) == NFT_REG_VERDICT:
+            maps.add(text(data[LOOKUP_SET]))
         elif name == "target":
             effect |= target_effect(text(data.get(1, b"")))
         elif name in TAKERS:
@@ -153,7 +155,25 @@ def _effect(expressions: bytes) -> tuple[set[str], set[str]]:
             effect.add("rewrite")
         elif name in ("nat", "masq", "redir"):
             effect.add("nat")
-    return effect, targets
+    return effect, targets, maps
+
+
+def _judge(data: bytes, effect: set[str], targets: set[str]) -> None:
+    """Enter what a verdict (struct nft_data) does, and the chain that it leads to."""
+    verdict = parse(parse(data).get(2, b""))
+    code = int.from_bytes(verdict.get(1, b"\0\0\0\1"), "big", signed=True)
+    if code == NF_DROP and 1 in verdict:
+        effect.add("drop")
+    if code in (NFT_JUMP, NFT_GOTO) and 2 in verdict:
+        targets.add(text(verdict[2]))
+
+
+def _verdicts(channel: Channel, family: int, table: str, name: str) -> list[bytes]:
+    """The data of a map's elements."""
+    body = INFO.pack(family, 0, 0) + attr_str(1, table) + attr_str(2, name)
+    payloads = channel.dump((GETSETELEM, 0, body, f"list elements of {name}"))
+    lists = (attributes(parse(payload, INFO.size).get(3, b"")) for payload in payloads)
+    return [data for elements in lists for _kind, element in elements if (data := parse(element).get(2))]
 
 
 def target_effect(name: str) -> set[str]:

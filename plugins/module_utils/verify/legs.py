@@ -163,7 +163,12 @@ def _arrive(leg: Leg, look: Look, target: End, seen_as: str, iif: str) -> None:
     if target.kind == "node":
         wanted = {"dst": "", "dev": look.has_address(target.address), "gateway": None}
         leg.hops.append(at_node.route(look, target.address, seen_as, iif, wanted))
-        leg.hops.append(dropping.packet_filter(look, "input", ("input",), 6 if ":" in target.address else 4, [iif]))
+        hop = dropping.packet_filter(look, "input", ("input",), 6 if ":" in target.address else 4, [iif])
+        key = "net/ipv6/icmp/echo_ignore_all" if ":" in target.address else "net/ipv4/icmp_echo_ignore_all"
+        if look.sysctl(key) == "1":
+            key = key.replace("/", ".")
+            hop.doubt(f"{key} is 1: {look.node} answers no ping", f"sysctl -w {key}=0")
+        leg.hops.append(hop)
         return
     pod = look.pod_with(target.address)
     if pod is None:

@@ -19,7 +19,7 @@ def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[s
     return (
         _by_owners(legs, found)
         or _by_outer(legs, found, probes)
-        or _by_translation(legs, [*found.values()])  # what is translated is not known again further on
+        or _by_translation(legs, [*found.values()], probes)  # what is translated is not known again further on
         or _by_packets(legs, found, probes)
         or _by_answers(legs, found, probes)
         or _by_service(legs, probes)
@@ -31,17 +31,20 @@ def count(legs: list[Leg], found: dict[str, dict[str, Any]]) -> None:
     for leg in legs:
         for hop in leg.hops:
             if hop.sights and hop.node in found:
-                hop.seen = sum(_seen(found[hop.node], hop, leg.way, "icmp", False))
+                hop.seen = _seen(found, hop, leg.way, "icmp", False)
 
 
-def _seen(one: dict[str, Any], hop: Hop, direction: str, kind: str, large: bool) -> list[int]:
-    return [
+def _seen(found: dict[str, dict[str, Any]], hop: Hop, direction: str, kind: str, large: bool) -> int:
+    """How many such packets were seen at the hop: also with the addresses that a node has translated them to."""
+    translated = {one[which] for one in found.values() for which in ("hidden", "diverted") if one[which]}
+    return sum(
         record["packets"]
-        for record in one["seen"]
+        for record in found[hop.node]["seen"]
         if (record["place"], record["device"], record["direction"]) in hop.sights
         and (record["way"], record["kind"]) == (direction, kind)
         and (kind != "icmp" or record["large"] == large)
-    ]
+        and (not record["strange"] or translated & {record["source"], record["target"]})
+    )
 
 
 def _by_owners(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, Hop] | None:
@@ -83,6 +86,7 @@ def _by_outer(
                 and outer
                 and place in underlay.sights
                 and record["way"] == leg.way
+                and not record["strange"]
                 and outer != wire.wanted
             ):
                 told = (
@@ -106,9 +110,7 @@ def _by_answers(
         if not answered or leg.way != "there" or last is None or last.step != "pod" or last.node != leg.target.node:
             continue
         first = next(hop for hop in leg.hops if hop.sights and hop.node in found)
-        saw = {
-            kind: [sum(_seen(found[hop.node], hop, leg.way, kind, False)) for hop in (first, last)] for kind in _KINDS
-        }
+        saw = {kind: [_seen(found, hop, leg.way, kind, False) for hop in (first, last)] for kind in _KINDS}
         if all(saw["icmp"]) and saw["tcp"][0] and not saw["tcp"][1]:
             named = _lost([leg], found, "tcp", False, probes)
             if named:
@@ -151,7 +153,7 @@ def _lost(
             return leg, wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
         if not hop.sights or hop.node not in found:
             continue
-        if sum(_seen(found[hop.node], hop, leg.way, kind, large)):
+        if _seen(found, hop, leg.way, kind, large):
             last = number
         else:
             named = _culprit(way, last, number, kind, large, probes, found)
@@ -183,6 +185,9 @@ def _culprit(
     elif before.place() == after.place():
         told = f"{what} arrived at {after.place()} and none was answered"
     wire = next((hop for hop in region if hop.step == "wire"), None)
+    if wire is not None and before.step == "underlay" and before.verdict == SUSPECT:
+        before.verdict, before.cause = BROKEN, f"{told}: {'; '.join(before.suspects)}"
+        return before
     if wire is not None:
         return wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
     # who may drop between the two; else who may on that node at all, the nearest first, but for where they have passed
@@ -195,6 +200,11 @@ def _culprit(
     silent = _unresolved(way[last:], after, found)
     if silent:
         return silent
+    usual = next((hop for hop in region if hop.suspects and hop.step in ("filter", "input")), None)
+    if usual:
+        return usual.blame(
+            f"{told}: {'; '.join(usual.suspects)}", "nft list ruleset (what counts as invalid is dropped)"
+        )
     told += "".join(
         {f" ({probe['reason']})" for probe in probes if probe["scope"] == "way" and DIED in probe["reason"]}
     )
@@ -281,16 +291,22 @@ def _by_service(legs: list[Leg], probes: list[dict[str, Any]]) -> tuple[Leg, Hop
     return None
 
 
-def _by_translation(legs: list[Leg], found: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
-    """A translation that hides a pod's address from another pod, or leads to another pod."""
+def _by_translation(
+    legs: list[Leg], found: list[dict[str, Any]], probes: list[dict[str, Any]]
+) -> tuple[Leg, Hop] | None:
+    """A translation that hides a pod's address from another pod, or leads to another pod; or one that hides an address
+    behind one that is not the node's, where no answer comes."""
+    lost = any(not probe["ok"] for probe in probes if probe["scope"] == "way")
     for one in found:
         for leg in legs:
-            if leg.way != "there" or not leg.source.kind == leg.target.kind == "pod" or leg.source == leg.target:
+            between_pods = leg.source.kind == leg.target.kind == "pod" and leg.source != leg.target
+            if leg.way != "there" or not (between_pods or (lost and one["hidden"] not in ["", *one["own"]])):
                 continue
             here = [hop for hop in leg.hops if hop.node == one["node"]]
             nat = next((hop for step in ("nat", "filter") for hop in here if hop.step == step), leg.hops[-1])
             if one["hidden"]:
-                told = f"{leg.source.address} is hidden behind {one['hidden']}: what pods send to pods is masqueraded"
+                what = "what pods send to pods is masqueraded" if between_pods else "which is not the node's"
+                told = f"{leg.source.address} is hidden behind {one['hidden']}: {what}"
                 cure = "nft list ruleset (chains of type nat at postrouting): except the pod network there"
                 return leg, nat.blame(told, cure)
             if one["diverted"]:

@@ -28,7 +28,7 @@ _VALUE = re.compile(r"""^\s*(bin_dirs?|conf_dir)\s*=\s*\[?\s*["']([^"']*)["']"""
 
 def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) -> dict[str, Any]:
     """``files``: the configurations in the order in which a runtime tries them, each with ``error`` where it is none;
-    ``network``: that of ``file``, which is ours; ``bridge``, ``hairpin``; ``plugins``: what lacks;
+    ``network``: that of ``file``, which is ours; ``bridge``, ``hairpin``, ``maps_ports``; ``plugins``: what lacks;
     ``library``: the installed version and the executables that aren't as installed; ``containerd``: its directories;
     ``foreign``: the executables there that aren't ours; ``reservations``: see below."""
     found: dict[str, Any] = {
@@ -39,6 +39,7 @@ def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) 
         "network": "",
         "bridge": "",
         "hairpin": None,
+        "maps_ports": False,
         "reservations": {},
         "library": _library(root + library),
         "containerd": directories(root + containerd),
@@ -54,6 +55,7 @@ def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) 
             entry["name"] = read.name
             if entry["path"] == os.path.join(conf_dir, file):
                 found.update(ours=entry["path"], network=read.name, **_port(read))
+                found["maps_ports"] = any((each.get("capabilities") or {}).get("portMappings") for each in read.plugins)
                 found["needs_overlay"] = any(plugin["type"] == "flannel" for plugin in read.plugins)
                 types = read.types()
                 found["reservations"] = reservations(os.path.join(_below(root, _data_dir(read)), read.name))

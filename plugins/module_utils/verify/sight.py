@@ -32,7 +32,9 @@ VXLAN_HEADERS = 8 + 8 + 14  # UDP, VXLAN, the inner Ethernet header
 
 class Packet(NamedTuple):
     """What is told of a packet: ``way`` "there" or "back", ``kind`` icmp, tcp or udp, whether it is ``large``, its
-    addresses, ``outer`` (source, destination, UDP port, VNI) inside a tunnel, and whether its checksum is ``bad``."""
+    addresses, ``outer`` (source, destination, UDP port, VNI) inside a tunnel, and whether its checksum is ``bad``.
+    ``strange``: only one of its addresses, and the port, are those asked for; it was translated, or is another's.
+    """
 
     way: str
     kind: str
@@ -41,18 +43,23 @@ class Packet(NamedTuple):
     target: str
     outer: tuple[str, str, int, int] | None
     bad: bool
+    strange: bool = False
 
 
 class Sight:
-    """Counts the packets between ``source`` and ``target`` in this namespace and in those of ``pods``: (name, path).
+    """Counts the packets between ``source`` and ``target`` in this namespace and in those of ``pods``: (name, path);
+    and those to and from their TCP and UDP ``port`` with one of the two.
 
     Echoes count only if their data bears ``mark``. A context manager; needs CAP_NET_RAW. Give its sockets to an event
     loop, or call ``read`` when it is time: the kernel queues what comes.
     """
 
-    def __init__(self, source: str, target: str, mark: bytes, pods: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, source: str, target: str, mark: bytes, pods: Iterable[tuple[str, str]] = (), port: int = 0
+    ) -> None:
         self.ends = (source, target)
         self.mark = mark
+        self.port = port
         self.counted: Counter[tuple[str, str, str, Packet]] = Counter()
         self.sockets: dict[str, socket.socket] = {"node": self._open()}
         for name, path in pods:
@@ -96,7 +103,8 @@ class Sight:
     def seen(self, way: str, kind: str, large: bool = False) -> bool:
         """Whether such a packet has passed anywhere here."""
         asked = way, kind, large
-        return any((packet.way, packet.kind, packet.large) == asked for _place, _device, _way, packet in self.counted)
+        known = (packet for _place, _device, _way, packet in self.counted if not packet.strange)
+        return any((packet.way, packet.kind, packet.large) == asked for packet in known)
 
     def records(self) -> list[dict[str, Any]]:
         """What was seen, JSON-ready: ``place`` ("node" or a pod's name), ``device``, ``direction`` (in or out), the
@@ -121,12 +129,15 @@ class Sight:
                 return inner
         if protocol in icmp.PROTOCOL.values():
             return self._echo(body, source, target, size, outer)
-        if {source, target} != set(self.ends) or protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
+        if not {source, target} & set(self.ends) or protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
+            return None
+        strange = {source, target} != set(self.ends)
+        if strange and self.port not in struct.unpack_from("!HH", body.ljust(4, b"\0")):
             return None
         kind = "tcp" if protocol == socket.IPPROTO_TCP else "udp"
-        way = "there" if target == self.ends[1] else "back"
-        bad = check and not _checksum_holds(protocol, source, target, body)
-        return Packet(way, kind, size > LARGE, source, target, outer, bad)
+        way = "there" if target == self.ends[1] or (strange and source == self.ends[0]) else "back"
+        bad = check and not strange and not _checksum_holds(protocol, source, target, body)
+        return Packet(way, kind, size > LARGE, source, target, outer, bad, strange)
 
     def _echo(
         self, body: bytes, source: str, target: str, size: int, outer: tuple[str, str, int, int] | None

@@ -31,7 +31,7 @@ from ..overlay.config import ConfigError
 from ..overlay.lease import Leases
 from ..overlay.lock import locked
 from ..overlay.movement import Kernel, Movement
-from . import decisions, filters, processes, rules, runtime, transforms
+from . import decisions, filters, ports, processes, rules, runtime, transforms
 from .attachments import RESULTS, Attachment, attachments
 from .decisions import Flow, described
 
@@ -87,12 +87,15 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]
         found["neighbours"] = [described(each) for each in neighbours.dump(channel, names) if each.dst in concerned]
         macs = {entry["mac"] for entry in found["wanted"] if entry["object"] in ("fdb", "neighbour")}
         found["fdb"] = [described(each) for each in neighbours.dump_fdb(channel, names) if each.mac in macs]
-        found["bridge_fdb"] = decisions.bridge_fdb(channel, names, {one.mac for one in attached})
+        bridges = {link.mac for link in all_links if link.kind == "bridge" and link.mac}
+        found["bridge_fdb"] = decisions.bridge_fdb(channel, names, {one.mac for one in attached} | bridges)
         found["foreign_routes"] = decisions.foreign(channel, names, found)
         found["sysctls"] = _sysctls(found["links"])
         found["filters"] = filters.suspects()
         found["classifiers"] = filters.classifiers(channel, names)
         found["transforms"] = transforms.policies()
+        maps = found["cni"]["maps_ports"] and not found["cni"]["foreign"]
+        found["ports_astray"] = ports.astray(attached, found["cni"]["network"]) if maps else []
         found["port_taken"] = _port_taken(found)
         found["agent"] = _agent(places)
         found["kube_proxy"] = _kube_proxy()
@@ -165,6 +168,8 @@ def _drift(movement: Movement) -> list[dict[str, Any]]:
 def _sysctls(known: dict[str, Any]) -> dict[str, str]:
     """What decides about forwarding and reverse paths; those of a link by its name."""
     wanted = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables"]
+    wanted += ["net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max"]
+    wanted += ["net/ipv4/icmp_echo_ignore_all", "net/ipv6/icmp/echo_ignore_all"]
     # most links are pods' own ends of a veth pair, whose settings don't matter: they are ports of a bridge
     for name in ["all", *(name for name, link in known.items() if not link["master"])]:
         wanted += [f"net/ipv4/conf/{name}/rp_filter", f"net/ipv4/conf/{name}/forwarding"]

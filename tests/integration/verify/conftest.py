@@ -41,6 +41,7 @@ class Pod:
         self.container = f"{node.name}-{name}"
         self.addresses: list[str] = []
         self.host = ""  # the node's end of its veth pair
+        self.ports: list[dict] = []  # those of the node that it publishes
 
     @property
     def address(self) -> str:
@@ -136,10 +137,12 @@ class Node:
             "NETCONFPATH": f"{self.root}/etc/cni/net.d",
             "CNI_PATH": f"{self.root}/opt/podnet/current/bin",
             "CNI_CONTAINERID": pod.container,
+            "CAP_ARGS": json.dumps({"portMappings": pod.ports} if pod.ports else {}),
             "CNI_ARGS": f"K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod.name.partition('/')[2]};IgnoreUnknown=1",
         }
         tool = f"{self.root}/opt/podnet/current/bin/podnet-cni"
-        words = [tool, "--cache", f"{self.root}/var/lib/cni", verb, "podnet", pod.netns.path]
+        words = [tool, "--cache", f"{self.root}/var/lib/cni", verb, "podnet"]
+        words += [pod.netns.path] if verb != "restore" else []
         return self.netns.run(*words, env=environment, **options)
 
     def add_pod(self, name: str, netns) -> Pod:

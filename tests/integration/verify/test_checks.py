@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify import translation
 
-from .conftest import Inside
+from .conftest import Inside, Pod
 
 
 @pytest.fixture
@@ -200,6 +200,43 @@ def test_an_address_on_two_pods(node):
         assert all(pod.name in reason for pod in node.pods)
     finally:
         node.pods[1].run(f"ip address del {node.pods[0].address}/24 dev eth0")
+
+
+def test_a_mac_address_on_two_pods(node):
+    one, other = node.pods
+    mac, own = (pod.netns.ip("link show eth0")[0]["address"] for pod in (one, other))
+    other.run(f"ip link set eth0 address {mac}")
+    try:
+        check, subject, reason = only(failures(node))
+        assert (check, subject) == ("no address is on two pods", f"{mac} on cni0")
+        assert all(pod.name in reason for pod in node.pods)
+    finally:
+        other.run(f"ip link set eth0 address {own}")
+        for pod in node.pods:  # the bridge learns again who is where
+            pod.run(f"ping -c 1 -W 5 {node.cidr.replace('0/24', '1')}")
+
+
+def test_a_published_port_that_leads_nowhere(node, make_netns):
+    usual = node.conflist.read_text()
+    content = json.loads(usual)
+    content["plugins"].append({"type": "portmap", "capabilities": {"portMappings": True}})
+    node.conflist.write_text(json.dumps(content))
+    pod = Pod("server", make_netns(), node)
+    pod.ports = [{"hostPort": 8080, "containerPort": 80, "protocol": "TCP"}]
+    try:
+        node.cni("add", pod)
+        assert failures(node) == []
+        node.run("nft delete element inet podnet hostports4 { tcp . 8080 }")
+        check, subject, reason = only(failures(node))
+        assert (check, subject) == ("ports that pods publish lead to them", "default/server")
+        assert reason == "the node's tcp port 8080 leads nowhere"
+        told = next(one["cure"] for one in node.inspect()["checks"] if not one["ok"])
+        assert told == "podnet-cni restore podnet"
+        node.cni("restore", pod)
+        assert failures(node) == []
+    finally:
+        node.cni("del", pod)
+        node.conflist.write_text(usual)
 
 
 def test_a_stale_peer(node):

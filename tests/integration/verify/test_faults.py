@@ -86,6 +86,51 @@ def named(cluster, fault: dict, known: dict[str, str], ends: list[str]) -> None:
     assert after["failures"] == []
 
 
+#: What others may have on a node or in a pod and no packet minds: where, what makes it, what takes it away.
+HARMLESS = [
+    ("node1", "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up",
+     "ip link del docker0"),
+    ("node1", "ip link add eth1 type veth peer name eth1p; ip addr add 10.88.0.1/24 dev eth1; ip link set eth1 up;"
+     "ip route add 10.99.0.0/16 dev eth1; ip rule add from 10.88.0.1 table 20; ip route add default dev eth1 table 20",
+     "ip link del eth1; ip rule del from 10.88.0.1 table 20"),
+    ("node1", "ip link add vx9 type vxlan id 9 dev eth0 dstport 4789; ip link set vx9 up", "ip link del vx9"),
+    ("node2", "ip addr add 10.77.0.200/24 dev eth0; ip route add 10.244.0.0/15 dev eth0",
+     "ip addr del 10.77.0.200/24 dev eth0; ip route del 10.244.0.0/15"),
+    ("node1", "nft 'add table inet mon; add chain inet mon f { type filter hook forward priority 0; }';"
+     "nft 'add rule inet mon f counter accept; add chain inet mon p { type filter hook prerouting priority raw; }';"
+     "nft 'add rule inet mon p ip saddr 10.244.0.0/16 notrack'", "nft delete table inet mon"),
+    ("node2", "iptables -P FORWARD DROP; iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
+     "iptables -P FORWARD ACCEPT; iptables -F FORWARD"),
+    ("node2", "iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+     "iptables -t nat -F POSTROUTING"),
+    ("node1", "for one in arp_ignore arp_announce log_martians; do echo 1 > /proc/sys/net/ipv4/conf/all/$one; done",
+     "for one in arp_ignore arp_announce log_martians; do echo 0 > /proc/sys/net/ipv4/conf/all/$one; done"),
+    ("node1", "ip link set cni0 type bridge mcast_snooping 0 ageing_time 60000; ip link set cni0 promisc on",
+     "ip link set cni0 type bridge mcast_snooping 1 ageing_time 30000; ip link set cni0 promisc off"),
+    ("a1", "ip link add net1 type veth peer name net1p; ip addr add 172.31.0.2/24 dev net1; ip link set net1 up;"
+     "ip rule add from 172.31.0.2 table 9; ip route add 172.32.0.0/16 dev net1",
+     "ip link del net1; ip rule del from 172.31.0.2 table 9"),
+    ("a2", "iptables -t nat -A OUTPUT -p tcp --dport 15001 -j REDIRECT --to-ports 15006;"
+     "ip addr add 10.244.2.200/32 dev eth0", "iptables -t nat -F; ip addr del 10.244.2.200/32 dev eth0"),
+]  # fmt: skip
+
+
+def test_what_does_no_harm_raises_no_alarm(cluster):
+    """All of it at a time, both ways."""
+    made = []
+    try:
+        for name, make, remove in HARMLESS:
+            made.append((name, remove))
+            place(cluster, name)[0].run("sh", "-ec", make)
+        for ends in (("a1", "a2"), ("b2", "a1")):
+            found = cluster.traced(*ends)
+            assert found["ok"], (found["verdict"], [probe for probe in found["probes"] if not probe["ok"]])
+            assert (found["verdict"], found["notes"], found["failures"]) == (None, [], [])
+    finally:
+        for name, remove in reversed(made):
+            place(cluster, name)[0].run("sh", "-ec", remove)
+
+
 def test_no_false_alarm(cluster):
     """Twenty times, over all nodes, with packets."""
     pods = [pod for node in cluster.nodes for pod in node.pods]

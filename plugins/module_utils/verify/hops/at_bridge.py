@@ -103,6 +103,10 @@ def bridge(look: Look, name: str, way: str, gateways: list[str]) -> Hop:
     if link["mtu"] < least:
         told = f"{name}'s MTU is {link['mtu']}, its ports' is {least}: pods' large packets do not pass whole"
         hop.blame(told, f"ip link set {name} mtu {least}")
+    own = [each for each in look.state["bridge_fdb"] if each["mac"] == link["mac"] and each["port"] == name]
+    if not own:
+        told = f"{name} has no forwarding entry for its own MAC address, {link['mac']}: it takes no frames to it"
+        hop.doubt(told, f"bridge fdb add {link['mac']} dev {name} self permanent")
     if link["data"].get("vlan_filtering"):
         hop.doubt(f"{name} filters VLANs", f"ip link set {name} type bridge vlan_filtering 0")
     return hop

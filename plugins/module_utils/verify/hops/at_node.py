@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...overlay.backend import ROUTE_PROTOCOL
 from .base import APPLY, UNKNOWN, Hop
-from .look import Look, covers, maker, show_route, told_route
-
-#: RTPROT_KERNEL: routes that come with an address.
-KERNEL = 2
+from .look import FORBIDDING, KERNEL, Look, covers, forbidding, maker, show_route, told_route, without
 
 
 def forwarding(look: Look, iif: str, version: int) -> Hop:
@@ -48,16 +46,21 @@ def route(look: Look, target: str, source: str, iif: str, wanted: dict[str, Any]
     taken = found["route"] or (plain or {}).get("route")
     drift = [s for s in look.drift("route") if (s["wanted"] or s["actual"])["dst"] == wanted.get("dst")]
     cure = APPLY if drift else ""
-    if taken is None or taken.get("type") in ("unreachable", "blackhole", "prohibit"):
+    if taken is None or taken.get("type") in FORBIDDING:
         told = (plain or found)["error"] or (taken and taken["type"])
+        wall = forbidding(look.state["foreign_routes"], target)
+        if wall:
+            told = f"there is no route to {target}, but {show_route(wall)} ({maker(wall)})"
+            return hop.blame(told, without(wall))
         if look.state["rules"] and not drift:
             return _ruled(look, hop, f"there is no route to {target} ({told})", bool(blocked))
         return hop.blame(f"there is no route to {target} ({told})", cure or _route_cure(wanted), follows=bool(blocked))
     if taken.get("dev") != dev or (wanted.get("gateway") and taken.get("gateway") != wanted["gateway"]):
-        who = "the overlay's own" if drift and taken["dst"] == wanted.get("dst") else maker(taken)
+        ours = bool(drift) and taken["dst"] == wanted.get("dst") and taken.get("protocol") == ROUTE_PROTOCOL
+        who = "the overlay's own" if ours else maker(taken)
         told = f"packets to {target} take the route {show_route(taken)} ({who}), not {hop.wanted}"
-        shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and (taken["dst"] != wanted.get("dst") or not drift)
-        mend = _take_away(look, taken)
+        shadows = taken["dst"] not in ("0.0.0.0/0", "::/0") and not ours
+        mend = _take_away(look, taken) + (f"; {APPLY}" if drift else "")
         return hop.blame(told, mend if shadows else cure or _route_cure(wanted), follows=bool(blocked) and not shadows)
     if found["route"] is None:
         return _refused(look, hop, found, source, iif)
@@ -87,7 +90,7 @@ def _take_away(look: Look, taken: dict[str, Any]) -> str:
             address = each["address"].partition("/")[0]
             if each["dev"] == taken.get("dev") and covers(taken["dst"], address):
                 return f"ip address delete {each['address']} dev {each['dev']}"
-    return f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != 254 else "")
+    return without(taken)
 
 
 def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str) -> Hop:
@@ -99,8 +102,11 @@ def _refused(look: Look, hop: Hop, found: dict[str, Any], source: str, iif: str)
     if back.get("type") == "local":
         told = f"{source} is an address of {look.node} itself ({show_route(back)}): what comes from it is dropped"
         return hop.blame(told, _take_away(look, back))
-    if return_way.get("error") or back.get("type") in ("unreachable", "blackhole", "prohibit"):
+    if return_way.get("error") or back.get("type") in FORBIDDING:
         told = f"there is no route back to {source}, so the kernel drops what comes from it as martian"
+        wall = forbidding(look.state["foreign_routes"], source)
+        if wall:
+            return hop.blame(f"{told}: it has {show_route(wall)} ({maker(wall)})", without(wall))
         drifted = [step for step in look.drift("route") if covers((step["wanted"] or step["actual"])["dst"], source)]
         return hop.blame(told, APPLY if drifted else f"ip route get {source}", follows=bool(_drifted_device(look)))
     if ":" not in source and strict == "1" and back.get("dev") != iif:

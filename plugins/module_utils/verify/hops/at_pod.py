@@ -11,7 +11,18 @@ from typing import Any
 from ...ipam.ip import alike
 from .base import UNKNOWN, Hop
 from .dropping import filter_cure, told_chain, told_classifier
-from .look import Look, covers, find_lookup, inside, recreate, show_route, told_route
+from .look import (
+    FORBIDDING,
+    Look,
+    covers,
+    find_lookup,
+    forbidding,
+    inside,
+    recreate,
+    show_route,
+    told_route,
+    without,
+)
 
 #: Fewer hops than these do not lead out of a cluster and its surroundings.
 FEW = 16
@@ -46,7 +57,7 @@ def pod(look: Look, pod: dict[str, Any], way: str) -> Hop:
         hop.blame(f"{name}'s MTU is {link['mtu']}, larger than the pod network's {mtu}: large packets get lost", cure)
     _answering(hop, pod, link)
     for chain in pod["filters"]:
-        if chain["drops"]:
+        if chain["drops"] or chain["translates"] or chain["rewrites"]:
             hop.doubt(f"in the pod, {told_chain(chain)}", inside(pod, filter_cure(chain)))
     for classifier in pod["classifiers"]:
         told, cure = told_classifier(classifier)
@@ -92,7 +103,10 @@ def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
     hop.found = told_route(found)
     put_back = inside(pod, f"ip route replace default via {gateway} dev {pod['interface']}") + f" (or {recreate(pod)})"
     down = not (pod["link"] or {}).get("up")
-    if route is None or route.get("type") in ("unreachable", "blackhole", "prohibit"):
+    if route is None or route.get("type") in FORBIDDING:
+        wall = forbidding(pod["routes"], target)
+        if wall:
+            return hop.blame(f"the pod has no route to {target}, but {show_route(wall)}", inside(pod, without(wall)))
         if pod["rules"]:
             told = f"the pod has a policy rule that leads {target} nowhere: {pod['rules'][0]['rule']}"
             return hop.blame(told, inside(pod, pod["rules"][0]["cure"]), follows=down)
@@ -101,6 +115,8 @@ def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
         odd = f"the pod's route to {target} is {told_route(found)}, not {hop.wanted}"
         cure = put_back if route["dst"] in ("0.0.0.0/0", "::/0") else inside(pod, f"ip route delete {route['dst']}")
         return hop.blame(odd, cure, follows=down)
+    for rule in pod["rules"]:  # the route that was asked for has no source
+        hop.doubt(f"the pod has a policy rule: {rule['rule']}", inside(pod, rule["cure"]))
     return hop
 
 

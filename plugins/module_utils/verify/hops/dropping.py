@@ -17,13 +17,13 @@ def packet_filter(look: Look, step: str, hooks: tuple[str, ...], version: int, d
     the families bridge and arp, too."""
     hop = Hop(look.node, step, f"packet filter ({', '.join(hooks)})", wanted="nothing that drops pods' packets")
     bridged = any(link["kind"] == "bridge" or link["master"] for link in map(look.links.get, devices) if link)
-    for chain in look.state["filters"]:
-        # what kube-proxy and the kubelet drop is marked or invalid: no reason to look askance at a healthy node
-        usual = not chain["policy"] and all(name.startswith("KUBE-") for name in chain["in"])
-        if chain["drops"] and not usual and _concerns(chain, hooks, version, devices, bridged):
+    concerned = [each for each in look.state["filters"] if _concerns(each, hooks, version, devices, bridged)]
+    usual = [chain for chain in concerned if chain["drops"] and _usual(chain)]
+    for chain in concerned:
+        if chain["drops"] and chain not in usual:
             hop.doubt(told_chain(chain), filter_cure(chain))
-    for chain in look.state["filters"]:
-        if chain["rewrites"] and not chain["drops"] and _concerns(chain, hooks, version, devices, bridged):
+    for chain in concerned:
+        if chain["rewrites"] and not chain["drops"]:
             hop.doubt(told_chain(chain), filter_cure(chain))
     for policy in look.state["transforms"]:
         if policy["hook"] in hooks:
@@ -32,8 +32,24 @@ def packet_filter(look: Look, step: str, hooks: tuple[str, ...], version: int, d
     for entry in look.state["classifiers"]:
         if entry["dev"] in devices:
             hop.doubt(*told_classifier(entry))
+    tracked, most = (int(look.sysctl(f"net/netfilter/nf_conntrack_{name}") or 0) for name in ("count", "max"))
+    if tracked >= most > 0:
+        told = (
+            f"{tracked} connections are tracked, and no more may be (nf_conntrack_max): new ones' packets are dropped"
+        )
+        hop.doubt(
+            told, f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}, and look who makes so many: conntrack -L"
+        )
     hop.found = "; ".join(hop.suspects) or "nothing drops"
+    hop.suspects += [told_chain(chain) for chain in usual]  # of last resort
     return hop
+
+
+def _usual(chain: dict[str, Any]) -> bool:
+    """Whether it is kube-proxy or the kubelet who drops there: what is marked or invalid, and so no reason to look
+    askance at a healthy node."""
+    kubernetes = chain["table"] == "kube-proxy" or all(name.startswith("KUBE-") for name in chain["in"])
+    return kubernetes and not chain["policy"]
 
 
 def _concerns(chain: dict[str, Any], hooks: tuple[str, ...], version: int, devices: list[str], bridged: bool) -> bool:
@@ -59,7 +75,7 @@ def told_classifier(entry: dict[str, str]) -> tuple[str, str]:
 def told_chain(chain: dict[str, Any]) -> str:
     where = f"chain {chain['family']} {chain['table']} {chain['chain']} ({chain['hook']})"
     if not chain["drops"]:
-        return f"{where} has rules that rewrite packets"
+        return f"{where} has rules that {'rewrite' if chain['rewrites'] else 'translate'} packets"
     return f"{where} has the policy drop" if chain["policy"] else f"{where} has rules that drop"
 
 

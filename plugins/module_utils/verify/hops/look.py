@@ -10,6 +10,8 @@ from typing import Any
 
 from ...ipam.ip import parse_address, parse_subnet
 
+MAIN, KERNEL = 254, 2  # rtnetlink.h RT_TABLE_MAIN; RTPROT_KERNEL: routes that come with an address or a link
+
 
 class Look:
     """A node's state, with what the hops ask of it."""
@@ -85,6 +87,22 @@ def recreate(pod: dict[str, Any]) -> str:
     return f"kubectl --namespace {namespace} delete pod {name}" if namespace and name else "recreate the pod"
 
 
+#: Kinds of routes that lead nowhere.
+FORBIDDING = ("unreachable", "blackhole", "prohibit", "throw")
+
+
+def forbidding(found: list[dict[str, Any]], target: str) -> dict[str, Any] | None:
+    """The narrowest of these routes that leads the target nowhere, None if none does."""
+    those = [route for route in found if route.get("type") in FORBIDDING and route.get("protocol") != KERNEL]
+    those = [route for route in those if covers(route["dst"], target)]
+    return max(those, key=lambda route: parse_subnet(route["dst"]).length, default=None)
+
+
+def without(taken: dict[str, Any]) -> str:
+    """What takes a route away."""
+    return f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != MAIN else "")
+
+
 def maker(taken: dict[str, Any]) -> str:
     """Who made a route, by its protocol (rtnetlink.h RTPROT_*)."""
     makers = {2: "the kernel's", 3: "added by hand", 4: "an administrator's", 16: "DHCP's", 186: "BGP's"}
@@ -92,7 +110,7 @@ def maker(taken: dict[str, Any]) -> str:
 
 
 def show_route(taken: dict[str, Any]) -> str:
-    words = [taken["dst"]]
+    words = [*(kind for kind in [taken.get("type")] if kind in FORBIDDING), taken["dst"]]
     if taken.get("gateway"):
         words += ["via", taken["gateway"]]
     if taken.get("dev"):

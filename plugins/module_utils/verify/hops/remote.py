@@ -66,9 +66,12 @@ def underlay(look: Look, vtep: str, overhead: int, there: Look | None = None) ->
     gateway = taken.get("gateway") or vtep
     entry = next((e for e in look.state["neighbours"] if e["dst"] == gateway and e["dev"] == dev), None)
     mac = there.links.get(there.overlay["underlay"] or "", {}).get("mac") if there and gateway == vtep else None
-    if there and entry and entry.get("state") in ("permanent", "noarp") and mac and entry.get("mac") != mac:
+    if there and entry and mac and entry.get("mac", mac) != mac:
         told = f"{vtep} is taken to be at {entry.get('mac')} ({entry['state']}); {there.node} has {mac}"
-        hop.blame(told, f"ip neighbour delete {vtep} dev {dev}")
+        if entry.get("state") in ("permanent", "noarp"):
+            hop.blame(told, f"ip neighbour delete {vtep} dev {dev}")
+        else:
+            hop.doubt(told, f"find who answers for {vtep} (proxy_arp?), then ip neighbour delete {vtep} dev {dev}")
     if entry and entry.get("state") in ("failed", "incomplete"):
         hop.doubt(f"{gateway} does not answer on {dev} when asked for its MAC address")
     return hop
