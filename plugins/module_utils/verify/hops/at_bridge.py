@@ -103,8 +103,9 @@ def bridge(look: Look, name: str, way: str, gateways: list[str]) -> Hop:
     if link["mtu"] < least:
         told = f"{name}'s MTU is {link['mtu']}, its ports' is {least}: pods' large packets do not pass whole"
         hop.blame(told, f"ip link set {name} mtu {least}")
-    own = [each for each in look.state["bridge_fdb"] if each["mac"] == link["mac"] and each["port"] == name]
-    if not own:
+    # a port's, too: whose MAC address the bridge has taken for its own; what is permanent is for the bridge itself
+    own = [each for each in look.state["bridge_fdb"] if (each["bridge"], each["mac"]) == (name, link["mac"])]
+    if not any(each["state"] == "permanent" for each in own):
         told = f"{name} has no forwarding entry for its own MAC address, {link['mac']}: it takes no frames to it"
         hop.doubt(told, f"bridge fdb add {link['mac']} dev {name} self permanent")
     if link["data"].get("vlan_filtering"):
