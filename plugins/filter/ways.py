@@ -16,7 +16,7 @@ description:
 positional: _input
 options:
   _input:
-    description: The items of C(kubectl get nodes,pods,services --output json).
+    description: The items of C(kubectl get nodes,pods,services,endpoints --output json).
     type: list
     elements: dict
     required: true
@@ -70,6 +70,8 @@ def ways(
     try:
         there = cluster(items)
         if ends is not None:
+            if not all(ends):
+                raise ValueError("a way has two ends: give both, as in -e from=default/web-0 -e to=default/web-1")
             source, target = (known.end_of(there, end) for end in ends)
             offered = [one.ports[0] for one in there.services if one.address == target.address and one.ports]
             found = [{"from": asdict(source), "to": asdict(target), "port": int(port) or (offered or [9])[0]}]

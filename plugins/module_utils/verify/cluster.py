@@ -4,8 +4,8 @@
 
 """What the Kubernetes API says of a cluster, reduced to what verification needs.
 
-Input are the ``items`` of ``kubectl get nodes,pods,services --output json``. Names of pods and services are
-namespace/name.
+Input are the ``items`` of ``kubectl get nodes,pods,services --output json``, and of ``endpoints`` where Services are
+followed. Names of pods and services are namespace/name.
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ class Pod:
 
 @dataclass
 class Service:
-    """A service; ``node_ports`` maps its ports to those of the nodes."""
+    """A service; ``node_ports`` maps its ports to those of the nodes. One without a selector has the ``endpoints``
+    that somebody has written for it, as the API server does for its own."""
 
     name: str
     address: str
     ports: list[int]
     node_ports: dict[int, int]
     selector: dict[str, str]
+    endpoints: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -83,11 +85,11 @@ def cluster(items: list[dict]) -> Cluster:
     # pods of a node that was removed stay in the API until its garbage collection comes by
     there = {"", *(node.name for node in nodes)}
     pods = [pod for pod in map(_pod, filter(_lives, kinds["Pod"])) if pod.node in there]
-    return Cluster(
-        nodes=nodes,
-        pods=sorted(pods, key=lambda pod: pod.name),
-        services=sorted(map(_service, filter(_has_address, kinds["Service"])), key=lambda service: service.name),
-    )
+    services = sorted(map(_service, filter(_has_address, kinds["Service"])), key=lambda service: service.name)
+    written = {_name(item): _addresses(item) for item in kinds.get("Endpoints", [])}
+    for service in services:
+        service.endpoints = [] if service.selector else written.get(service.name, [])
+    return Cluster(nodes=nodes, pods=sorted(pods, key=lambda pod: pod.name), services=services)
 
 
 def _name(item: dict) -> str:
@@ -134,6 +136,11 @@ def _pod(item: dict) -> Pod:
 
 def _has_address(item: dict) -> bool:
     return item["spec"].get("clusterIP") not in (None, "", "None")
+
+
+def _addresses(item: dict) -> list[str]:
+    """The addresses of an object of kind Endpoints that are ready."""
+    return [entry["ip"] for subset in item.get("subsets") or [] for entry in subset.get("addresses") or []]
 
 
 def _service(item: dict) -> Service:

@@ -90,6 +90,7 @@ def nodes(way: dict[str, Any], cluster: Cluster) -> list[str]:
     """The nodes that must be looked at for a way."""
     target = way["to"]
     behind = [pod.node for pod in cluster.pods if pod.address in target["backends"]]
+    behind += [node.name for node in cluster.nodes if node.address in target["backends"]]
     return list(dict.fromkeys(filter(None, [way["from"]["node"], target["node"], *behind])))
 
 
@@ -106,5 +107,5 @@ def _pod(pod: Pod) -> End:
 
 
 def _service(cluster: Cluster, service: Service) -> End:
-    ready = tuple(pod.address for pod in cluster.behind(service) if pod.ready and pod.address)
-    return End("service", service.name, service.address, "", ready)
+    ready = [pod.address for pod in cluster.behind(service) if pod.ready and pod.address]
+    return End("service", service.name, service.address, "", (*ready, *service.endpoints))

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.podnet.cluster.plugins.filter import ways as the_filter
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.end import EndError
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end, end_of, nodes, ways
@@ -82,6 +86,23 @@ def test_the_nodes_behind_a_service_are_looked_at(items):
     (way,) = ways(state, [failed], 4)
     assert way["port"] == 80
     assert nodes(way, state) == ["node1", "node2", "node3"]
+
+
+def test_a_service_without_selector_has_the_endpoints_that_were_written(items):
+    name = {"name": "kubernetes", "namespace": "default"}
+    items.append({"kind": "Service", "metadata": name, "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}})
+    subsets = [{"addresses": [{"ip": "10.77.0.11"}], "notReadyAddresses": [{"ip": "10.77.0.12"}]}]
+    items.append({"kind": "Endpoints", "metadata": name, "subsets": subsets})
+    state = cluster(items)
+    end = end_of(state, "default/kubernetes")
+    assert end.backends == ("10.77.0.11",)
+    way = {"from": asdict(end_of(state, "node2")), "to": asdict(end), "port": 443}
+    assert nodes(way, state) == ["node2", "node1"]
+
+
+def test_an_end_that_is_not_given_is_asked_for(items):
+    with pytest.raises(AnsibleFilterError, match="a way has two ends: give both"):
+        the_filter.ways(items, ends=["node1", ""])
 
 
 def test_behind_a_node_s_port_is_what_it_leads_to(items):
