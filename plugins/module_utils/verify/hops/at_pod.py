@@ -101,7 +101,7 @@ def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
         return hop
     route = found["route"]
     hop.found = told_route(found)
-    put_back = inside(pod, f"ip route replace default via {gateway} dev {pod['interface']}") + f" (or {recreate(pod)})"
+    put_back = _put_back(pod, gateway or "", route)
     down = not (pod["link"] or {}).get("up")
     if route is None or route.get("type") in FORBIDDING:
         wall = forbidding(pod["routes"], target)
@@ -131,10 +131,17 @@ def pod_gateways(look: Look, pod: dict[str, Any]) -> list[Hop]:
         down = not (pod["link"] or {}).get("up") or bool(pod["error"])
         if default is None or default.get("gateway") != gateway:
             told = f"the pod's default route is {hop.found}" if default else "the pod has no default route"
-            put_back = inside(pod, f"ip route replace default via {gateway} dev {pod['interface']}")
-            hop.blame(f"{told}; it must be via {gateway}", f"{put_back} (or {recreate(pod)})", follows=down)
+            hop.blame(f"{told}; it must be via {gateway}", _put_back(pod, gateway, default), follows=down)
         found.append(hop)
     return found
+
+
+def _put_back(pod: dict[str, Any], gateway: str, taken: dict[str, Any] | None) -> str:
+    """What makes the pod's default route lead by its gateway: where it does so already, another comes before it."""
+    defaults = [route for route in pod["routes"] if route["dst"] in ("0.0.0.0/0", "::/0")]
+    shadowed = taken in defaults and any(route.get("gateway") == gateway for route in defaults)
+    command = without(taken) if taken and shadowed else f"ip route replace default via {gateway} dev {pod['interface']}"
+    return f"{inside(pod, command)} (or {recreate(pod)})"
 
 
 def gateways(pod: dict[str, Any]) -> list[str]:
