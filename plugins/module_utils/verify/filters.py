@@ -20,7 +20,7 @@ from . import legacy
 
 # linux/netfilter.h: families and verdicts
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-HOOK_NAMES = {number: name for name, number in HOOKS.items()}
+HOOK_NAMES = {number: name for name, number in HOOKS.items()} | {5: "ingress"}  # NF_INET_INGRESS, of family inet
 NETDEV_HOOKS = {0: "ingress", 1: "egress"}
 NF_DROP, NFT_JUMP, NFT_GOTO = 0, -3, -4
 # linux/netfilter/nf_tables.h: attributes of chains, rules, expressions and verdicts

@@ -15,7 +15,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.hops.look im
 )
 def test_a_full_connection_table_is_suspect(count, most, told):
     sysctls = {"net/netfilter/nf_conntrack_count": count, "net/netfilter/nf_conntrack_max": most}
-    nothing = dict.fromkeys(("filters", "transforms", "classifiers"), [])
+    nothing = {key: [] for key in ("filters", "transforms", "classifiers")}
     look = Look({"node": "node1", "overlay": {}, "links": {}, "sysctls": sysctls, **nothing})
     hop = packet_filter(look, "filter", ("forward",), 4, ["cni0"])
     assert (hop.verdict == "suspect") == told

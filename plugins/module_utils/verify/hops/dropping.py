@@ -55,7 +55,7 @@ def _usual(chain: dict[str, Any]) -> bool:
 def _concerns(chain: dict[str, Any], hooks: tuple[str, ...], version: int, devices: list[str], bridged: bool) -> bool:
     """Whether a packet of that IP version comes by a chain at these hooks and devices."""
     family = chain["family"]
-    if family == "netdev":
+    if family == "netdev" or chain["devices"]:
         return bool(set(chain["devices"]) & set(devices))
     if family in ("bridge", "arp"):
         return bridged and (family != "arp" or version == 4)
