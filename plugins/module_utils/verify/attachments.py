@@ -83,14 +83,16 @@ def _attachment(noted: dict) -> Attachment:
         mac=next((entry.get("mac", "") for entry in inside), "").lower(),
         prefixes=tuple(entry["address"] for entry in ips),
         gateways=tuple(entry["gateway"] for entry in ips if entry.get("gateway")),
-        ports=tuple(
-            (
-                str(each.get("protocol") or "tcp").lower(),
-                each["hostPort"],
-                each.get("hostIP") or "",
-                each["containerPort"],
-            )
-            for each in (noted.get("capabilityArgs") or {}).get("portMappings") or []
-            if each.get("hostPort")
-        ),
+        ports=_ports(noted),
     )
+
+
+def _ports(noted: dict) -> tuple[tuple[str, int, str, int], ...]:
+    """The ports that the runtime had mapped. containerd spells their keys HostPort, others hostPort: Go reads both."""
+    found = []
+    for each in (noted.get("capabilityArgs") or {}).get("portMappings") or []:
+        port = {key.lower(): value for key, value in each.items()}
+        if port.get("hostport") and port.get("containerport"):
+            protocol = str(port.get("protocol") or "tcp").lower()
+            found.append((protocol, port["hostport"], port.get("hostip") or "", port["containerport"]))
+    return tuple(found)

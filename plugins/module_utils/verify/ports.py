@@ -37,7 +37,7 @@ def _astray(channel: Channel, one: Attachment) -> list[dict[str, str]]:
     for protocol, port, host_ip, pod_port in one.ports:
         at = "" if host_ip in UNSPECIFIED else host_ip
         for address in firsts.values():
-            if host_ip and (":" in host_ip) != (":" in address):
+            if protocol not in pods.PROTOCOLS or (host_ip and (":" in host_ip) != (":" in address)):
                 continue
             mapping = {
                 "protocol": protocol, "host_port": port, "host_ip": at, "pod_ip": address, "pod_port": pod_port,

@@ -222,7 +222,7 @@ def test_a_published_port_that_leads_nowhere(node, make_netns):
     content["plugins"].append({"type": "portmap", "capabilities": {"portMappings": True}})
     node.conflist.write_text(json.dumps(content))
     pod = Pod("server", make_netns(), node)
-    pod.ports = [{"hostPort": 8080, "containerPort": 80, "protocol": "TCP"}]
+    pod.ports = [{"HostPort": 8080, "ContainerPort": 80, "Protocol": "TCP"}]  # as containerd spells it
     try:
         node.cni("add", pod)
         assert failures(node) == []
