@@ -74,8 +74,8 @@ def by_translation(
             here = [hop for hop in leg.hops if hop.node == one["node"]]
             nat = next((hop for step in ("nat", "filter") for hop in here if hop.step == step), leg.hops[-1])
             if one["hidden"]:
-                what = "what pods send to pods is masqueraded" if between_pods else "which is not the node's"
-                told = f"{leg.source.address} is hidden behind {one['hidden']}: {what}"
+                what = ": what pods send to pods is masqueraded" if between_pods else ", which is not the node's"
+                told = f"{leg.source.address} is hidden behind {one['hidden']}{what}"
                 cure = "nft list ruleset (chains of type nat at postrouting): except the pod network there"
                 return leg, nat.blame(told, cure)
             if one["diverted"]:
