@@ -125,7 +125,7 @@ def _reached(start: tuple[str, str, str], jumps: dict[tuple[str, str, str], set[
 
 
 #: Expressions of nftables, and targets of iptables in its tables, after which a packet doesn't go on.
-TAKERS = ("reject", "queue", "tproxy", "fwd")
+TAKERS = ("reject", "queue", "tproxy", "fwd", "synproxy")
 TAKING_TARGETS = ("REJECT", "DROP", "NFQUEUE", "TPROXY", "TARPIT")
 NAT_TARGETS = ("MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP")
 #: Targets that leave the packet as it is; all others rewrite it.

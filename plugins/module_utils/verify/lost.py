@@ -24,6 +24,7 @@ def fault(legs: list[Leg], found: dict[str, dict[str, Any]], probes: list[dict[s
         or _by_packets(legs, found, probes)
         or _by_answers(legs, found, probes)
         or _by_service(legs, probes)
+        or _by_suspicion(legs, probes)
     )
 
 
@@ -227,6 +228,17 @@ def _damaged(legs: list[Leg], found: dict[str, dict[str, Any]]) -> tuple[Leg, Ho
                     if device.step == "device":  # podnetd would put that right again
                         cure = "set overlay_backend.checksum_offload to false and run site.yml"
                     return leg, device.blame(told, cure)
+    return None
+
+
+def _by_suspicion(legs: list[Leg], probes: list[dict[str, Any]]) -> tuple[Leg, Hop] | None:
+    """Packets were seen everywhere, and yet no right answer came: the first who may be to blame."""
+    failed = next((probe for probe in probes if probe["scope"] == "way" and not probe["ok"]), None)
+    for leg in legs if failed else []:
+        for hop in leg.hops:
+            if failed and hop.verdict == SUSPECT:
+                hop.verdict, hop.cause = BROKEN, f"{'; '.join(hop.suspects)} ({failed['reason']})"
+                return leg, hop
     return None
 
 
