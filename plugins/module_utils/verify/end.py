@@ -90,7 +90,9 @@ def at(address: str, looks: list[Look]) -> End:
         if pod:
             return End("pod", pod["pod"], address, look.node)
     for look in looks:
-        if look.has_address(address):
+        # one that a node has by mistake stays its peer's
+        theirs = (cidr for peer in look.overlay["peers"] for cidr in peer["pod_cidrs"])
+        if look.has_address(address) and not any(covers(cidr, address) for cidr in theirs):
             return End("node", look.node, address, look.node)
     for look in looks:
         for lease in [look.overlay["lease"], *look.overlay["peers"]]:

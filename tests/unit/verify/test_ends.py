@@ -11,8 +11,9 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cluster.plugins.filter import ways as the_filter
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.end import EndError
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.end import End, EndError, at
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end, end_of, nodes, ways
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.hops.look import Look
 
 from .conftest import NAMESPACE
 
@@ -37,6 +38,18 @@ def test_an_end_is_known_by_name_or_address(items, text, kind, name, node):
     end = end_of(cluster(items), text)
     assert (end.kind, end.name, end.node) == (kind, name, node)
     assert bool(end.backends) == (kind == "service")
+
+
+def test_a_pods_address_that_a_node_has_by_mistake_stays_the_pods():
+    def leased(number):
+        return {"name": f"node{number}", "addresses": [f"10.77.0.1{number}"], "pod_cidrs": [f"10.244.{number}.0/24"]}
+
+    addresses = [{"address": address, "dev": "lo"} for address in ("10.244.1.1/24", "10.244.2.2/32", "192.0.2.1/24")]
+    overlay = {"lease": leased(1), "peers": [leased(2)]}
+    look = Look({"node": "node1", "overlay": overlay, "addresses": addresses, "pods": [], "links": {}})
+    assert at("10.244.2.2", [look]) == End("pod", "10.244.2.2", "10.244.2.2", "node2")
+    for own in ("10.244.1.1", "192.0.2.1"):
+        assert at(own, [look]) == End("node", "node1", own, "node1")
 
 
 def test_what_names_nothing_is_refused(items):
