@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
+from ansible_collections.podnet.cluster.plugins.module_utils import install
 from ansible_collections.podnet.cluster.plugins.module_utils.verify import follow
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
         try:
             found = report(
                 cluster(wanted["items"]), by_node, wanted["namespace"], wanted["port"], wanted["tunnel"],
-                _traces(wanted["ways"], wanted["looked"]), wanted["sample"],
+                _traces(wanted["ways"], wanted["looked"]), wanted["sample"], _library(),
             )  # fmt: skip
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -81,6 +82,12 @@ class ActionModule(ActionBase):
         if not found["ok"]:
             result.update(failed=True, msg=f"{len(told)} failures; the first: {told[0]}")
         return result
+
+
+def _library() -> str:
+    """The version that this collection installs on nodes."""
+    files = install.read_tree(os.path.dirname(os.path.abspath(install.__file__)))
+    return install.version_name(install.digest(files))
 
 
 def _traces(ways: list[dict], looked: list[dict]) -> list[dict]:

@@ -24,13 +24,13 @@ def of_api(cluster: Cluster, namespace: str) -> list[dict]:
 
 
 def of_nodes(
-    cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int, tunnel: bool
+    cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int, tunnel: bool, library: str
 ) -> list[dict]:
     """What the nodes tell, each against the API and against the others; see ``report.report`` for what is given."""
     return [
         *_attachments(cluster, found, namespace),
         *_complete(cluster, found, namespace, port, sample),
-        *_between_nodes(cluster, found),
+        *_between_nodes(cluster, found, library),
         *(check for node in sorted(found) for check in found[node].get("checks", [])),
         *(_tunnels(cluster, found, namespace) if tunnel else []),
     ]
@@ -44,17 +44,18 @@ def _check(
     return {**told, "cure": cure if reason else "", "step": step if reason else ""}
 
 
-def _between_nodes(cluster: Cluster, found: dict[str, dict]) -> list[dict]:
+def _between_nodes(cluster: Cluster, found: dict[str, dict], library: str) -> list[dict]:
     """What only several nodes together can tell: clocks, versions, and what each says of itself against the API."""
     about = {node: has["about"] for node, has in found.items() if has.get("about")}
     if not about:
         return []
     checks = []
     versions = Counter(entry["library"] for entry in about.values())
-    usual = versions.most_common(1)[0][0]
+    wanted = library or versions.most_common(1)[0][0]
+    who = "this collection has" if library else "most nodes have"
     for name, entry in sorted(about.items()):
-        reason = "" if entry["library"] == usual else f"it has {entry['library'] or 'none'}, most nodes have {usual}"
-        checks.append(_check("library is that of the other nodes", name, reason, name, AGAIN, "cni"))
+        reason = "" if entry["library"] == wanted else f"it has {entry['library'] or 'none'}, {who} {wanted}"
+        checks.append(_check("library is the same everywhere", name, reason, name, AGAIN, "cni"))
     times = sorted(entry["time"] for entry in about.values())
     middle = times[len(times) // 2]
     for name, entry in sorted(about.items()):

@@ -25,6 +25,7 @@ def report(
     tunnel: bool,
     traces: list[dict] | None = None,
     sample: int = 0,
+    library: str = "",
 ) -> dict[str, Any]:
     """Everything that verification found, ready for JSON; docs/verify-report.md describes it.
 
@@ -33,10 +34,11 @@ def report(
     tunnel   whether packets between nodes must travel as VXLAN
     traces   the ways that were followed because probes on them failed (``follow.judge``)
     sample   how many others each source probed at most, 0 for all
+    library  the version of the library that the nodes must have; without it, that of most of them
     """
     checks = [
         *cluster_checks.of_api(cluster, namespace),
-        *cluster_checks.of_nodes(cluster, found, namespace, port, sample, tunnel),
+        *cluster_checks.of_nodes(cluster, found, namespace, port, sample, tunnel, library),
     ]
     results = [dict(result, node=node) for node in sorted(found) for result in found[node].get("results", [])]
     total = Counter(result["scope"] for result in results)

@@ -150,12 +150,17 @@ def _ours(directory: str, name: str) -> bool:
 
 
 def _library(root: str) -> dict[str, Any]:
-    """The installed version; whether its files are what they were (``whole``); and its executables that aren't."""
+    """The installed version; whether its files are what they were (``whole``); and its executables that aren't.
+
+    One that other files than ours have made can't be told by ours: that it is another is a matter of the cluster.
+    """
     version = install.installed(root)
     if not version:
         return {"version": "", "whole": False, "changed": {}}
     directory = os.path.join(root, version)
     files = install.read_tree(os.path.join(directory, "lib", "podnet"))
+    if any(name in files and files[name] != source for name, source in _makers()):
+        return {"version": version, "whole": True, "changed": {}}
     changed = {}
     for name in install.PLUGINS:
         path = os.path.join(directory, "bin", name)
@@ -168,6 +173,12 @@ def _library(root: str) -> dict[str, Any]:
             changed[name] = "is not as it was installed"
     whole = install.version_name(install.digest(files)) == version
     return {"version": version, "whole": whole, "changed": changed}
+
+
+def _makers() -> list[tuple[str, bytes]]:
+    """What makes the executables and their version's name, as this very program has it: a module's is in an archive."""
+    modules = {"install.py": install, "launcher.py": install.launcher}
+    return [(name, module.__loader__.get_data(module.__file__)) for name, module in modules.items()]
 
 
 def _body(script: str) -> str:

@@ -159,7 +159,7 @@ def spoil_clock(items, found):
 def spoil_library(items, found):
     tell(found)
     found["node2"]["about"]["library"] = "0.9-b"
-    return "library is that of the other nodes, node2: it has 0.9-b, most nodes have 1.0-a"
+    return "library is the same everywhere, node2: it has 0.9-b, most nodes have 1.0-a"
 
 
 def spoil_lease(items, found):
@@ -238,6 +238,13 @@ def test_what_is_amiss_is_told(items, found, spoil):
 def test_nodes_that_tell_alike_are_well(items, found):
     tell(found)
     assert judge(items, found)["ok"]
+
+
+def test_nodes_have_the_library_of_who_verifies(items, found):
+    tell(found)
+    told = report(cluster(items), found, NAMESPACE, PORT, True, library="2.0-c")
+    wanted = [f"node{number}: it has 1.0-a, this collection has 2.0-c" for number in (1, 2, 3)]
+    assert [line.partition(", ")[2].partition(" (")[0] for line in failures(told)] == wanted
 
 
 def test_without_a_tunnel_none_is_demanded(items, found):
