@@ -54,8 +54,9 @@ class Reconciler:
         self.changes: Counter[tuple[str, str]] = Counter()
         self.looks: Counter[str] = Counter()
         self.failures = 0
-        #: Whether what the packet filter held of single pods was lost, until who sees to that says otherwise.
-        self.emptied = False
+        #: Whether what the packet filter held of single pods was lost, until who sees to that says otherwise. At the
+        #: beginning nobody knows: while we were not there, podnetctl or Ansible may have made the table anew.
+        self.emptied = True
         self._patience = PATIENCE
 
     def ports(self) -> set[int]:

@@ -183,7 +183,8 @@ def _pods(look: Look, found: _Found) -> None:
         judged += at_pod.pod_gateways(look, pod)
     found.hops("bridge is there", [at_bridge.bridge(look, name, "in", gateways) for name, gateways in bridges.items()])
     found.hops("pod is connected", judged)
-    mend = f"podnet-cni restore {look.state['cni']['network']}"
+    cni = look.state["cni"]
+    mend = f"{cni['library_dir']}/current/bin/podnet-cni restore {cni['network']}"
     astray = [(each["pod"], each["reason"], mend) for each in look.state["ports_astray"]]
     found.add("ports that pods publish lead to them", astray, "nat")
     silent = [

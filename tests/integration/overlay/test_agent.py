@@ -342,6 +342,10 @@ def test_what_a_container_that_is_gone_had_reserved_is_released(make_nodes, make
     node.netns.run("nft delete table inet podnet")
     eventually("host ports again", lambda: elements(node) == before)
     assert "host ports of pods of network pods are mapped again" in agent.log()
+    agent.stop()
+    node.netns.run("nft flush map inet podnet hostports4")  # who has made the table anew meanwhile, too, left none
+    agent = node.start(str(programs / "podnetd"), **environment)
+    eventually("host ports after a start", lambda: elements(node) == before)
 
 
 def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually):

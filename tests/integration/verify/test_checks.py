@@ -231,7 +231,7 @@ def test_a_published_port_that_leads_nowhere(node, make_netns):
         assert (check, subject) == ("ports that pods publish lead to them", "default/server")
         assert reason == "the node's tcp port 8080 leads nowhere"
         told = next(one["cure"] for one in node.inspect()["checks"] if not one["ok"])
-        assert told == "podnet-cni restore podnet"
+        assert told == "/opt/podnet/current/bin/podnet-cni restore podnet"
         node.cni("restore", pod)
         assert failures(node) == []
     finally:
