@@ -13,7 +13,7 @@ import os
 import re
 from typing import Any
 
-from .. import install
+from .. import install, launcher
 from ..cni import conflist
 
 CONF_DIR = "/etc/cni/net.d"
@@ -177,8 +177,11 @@ def _library(root: str) -> dict[str, Any]:
 
 def _makers() -> list[tuple[str, bytes]]:
     """What makes the executables and their version's name, as this very program has it: a module's is in an archive."""
-    modules = {"install.py": install, "launcher.py": install.launcher}
-    return [(name, module.__loader__.get_data(module.__file__)) for name, module in modules.items()]
+    found = []
+    for name, module in (("install.py", install), ("launcher.py", launcher)):
+        loader: Any = module.__loader__
+        found.append((name, loader.get_data(module.__file__)))
+    return found
 
 
 def _body(script: str) -> str:
