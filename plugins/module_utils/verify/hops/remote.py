@@ -73,5 +73,6 @@ def underlay(look: Look, vtep: str, overhead: int, there: Look | None = None) ->
         else:
             hop.doubt(told, f"find who answers for {vtep} (proxy_arp?), then ip neighbour delete {vtep} dev {dev}")
     if entry and entry.get("state") in ("failed", "incomplete"):
-        hop.doubt(f"{gateway} does not answer on {dev} when asked for its MAC address")
+        told = f"{gateway} does not answer on {dev} when asked for its MAC address"
+        hop.doubt(told, f"is {gateway} up, and on {dev}'s segment? Look at the switch, and nft list ruleset (arp)")
     return hop
