@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -26,9 +25,8 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         if arguments.get("state", "present") != "present":
             return self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
-        source = os.path.dirname(os.path.abspath(install.__file__))
         try:
-            files = install.read_tree(source)
+            files = install.own_tree()
         except OSError as error:
             raise AnsibleActionFail(f"library: {error}") from None
         interpreter = arguments.get("interpreter") or install.INTERPRETER

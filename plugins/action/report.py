@@ -86,8 +86,7 @@ class ActionModule(ActionBase):
 
 def _library() -> str:
     """The version that this collection installs on nodes."""
-    files = install.read_tree(os.path.dirname(os.path.abspath(install.__file__)))
-    return install.version_name(install.digest(files))
+    return install.version_name(install.digest(install.own_tree()))
 
 
 def _traces(ways: list[dict], looked: list[dict]) -> list[dict]:

@@ -186,6 +186,11 @@ def read_tree(source: str) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
+def own_tree() -> dict[str, bytes]:
+    """The files of the library that this one is of. Raises OSError."""
+    return read_tree(os.path.dirname(os.path.abspath(__file__)))
+
+
 def digest(files: dict[str, bytes], interpreter: str = INTERPRETER) -> str:
     """What tells one state of the library from another; it counts what the executables are made from, too."""
     checksum = hashlib.sha256()
@@ -365,7 +370,7 @@ def main(arguments: list[str]) -> int:
         return 2
     root = os.path.join(os.path.abspath(arguments[0]), ROOT.lstrip("/"))
     try:
-        files = read_tree(os.path.dirname(os.path.abspath(__file__)))
+        files = own_tree()
         install(files, root, final=ROOT if arguments[1:] else "")
     except OSError as error:
         print(f"install.py: {error}", file=sys.stderr)

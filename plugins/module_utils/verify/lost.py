@@ -138,8 +138,7 @@ def _culprit(
         told = f"{what} arrived at {after.place()} and none was answered"
     wire = next((hop for hop in region if hop.step == "wire"), None)
     if wire is not None and before.step == "underlay" and before.verdict == SUSPECT:
-        before.verdict, before.cause = BROKEN, f"{told}: {'; '.join(before.suspects)}"
-        return before
+        return _convicted(before, told)
     if wire is not None:
         return wire.blame(told + _underlay_tells(probes, large), _wire_cure(wire, large, probes))
     # who may drop between the two; else who may on that node at all, the nearest first, but for where they have passed
@@ -147,8 +146,7 @@ def _culprit(
     near = sorted((abs(number - first), number) for number in numbers)
     for hop in [*region, *(way[number][1] for _distance, number in near)]:
         if hop.verdict == SUSPECT:
-            hop.verdict, hop.cause = BROKEN, f"{told}: {'; '.join(hop.suspects)}"
-            return hop
+            return _convicted(hop, told)
     silent = _unresolved(way[last:], after, found)
     if silent:
         return silent
@@ -164,6 +162,12 @@ def _culprit(
     if before.place() == after.place():
         where = f"into {after.node}" if after.step != "pod" else f"into {after.name}"
     return after.blame(told, f"look {where}: nft list ruleset, tc filter show, ip rule, sysctl -a")
+
+
+def _convicted(hop: Hop, told: str) -> Hop:
+    """A suspect that packets accuse; its cure is that of what it is suspected for."""
+    hop.verdict, hop.cause = BROKEN, f"{told}: {'; '.join(hop.suspects)}"
+    return hop
 
 
 def _unresolved(ahead: list[tuple[Leg, Hop]], after: Hop, found: dict[str, dict[str, Any]]) -> Hop | None:

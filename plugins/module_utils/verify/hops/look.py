@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...ipam.ip import parse_address, parse_subnet
+from ...netlink.route import RT_TABLE_MAIN
 
-MAIN, KERNEL = 254, 2  # rtnetlink.h RT_TABLE_MAIN; RTPROT_KERNEL: routes that come with an address or a link
+KERNEL = 2  # rtnetlink.h RTPROT_KERNEL: routes that come with an address or a link
 
 
 class Look:
@@ -100,7 +101,8 @@ def forbidding(found: list[dict[str, Any]], target: str) -> dict[str, Any] | Non
 
 def without(taken: dict[str, Any]) -> str:
     """What takes a route away."""
-    return f"ip route delete {show_route(taken)}" + (f" table {taken['table']}" if taken["table"] != MAIN else "")
+    table = f" table {taken['table']}" if taken["table"] != RT_TABLE_MAIN else ""
+    return f"ip route delete {show_route(taken)}{table}"
 
 
 def maker(taken: dict[str, Any]) -> str:
