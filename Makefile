@@ -94,7 +94,7 @@ differential: venv ## The same configurations for our CNI plugins and Debian's G
 	python3 tests/differential/run.py --write $(ARGS)
 
 podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart
-	pytest -v tests/integration/cni/test_podman.py $(ARGS)
+	pytest -v tests/integration/cni/runtime/test_podman.py $(ARGS)
 
 fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
 	python3 tests/fuzz/run.py --cases $(CASES) --jobs 2 --progress $(ARGS)

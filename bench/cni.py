@@ -44,7 +44,7 @@ SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANN
 INSIDE = """
 import json, os, sys, time, types
 package = types.ModuleType("podnet"); package.__path__ = [sys.argv[1]]; sys.modules["podnet"] = package
-from podnet.cni.main import respond
+from podnet.cni.exec.main import respond
 conf, pod, rounds = json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 for number in range(rounds):
     times = []

@@ -43,7 +43,7 @@ INSIDE = """
 import gc, os, sys, time
 gc.disable()  # as podnetctl does
 sys.path.insert(0, sys.argv[1])
-from podnet.agent.source import FileSource
+from podnet.agent.sources.source import FileSource
 from podnet.netlink.channel import Channel
 from podnet.overlay import reconcile
 with Channel() as channel:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "build/collections"))
 
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import Probe
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.probing import run
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.probe import Probe
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.runner import run
 
 NAMES = ("podnet-bench-p1", "podnet-bench-p2")
 COUNT = 4000

@@ -152,7 +152,7 @@ def make_ours(pair: Pair, directory: Path) -> None:
 def apply(etc: str, subnet_env: str) -> None:
     """The overlay's movement, once, in this process's namespace."""
     sys.path.insert(0, str(ROOT / "build/collections"))
-    from ansible_collections.podnet.cluster.plugins.module_utils.agent.source import FileSource
+    from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.source import FileSource
     from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
     from ansible_collections.podnet.cluster.plugins.module_utils.overlay import reconcile
 

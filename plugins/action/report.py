@@ -15,10 +15,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import follow
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures, report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import failures, report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import as_end
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
 
 #: A pipe has no width; these columns hold the tables of a small cluster.
 COLUMNS = 110
@@ -95,7 +95,7 @@ def _traces(ways: list[dict], looked: list[dict]) -> list[dict]:
     for way in ways:
         states = [state for node in looked for state in node.get("states", []) if _of(state, way)]
         if any(state["node"] == way["from"]["node"] for state in states):
-            traces.append(follow.judge(as_end(way["from"]), as_end(way["to"]), states))
+            traces.append(verdict.judge(as_end(way["from"]), as_end(way["to"]), states))
     return traces
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import follow, show
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.ends import as_end
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import as_end
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
 
 
 class ActionModule(ActionBase):
@@ -33,13 +34,13 @@ class ActionModule(ActionBase):
         source, target = (as_end(wanted["way"][key]) for key in ("from", "to"))
         if not any(state["node"] == source.node for state in wanted["states"]):
             raise AnsibleActionFail(f"{source.node}, where {source} is, was not looked at: is it in the inventory?")
-        traced = follow.judge(source, target, wanted["states"])
+        traced = verdict.judge(source, target, wanted["states"])
         if wanted["path"]:
             path = Path(wanted["path"])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(traced, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        Display().display(show.render(traced))
+        Display().display(render_trace.render(traced))
         result.update(changed=False, trace=traced, ok=traced["ok"])
         if not traced["ok"]:
-            result.update(failed=True, msg=" ".join(line.strip() for line in show.verdict(traced)))
+            result.update(failed=True, msg=" ".join(line.strip() for line in render_trace.verdict(traced)))
         return result

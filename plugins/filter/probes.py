@@ -53,8 +53,8 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.matrix import probes as due
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes as due
 
 
 def probes(items: list[dict], node: str, namespace: str, port: int, sample: int = 0) -> list[dict]:

@@ -55,9 +55,9 @@ _value:
 from dataclasses import asdict
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import ends as known
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.follow import new_mark
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import resolve as known
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace.run import new_mark
 
 
 def ways(

@@ -35,7 +35,20 @@ INTERPRETER = "/usr/bin/python3"
 #: Where the service listens.
 SOCKET = "/run/podnet/cni.sock"
 #: What of the collection's module_utils a node needs.
-PARTS = ("agent", "cni", "install.py", "ipam", "launcher.py", "nat", "netlink", "overlay", "verify")
+PARTS = (
+    "agent",
+    "cli",
+    "cni",
+    "install.py",
+    "ipam",
+    "kube",
+    "launcher.py",
+    "nat",
+    "netlink",
+    "overlay",
+    "packets",
+    "verify",
+)
 #: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
 PLUGINS = (
     "bandwidth",
@@ -61,10 +74,10 @@ PLUGINS = (
 )
 #: Commands for people: name → module whose ``main()`` returns the exit status.
 COMMANDS = {
-    "podnetctl": "agent.command",
+    "podnetctl": "cli.podnetctl",
     "podnetd": "agent.daemon",
-    "podnet-cni": "cni.tool",
-    "podnet-dhcp": "cni.dhcp_daemon",
+    "podnet-cni": "cni.runtime.tool",
+    "podnet-dhcp": "cni.plugins.dhcp.daemon",
 }
 
 PLUGIN_SCRIPT = """\
@@ -108,7 +121,7 @@ except OSError:
     pass  # this interpreter came after the installation: the files it is
 
 try:
-    from podnet.cni.{module} import main
+    from podnet.cni.exec.{module} import main
 except ImportError as error:
     from json import dumps
 
@@ -133,14 +146,18 @@ BUNDLED = ("cni", "ipam", "nat", "netlink")
 BUNDLE = """
 import marshal, os, sys
 library, modules = sys.argv[1], {}
-COMMANDS = ("conflist", "dhcp_daemon", "dhcp_exchange", "dhcp_lease", "dhcp_message", "runtime", "tool")
-OUTSIDE = ["cni/%s.py" % name for name in COMMANDS]
+# what only commands use stays out
+OUTSIDE = ["cni/spec/conflist.py", "cni/runtime/"]
+OUTSIDE += ["cni/plugins/dhcp/%s.py" % name for name in ("daemon", "lease", "message", "socket")]
 for part in sys.argv[2:]:
-    names = [part]
-    if not part.endswith(".py"):  # what only commands use stays out
-        names = [part + "/" + name for name in sorted(os.listdir(os.path.join(library, part))) if name.endswith(".py")]
-        names = [name for name in names if name not in OUTSIDE]
+    names = []
+    for directory, directories, files in os.walk(os.path.join(library, part)):
+        directories.sort()
+        inside = os.path.relpath(directory, library)
+        names += [inside + "/" + name for name in sorted(files) if name.endswith(".py")]
     for name in names:
+        if name.startswith(tuple(OUTSIDE)):
+            continue
         with open(os.path.join(library, name), "rb") as file:
             code = compile(file.read(), "podnet/" + name, "exec", dont_inherit=True, optimize=2)
         package = name.endswith("/__init__.py")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The launcher: what the first line of a CNI executable names as its interpreter. It asks the service on this node to
-do the work (cni/service.py), and becomes Python, with the executable as its script, where the service doesn't.
+do the work (cni/exec/service.py), and becomes Python, with the executable as its script, where the service doesn't.
 
 Python alone takes ten times as long to start as all that a call does, so this is a program of some fifty machine
 instructions, made here. ``program`` says what it does; below it, a class for each kind of processor says how its

@@ -93,7 +93,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.agent import kube_credentials
+from ..module_utils.kube import credentials
 from ..module_utils.overlay import files
 from ..module_utils.overlay.config import ConfigError, node_name
 
@@ -114,11 +114,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
-    paths = kube_credentials.Paths(wanted["kubeconfig"], wanted["directory"])
+    paths = credentials.Paths(wanted["kubeconfig"], wanted["directory"])
     try:
-        plan = kube_credentials.absent(paths)
+        plan = credentials.absent(paths)
         if wanted["state"] == "present":
-            plan = kube_credentials.present(
+            plan = credentials.present(
                 paths,
                 node_name(wanted["node"], "node"),
                 wanted["server"],
@@ -135,13 +135,13 @@ def main() -> None:
             "diff": [_diff(each) for each in plan.files],
         }
         if not module.check_mode:
-            kube_credentials.apply(plan)
+            credentials.apply(plan)
     except (ConfigError, OSError) as error:
         module.fail_json(msg=f"agent_credentials: {error}")
     module.exit_json(**told)
 
 
-def _diff(each: kube_credentials.File) -> dict:
+def _diff(each: credentials.File) -> dict:
     before = files.read(each.path)
     if each.secret:
         shown = ["" if text is None else "(not shown)\n" for text in (before, each.text)]

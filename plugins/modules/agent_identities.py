@@ -86,9 +86,9 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.agent import kube_access
-from ..module_utils.agent.kube_client import ApiError, Client
-from ..module_utils.agent.kube_http import Waker
+from ..module_utils.kube import rbac
+from ..module_utils.kube.client import ApiError, Client
+from ..module_utils.kube.http import Waker
 from ..module_utils.overlay.config import ConfigError, node_name
 
 
@@ -108,19 +108,19 @@ def main() -> None:
     try:
         nodes = [node_name(each, "nodes") for each in wanted["nodes"]]
         kubectl = module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"]
-        credentials = kube_access.administrator(wanted["kubeconfig"], [kubectl])
-        told.update(server=credentials.server, ca=kube_access.authority(credentials))
+        credentials = rbac.administrator(wanted["kubeconfig"], [kubectl])
+        told.update(server=credentials.server, ca=rbac.authority(credentials))
         client = Client(credentials, Waker())
-        changes = kube_access.plan(client, nodes)
+        changes = rbac.plan(client, nodes)
         told["changes"] = [
             *map(str, changes),
-            *(f"sign the certificate of {kube_access.user(node)}" for node in wanted["requests"]),
+            *(f"sign the certificate of {rbac.user(node)}" for node in wanted["requests"]),
         ]
         told["changed"] = bool(told["changes"])
         told["diff"] = [_diff(change) for change in changes]
         if not module.check_mode:
-            kube_access.apply(client, changes)
-            told["certificates"] = kube_access.sign(client, wanted["requests"], wanted["timeout"])
+            rbac.apply(client, changes)
+            told["certificates"] = rbac.sign(client, wanted["requests"], wanted["timeout"])
     except (ConfigError, ApiError, OSError, ValueError) as error:
         if not (module.check_mode and isinstance(error, (ConfigError, OSError))):
             module.fail_json(msg=f"agent_identities: {error}", **told)
@@ -129,9 +129,9 @@ def main() -> None:
     module.exit_json(**told)
 
 
-def _diff(change: kube_access.Change) -> dict:
+def _diff(change: rbac.Change) -> dict:
     texts = [
-        "" if thing is None else json.dumps(kube_access.essence(thing), indent=1, sort_keys=True) + "\n"
+        "" if thing is None else json.dumps(rbac.essence(thing), indent=1, sort_keys=True) + "\n"
         for thing in (change.before, change.after)
     ]
     header = f"{change.path}/{change.name}"

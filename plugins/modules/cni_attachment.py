@@ -132,11 +132,11 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.cni import conflist
-from ..module_utils.cni.environment import INTERFACE_NAME, identifier, interface_name
-from ..module_utils.cni.errors import CniError
-from ..module_utils.cni.result import at_least
-from ..module_utils.cni.runtime import Attachment, Runtime
+from ..module_utils.cni.runtime.runtime import Attachment, Runtime
+from ..module_utils.cni.spec import conflist
+from ..module_utils.cni.spec.environment import INTERFACE_NAME, identifier, interface_name
+from ..module_utils.cni.spec.errors import CniError
+from ..module_utils.cni.spec.result import at_least
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.cni import conflist
+from ..module_utils.cni.spec import conflist
 from ..module_utils.overlay import files
 
 

@@ -92,10 +92,10 @@ states:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.netlink.wire import NetlinkError
-from ..module_utils.verify import follow
-from ..module_utils.verify.checks import about, checks
-from ..module_utils.verify.ends import as_end
-from ..module_utils.verify.state import at, collect
+from ..module_utils.verify.checks.node import about, checks
+from ..module_utils.verify.model.endpoint import as_end
+from ..module_utils.verify.observe.node import at, collect
+from ..module_utils.verify.trace import run
 
 
 def main() -> None:
@@ -111,10 +111,10 @@ def main() -> None:
     try:
         found = collect((), places)
         ways = [
-            follow.Asked(as_end(way["from"]), as_end(way["to"]), way["mark"], int(way["port"]))
+            run.Asked(as_end(way["from"]), as_end(way["to"]), way["mark"], int(way["port"]))
             for way in module.params["ways"]
         ]
-        states = follow.look(ways, places, module.params["delay"])
+        states = run.look(ways, places, module.params["delay"])
     except KeyError as error:
         module.fail_json(msg=f"ways: an entry lacks {error}; the filter podnet.cluster.ways makes them")
     except (NetlinkError, OSError) as error:

@@ -232,7 +232,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.agent.source import CONFIG, LEASES, FileSource, texts
+from ..module_utils.agent.sources.source import CONFIG, LEASES, FileSource, texts
 from ..module_utils.module import finish
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError

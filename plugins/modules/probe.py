@@ -213,14 +213,14 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.netlink.channel import Channel
-from ..module_utils.verify import translation
-from ..module_utils.verify.attachments import attachments
-from ..module_utils.verify.capture import Capture
-from ..module_utils.verify.checks import about, checks
-from ..module_utils.verify.probe import KINDS, Probe
-from ..module_utils.verify.probing import run
-from ..module_utils.verify.state import at, collect
-from ..module_utils.verify.vtep import vteps
+from ..module_utils.verify.checks.node import about, checks
+from ..module_utils.verify.observe.attachments import attachments
+from ..module_utils.verify.observe.node import at, collect
+from ..module_utils.verify.observe.vtep import vteps
+from ..module_utils.verify.probe import conntrack
+from ..module_utils.verify.probe.probe import KINDS, Probe
+from ..module_utils.verify.probe.runner import run
+from ..module_utils.verify.probe.vxlan_counter import Capture
 
 PROBE = {
     "kind": {"type": "str", "choices": list(KINDS), "required": True},
@@ -273,7 +273,7 @@ def main() -> None:
         if wanted["checks"]:
             state = collect((), at(wanted["conflist"]))
             found.update(checks=checks(state), about=about(state))
-            before = translation.remembered(echoes=True)
+            before = conntrack.remembered(echoes=True)
         with Channel() as channel:
             found["vteps"] = vteps(channel)
         if wanted["capture"]:
@@ -283,8 +283,8 @@ def main() -> None:
         else:
             found["results"] = run(probes, wanted["limit"])
         if wanted["checks"] and state["overlay"]["config"]:
-            networks, after = state["overlay"]["config"]["networks"], translation.remembered(echoes=True)
-            found["checks"].append(translation.check(state["node"], networks, before, after))
+            networks, after = state["overlay"]["config"]["networks"], conntrack.remembered(echoes=True)
+            found["checks"].append(conntrack.check(state["node"], networks, before, after))
     except OSError as error:
         module.fail_json(msg=f"cannot probe from here: {error}")
     failed = [result for result in found["results"] if not result["ok"]]

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import failures
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 #: More nodes than this are no picture any more; the table of nodes and the matrix tell of them.
@@ -53,7 +53,7 @@ class Pair(NamedTuple):
 
 
 def render(report: dict[str, Any], title: str, made: str = "") -> str:
-    """The page for a ``report`` (as module_utils/verify/report.py makes it); ``made`` says when, in words."""
+    """The page for a ``report`` (as module_utils/verify/checks/report.py makes it); ``made`` says when, in words."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

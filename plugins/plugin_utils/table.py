@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import failures
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import failures
 from rich import box
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import faults
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import end, follow
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import resolve, run, verdict
 from faults.world import World
 
 from .conftest import NAME, NETWORK
@@ -72,7 +72,7 @@ def _of_a_node(world: World, known: dict[str, str]) -> list[dict]:
 
 def _of_the_way(world: World, fault: dict, known: dict[str, str]) -> list[dict]:
     """The one verdict on the fault's way, whose states were taken while packets were sent."""
-    found, _failures = _traced(world, fault, known, follow.new_mark())
+    found, _failures = _traced(world, fault, known, run.new_mark())
     assert not found["ok"]
     return [found["verdict"] or {"node": "", "step": "", "cause": f"only {found['probes']}", "cure": ""}]
 
@@ -96,5 +96,5 @@ def _traced(world: World, fault: dict, known: dict[str, str], mark: str = "") ->
 
     with ThreadPoolExecutor(len(where)) as threads:
         states = list(threads.map(look, where))
-    found = follow.judge(*(end.resolve(address, states) for address in (source, target)), states)
+    found = verdict.judge(*(resolve.resolve(address, states) for address in (source, target)), states)
     return found, [check for one in states for check in one["checks"] if not check["ok"]]

@@ -30,7 +30,7 @@ DOCUMENT = ROOT / "docs/conformance.md"
 sys.path.insert(0, str(ROOT / "build/collections"))
 
 from ansible_collections.podnet.cluster.plugins.module_utils import install  # noqa: E402
-from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate  # noqa: E402
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import delegate  # noqa: E402
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 VERBS = ("VERSION", "ADD", "CHECK", "DEL", "STATUS", "GC")

@@ -43,10 +43,10 @@ TABLES = (
     (faults.LAB, "Of a whole node, in the lab alone"),
 )
 TESTS = (
-    (WAYS / "test_checks.py", "Beside the packet's way: checks of each node"),
-    (WAYS / "test_services.py", "On the way to a Service, with a server that answers"),
-    (WAYS / "test_ways.py", "With other back ends and IP versions"),
-    (ROOT / "tests/unit/verify/test_verdict.py", "Between nodes and against the API", "spoil_"),
+    (WAYS / "checks/test_node.py", "Beside the packet's way: checks of each node"),
+    (WAYS / "trace/test_services.py", "On the way to a Service, with a server that answers"),
+    (WAYS / "trace/test_ways.py", "With other back ends and IP versions"),
+    (ROOT / "tests/unit/verify/checks/test_report.py", "Between nodes and against the API", "spoil_"),
 )
 
 

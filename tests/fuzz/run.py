@@ -408,8 +408,8 @@ def fuzz(options):
     """Runs the cases; returns the exit status."""
     sys.path.insert(0, str(ROOT / "build/collections"))
     from ansible_collections.podnet.cluster.plugins.module_utils import install
-    from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
-    from ansible_collections.podnet.cluster.plugins.module_utils.cni import main as library
+    from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import delegate
+    from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import main as library
 
     warnings.simplefilter("ignore", errors.NonInteractiveExampleWarning)
     plugins = [options.plugin] if options.plugin else sorted(delegate.OWN)

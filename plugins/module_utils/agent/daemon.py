@@ -31,15 +31,15 @@ from ..overlay.subnet_env import PATH
 from . import settings as configuration
 from .backoff import Backoff, chance
 from .client import RUN, SOCKET
+from .garbage import Sweeper
+from .http_server import Web
+from .inotify import Watch
 from .log import Log
 from .loop import IDLE, Loop
 from .monitor import Monitor
-from .notify import Notifier
 from .reconciler import Reconciler
-from .source import DIRECTORY, Source
-from .sweep import Sweeper
-from .watch import Watch
-from .web import Web
+from .sd_notify import Notifier
+from .sources.source import DIRECTORY, Source
 
 #: Seconds: events that belong together come within this.
 BURST = 0.02

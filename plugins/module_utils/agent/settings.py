@@ -16,10 +16,10 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..overlay.config import ConfigError
-from .source import DIRECTORY, FileSource, Source
+from .sources.source import DIRECTORY, FileSource, Source
 
 if TYPE_CHECKING:
-    from ..verify.prober import Prober
+    from .prober import Prober
 
 FILE = "podnetd.json"
 SOURCES = ("file", "kubernetes")
@@ -94,7 +94,7 @@ def open_prober(settings: Settings) -> Prober | None:
     """The prober, where the settings want one. Raises OSError when it gets no socket."""
     if not settings.probe:
         return None
-    from ..verify.prober import Prober  # loaded where it is used only
+    from .prober import Prober  # loaded where it is used only
 
     return Prober(settings.probe)
 
@@ -104,6 +104,6 @@ def open_source(settings: Settings, directory: str = DIRECTORY) -> Source:
     if settings.source == "file":
         return FileSource(directory)
     # loaded where it is used only: its HTTP and TLS would cost every other node some megabytes
-    module = importlib.import_module(f"{__package__}.kube_source")
+    module = importlib.import_module(f"{__package__}.sources.kubernetes")
     source: Source = module.open_source(directory, settings.kubernetes)
     return source

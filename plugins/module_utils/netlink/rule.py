@@ -9,18 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from .objects import KernelObject
-from .wire import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    Request,
-    attr,
-    attr_u32,
-    family_of,
-    number,
-    parse,
-    split_prefix,
-    unpack_ip,
-)
+from .wire import NLM_F_CREATE, NLM_F_EXCL, Request, attr, attr_u32, family_of, number, parse, split_prefix, unpack_ip
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ..cni.names import mac
+from ..cni.spec.names import mac
 from ..netlink.address import Address
 from ..netlink.link import Link
 from ..netlink.objects import KernelObject

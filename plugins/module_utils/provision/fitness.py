@@ -19,7 +19,7 @@ from typing import Any
 from ..ipam.prefix import parse_network_of, parse_prefix
 from ..overlay import files, kernel
 from ..overlay.config import ConfigError
-from ..verify import icmp
+from ..packets import icmp
 from . import archive
 from .releases import Release
 

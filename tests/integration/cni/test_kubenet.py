@@ -9,8 +9,8 @@ import json
 import sys
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.cni import conflist
-from ansible_collections.podnet.cluster.plugins.module_utils.cni.runtime import Attachment, Runtime
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.runtime.runtime import Attachment, Runtime
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.spec import conflist
 
 #: The role's configuration, and nothing else of the role: it has a service on the node, too.
 PLAY = """

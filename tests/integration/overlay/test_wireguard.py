@@ -15,7 +15,7 @@ import stat
 import subprocess
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.agent import command
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import podnetctl
 
 
 def ctl(node, *words: str, status: int | None = 0) -> str:
@@ -23,7 +23,7 @@ def ctl(node, *words: str, status: int | None = 0) -> str:
     both its outputs; it must end with exit STATUS (None: any)."""
     told = io.StringIO()
     with node.netns.entered(), contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-        found = command.main([*map(str, node.paths()), *words])
+        found = podnetctl.main([*map(str, node.paths()), *words])
     gc.enable()
     assert status in (None, found), f"podnetctl {words}: exit {found}\n{told.getvalue()}"
     return told.getvalue()

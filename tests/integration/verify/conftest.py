@@ -21,8 +21,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import checks, evidence, follow, state
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.way import End
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks import node as node_checks
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import End
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import node as node_state
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import session
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import run, verdict
 
 CONFLIST = {
     "cniVersion": "1.0.0",
@@ -109,8 +112,8 @@ class Node:
         return result
 
     @property
-    def places(self) -> state.Places:
-        return state.Places(str(self.root))
+    def places(self) -> node_state.Places:
+        return node_state.Places(str(self.root))
 
     def trace(self, source, target, *arguments: str, status: int | None = None) -> dict:
         """What podnetctl trace tells, as JSON."""
@@ -205,7 +208,7 @@ class Cluster:
     def traced(self, source, target, port: int = 9, patience: float = 1.6) -> dict:
         """The way between two ends, with the state of their nodes and what each saw of the packets meanwhile: who
         watches leaves the sender PATIENCE seconds to begin, and ends when it has seen all."""
-        return self._judged(source, target, follow.new_mark(), port, patience)
+        return self._judged(source, target, run.new_mark(), port, patience)
 
     def looked_at(self, source, target) -> dict:
         """The same by their nodes' states alone: nothing is sent."""
@@ -222,7 +225,9 @@ class Cluster:
 
     def failures(self) -> list[dict]:
         """The checks of all nodes that fail."""
-        asked = [Inside(node.netns, lambda node=node: _checked(state.collect((), node.places))) for node in self.nodes]
+        asked = [
+            Inside(node.netns, lambda node=node: _checked(node_state.collect((), node.places))) for node in self.nodes
+        ]
         return [check for one in asked for check in _failing(one.result())]
 
     def _judged(self, source, target, mark: str = "", port: int = 9, patience: float = 0) -> dict:
@@ -230,24 +235,24 @@ class Cluster:
         behind = {self.end(address).node for address in target.backends}
         nodes = [node for node in self.nodes if node.name in {source.node, target.node, *behind}]
         nodes.sort(key=lambda node: node.name == source.node)  # who watches begins first
-        way, asked = follow.Asked(source, target, mark, port), []
+        way, asked = run.Asked(source, target, mark, port), []
         for node in nodes:
             sends = node.name == source.node
             asked.append(Inside(node.netns, _looked, way, node.places, 0 if sends else patience))
             if mark and not sends:
                 node.watches()
         states = [one.result() for one in asked]
-        told = follow.judge(source, target, states)
+        told = verdict.judge(source, target, states)
         return {**told, "failures": [check for one in states for check in _failing(one)]}
 
 
-def _looked(way: follow.Asked, places: state.Places, delay: float) -> dict:
-    (found,) = follow.look([way], places, delay)
+def _looked(way: run.Asked, places: node_state.Places, delay: float) -> dict:
+    (found,) = run.look([way], places, delay)
     return _checked(found)
 
 
 def _checked(found: dict) -> dict:
-    return {**found, "checks": checks.checks(found)}
+    return {**found, "checks": node_checks.checks(found)}
 
 
 def _failing(found: dict) -> list[dict]:
@@ -307,7 +312,7 @@ def made(netns_type, library: Path, base: Path, versions: tuple[int, ...] = (4,)
 def impatient(monkeypatch):
     """What is lost here is lost at once: no need to wait for it as long as a real network asks for."""
     for name, value in (("ATTEMPTS", 1), ("PATIENCE", 0.4), ("WATCH", 1.0)):
-        monkeypatch.setattr(evidence, name, value)
+        monkeypatch.setattr(session, name, value)
 
 
 @pytest.fixture(scope="module")

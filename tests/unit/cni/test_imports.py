@@ -12,7 +12,7 @@ import sys
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import delegate
 
 SOURCE = os.path.dirname(install.__file__)
 #: Runs a call and tells which modules that took, whatever became of it.
@@ -20,7 +20,7 @@ SCRIPT = """
 import sys
 before = set(sys.modules)
 package = type(sys)("podnet"); package.__path__ = [sys.argv[1]]; sys.modules["podnet"] = package
-from podnet.cni.main import respond
+from podnet.cni.exec.main import respond
 import posix
 env = {"CNI_COMMAND": sys.argv[2], "CNI_CONTAINERID": "c1", "CNI_NETNS": sys.argv[4], "CNI_IFNAME": "eth0"}
 env["CNI_PATH"] = "/"
@@ -41,8 +41,11 @@ STANDARD = {
 LIBRARY = {
     "podnet", "podnet.cni", "podnet.ipam", "podnet.netlink",
     *[f"podnet.cni.{name}" for name in (
-        "bridge", "call", "config", "delegate", "environment", "errors", "flannel", "host_local", "interface", "main",
-        "names", "pod", "result", "text", "turn", "undo", "veth",
+        "attach", "attach.interface", "attach.pod", "attach.undo", "attach.veth",
+        "exec", "exec.attachment_lock", "exec.delegate", "exec.main",
+        "plugins", "plugins.bridge", "plugins.bridge.bridge", "plugins.flannel", "plugins.host_local",
+        "spec", "spec.call", "spec.config", "spec.environment", "spec.errors", "spec.fastjson", "spec.names",
+        "spec.result",
     )],
     *[f"podnet.ipam.{name}" for name in ("files", "index", "ip", "ranges", "records", "store")],
     *[f"podnet.netlink.{name}" for name in (
@@ -50,7 +53,7 @@ LIBRARY = {
     )],
 }  # fmt: skip
 NAT = {"podnet.nat", "podnet.nat.pods", "podnet.nat.table", "podnet.netlink.nft_expr", "podnet.netlink.nftables"}
-PORTS = {*NAT, "podnet.cni.hostports", "podnet.cni.portmap", "podnet.netlink.conntrack"}
+PORTS = {*NAT, "podnet.cni.plugins.portmap_nft", "podnet.cni.plugins.portmap", "podnet.netlink.conntrack"}
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def test_a_pod_without_host_ports(loaded, command):
     assert not found & HEAVY
     assert found <= STANDARD | LIBRARY, sorted(found - STANDARD - LIBRARY)
     if sys.version_info < (3, 12) and command == "ADD":
-        assert "podnet.cni.bridge" in found  # it did the work
+        assert "podnet.cni.plugins.bridge.bridge" in found  # it did the work
 
 
 def test_a_pod_with_host_ports(loaded):
@@ -93,10 +96,10 @@ def test_a_pod_with_host_ports(loaded):
 @pytest.mark.parametrize(
     ("plugin", "more"),
     [
-        ("ptp", {"podnet.cni.ptp"}),
-        ("macvlan", {"podnet.cni.macvlan", "podnet.cni.master"}),
-        ("tap", {"podnet.cni.tap", "podnet.netlink.tuntap"}),
-        ("host-device", {"podnet.cni.host_device"}),
+        ("ptp", {"podnet.cni.plugins.ptp"}),
+        ("macvlan", {"podnet.cni.plugins.macvlan", "podnet.cni.attach.parent_link"}),
+        ("tap", {"podnet.cni.plugins.tap", "podnet.netlink.tuntap"}),
+        ("host-device", {"podnet.cni.plugins.host_device"}),
     ],
 )
 def test_other_interfaces(loaded, tmp_path, plugin, more):
@@ -104,7 +107,7 @@ def test_other_interfaces(loaded, tmp_path, plugin, more):
     ipam = {"type": "host-local", "dataDir": str(tmp_path / "data"), "ranges": [[{"subnet": "10.9.0.0/24"}]]}
     names = {"master": "up0"} if plugin == "macvlan" else {"device": "up0"}
     found = loaded("ADD", type=plugin, ipam=ipam, **names)
-    allowed = STANDARD | more | LIBRARY - {"podnet.cni.bridge", "podnet.cni.flannel"}
+    allowed = STANDARD | more | LIBRARY - {"podnet.cni.plugins.bridge.bridge", "podnet.cni.plugins.flannel"}
     assert not found & HEAVY
     assert more <= found <= allowed, sorted(found - allowed)
 
@@ -116,42 +119,53 @@ CHAINED = {
         "ips": [{"address": "10.9.0.5/24", "interface": 1}],
     }
 }
-RULES = {*NAT, "podnet.cni.veth"}
+RULES = {*NAT, "podnet.cni.attach.veth"}
 
 
 @pytest.mark.parametrize(
     ("plugin", "conf", "status", "more"),
     [
-        ("static", {"ipam": {"type": "static", "addresses": [{"address": "10.9.0.5/24"}]}}, 0, {"podnet.cni.static"}),
-        ("tuning", {**CHAINED, "sysctl": {"net.core.somaxconn": "77"}}, 0, {"podnet.cni.tuning"}),
-        ("firewall", CHAINED, 0, {"podnet.cni.firewall", *RULES}),
+        (
+            "static",
+            {"ipam": {"type": "static", "addresses": [{"address": "10.9.0.5/24"}]}},
+            0,
+            {"podnet.cni.plugins.static"},
+        ),
+        ("tuning", {**CHAINED, "sysctl": {"net.core.somaxconn": "77"}}, 0, {"podnet.cni.plugins.tuning"}),
+        ("firewall", CHAINED, 0, {"podnet.cni.plugins.firewall", *RULES}),
         # no interface to limit, and no daemon to ask: all is loaded by then
         (
             "bandwidth",
             {**CHAINED, "ingressRate": 8000, "ingressBurst": 80000},
             1,
-            {"podnet.cni.bandwidth", "podnet.cni.veth", "podnet.netlink.traffic"},
+            {"podnet.cni.plugins.bandwidth", "podnet.cni.attach.veth", "podnet.netlink.traffic"},
         ),
         (
             "dhcp",
             {"ipam": {"type": "dhcp", "daemonSocketPath": "/none"}},
             1,
-            {"podnet.cni.dhcp", "podnet.cni.dhcp_options"},
+            {"podnet.cni.plugins.dhcp.plugin", "podnet.cni.plugins.dhcp", "podnet.cni.plugins.dhcp.options"},
         ),
     ],
 )
 def test_chained_and_address_plugins(loaded, tmp_path, plugin, conf, status, more):
     """They load themselves, and of the rest no more than a bridge does."""
     found = loaded("ADD", status, type=plugin, dataDir=str(tmp_path), **conf)
-    allowed = STANDARD | more | LIBRARY - {"podnet.cni.bridge", "podnet.cni.flannel", "podnet.cni.host_local"}
+    allowed = (
+        STANDARD
+        | more
+        | LIBRARY - {"podnet.cni.plugins.bridge.bridge", "podnet.cni.plugins.flannel", "podnet.cni.plugins.host_local"}
+    )
     assert not found & HEAVY
-    assert f"podnet.cni.{plugin}" in found
+    assert f"podnet.cni.plugins.{plugin}" in found
     assert found <= allowed, sorted(found - allowed)
 
 
 def test_version_loads_no_plugin(loaded):
     found = loaded("VERSION")
-    assert not {name for name in found if name.startswith(("podnet.netlink.", "podnet.cni.bridge", "podnet.nat"))}
+    assert not {
+        name for name in found if name.startswith(("podnet.netlink.", "podnet.cni.plugins.bridge.bridge", "podnet.nat"))
+    }
     assert not found & HEAVY
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from ansible_collections.podnet.cluster.plugins.module_utils.cni import delegate
-from ansible_collections.podnet.cluster.plugins.module_utils.cni.result import VERSIONS
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import delegate
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.spec.result import VERSIONS
 
 
 def printed(*command):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.matrix import probes
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes
 
 NAMESPACE, PORT = "podnet-verify", 8080
 

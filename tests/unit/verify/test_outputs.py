@@ -9,10 +9,10 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify import follow
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.hops.base import STEPS
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import SCHEMA, report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import SCHEMA, report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import STEPS
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
 from ansible_collections.podnet.cluster.plugins.plugin_utils.junit import render
 
 from .conftest import NAMESPACE, PORT
@@ -66,5 +66,5 @@ def test_the_keys_of_a_trace_and_the_hops_are_documented(root):
     told = (root / "docs/the-packets-way.md").read_text()
     keys = {"schema", "from", "to", "ok", "verdict", "legs", "probes", "notes"}
     assert documented(root, "the-packets-way.md", "## A trace as JSON") == keys
-    assert f"| `schema` | {follow.SCHEMA} |" in told
+    assert f"| `schema` | {verdict.SCHEMA} |" in told
     assert not {step for step in STEPS if f"`{step}`" not in told}

@@ -9,8 +9,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.plugin_utils.page import (
     LARGEST_BY_NODE,
     matrix,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.matrix import probes, some
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.report import report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes, some
 from ansible_collections.podnet.cluster.plugins.plugin_utils.table import render
 
 from .conftest import NAMESPACE, PORT

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the runtime does not do for pods: release what nobody called DEL for, and map host ports anew.
+
+A runtime that died at the wrong moment leaves reservations whose containers are gone.
+A container's interface lives as long as its network namespace, and its other end on the host bears the container's name
+as alias. A reservation without such a link at two looks in a row, and older than any ADD can take, belongs to nobody;
+then we do what the runtime forgot: CNI's DEL, which may be called once too often without harm. GC would not do, since
+it takes away what an ADD that runs meanwhile has just reserved.
+
+Host ports are elements of the table ``inet podnet``; when somebody deletes that, they go with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ..ipam.ip import parse_address
+from ..netlink import link as links
+from ..netlink.channel import Channel
+from .log import Log
+
+#: What the alias of a pod's link begins with; network, container ID and interface follow (cni/plugins/bridge/).
+ALIAS = "podnet"
+#: The plugins of ours that connect pods by such a link.
+VETH = ("bridge", "ptp")
+#: Seconds that an ADD may take at most: longer than any runtime waits for it.
+GRACE = 300.0
+#: DELs at a time; the rest waits for the next look.
+MOST = 16
+
+Owner = tuple[str, str, str]
+
+
+class Sweeper:
+    """Looks into ``directory``/networks, where each network has a directory. ``program`` is podnet-cni."""
+
+    def __init__(self, directory: str, log: Log, program: str = "", grace: float = GRACE) -> None:
+        self.directory = directory
+        self.log = log
+        home = os.path.abspath(__file__).rsplit("/lib/podnet/", 1)[0]
+        self.program = program or os.path.join(home, "bin", "podnet-cni")
+        self.grace = grace
+        self.swept = 0
+        self._suspects: set[Owner] = set()
+        self._running: dict[int, Owner] = {}
+        self._restoring: dict[int, str] = {}
+
+    def sweep(self, channel: Channel) -> list[Owner]:
+        """One look. Begins a DEL for each owner that was without a link before too; returns those."""
+        try:
+            found = set(self.reservations())
+            ends = links.dump(channel, "veth")
+        except OSError as error:
+            self.log.warning(f"addresses of pods: {error}")
+            return []
+        living = {tuple(words[1:]) for words in map(_words, ends) if words}
+        if any(link.master and _words(link) is None for link in ends):
+            # pods that another bridge plugin connected have no such alias: who lives can't be told
+            self._suspects = set()
+            return []
+        without = {owner for owner in found if owner not in living}
+        gone, self._suspects = without & self._suspects, without
+        begun = sorted(gone - set(self._running.values()))[:MOST]
+        for owner in begun:
+            self._delete(owner)
+        return begun
+
+    def restore(self) -> None:
+        """Has the host ports of pods mapped once more, which went with the table."""
+        for network in self.networks():
+            process = self._spawn("restore", network)
+            if process:
+                self._restoring[process] = network
+
+    def reservations(self) -> list[Owner]:
+        """The owners (network, container ID, interface) of all reservations that are old enough."""
+        found = []
+        now = time.time()
+        for network in self.networks():
+            for name in _names(f"{self.directory}/networks/{network}"):
+                path = f"{self.directory}/networks/{network}/{name}"
+                try:
+                    parse_address(name)
+                    if now - os.stat(path).st_mtime < self.grace:
+                        continue
+                    with open(path, encoding="utf-8", errors="replace") as file:
+                        lines = file.read(4096).splitlines()  # "containerID\r\nifname"
+                    if lines and lines[0]:
+                        found.append((network, lines[0], lines[1] if len(lines) > 1 else "eth0"))
+                except (ValueError, FileNotFoundError):
+                    continue
+        return found
+
+    def networks(self) -> list[str]:
+        """The networks whose pods have such a link: those of which the main plugin makes a veth pair."""
+        found = []
+        directory = os.environ.get("NETCONFPATH", "/etc/cni/net.d")
+        for name in _names(directory):
+            if name.endswith((".conflist", ".conf", ".json")):
+                try:
+                    with open(f"{directory}/{name}", encoding="utf-8") as file:
+                        content = json.load(file)
+                    main = (content.get("plugins") or [content])[0]
+                    kind = main["type"]
+                    if kind == "flannel":
+                        kind = main.get("delegate", {}).get("type", "bridge")
+                    if kind in VETH:
+                        found.append(str(content["name"]))
+                except (OSError, ValueError, TypeError, AttributeError, LookupError):
+                    continue  # no configuration: not of a network of ours
+        return found
+
+    def reap(self) -> None:
+        """Takes the outcome of what ended (SIGCHLD)."""
+        for network, failed in _ended(self._restoring):
+            if failed:
+                self.log.warning(f"host ports of pods of network {network} could not all be mapped again")
+            else:
+                self.log.info(f"host ports of pods of network {network} are mapped again")
+        for owner, failed in _ended(self._running):
+            told = f"addresses of {owner[1]} ({owner[2]}, network {owner[0]}), whose container is gone"
+            if failed:
+                self.log.warning(f"the {told}, could not be released")
+            else:
+                self.swept += 1
+                self.log.info(f"released the {told}")
+
+    def _delete(self, owner: Owner) -> None:
+        network, container, interface = owner
+        # the namespace is gone: any path that is not there says so
+        gone = f"/run/netns/gone-{container}"
+        process = self._spawn("del", network, gone, CNI_CONTAINERID=container, CNI_IFNAME=interface)
+        if process:
+            self._running[process] = owner
+
+    def _spawn(self, *words: str, **environment: str) -> int:
+        """Begins podnet-cni; its process ID, 0 where that could not be."""
+        kept = {key: os.environ[key] for key in ("PATH", "NETCONFPATH", "CNI_PATH") if key in os.environ}
+        nothing = (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)
+        command = [self.program, "--cache", self.directory, *words]
+        try:
+            return os.posix_spawn(self.program, command, {**kept, **environment}, file_actions=[nothing])
+        except OSError as error:
+            self.log.warning(f"{self.program}: {error.strerror}")
+            return 0
+
+
+def _ended(running: dict[int, Any]) -> list[tuple[Any, bool]]:
+    """What of it has ended, and whether it failed; it runs no longer then."""
+    found = []
+    for process in list(running):
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            found.append((running.pop(process), os.waitstatus_to_exitcode(status) != 0))
+    return found
+
+
+def _words(link: links.Link) -> list[str] | None:
+    """A pod's link's alias: its words, None where it is no plugin's of ours."""
+    words = (link.alias or "").split(" ")
+    return words if len(words) == 4 and words[0] == ALIAS else None
+
+
+def _names(directory: str) -> Iterable[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

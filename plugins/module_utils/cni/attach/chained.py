@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What plugins that change another plugin's interface share: vrf and sbr."""
+
+from __future__ import annotations
+
+from fcntl import LOCK_EX, LOCK_UN, flock
+
+from ...netlink import link
+from ...netlink.channel import Channel
+from ...netlink.netns import Netns
+from ..spec.errors import INTERNAL, CniError, config_error
+from . import pod
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ...netlink.link import Link
+    from ..spec.call import Call
+
+
+def previous(call: Call) -> dict:
+    """The result of the plugins before this one. CniError 7 when it is the first."""
+    if call.previous is None:
+        raise config_error("must be called as chained plugin")
+    return call.previous
+
+
+class Locked:
+    """The pod's namespace, which no other call that asks for it so is in at that time.
+
+    Routing tables are chosen by what is free, and two interfaces of one pod may be made at the same time. A context
+    manager, as the namespace is; where that is gone (`pod.Absent`) there is nothing to lock.
+    """
+
+    def __init__(self, netns: Netns | pod.Absent) -> None:
+        self.netns = netns
+
+    def __enter__(self) -> Netns | None:
+        if isinstance(self.netns, Netns):
+            flock(self.netns.fd, LOCK_EX)
+        return self.netns.__enter__()
+
+    def __exit__(self, *failure: object) -> None:
+        self.netns.__exit__(*failure)
+        if isinstance(self.netns, Netns):  # by hand: a process serves many calls, and who knows what holds the object
+            flock(self.netns.fd, LOCK_UN)
+
+
+def interface(inside: Channel, call: Call) -> Link:
+    """The pod's interface. CniError when there is none."""
+    found = find(inside, call)
+    if found is None:
+        raise CniError(INTERNAL, f"interface {call.env.ifname} is missing in {call.env.netns}")
+    return found
+
+
+def find(inside: Channel, call: Call) -> Link | None:
+    """The pod's interface, None if there is none."""
+    return link.get(inside, call.env.ifname)
+
+
+def addresses(call: Call) -> list[dict]:
+    """The result's addresses that are the pod's interface's, those of no named interface included."""
+    told = previous(call)
+    names = [item.get("name") for item in told["interfaces"]]
+    return [
+        item for item in told["ips"] if item.get("interface") is None or names[item["interface"]] == call.env.ifname
+    ]

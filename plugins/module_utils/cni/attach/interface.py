@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the plugins that give the pod an interface share, whatever kind of link it is.
+
+ADD: an address is reserved, the link is made in the pod's namespace, and it gets what the result says; a failure takes
+all of it back. DEL frees the address last, and asks nothing of the host that may be gone by then.
+"""
+
+from __future__ import annotations
+
+from ...netlink import link
+from ...netlink.channel import Channel
+from ...netlink.wire import NetlinkError
+from ..exec import delegate
+from ..spec import config
+from ..spec.environment import known_args
+from ..spec.errors import INTERNAL, CniError, config_error
+from ..spec.result import new
+from . import pod
+from .undo import Undo, each
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ...netlink.link import Link
+    from ...netlink.netns import Netns
+    from ..spec.call import Call
+
+MTU_MAX = 65535
+ENODEV, EEXIST = 19, 17
+
+
+class Settings:
+    """The keys that all of them have, checked."""
+
+    def __init__(self, call: Call, ipam_wanted: bool = False) -> None:
+        self.mtu = config.integer(call.conf, "mtu", 0, 0, MTU_MAX)
+        self.dns = config.dns(call.conf)
+        self.ipam = config.string(config.mapping(call.conf, "ipam"), "type")
+        if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
+            raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
+        if ipam_wanted and not self.ipam:
+            raise config_error(f"{call.conf.get('type')} requires an IPAM configuration: ipam.type is missing")
+
+
+def requested_mac(call: Call) -> str:
+    """The MAC address that somebody asks for, "" for none.
+
+    Later sources count for more: the configuration, CNI_ARGS, args.cni, runtimeConfig.
+    """
+    if call.env.command == "ADD":  # DEL has no use for complaints
+        known_args(call.env.args)
+    mac = config.string(call.conf, "mac")
+    mac = call.env.args.get("MAC") or mac
+    mac = config.string(call.args(), "mac") or mac
+    mac = config.string(call.runtime(), "mac") or mac
+    try:
+        return unicast_mac(mac) if mac else ""
+    except CniError:
+        if call.env.command != "DEL":
+            raise
+        return ""  # ADD has refused it: there is nothing with such an address
+
+
+def unicast_mac(mac: str) -> str:
+    """A MAC address, its octets separated by ":" or "-", as the kernel's readers spell it; CniError 7 for none."""
+    try:
+        packed = link.pack_mac(mac.replace("-", ":"))
+    except ValueError as error:
+        raise config_error(str(error)) from None
+    if packed[0] & 1 or packed == bytes(6):
+        raise config_error(f"{mac} is no unicast MAC address, an interface can't have it")
+    return link.unpack_mac(packed)
+
+
+def attach(call: Call, settings: Settings, make, given: dict | None = None) -> dict:
+    """ADD of a pod's single interface. ``make(netns, undo)`` makes the link in the pod's namespace, by its name.
+
+    It gets addresses from the address management, or those of `given`, a result.
+    """
+    with Undo() as undo:
+        late = not given and by_link(call, settings.ipam)
+        result = given or (new() if late else reserve(call, settings.ipam, undo))
+        netns = pod.enter(call.env)
+        refuse_existing(call, netns)
+        make(netns, undo)
+        if late:
+            configure(call, netns, result)
+            result = reserve(call, settings.ipam, undo)
+        made = configure(call, netns, result)
+    return told(call, settings, result, [], made)
+
+
+def by_link(call: Call, ipam: str) -> bool:
+    """Whether the address management may need the pod's link, up: a DHCP client does, and who knows what isn't ours.
+    CniError when there is no such plugin: nothing was made yet."""
+    if ipam and ipam not in delegate.OWN:
+        delegate.find(ipam, call.env.path)
+    return bool(ipam) and ipam not in delegate.WITHOUT_LINK
+
+
+def reserve(call: Call, ipam: str, undo: Undo) -> dict:
+    """Has the address management reserve addresses; an empty result where there is none."""
+    if not ipam:
+        return new()
+    result = delegate.call(ipam, "ADD", call)
+    undo.append(lambda: release(call, ipam))
+    if not result or not result["ips"]:
+        raise CniError(INTERNAL, "IPAM plugin returned missing IP config")
+    return result
+
+
+def release(call: Call, ipam: str) -> None:
+    """Frees what is reserved."""
+    if ipam:
+        delegate.call(ipam, "DEL", call)
+
+
+def refuse_existing(call: Call, netns: Netns) -> None:
+    """CniError when the pod has an interface of that name, before anything is done to it."""
+    with netns, Channel() as inside:
+        if link.get(inside, call.env.ifname):
+            raise already_there(call)
+
+
+def already_there(call: Call) -> CniError:
+    """What to say of an interface that exists."""
+    return CniError(INTERNAL, f"container interface {call.env.ifname} already exists in {call.env.netns}")
+
+
+def request(channel: Channel, wanted: tuple, what: str) -> None:
+    """Carries out a netlink request; CniError says what for, when it fails."""
+    try:
+        channel.request(wanted)
+    except NetlinkError as error:
+        raise CniError(INTERNAL, f"{what}: {error}") from None
+
+
+def configure(call: Call, netns: Netns, result: dict) -> Link:
+    """Gives the pod's interface what the result says and brings it up; returns it as it is then."""
+    with netns, Channel() as inside:
+        made = pod.interface(inside, call.env.ifname, call.env.netns)
+        pod.configure(inside, made.index, call.env.ifname, result)
+        return made
+
+
+def told(call: Call, settings: Settings, result: dict, outside: list[dict], made: Link) -> dict:
+    """The result: interfaces on the host first, then the pod's, to which all addresses belong."""
+    for item in result["ips"]:
+        item["interface"] = len(outside)
+    inside = {"name": call.env.ifname, "mac": made.mac or "", "mtu": made.mtu, "sandbox": call.env.netns}
+    result["interfaces"] = [*outside, inside]
+    if settings.dns:
+        result["dns"] = settings.dns
+    return result
+
+
+def detach(call: Call, settings: Settings, kind: str, *names: str) -> None:
+    """DEL: removes the pod's interface (and what an ADD that was killed left under `names`), and frees the address."""
+    disconnect(call, settings.ipam, lambda: remove(call, kind, call.env.ifname, *names))
+
+
+def disconnect(call: Call, ipam: str, *steps) -> None:
+    """DEL: takes every step, and frees the address when nothing is left of who had it; before them where that needs the
+    pod's link. Whatever becomes of one, the others are taken; raises the first failure in the end."""
+    free = (lambda: release(call, ipam),)
+    each(*((*steps, *free) if ipam in delegate.WITHOUT_LINK else (*free, *steps)))
+
+
+def remove(call: Call, kind: str, *names: str) -> None:
+    """Removes links of that kind from the pod's namespace, where there are any; others of that name are not ours."""
+    with pod.enter_if_there(call.env) as there:
+        if not there:
+            return
+        with Channel() as inside:
+            for name in names:
+                found = link.get(inside, name)
+                if found and found.kind == kind:
+                    pod.delete_link(inside, name)
+
+
+def check(call: Call, settings: Settings, kind: str) -> Link:
+    """CHECK: the address is reserved, the pod's interface is as the result says. Returns it."""
+    if settings.ipam:
+        delegate.call(settings.ipam, "CHECK", call)
+    with pod.enter(call.env), Channel() as inside:
+        return pod.check_interface(inside, call.env.ifname, call.previous or new(), kind, call.env.netns)
+
+
+def status(call: Call, settings: Settings) -> None:
+    """As ready as the address management."""
+    if settings.ipam:
+        delegate.call(settings.ipam, "STATUS", call)
+
+
+def collect(call: Call, settings: Settings) -> None:
+    """GC where nothing but the address outlives the pod's namespace."""
+    call.valid_attachments()  # an error without them, also where there is no address management
+    if settings.ipam:
+        delegate.call(settings.ipam, "GC", call)

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pod's side: entering its namespace, giving its interface what a result says, and checking that it has it."""
+
+from __future__ import annotations
+
+import posix
+
+from ...netlink import address, link, removal, route
+from ...netlink.channel import Channel
+from ...netlink.netns import Netns
+from ...netlink.wire import NetlinkError
+from ..spec.environment import Environment
+from ..spec.errors import INTERNAL, NETNS, CniError, config_error
+from ..spec.result import family
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ...netlink.link import Link
+
+EEXIST = 17
+ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def enter(env: Environment) -> Netns:
+    """The pod's namespace, to be used in a ``with``. Raises CniError 8 when it can't be opened."""
+    try:
+        return Netns(env.netns)
+    except OSError as error:
+        raise CniError(NETNS, f"failed to open netns {env.netns!r}: {error.strerror}") from None
+
+
+class Absent:
+    """Stands for a namespace that is gone."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_failure: object) -> None:
+        pass
+
+
+def enter_if_there(env: Environment) -> Netns | Absent:
+    """The same for DEL: a namespace that is gone, or was never named, gives None in the ``with``."""
+    if not env.netns:
+        return Absent()
+    try:
+        # a path that leads to something else than a namespace has nothing of ours either
+        if posix.stat(env.netns).st_dev != posix.stat("/proc/self/ns/net").st_dev:
+            return Absent()
+        return Netns(env.netns)
+    except OSError:
+        return Absent()
+
+
+def configure(channel: Channel, index: int, ifname: str, result: dict, detect: bool = False) -> None:
+    """Gives the interface its addresses, brings it up and sets its routes. `channel` is the pod's.
+
+    `result` says what: its ``ips`` and ``routes``. IPv6 addresses skip duplicate address detection unless `detect`.
+    """
+    prepare(ifname, result)
+    requests = []
+    for item in result["ips"]:
+        requests.append(address.add(index, item["address"], broadcast="+", replace=False, nodad=not detect))
+    requests.append(link.change(index, up=True, what=ifname))
+    requests += route_requests(index, result)
+    for request, error in zip(requests, channel.batch(requests)):
+        if error and not (error.errno == EEXIST and request[0] == route.RTM_NEWROUTE):
+            raise CniError(INTERNAL, f"failed to configure {ifname}: {error}")
+
+
+def prepare(ifname: str, result: dict) -> None:
+    """The settings that an interface needs before it gets addresses; the namespace is the thread's."""
+    families = {family(item["address"]) for item in result["ips"]}
+    if families:  # neighbours learn at once whose the address is now, one that is added later, too
+        write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1")
+    if 6 in families:
+        write_sysctl(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
+        write_sysctl(f"net/ipv6/conf/{ifname}/keep_addr_on_down", "1", optional=True)
+        write_sysctl(f"net/ipv6/conf/{ifname}/ndisc_notify", "1", optional=True)
+
+
+def route_requests(index: int, result: dict, replace: bool = False) -> list:
+    """The requests for the result's routes; one without gateway takes the first of its family, or none."""
+    gateways: dict[int, str] = {}
+    for item in result["ips"]:
+        if item.get("gateway"):
+            gateways.setdefault(family(item["address"]), item["gateway"])
+    requests = []
+    for item in result["routes"]:
+        scope = item.get("scope")
+        if scope is not None and scope not in route.SCOPE_NAMES:
+            raise config_error(f"route {item['dst']}: scope {scope} is none of {sorted(route.SCOPE_NAMES)}")
+        gateway = item.get("gw") or gateways.get(family(item["dst"]))
+        if scope is not None and scope >= route.SCOPES["link"]:
+            gateway = item.get("gw")
+        requests.append(
+            route.add(
+                item["dst"],
+                index,
+                gateway=gateway,
+                protocol=route.RTPROT_BOOT,
+                scope=None if scope is None else route.SCOPE_NAMES[scope],
+                mtu=item.get("mtu"),
+                advmss=item.get("advmss"),
+                metric=item.get("priority"),
+                table=item.get("table") or route.RT_TABLE_MAIN,
+            )
+        )
+    return requests
+
+
+def interface(channel: Channel, ifname: str, netns: str = "") -> Link:
+    """The interface of that name; CniError 999 when there is none. `netns` is the pod's path, none the host's own."""
+    found = link.get(channel, ifname)
+    if found is None:
+        raise CniError(INTERNAL, f"interface {ifname} is missing in {netns or 'the host'}")
+    return found
+
+
+def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, netns: str) -> Link:
+    """CHECK's part in the pod: the interface is there, of its kind, with its MAC, addresses and routes. Returns it.
+
+    Raises CniError for the first thing that is otherwise.
+    """
+    found = interface(channel, ifname, netns)
+    if kind and found.kind != kind:
+        raise CniError(INTERNAL, f"interface {ifname} is a {found.kind or 'device'}, not a {kind}")
+    if not found.up:
+        raise CniError(INTERNAL, f"interface {ifname} is down")
+    told = [item for item in previous["interfaces"] if item.get("name") == ifname and item.get("sandbox")]
+    if told and told[0].get("mac") and told[0]["mac"].lower() != found.mac:
+        raise CniError(INTERNAL, f"interface {ifname} has the MAC address {found.mac}, not {told[0]['mac']}")
+    numbers = [index for index, item in enumerate(previous["interfaces"]) if item in told]
+    wanted = [item["address"] for item in previous["ips"] if item.get("interface") in (None, *numbers)]
+    present = [item.address for item in address.dump(channel, index=found.index)]
+    for item in wanted:
+        if canonical(item) not in present:
+            raise CniError(INTERNAL, f"interface {ifname} lacks the address {item}")
+    _check_routes(channel, found.index, previous["routes"])
+    return found
+
+
+def _check_routes(channel: Channel, index: int, wanted: list[dict]) -> None:
+    tables: dict[int, list] = {}
+    for item in wanted:
+        destination, table = canonical(item["dst"]), item.get("table") or route.RT_TABLE_MAIN
+        if table not in tables:
+            tables[table] = route.dump(channel, table=table)
+        matching = [one for one in tables[table] if one.dst == destination]
+        if not matching and not item.get("table"):  # a plugin later in the chain, sbr or vrf, may have moved it
+            matching = [one for one in route.dump(channel, table=0, index=index) if one.dst == destination]
+        if not matching:
+            raise CniError(INTERNAL, f"route to {item['dst']} is missing")
+        for key, attribute in (("gw", "gateway"), ("mtu", "mtu"), ("advmss", "advmss"), ("priority", "metric")):
+            value = canonical(item[key]) if key == "gw" and item.get(key) else item.get(key)
+            if value and not any(getattr(one, attribute) == value for one in matching):
+                raise CniError(INTERNAL, f"route to {item['dst']} doesn't have the {attribute} {value}")
+
+
+def canonical(text: str) -> str:
+    """An address or prefix as the kernel's readers spell it."""
+    host, slash, length = text.partition("/")
+    return route.unpack_ip(route.pack_ip(host)) + slash + length
+
+
+def alone(text: str) -> str:
+    """An address as the prefix that holds nothing else: "10.1.0.5/32"."""
+    return f"{canonical(text)}/{32 if family(text) == 4 else 128}"
+
+
+def ignore_routers(name: str) -> None:
+    """A pod could pose as a router to its host by IPv6 router advertisements otherwise (CVE-2020-10749)."""
+    write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True)
+
+
+def forwarding(kind: int) -> str:
+    """The sysctl by which this host forwards packets of the family."""
+    return "net/ipv4/ip_forward" if kind == 4 else "net/ipv6/conf/all/forwarding"
+
+
+def check_forwarding(ips: list[dict]) -> None:
+    """CHECK: this host forwards what the addresses of a result's `ips` send. CniError when it doesn't."""
+    for kind in sorted({family(item["address"]) for item in ips}):
+        if read_sysctl(forwarding(kind)) == "0":
+            raise CniError(INTERNAL, f"this host forwards no IPv{kind} packets: {forwarding(kind).replace('/', '.')}")
+
+
+def read_sysctl(name: str) -> str:
+    """A sysctl's value by its path below /proc/sys; empty where the kernel has none."""
+    try:
+        file = posix.open(f"/proc/sys/{name}", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return posix.read(file, 4096).decode().strip()
+    finally:
+        posix.close(file)
+
+
+def write_sysctl(name: str, value: str, optional: bool = False) -> None:
+    """Sets a sysctl, unless it has the value already. CniError when it can't be, unless it is `optional`."""
+    if read_sysctl(name) == value:
+        return
+    try:
+        file = posix.open(f"/proc/sys/{name}", posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(file, value.encode())
+        finally:
+            posix.close(file)
+    except OSError as error:
+        if not optional:
+            raise CniError(INTERNAL, f"failed to set {name.replace('/', '.')} to {value}: {error.strerror}") from None
+
+
+def delete_link(channel: Channel, name: str) -> bool:
+    """Removes a link; False when there was none. `channel` is of the thread's network namespace."""
+    try:
+        return removal.remove(channel, name)
+    except NetlinkError as error:
+        raise CniError(INTERNAL, str(error)) from None

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One attachment's ADD and DEL follow one another.
+
+A runtime that gives up kills its plugin and calls DEL. What it killed may be the launcher, whose worker dies with it,
+but only after the system call that it is in; so DEL waits until whoever worked for the attachment is gone. The kernel
+drops a dead process's lock. All attachments share one file: each has a byte of it, whose position is a checksum.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import posix
+
+from ..spec.names import digest
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..spec.environment import Environment
+
+DIRECTORY = "/run/podnet"
+LOCK = "/run/podnet/cni.lock"
+#: In the environment of a plugin that we execute: its caller has the turn.
+HELD = "PODNET_TURN"
+
+
+class Turn:
+    """In the ``with`` nobody else works for this attachment; where a lock has no place, nothing is waited for."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self.file = -1
+
+    def __enter__(self) -> None:
+        if posix.environ.get(HELD.encode()):
+            return
+        host = posix.stat("/proc/self/ns/net").st_ino  # another host, where hosts are namespaces
+        place = int.from_bytes(digest(str(host), self.env.container_id, self.env.ifname)[:7], "big")
+        try:
+            self.file = _open()
+            fcntl.lockf(self.file, fcntl.LOCK_EX, 1, place)
+        except OSError:
+            pass
+
+    def __exit__(self, *_failure: object) -> None:
+        if self.file >= 0:
+            posix.close(self.file)
+
+
+def _open() -> int:
+    flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
+    try:
+        return posix.open(LOCK, flags, 0o600)
+    except FileNotFoundError:
+        posix.mkdir(DIRECTORY, 0o755)
+        return posix.open(LOCK, flags, 0o600)

@@ -1,0 +1,390 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""bridge: a veth pair between the pod and a bridge of this host.
+
+Whatever is made is either told in the result or undone. Names and MAC addresses follow from the attachment, so that DEL
+finds what ADD made without any note of it.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from ....ipam.ip import parse_interface, parse_subnet, to_text
+from ....netlink import address, link, neighbour
+from ....netlink.channel import Channel
+from ....netlink.wire import NetlinkError
+from ...attach import interface, pod, veth
+from ...attach.undo import Undo, each
+from ...exec import delegate
+from ...spec import config
+from ...spec.environment import INTERFACE_NAME, interface_name
+from ...spec.errors import INTERNAL, CniError, config_error
+from ...spec.names import host_name, mac
+from ...spec.result import family, new
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ....netlink.link import Link
+    from ....netlink.wire import Request
+    from ...spec.call import Call
+
+BRIDGE = "cni0"
+MTU_MAX = 65535
+NO_MAC = "00:00:00:00:00:00"
+VLAN_MAX = 4094
+
+#: How long the kernel may take to bring a port up, in seconds, before ADD fails.
+PORT_WAIT = 5.0
+EEXIST = 17
+
+
+class Settings:
+    """The configuration's keys, checked."""
+
+    def __init__(self, call: Call) -> None:
+        conf = call.conf
+        self.bridge = config.string(conf, "bridge", BRIDGE)
+        self.default_gateway = config.boolean(conf, "isDefaultGateway")
+        self.gateway = config.boolean(conf, "isGateway") or self.default_gateway
+        self.force_address = config.boolean(conf, "forceAddress")
+        self.masquerade = config.boolean(conf, "ipMasq")
+        self.mtu = config.integer(conf, "mtu", 0, 0, MTU_MAX)
+        self.hairpin = config.boolean(conf, "hairpinMode")
+        self.promiscuous = config.boolean(conf, "promiscMode")
+        self.isolated = config.boolean(conf, "portIsolation")
+        self.detect = config.boolean(conf, "enabledad")
+        self.dark = config.boolean(conf, "disableContainerInterface")
+        self.vlan = config.integer(conf, "vlan", 0, 0, VLAN_MAX)
+        trunk = config.objects(conf, "vlanTrunk")
+        self.trunk = [_vlans().parse(item) for item in trunk]
+        self.preserve_default_vlan = config.boolean(conf, "preserveDefaultVlan", True)
+        self.guard_mac = config.boolean(conf, "macspoofchk")
+        self.ipam = config.string(config.mapping(conf, "ipam"), "type")
+        self.mac = interface.requested_mac(call)
+        self.dns = config.dns(conf)
+        self._check(conf)
+
+    def _check(self, conf: dict) -> None:
+        if self.hairpin and self.promiscuous:
+            raise config_error("cannot set hairpin mode and promiscuous mode at the same time")
+        if self.vlan and self.trunk:
+            raise config_error("cannot set vlan and vlanTrunk at the same time")
+        for name in (self.bridge, self.gateway_link):
+            if not interface_name(name):
+                raise config_error(f"{name!r} can't be a link's name: {INTERFACE_NAME}")
+        if config.string(conf, "ipMasqBackend", "nftables") not in ("nftables", "iptables"):
+            raise config_error(f"ipMasqBackend must be nftables or iptables, not {conf['ipMasqBackend']!r}")
+        if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
+            raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
+        if self.dark and self.ipam:
+            raise config_error("cannot use IPAM when DisableContainerInterface flag is set")
+
+    @property
+    def gateway_link(self) -> str:
+        """Who has the gateway's addresses: the bridge, which isn't in the pods' VLAN if they have one."""
+        return f"{self.bridge}.{self.vlan}" if self.vlan else self.bridge
+
+
+def _vlans():
+    """The module for VLANs, loaded by those who have some."""
+    from . import vlans
+
+    return vlans
+
+
+def add(call: Call) -> dict:
+    """Connects the pod; the result tells of the bridge, the host's end and the pod's end, in this order."""
+    settings = Settings(call)
+    with Undo() as undo:
+        result = None if interface.by_link(call, settings.ipam) else _addresses(call, settings, undo)
+        return _connect(call, settings, result, undo)
+
+
+def _addresses(call: Call, settings: Settings, undo: Undo) -> dict:
+    result = interface.reserve(call, settings.ipam, undo)
+    _set_gateways(settings, result)
+    return result
+
+
+def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) -> dict:
+    with Channel() as host:
+        bridge = _bridge(host, settings)
+        netns = pod.enter(call.env)
+        try:
+            pod_mac = settings.mac or mac("pod", call.network, *call.owner)
+            foreign = bridge.mac != _own_mac(settings)
+            if foreign and settings.gateway:  # it keeps its MAC address from now on, too, whatever ports come and go
+                # that of a bridge that has lost its last port is all zeroes, which nobody can send to
+                kept = bridge.mac if bridge.mac != NO_MAC else _own_mac(settings)
+                host.request(link.change(bridge.index, mac=kept, what=bridge.name))
+            name = veth.make(
+                host, call, netns.fd, pod_mac, undo, settings.mtu, bridge.index, _port_values(call, settings)
+            )
+            if foreign:
+                bridge = link.get(host, bridge.name) or bridge
+            if settings.vlan or settings.trunk:
+                _vlans().put(host, name, settings)
+            if settings.guard_mac:
+                undo.append(lambda: _unguard(call, settings))
+                from . import macspoof  # loaded by those who need it
+
+                macspoof.add(call, name, pod_mac)
+            with netns, Channel() as inside:
+                made = pod.interface(inside, call.env.ifname, call.env.netns)
+                if result is None:
+                    inside.request(link.change(made.index, up=True, what=made.name))
+                elif not settings.dark:
+                    pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
+            if result is None:
+                _wait_for_port(host, name)
+                result = _addresses(call, settings, undo)
+                with netns, Channel() as inside:
+                    pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
+        finally:
+            netns.close()
+        if settings.gateway:
+            link_of_gateway = _vlans().gateway(host, bridge, settings) if settings.vlan else bridge
+            _serve_as_gateway(host, link_of_gateway, settings, result, pod_mac)
+        if not settings.dark:
+            _wait_for_port(host, name)
+    if settings.masquerade:
+        undo.append(lambda: _forget(call, settings))
+        from ...attach import masquerade  # loaded by those who need it: it takes as long as all the rest
+
+        masquerade.add(call, result["ips"])
+    for item in result["ips"]:
+        item["interface"] = 2
+    result["interfaces"] = [
+        {"name": bridge.name, "mac": bridge.mac, "mtu": bridge.mtu},
+        {"name": name, "mac": mac("host", name), "mtu": made.mtu},
+        {"name": call.env.ifname, "mac": pod_mac, "mtu": made.mtu, "sandbox": call.env.netns},
+    ]
+    if settings.dns:
+        result["dns"] = settings.dns
+    return result
+
+
+def _set_gateways(settings: Settings, result: dict) -> None:
+    """Fills in what isGateway and isDefaultGateway mean for addresses and routes."""
+    for item in result["ips"]:
+        kind, number, length = parse_interface(item["address"])
+        if settings.gateway and not item.get("gateway"):
+            item["gateway"] = to_text(kind, parse_subnet(f"{to_text(kind, number)}/{length}").first + 1)
+    if not settings.default_gateway:
+        return
+    for kind in sorted({family(item["address"]) for item in result["ips"]}):
+        gateway = next(item["gateway"] for item in result["ips"] if family(item["address"]) == kind)
+        # A default route that IPAM sets counts for more.
+        if not any(item["dst"] == pod.ANYWHERE[kind] for item in result["routes"]):
+            result["routes"].append({"dst": pod.ANYWHERE[kind], "gw": gateway})
+
+
+def _bridge(host: Channel, settings: Settings) -> Link:
+    """The bridge, made if there is none; a MAC address given at creation is the bridge's for ever."""
+    filters = bool(settings.vlan or settings.trunk)
+    found = link.get(host, settings.bridge)
+    if found is None:
+        values = link.pack_data("bridge", {"vlan_filtering": True}) if filters else b""
+        mtu = settings.mtu or None
+        try:
+            host.request(link.add(settings.bridge, "bridge", values, mac=_own_mac(settings), mtu=mtu, up=True))
+        except (NetlinkError, ValueError) as error:
+            if getattr(error, "errno", None) != EEXIST:  # made by a call that runs beside this one
+                what = f"{settings.bridge!r}{', a bridge that filters VLANs' if filters else ''}"
+                raise CniError(INTERNAL, f"could not add {what}: {error}") from None
+        pod.write_sysctl(f"net/ipv6/conf/{settings.bridge}/accept_dad", "0", optional=True)
+        found = link.get(host, settings.bridge)
+    if found is None or found.kind != "bridge":
+        raise CniError(INTERNAL, f"{settings.bridge!r} already exists but is not a bridge")
+    pod.ignore_routers(found.name)
+    if not found.up or (settings.promiscuous and not found.promisc):
+        host.request(link.change(found.index, up=True, promisc=settings.promiscuous or None, what=found.name))
+    if filters:
+        _vlans().filter_them(host, found)
+    return found
+
+
+def _own_mac(settings: Settings) -> str:
+    """The MAC address of a bridge that we make."""
+    return mac("bridge", posix.uname().nodename, settings.bridge)
+
+
+def _port_values(call: Call, settings: Settings) -> list[Request]:
+    """What makes the host's end the kind of port that is wanted."""
+    values = {"hairpin": settings.hairpin, "isolated": settings.isolated}
+    wanted = {key: value for key, value in values.items() if value}
+    return [link.port(0, wanted, name=host_name(call))] if wanted else []
+
+
+def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: dict, pod_mac: str) -> None:
+    """The bridge's gateway addresses, forwarding, and who the pod's addresses belong to."""
+    present = address.dump(host, index=bridge.index)
+    requests = []
+    for item in result["ips"]:
+        kind, _number, length = parse_interface(item["address"])
+        wanted = f"{pod.canonical(item['gateway'])}/{length}"
+        if not any(one.address == wanted for one in present):
+            requests += _make_room(bridge, settings, wanted, present)
+            requests.append(address.add(bridge.index, wanted, broadcast="+"))
+        # An address that is used again: neighbours asked about its last owner would be sent astray for seconds.
+        requests.append(neighbour.add(bridge.index, item["address"].partition("/")[0], pod_mac, state="reachable"))
+        pod.write_sysctl(pod.forwarding(kind), "1")
+    for failure in host.batch(requests):
+        if failure:
+            raise CniError(INTERNAL, f"failed to set up {bridge.name} as gateway: {failure}")
+
+
+def _make_room(bridge: Link, settings: Settings, wanted: str, present: list) -> list:
+    """The requests that take away addresses in the way of `wanted`; CniError when that isn't allowed.
+
+    A bridge has one IPv4 address, and IPv6 addresses of different subnets.
+    """
+    requests = []
+    subnet = parse_subnet(wanted)
+    for one in present:
+        other = parse_subnet(one.address)
+        overlaps = other.family == subnet.family and other.first <= subnet.last and subnet.first <= other.last
+        if one.scope != "global" or other.family != subnet.family or (subnet.family == 6 and not overlaps):
+            continue
+        if not settings.force_address:
+            raise CniError(INTERNAL, f'"{bridge.name}" already has an IP address different from {wanted}', one.address)
+        requests.append(address.delete(bridge.index, one.address))
+    return requests
+
+
+def _wait_for_port(host: Channel, name: str) -> None:
+    """Returns when the bridge forwards to the pod; the kernel says so in an event, there's nothing to poll."""
+    found = link.get(host, name)
+    if found is None or found.port.get("state") == "forwarding":
+        return
+    with Channel() as events:
+        events.subscribe(link.RTNLGRP_LINK)
+        found = link.get(host, name)
+        while found is not None and found.port.get("state") != "forwarding":
+            if not events.wait(PORT_WAIT):
+                state = found.port.get("state", "no port")
+                raise CniError(INTERNAL, f"bridge port in error state: {name} is {state}, its link {found.operstate}")
+            found = link.get(host, name)
+
+
+def delete(call: Call) -> None:
+    """Takes away what is left of the connection, and frees the address, whatever comes of the rest."""
+    settings = Settings(call)
+    interface.disconnect(
+        call,
+        settings.ipam,
+        lambda: _unguard(call, settings),
+        lambda: veth.remove(call),
+        lambda: _forget(call, settings),  # after the link is gone: what the pod still sends would have it known again
+    )
+
+
+def _forget(call: Call, settings: Settings) -> None:
+    """The host's knowledge of the pod's addresses, which it finds by the pod's MAC address where nobody tells them."""
+    addresses = [item["address"].partition("/")[0] for item in (call.previous or {"ips": []})["ips"]]
+    if settings.gateway:
+        with Channel() as host:
+            bridge = link.get(host, settings.gateway_link)
+            if bridge:
+                known = addresses or _known(call, settings, host, bridge)
+                host.batch([neighbour.delete(bridge.index, item) for item in known])
+    if settings.masquerade:
+        from ...attach import masquerade
+
+        masquerade.remove(call, addresses)
+
+
+def _known(call: Call, settings: Settings, host: Channel, bridge: Link) -> list[str]:
+    """The addresses that the host knows at the pod's MAC address.
+
+    The kernel passes over some where others are forgotten while it lists them, and does not say so: hence twice.
+    """
+    pod_mac = settings.mac or mac("pod", call.network, *call.owner)
+    lists = [neighbour.dump(host, index=bridge.index) for _twice in range(2)]
+    return sorted({item.dst for found in lists for item in found if item.mac == pod_mac})
+
+
+def _unguard(call: Call, settings: Settings) -> None:
+    if settings.guard_mac:
+        from . import macspoof
+
+        macspoof.remove(call)
+
+
+def check(call: Call) -> None:
+    """Pod, port, gateway and masquerade are as ADD left them."""
+    settings = Settings(call)
+    previous = call.previous or new()
+    if settings.ipam:
+        delegate.call(settings.ipam, "CHECK", call)
+    if not settings.dark:
+        with pod.enter(call.env), Channel() as inside:
+            inner = pod.check_interface(inside, call.env.ifname, previous, "veth", call.env.netns)
+    with Channel() as host:
+        bridge = link.get(host, settings.bridge)
+        if bridge is None or bridge.kind != "bridge" or not bridge.up:
+            raise CniError(INTERNAL, f"bridge {settings.bridge} is missing or down")
+        if settings.promiscuous and not bridge.promisc:
+            raise CniError(INTERNAL, f"bridge {settings.bridge} is not promiscuous")
+        port = veth.find(host, call, previous, None if settings.dark else inner)
+        if port.master != str(bridge.index):
+            raise CniError(INTERNAL, f"{port.name} is not a port of {settings.bridge}")
+        if not port.up:
+            raise CniError(INTERNAL, f"the host's end {port.name} is down")
+        for value, wanted in (("hairpin", settings.hairpin), ("isolated", settings.isolated)):
+            if port.port.get(value, False) != wanted:
+                raise CniError(INTERNAL, f"{port.name}: {value} is {not wanted}, not {wanted}")
+        if settings.vlan or settings.trunk:
+            _vlans().check(host, bridge, port, settings)
+        if settings.gateway:
+            pod.check_forwarding(previous["ips"])
+            gateway_link = link.get(host, settings.gateway_link)
+            if gateway_link is None or not gateway_link.up:
+                raise CniError(INTERNAL, f"the gateway's link {settings.gateway_link} is missing or down")
+            present = [item.address for item in address.dump(host, index=gateway_link.index)]
+            for item in previous["ips"]:
+                if not item.get("gateway"):
+                    continue
+                gateway = f"{pod.canonical(item['gateway'])}/{item['address'].partition('/')[2]}"
+                if gateway not in present:
+                    raise CniError(INTERNAL, f"{settings.gateway_link} lacks the address {gateway}")
+    if settings.guard_mac and not settings.dark:
+        from . import macspoof
+
+        macspoof.check(call, port.name, inner.mac or "")
+    if settings.masquerade:
+        from ...attach import masquerade
+
+        masquerade.check(call, previous["ips"])
+
+
+def status(call: Call) -> None:
+    """As ready as the address management."""
+    settings = Settings(call)
+    if settings.ipam:
+        delegate.call(settings.ipam, "STATUS", call)
+
+
+def gc(call: Call) -> None:
+    """Removes what belongs to no valid attachment; goes on past errors and raises the first in the end."""
+    settings = Settings(call)
+    valid = call.valid_attachments()
+    each(
+        lambda: delegate.call(settings.ipam, "GC", call) if settings.ipam else None,
+        lambda: _collect(call, settings, valid),
+    )
+
+
+def _collect(call: Call, settings: Settings, valid: set) -> None:
+    with Channel() as host:
+        veth.collect(host, call.network, valid)
+    from ...attach import masquerade
+
+    masquerade.gc(call, valid)
+    if settings.guard_mac:
+        from . import macspoof
+
+        macspoof.gc(call, valid)

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""macspoofchk: what a pod sends under another MAC address than its own is dropped where it enters the bridge.
+
+A table of the family ``bridge``, since that of ours for addresses sees no frames; made once, pods are elements.
+"""
+
+from __future__ import annotations
+
+from ....nat import pods, table
+from ....netlink import nft_expr as nft
+from ....netlink import nftables
+from ....netlink.channel import Channel
+from ....netlink.nftables import Chain, Rule, Set, Table
+from ....netlink.wire import NETLINK_NETFILTER, NetlinkError, pack_mac
+from ...spec.errors import INTERNAL, CniError
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ...spec.call import Call
+
+BEFORE_ALL = -300  # linux/netfilter_bridge.h NF_BR_PRI_NAT_DST_BRIDGED
+LINK_HEADER = 0
+ENOENT, EEXIST, ERESTART = 2, 17, 85
+
+_FROM_GUARDED = nft.meta("iifname") + nft.in_set("guarded")
+_FROM_OTHERS = (
+    nft.meta("iifname", nft.REG32)
+    + nft.payload(LINK_HEADER, 6, 6, nft.REG32 + 4)
+    + nft.in_set("own", nft.REG32, inverted=True)
+)
+TABLE = Table(
+    "bridge",
+    "podnet",
+    [Set("guarded", ("ifname",)), Set("own", ("ifname", "ether_addr"))],
+    [
+        Chain(
+            "prerouting",
+            [Rule("pods send as themselves", _FROM_GUARDED, _FROM_OTHERS, nft.verdict("drop"))],
+            "filter",
+            "prerouting",
+            BEFORE_ALL,
+        )
+    ],
+)
+
+
+def _keys(port: str, mac: str) -> list[tuple[str, bytes]]:
+    name = port.encode().ljust(16, b"\0")
+    return [("guarded", name), ("own", nftables.pack(("", ""), name, pack_mac(mac)))]
+
+
+def add(call: Call, port: str, mac: str) -> None:
+    """Frames that enter the bridge by `port` must come from `mac`."""
+    comment = pods.owner_comment(call.network, *call.owner)
+    with Channel(NETLINK_NETFILTER) as channel:
+        try:
+            _ensure(channel)
+            requests = [
+                nftables.add_elements(TABLE, name, [(key, None)], comment=comment) for name, key in _keys(port, mac)
+            ]
+            nftables.transaction(channel, requests)
+        except NetlinkError as error:
+            raise CniError(INTERNAL, f"failed to guard {port} against spoofed MAC addresses: {error}") from None
+
+
+def _ensure(channel: Channel) -> None:
+    for attempt in range(table.TRIES):
+        try:
+            nftables.ensure(channel, TABLE)
+            return
+        except NetlinkError as error:
+            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == table.TRIES - 1:
+                raise
+
+
+def remove(call: Call) -> None:
+    """Takes out what is the attachment's."""
+    comment = pods.owner_comment(call.network, *call.owner)
+    _remove(lambda other: other == comment)
+
+
+def gc(call: Call, valid: set) -> None:
+    """Takes out what belongs to none of the valid attachments."""
+    kept = {pods.owner_comment(call.network, *owner) for owner in valid}
+    _remove(lambda other: pods.is_of_network(other, call.network) and other not in kept)
+
+
+def _remove(chosen) -> None:
+    with Channel(NETLINK_NETFILTER) as channel:
+        for entry in TABLE.sets:
+            try:
+                elements = nftables.read_elements(channel, TABLE, entry.name)
+                for key, (_data, comment) in elements.items():
+                    if chosen(comment):
+                        nftables.transaction(channel, [nftables.delete_elements(TABLE, entry.name, [key])])
+            except NetlinkError as error:
+                if error.errno != ENOENT:  # no table, or somebody was quicker
+                    raise CniError(INTERNAL, str(error)) from None
+
+
+def check(call: Call, port: str, mac: str) -> None:
+    """Table and elements are as ADD left them."""
+    comment = pods.owner_comment(call.network, *call.owner)
+    with Channel(NETLINK_NETFILTER) as channel:
+        _requests, changes = nftables.differences(channel, TABLE)
+        if changes:
+            raise CniError(INTERNAL, f"{TABLE.title()} is not as it must be: {changes[0]}")
+        for name, key in _keys(port, mac):
+            found = nftables.get_element(channel, TABLE, name, key)
+            if not found or found[1] != comment:
+                raise CniError(INTERNAL, f"{port} is not guarded against spoofed MAC addresses")

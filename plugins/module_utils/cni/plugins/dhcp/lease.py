@@ -1,0 +1,305 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pod's lease: got, renewed as long as the pod lives, noted, and released (RFC 2131, 4.4)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import socket
+import struct
+import threading
+
+from ....netlink import link
+from ....netlink.channel import Channel
+from ....netlink.netns import Netns
+from . import message as dhcp_message
+from . import plugin
+from .message import ACK, ANY, BOOTREQUEST, BROADCAST, DISCOVER, INFINITE, NAK, OFFER, RELEASE, REQUEST, Message
+from .options import MESSAGE, MESSAGE_SIZE, MESSAGE_TYPE, PARAMETERS, REQUESTED_ADDRESS, SERVER_ID
+from .socket import Exchange, Gone, now
+
+log = logging.getLogger("podnet-dhcp")
+
+#: RFC 2131 4.1: the first pause before a message is sent again, doubled each time, each a second more or less.
+FIRST_PAUSE = 4.0
+#: RFC 2131 4.4.5: between two attempts to renew at least so long, in seconds.
+RENEW_PAUSE = 60.0
+
+
+class Refused(Exception):
+    """The server said no (DHCPNAK)."""
+
+
+class Silence(Exception):
+    """No server answered in time."""
+
+
+class Settings:
+    """What the command line says."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.prefix: str = arguments.hostprefix
+        self.socket: str = self.prefix + arguments.socketpath
+        self.broadcast: bool = arguments.broadcast
+        self.timeout: float = arguments.timeout
+        self.resend_max: float = arguments.resendmax
+        self.resend_timeout: float = arguments.resendtimeout
+
+
+class Lease(threading.Thread):
+    """An attachment's lease, kept by this thread once ``acquire`` has got it."""
+
+    def __init__(self, settings: Settings, wanted: dict, on_gone) -> None:
+        """`wanted`: network, container, ifname, netns, request, provide, as the plugin says them."""
+        super().__init__(daemon=True, name="/".join(key_of(wanted)))
+        self.settings = settings
+        self.wanted = wanted
+        self.on_gone = on_gone
+        self.ended = threading.Event()
+        self.mac = ""
+        self.address = ""  # with prefix length
+        self.server = self.server_mac = ""
+        self.acquired = self.renew_at = self.rebind_at = self.expires_at = 0.0
+
+    # -- getting one ---------------------------------------------------------------------------------------------------
+
+    def acquire(self, address: str = "") -> dict:
+        """Gets a lease, that of `address` if the server agrees; returns CNI's result.
+
+        Raises Gone; Silence when nobody answered until the end of patience.
+        """
+        end = now() + self.settings.resend_timeout
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                exchange = self._exchange()
+                try:
+                    return self._bind(exchange, address)
+                finally:
+                    exchange.close()
+            except (Silence, Refused) as error:
+                log.warning("%s: %s", self.name, error)
+                address = ""
+                wait = pause + random.uniform(-1, 1)
+                if self.ended.is_set() or now() + wait > end:
+                    raise Silence(f"{error}; no more tries") from None
+                self.ended.wait(wait)
+                pause = min(pause * 2, self.settings.resend_max)
+
+    def _exchange(self) -> Exchange:
+        exchange = Exchange(self.settings.prefix + self.wanted["netns"], self.wanted["ifname"])
+        self.mac = self.mac or exchange.mac.hex(":")
+        if self.mac != exchange.mac.hex(":"):  # a path may lead to another pod's namespace by now
+            exchange.close()
+            raise Gone(f"{self.wanted['ifname']} in {self.wanted['netns']} is another one")
+        return exchange
+
+    def _bind(self, exchange: Exchange, address: str) -> dict:
+        options = {REQUESTED_ADDRESS: socket.inet_aton(address)} if address else {}
+        offer = self._converse(exchange, self._message(exchange, DISCOVER, options), (OFFER,))
+        server = offer.options.get(SERVER_ID, b"")
+        if len(server) != 4 or offer.yours == ANY:
+            raise Refused("an offer without a server or an address")
+        options = {REQUESTED_ADDRESS: socket.inet_aton(offer.yours), SERVER_ID: server}
+        request = self._message(exchange, REQUEST, options)
+        request.xid = offer.xid
+        return self._take(self._converse(exchange, request, (ACK, NAK)))
+
+    def _message(self, exchange: Exchange, kind: int, options: dict[int, bytes], client: str = ANY) -> Message:
+        given = {MESSAGE_TYPE: bytes([kind]), **options}
+        if kind in (DISCOVER, REQUEST):
+            given[PARAMETERS] = bytes(self.wanted["request"])
+            given[MESSAGE_SIZE] = struct.pack("!H", 1500)
+        for number, value in self.wanted["provide"].items():
+            given.setdefault(int(number), value.encode())
+        if not given.get(PARAMETERS, b"-"):
+            del given[PARAMETERS]
+        message = Message(BOOTREQUEST, random.getrandbits(32), exchange.mac, given)
+        message.client = client
+        message.flags = BROADCAST if self.settings.broadcast and client == ANY else 0
+        return message
+
+    def _converse(
+        self,
+        exchange: Exchange,
+        message: Message,
+        wanted: tuple[int, ...],
+        server: str = "",
+        until: float = float("inf"),
+    ) -> Message:
+        """Sends the message, to `server` or to all, until it is answered or it is too late.
+
+        Raises Silence, and Refused for a NAK.
+        """
+        started = now()
+        pause = FIRST_PAUSE
+        while True:
+            left = min(started + self.settings.timeout, until) - now()
+            if left <= 0 or self.ended.is_set():
+                raise Silence("no answer from a DHCP server")
+            message.secs = int(now() - started)
+            if server:
+                exchange.unicast(message, server)
+            else:
+                exchange.broadcast(message)
+            answer = exchange.receive(message, wanted, min(left, pause + random.uniform(-1, 1)))
+            if answer:
+                if answer.type == NAK:
+                    raise Refused("the server refused: " + answer.options.get(MESSAGE, b"").decode("utf-8", "replace"))
+                return answer
+            pause = min(pause * 2, self.settings.resend_max)
+
+    def _take(self, ack: Message) -> dict:
+        """Keeps what an ACK says, and notes it."""
+        result = dhcp_message.result(ack)
+        lease, renew, rebind = dhcp_message.seconds(ack)
+        self.address = result["ips"][0]["address"]
+        server = ack.options.get(SERVER_ID, b"")
+        self.server = socket.inet_ntoa(server) if len(server) == 4 else self.server
+        self.server_mac = ack.sender.hex() or self.server_mac
+        self.acquired = now()
+        forever = float("inf")
+        self.renew_at = forever if lease == INFINITE else self.acquired + renew
+        self.rebind_at = forever if lease == INFINITE else self.acquired + rebind
+        self.expires_at = forever if lease == INFINITE else self.acquired + lease
+        self._write()
+        log.info("%s: %s for %s seconds from %s", self.name, self.address, lease, self.server)
+        return result
+
+    # -- keeping it ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Renews, rebinds, and begins anew, until it is stopped or the pod is gone."""
+        try:
+            while not self.ended.is_set():
+                # Event.wait's clock stands still while the machine is suspended
+                if now() < self.renew_at:
+                    self.ended.wait(min(self.renew_at - now(), RENEW_PAUSE))
+                elif now() >= self.expires_at:
+                    self._lost()
+                else:
+                    self._renew()
+        except Gone as error:
+            log.info("%s: %s", self.name, error)
+            self.on_gone(self)
+        except Exception:
+            log.exception("%s", self.name)
+
+    def _renew(self) -> None:
+        """One attempt: with the server that gave the lease, and beyond the rebinding time with any. Then waits."""
+        rebinding = now() >= self.rebind_at
+        until = self.expires_at if rebinding else self.rebind_at
+        try:
+            exchange = self._exchange()
+            try:
+                request = self._message(exchange, REQUEST, {}, client=self.address.partition("/")[0])
+                server = "" if rebinding else self.server
+                self._take(self._converse(exchange, request, (ACK, NAK), server, until))
+                return
+            finally:
+                exchange.close()
+        except Refused as error:
+            log.warning("%s: %s", self.name, error)
+            self._lost()
+            return
+        except (Silence, OSError) as error:
+            log.warning("%s: %s", self.name, error)
+        # half of what is left until the next state, but not less than a minute (RFC 2131 4.4.5)
+        left = until - now()
+        self.ended.wait(max(0.0, min(left, max(left / 2, RENEW_PAUSE))))
+
+    def _lost(self) -> None:
+        """The lease is over. If the server gives the same address again, nothing happened; else the pod has none.
+
+        Raises Gone in that case, after taking the interface down: the address may be somebody else's by now.
+        """
+        before = self.address
+        try:
+            exchange = self._exchange()
+            try:
+                self._bind(exchange, before.partition("/")[0])
+            finally:
+                exchange.close()
+            if self.address == before:
+                return
+            self._release()
+        except (Silence, Refused, OSError) as error:
+            log.warning("%s: %s", self.name, error)
+        try:
+            with Netns(self.settings.prefix + self.wanted["netns"]), Channel() as channel:
+                channel.request(link.change(0, name=self.wanted["ifname"], up=False))
+        except OSError as error:
+            log.error("%s: %s", self.name, error)
+        raise Gone(f"the lease of {before} is lost; {self.wanted['ifname']} is down")
+
+    # -- giving it back ------------------------------------------------------------------------------------------------
+
+    def stop(self, release: bool) -> None:
+        """Ends the thread; with `release` the server learns of it, where there still is a way to it."""
+        self.ended.set()
+        if self.is_alive():
+            self.join(self.settings.timeout + 1)
+        if release:
+            if self.address:
+                try:
+                    self._release()
+                except (Gone, OSError) as error:
+                    log.info("%s: not released: %s", self.name, error)
+            self._forget()
+
+    def _release(self) -> None:
+        exchange = self._exchange()
+        try:
+            options = {SERVER_ID: socket.inet_aton(self.server)}
+            message = self._message(exchange, RELEASE, options, client=self.address.partition("/")[0])
+            if self.server_mac:
+                exchange.hand(message, self.server, bytes.fromhex(self.server_mac))
+            else:
+                exchange.unicast(message, self.server)
+            log.info("%s: released %s", self.name, self.address)
+        finally:
+            exchange.close()
+
+    # -- its note ------------------------------------------------------------------------------------------------------
+
+    def _path(self) -> str:
+        return plugin.note(self.settings.socket, *key_of(self.wanted))
+
+    def _write(self) -> None:
+        path = self._path()
+        times = (self.acquired, self.renew_at, self.rebind_at, self.expires_at)
+        content = {
+            "wanted": self.wanted,
+            "mac": self.mac,
+            "address": self.address,
+            "server": self.server,
+            "times": times,
+        }
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump({**content, "server_mac": self.server_mac, "times": times}, file)
+        os.replace(path + ".new", path)
+
+    def _forget(self) -> None:
+        for name in (self._path(), self._path() + ".new"):
+            try:
+                os.unlink(name)
+            except FileNotFoundError:
+                pass
+
+    def read(self, content: dict) -> None:
+        """Goes on with what a note tells."""
+        self.mac, self.address, self.server = content["mac"], content["address"], content["server"]
+        self.server_mac = content["server_mac"]
+        self.acquired, self.renew_at, self.rebind_at, self.expires_at = content["times"]
+
+
+def key_of(wanted: dict) -> tuple[str, str, str]:
+    """What tells an attachment from others: network, container ID, interface."""
+    return wanted["network"], wanted["container"], wanted["ifname"]

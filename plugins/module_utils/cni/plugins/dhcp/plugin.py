@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""dhcp: an address from a DHCP server of the network that the pod's interface leads to (IPv4).
+
+A lease must be renewed as long as the pod lives, so a daemon gets and keeps it (dhcp_daemon.py); this asks the daemon.
+"""
+
+from __future__ import annotations
+
+import posix
+from _socket import socket as Socket
+
+from ....ipam.ip import parse_interface
+from ...spec import config, result
+from ...spec.errors import INTERNAL, NOT_AVAILABLE, CniError, config_error
+from ...spec.fastjson import dumps, loads
+from .options import CLIENT_ID, DEFAULT_REQUEST, number_of
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ...spec.call import Call
+
+SOCKET = "/run/cni/dhcp.sock"
+AF_UNIX, SOCK_STREAM_CLOEXEC = 1, 1 | 0o2000000
+VALUE_MAX = 255  # an option's length is one byte
+CLIENT_ID_MAX = 254
+PRIORITY_MAX = (1 << 32) - 1
+
+
+class Settings:
+    """The configuration's keys, checked: what to ask the daemon for."""
+
+    def __init__(self, call: Call) -> None:
+        section = config.mapping(call.conf, "ipam")
+        self.socket = config.string(section, "daemonSocketPath", SOCKET)
+        self.priority = config.integer(section, "priority", 0, 0, PRIORITY_MAX)
+        requested = config.objects(section, "request")
+        self.request = [_option(item) for item in requested if config.value(item, "option") is not None]
+        if not any(config.boolean(item, "skipDefault") for item in requested):
+            self.request = [*DEFAULT_REQUEST, *self.request]
+        # RFC 2132 9.14: a type of 0 means that it is no hardware address
+        name = "/".join((call.env.container_id, call.network, call.env.ifname))
+        self.provide = {str(CLIENT_ID): "\0" + name[: CLIENT_ID_MAX - 1]}
+        for item in config.objects(section, "provide"):
+            value = _value(item, "value")
+            source = config.string(item, "fromArg")
+            if source and call.env.args.get(source):
+                value = call.env.args[source]
+            if len(value.encode()) > VALUE_MAX:
+                raise config_error(
+                    f"provide: the value of option {item.get('option')!r} is longer than {VALUE_MAX} bytes"
+                )
+            if value:
+                self.provide[str(_option(item))] = value
+
+
+def _option(item: dict) -> int:
+    try:
+        return number_of(config.string(item, "option"))
+    except ValueError as error:
+        raise config_error(f"ipam: {error}") from None
+
+
+def _value(item: dict, key: str) -> str:
+    found = config.value(item, key)
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        raise config_error(f"provide: {key} must be a string, not {found!r}")
+    return found
+
+
+def add(call: Call) -> dict:
+    """Has the daemon get a lease; its address, routes and name servers."""
+    settings = Settings(call)
+    answer = _ask(
+        call,
+        settings.socket,
+        netns=call.env.netns,
+        request=sorted(set(settings.request)),
+        provide=settings.provide,
+    )
+    lease = result.new()
+    try:
+        lease = result.parse(answer.get("result") or {}, result.VERSIONS[-1])
+    except ValueError as error:
+        raise CniError(INTERNAL, f"the dhcp daemon's answer makes no sense: {error}") from None
+    if settings.priority:
+        for route in lease["routes"]:
+            route["priority"] = settings.priority
+    return lease
+
+
+def delete(call: Call) -> None:
+    """Has the daemon release the lease. Without a daemon the lease ends by itself, once its note is removed."""
+    section = config.mapping(call.conf, "ipam")
+    socket = config.string(section, "daemonSocketPath", SOCKET)
+    try:
+        _ask(call, socket, netns=call.env.netns)
+    except _Unreachable:
+        try:
+            posix.unlink(note(socket, call.network, *call.owner))
+        except OSError:
+            pass
+
+
+def check(call: Call) -> None:
+    """The daemon keeps a lease of the address that the pod has."""
+    answer = _ask(call, Settings(call).socket)
+    address = answer.get("address")
+    told = [item["address"] for item in (call.previous or result.new())["ips"]]
+    if not isinstance(address, str) or parse_interface(address) not in [parse_interface(item) for item in told]:
+        raise CniError(INTERNAL, f"dhcp: the lease is of {address}, the pod has {', '.join(told) or 'no address'}")
+
+
+def status(call: Call) -> None:
+    """Not available (50) without the daemon."""
+    settings = Settings(call)
+    try:
+        _ask(call, settings.socket)
+    except CniError as error:
+        raise CniError(NOT_AVAILABLE, error.msg) from None
+
+
+def gc(call: Call) -> None:
+    """Has the daemon release what belongs to no valid attachment."""
+    valid = [list(owner) for owner in sorted(call.valid_attachments())]
+    section = config.mapping(call.conf, "ipam")
+    try:
+        _ask(call, config.string(section, "daemonSocketPath", SOCKET), valid=valid)
+    except _Unreachable:
+        pass  # it forgets those whose namespaces are gone when it comes back
+
+
+def note(socket: str, network: str, container: str, ifname: str) -> str:
+    """Where the daemon at `socket` notes an attachment's lease."""
+    return f"{socket}.leases/{network}/{container}_{ifname}.json"
+
+
+class _Unreachable(CniError):
+    """Nobody listens."""
+
+
+def _ask(call: Call, path: str, **more) -> dict:
+    """One line of JSON there, one back: the answer, or the CniError in it."""
+    question = {"command": call.env.command, "network": call.network, "container": call.env.container_id}
+    text = " ".join(dumps({**question, "ifname": call.env.ifname, **more}).split("\n")) + "\n"
+    printed = b""
+    connection = Socket(AF_UNIX, SOCK_STREAM_CLOEXEC)
+    try:
+        connection.connect(path)
+        connection.sendall(text.encode())
+        while not printed.endswith(b"\n"):
+            part = connection.recv(1 << 16)
+            if not part:
+                break
+            printed += part
+    except OSError as error:
+        raise _Unreachable(INTERNAL, f"error dialing DHCP daemon: {path}: {error.strerror or error}") from None
+    finally:
+        connection.close()
+    try:
+        answer = loads(printed)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise CniError(INTERNAL, f"the dhcp daemon at {path} broke off")
+    failure = answer.get("error")
+    if failure:
+        raise CniError(int(failure.get("code", INTERNAL)), str(failure.get("msg", "")))
+    return answer

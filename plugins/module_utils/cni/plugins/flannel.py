@@ -1,0 +1,192 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""flannel: the node's subnet of a cluster network, as subnet.env tells it, given to another plugin: the bridge, mostly.
+
+One call does what the default chain needs: where the runtime supplies port mappings, they are made here too. Nothing is
+noted down: what DEL needs follows from the configuration and the attachment.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from ...ipam.ip import parse_subnet
+from ..exec import delegate
+from ..spec import config
+from ..spec.errors import NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
+from ..spec.fastjson import loads
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..spec.call import Call
+
+SUBNET_FILE = "/run/flannel/subnet.env"
+DATA_DIR = "/var/lib/cni/flannel"
+
+
+def add(call: Call) -> dict | None:
+    """Has the delegate connect the pod, and maps its ports."""
+    inner = _delegated(call, read_subnet(call, TRY_AGAIN))
+    answer = delegate.call(inner.conf["type"], "ADD", inner)
+    if not _has_ports(call):
+        return answer
+    try:
+        return delegate.call("portmap", "ADD", call.with_previous(answer))
+    except BaseException:
+        try:
+            delegate.call(inner.conf["type"], "DEL", inner)
+        except (CniError, OSError):
+            pass  # the first failure is the one that counts
+        raise
+
+
+def delete(call: Call) -> None:
+    """Undoes ADD, also when subnet.env is gone or tells of another subnet by now."""
+    failures = []
+    for step in (_delete_delegated, _unmap_ports):
+        try:
+            step(call)
+        except (CniError, OSError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _delete_delegated(call: Call) -> None:
+    noted = _noted(call)
+    inner = call.with_conf(noted) if noted else _delegated(call, _subnet_or_none(call))
+    delegate.call(inner.conf["type"], "DEL", inner)
+    if noted:
+        posix.unlink(_note(call))
+
+
+def _unmap_ports(call: Call) -> None:
+    if _has_ports(call):
+        delegate.call("portmap", "DEL", call)
+
+
+def _has_ports(call: Call) -> bool:
+    """Whether there is a port to map: portmap isn't loaded for nothing."""
+    return bool(config.objects(call.runtime(), "portMappings"))
+
+
+def check(call: Call) -> None:
+    """The delegate's check, and the ports."""
+    inner = _delegated(call, read_subnet(call, TRY_AGAIN))
+    delegate.call(inner.conf["type"], "CHECK", inner)
+    if _has_ports(call):
+        delegate.call("portmap", "CHECK", call)
+
+
+def status(call: Call) -> None:
+    """Not available (50) until the node has its subnet."""
+    inner = _delegated(call, read_subnet(call, NOT_AVAILABLE))
+    delegate.call(inner.conf["type"], "STATUS", inner)
+
+
+def gc(call: Call) -> None:
+    """The delegate's, and the ports; goes on past errors and raises the first in the end."""
+    failures = []
+    inner = _delegated(call, _subnet_or_none(call))
+    inner.conf["cni.dev/valid-attachments"] = [
+        {"containerID": container, "ifname": ifname} for container, ifname in sorted(call.valid_attachments())
+    ]
+    for plugin, to in ((inner.conf["type"], inner), ("portmap", call)):
+        try:
+            delegate.call(plugin, "GC", to)
+        except (CniError, OSError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def read_subnet(call: Call, code: int) -> dict:
+    """What subnet.env says; CniError `code` when it isn't there or makes no sense."""
+    path = config.string(call.conf, "subnetFile", SUBNET_FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read(1 << 16).splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CniError(code, f"{path}: {reason}", "has the overlay been set up on this node?") from None
+    found = {}
+    for line in lines:
+        key, equals, value = line.strip().partition("=")
+        if equals and key.startswith("FLANNEL_"):
+            found[key[len("FLANNEL_") :]] = value.strip().strip('"')
+    missing = [f"FLANNEL_{key}" for key in ("MTU", "IPMASQ") if key not in found]
+    if not found.get("SUBNET") and not found.get("IPV6_SUBNET"):
+        missing.append("FLANNEL_SUBNET or FLANNEL_IPV6_SUBNET")
+    if missing:
+        raise CniError(code, f"{path} is missing {', '.join(missing)}")
+    if not found["MTU"].isdecimal():
+        raise CniError(code, f"{path}: FLANNEL_MTU must be a whole number, not {found['MTU']!r}")
+    try:
+        return {
+            "subnets": [str(parse_subnet(found[key])) for key in ("SUBNET", "IPV6_SUBNET") if found.get(key)],
+            "networks": [
+                str(parse_subnet(item))
+                for key in ("NETWORK", "IPV6_NETWORK")
+                for item in found.get(key, "").split(",")
+                if item
+            ],
+            "mtu": int(found["MTU"]),
+            "masquerades": found["IPMASQ"].lower() == "true",
+        }
+    except ValueError as error:
+        raise CniError(code, f"{path}: {error}") from None
+
+
+def _subnet_or_none(call: Call) -> dict | None:
+    try:
+        return read_subnet(call, TRY_AGAIN)
+    except CniError:
+        return None
+
+
+def _delegated(call: Call, subnet: dict | None) -> Call:
+    """The call for the delegate; without `subnet` it serves to remove things only."""
+    conf = dict(config.mapping(call.conf, "delegate"))
+    for key in ("name", "ipam"):
+        if key in conf:
+            raise config_error(f"'delegate' dictionary must not have '{key}' field, it'll be set by flannel")
+    conf.setdefault("type", "bridge")
+    if not isinstance(conf["type"], str) or conf["type"] == "flannel":
+        raise config_error(f"'delegate' dictionary, if present, must have (string) 'type' field, not {conf['type']!r}")
+    if conf["type"] == "bridge":
+        conf.setdefault("isGateway", True)
+    ipam = {"type": "host-local", **config.mapping(call.conf, "ipam")}
+    if subnet:
+        # Either flannel's own masquerade or the plugin's: both would be one too many.
+        conf.setdefault("ipMasq", not subnet["masquerades"])
+        conf.setdefault("mtu", subnet["mtu"])
+        ranges = ipam.get("ranges") or []
+        if not isinstance(ranges, list):
+            raise config_error(f"ranges must be a list of lists of objects, not {ranges!r}")
+        ipam["ranges"] = [*ranges, *[[{"subnet": item}] for item in subnet["subnets"]]]
+        families = {":" in item for item in subnet["subnets"]}
+        routes = [{"dst": item} for item in subnet["networks"] if (":" in item) in families]
+        ipam["routes"] = [*config.objects(ipam, "routes"), *routes]
+    else:
+        conf.setdefault("ipMasq", True)  # whether there is something to take back is seen on the spot
+    conf["ipam"] = ipam
+    for key in ("runtimeConfig", "args", "dns", "cni.dev/valid-attachments", "cni.dev/attachments"):
+        if key in call.conf:
+            conf.setdefault(key, call.conf[key])
+    return call.with_conf(conf)
+
+
+def _note(call: Call) -> str:
+    return f"{config.string(call.conf, 'dataDir', DATA_DIR)}/{call.env.container_id}"
+
+
+def _noted(call: Call) -> dict | None:
+    """The delegate's configuration as flannel's own plugin notes it, for pods that it has connected."""
+    try:
+        with open(_note(call), "rb") as file:
+            conf = loads(file.read(1 << 20))
+    except (OSError, ValueError):
+        return None
+    return conf if isinstance(conf, dict) and isinstance(conf.get("type"), str) and conf["type"] != "flannel" else None

@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""portmap: ports of this host that lead to the pod."""
+
+from __future__ import annotations
+
+from ...ipam.ip import parse_address, parse_subnet, to_text
+from ..spec import config
+from ..spec.environment import INTERFACE_NAME_MAX
+from ..spec.errors import UNSUPPORTED_FIELD, CniError, config_error
+from ..spec.result import family
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..spec.call import Call
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+PORT_MAX = 65535
+
+
+class Settings:
+    """The configuration's keys, checked. ``ports`` is what is to be mapped."""
+
+    def __init__(self, call: Call) -> None:
+        conf = call.conf
+        self.snat = config.boolean(conf, "snat", True)
+        self.masq_all = config.boolean(conf, "masqAll")
+        self.conditions = {4: _conditions(conf, "conditionsV4", 4), 6: _conditions(conf, "conditionsV6", 6)}
+        # Translation is told by conntrack here: no mark is needed, so these say nothing, but they must make sense.
+        if conf.get("markMasqBit") is not None and conf.get("externalSetMarkChain") is not None:
+            raise config_error("Cannot specify externalSetMarkChain and markMasqBit")
+        config.integer(conf, "markMasqBit", 13, 0, 31)
+        config.string(conf, "externalSetMarkChain")
+        if config.string(conf, "backend", "nftables") not in ("nftables", "iptables"):
+            raise config_error(f"backend must be nftables or iptables, not {conf['backend']!r}")
+        self.ports = [_port(item) for item in config.objects(call.runtime(), "portMappings")]
+        self._refuse_two_ways()
+
+    def _refuse_two_ways(self) -> None:
+        """One port leads to one place; who says the same twice means it once."""
+        ways: dict = {}
+        for port in self.ports:
+            what = f"{port['protocol']} {port['host_port']}"
+            other = ways.setdefault((what, port["host_ip"], port["family"]), port["pod_port"])
+            if other != port["pod_port"]:
+                raise config_error(f"portMappings: {what} can't lead to both {other} and {port['pod_port']}")
+
+
+#: What a condition may say, as iptables and as nft spell it.
+WORDS = {
+    "source": ("-s", "--source", "--src", "ip saddr", "ip6 saddr"),
+    "destination": ("-d", "--destination", "--dst", "ip daddr", "ip6 daddr"),
+    "interface": ("-i", "--in-interface", "iifname", "meta iifname"),
+}
+
+
+def _conditions(conf: dict, key: str, kind: int) -> tuple:
+    """The conditions that packets must meet to be translated, as ``pods.condition_chain`` wants them.
+
+    CniError 2 for what is no condition on source, destination or interface, 7 for a prefix that is none.
+    """
+    words = " ".join(config.strings(conf, key)).split()
+    found = []
+    while words:
+        negated = words[0] == "!"
+        del words[:negated]
+        what, length = _condition(words)
+        if not what:
+            known = ", ".join(word for spellings in WORDS.values() for word in spellings)
+            raise CniError(
+                UNSUPPORTED_FIELD, f"portmap: {key}: {' '.join(words)!r} is not supported", f"known: {known}"
+            )
+        iptables = words[0].startswith("-")
+        del words[:length]
+        if not iptables and words[:1] in (["!="], ["=="]):
+            negated = words.pop(0) == "!="
+        if not words:
+            raise config_error(f"{key}: the {what} is missing")
+        value = words.pop(0).strip('"')
+        if what == "interface":
+            value = value[:-1] + "*" if iptables and value.endswith("+") else value
+            if not 0 < len(value.encode()) <= INTERFACE_NAME_MAX:
+                raise config_error(f"{key}: {value!r} is no interface's name")
+        else:
+            try:
+                subnet = parse_subnet(value if "/" in value else f"{value}/{128 if ':' in value else 32}")
+            except ValueError as error:
+                raise config_error(f"{key}: {error}") from None
+            if subnet.family != kind:
+                raise config_error(f"{key}: {value} is not IPv{kind}")
+            value = str(subnet)
+        found.append((what, negated, value))
+    return tuple(found)
+
+
+def _condition(words: list[str]) -> tuple[str, int]:
+    """What the condition at the beginning of `words` is about, and how many words say so."""
+    for what, spellings in WORDS.items():
+        for length in (1, 2):
+            if " ".join(words[:length]) in spellings:
+                return what, length
+    return "", 0
+
+
+def _port(item: dict) -> dict:
+    protocol = config.string(item, "protocol", "tcp").lower()
+    if protocol not in PROTOCOLS:
+        raise config_error(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
+    host_ip = config.string(item, "hostIP")
+    kind = 0
+    if host_ip:
+        try:
+            kind, number = parse_address(host_ip)
+        except ValueError as error:
+            raise config_error(f"hostIP: {error}") from None
+        # 0.0.0.0 and :: are every address of their family
+        host_ip = to_text(kind, number) if number else ""
+    return {
+        "protocol": protocol,
+        "host_port": config.integer(item, "hostPort", None, 1, PORT_MAX),
+        "pod_port": config.integer(item, "containerPort", None, 1, PORT_MAX),
+        "host_ip": host_ip,
+        "family": kind,
+    }
+
+
+def add(call: Call) -> dict:
+    """Maps the ports to the pod's addresses and passes the result on."""
+    if call.previous is None:
+        raise config_error("must be called as chained plugin")
+    settings = Settings(call)
+    if not settings.ports:  # nothing to do, and so nothing to ask the kernel for
+        return call.previous
+    addresses = pod_addresses(call)
+    mappings = mappings_of(settings, addresses)
+    if not mappings:
+        return call.previous
+    from . import portmap_nft  # the kernel's side, loaded by those who need it: it takes as long as all the rest
+
+    portmap_nft.add(call, mappings, addresses, settings.snat)
+    return call.previous
+
+
+def pod_addresses(call: Call) -> list[str]:
+    """The pod's first address of each family, with prefix length."""
+    previous = call.previous or {"interfaces": [], "ips": []}
+    outside = {index for index, item in enumerate(previous["interfaces"]) if not item.get("sandbox")}
+    found: dict[int, str] = {}
+    for item in previous["ips"]:
+        if item.get("interface") not in outside:
+            found.setdefault(family(item["address"]), item["address"])
+    return [found[kind] for kind in sorted(found)]
+
+
+def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
+    """Each port to each address of a family that it is for, as ``pods.mapping_elements`` wants it."""
+    return [
+        {
+            **port,
+            "pod_ip": item.partition("/")[0],
+            "snat": settings.snat,
+            "masq_all": settings.masq_all,
+            "conditions": settings.conditions[family(item)],
+        }
+        for port in settings.ports
+        for item in addresses
+        if port["family"] in (0, family(item))
+    ]
+
+
+def delete(call: Call) -> None:
+    """Takes the attachment's mappings away, and nobody else's: also where the runtime doesn't say again which."""
+    if not may_have_ports(call):
+        return
+    from . import portmap_nft
+
+    portmap_nft.delete(call)
+
+
+def may_have_ports(call: Call) -> bool:
+    """Whether ADD may have mapped ports: unless the runtime says that there are none, it may."""
+    return config.value(call.runtime(), "portMappings") != []
+
+
+def check(call: Call) -> None:
+    """Table, rules and elements are as ADD left them."""
+    settings = Settings(call)
+    mappings = mappings_of(settings, pod_addresses(call))
+    if mappings:
+        from . import portmap_nft
+
+        portmap_nft.check(call, mappings)
+
+
+def status(call: Call) -> None:
+    """Ready wherever nftables answers and the configuration makes sense."""
+    Settings(call)
+    from . import portmap_nft
+
+    portmap_nft.status()
+
+
+def gc(call: Call) -> None:
+    """Takes away what belongs to no valid attachment."""
+    from . import portmap_nft
+
+    portmap_nft.gc(call)

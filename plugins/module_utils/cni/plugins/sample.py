@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""sample: a chained plugin that changes nothing, to be copied by who writes one.
+
+A plugin is a module with these five functions. main.py has read environment and configuration, checked them as the
+specification wants, and prints what is returned; a CniError that is raised becomes the error with its code.
+"""
+
+from __future__ import annotations
+
+from ..attach import pod
+from ..spec import config
+from ..spec.errors import CniError, config_error
+from ..spec.result import new
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..spec.call import Call
+
+
+class Settings:
+    """The configuration's keys, checked: read all of it before anything is done."""
+
+    def __init__(self, call: Call) -> None:
+        self.awesome = config.string(call.conf, "anotherAwesomeArg")
+        #: What the runtime supplies for the capability "sample".
+        self.supplied = config.mapping(call.runtime(), "sample")
+        if not self.awesome:
+            raise config_error("anotherAwesomeArg must be specified")
+
+
+def add(call: Call) -> dict:
+    """Does its work and returns the result for the next plugin: what came before, with changes if it made any.
+
+    Whatever fails on the way here must undo what this call did, and nothing else.
+    """
+    Settings(call)
+    if call.previous is None:
+        raise config_error("must be called as chained plugin")
+    if not call.previous["ips"]:
+        raise config_error("got no container IPs")
+    return call.previous
+
+
+def delete(_call: Call) -> None:
+    """Undoes ADD. Repeatable; the namespace, ``call.previous`` and half the configuration may be gone."""
+
+
+def check(call: Call) -> None:
+    """Raises CniError for the first thing that is no longer as ADD left it."""
+    Settings(call)
+    with pod.enter(call.env), pod.Channel() as inside:
+        pod.check_interface(inside, call.env.ifname, call.previous or new(), "", call.env.netns)
+
+
+def status(call: Call) -> None:
+    """Raises CniError 50 where an ADD would fail for lack of something."""
+    try:
+        Settings(call)
+    except CniError as error:
+        raise CniError(50, error.msg) from None
+
+
+def gc(call: Call) -> None:
+    """Removes what belongs to this network and to no valid attachment; goes on past errors."""
+    call.valid_attachments()

@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""tuning: sysctls of the pod's namespace, and its interface's MAC address, MTU, queue length and flags.
+
+What was there before is noted in a file before it is changed, and put back by DEL where nobody changed it since: an
+interface may outlive the pod (host-device), and so may a namespace.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from ...netlink import link
+from ...netlink.channel import Channel
+from ..attach import interface, pod
+from ..spec import config
+from ..spec.environment import known_args
+from ..spec.errors import INTERNAL, IO, CniError, config_error
+from ..spec.fastjson import dumps, loads
+from ..spec.result import new
+
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from ..spec.call import Call
+
+DATA_DIR = "/run/cni/tuning"
+#: One regular expression a line; where the file is there, a sysctl must match one of them.
+ALLOW_LIST = "/etc/cni/tuning/allowlist.conf"
+ATTRIBUTES = ("mac", "mtu", "promisc", "allmulti", "txqlen")
+MTU_MAX = QUEUE_MAX = (1 << 31) - 1
+
+
+class Settings:
+    """The configuration's keys, checked: ``sysctls`` maps paths below /proc/sys to values, ``link`` attributes."""
+
+    def __init__(self, call: Call) -> None:
+        conf, args = call.conf, call.args()
+        known_args(call.env.args)
+        self.data_dir = config.string(conf, "dataDir", DATA_DIR)
+        self.sysctls: dict[str, str] = {}
+        for section in (conf, args):
+            for key, value in config.mapping(section, "sysctl").items():
+                if not isinstance(value, str) or "\0" in value:
+                    raise config_error(f"sysctl {key}: the value must be a string, not {value!r}")
+                self.sysctls[_path(key.replace("IFNAME", call.env.ifname))] = value
+        # Later sources count for more: the configuration, CNI_ARGS, args.cni, runtimeConfig.
+        mac = call.env.args.get("MAC", "") or config.string(conf, "mac")
+        mac = config.string(call.runtime(), "mac") or config.string(args, "mac") or mac
+        self.link: dict = {}
+        if mac:
+            self.link["mac"] = interface.unicast_mac(mac)
+        for section in (conf, args):
+            for key, name, most in (("mtu", "mtu", MTU_MAX), ("txQLen", "txqlen", QUEUE_MAX)):
+                value = config.integer(section, key, 0, 0, most)
+                if value or (name == "txqlen" and config.value(section, key) is not None):
+                    self.link[name] = value
+            for key in ("promisc", "allmulti"):
+                if config.value(section, key) is not None:
+                    self.link[key] = config.boolean(section, key)
+        if self.link.get("promisc") is False:  # as everywhere in the field: it is left as it is, unlike allmulti
+            del self.link["promisc"]
+
+
+def _path(key: str) -> str:
+    """A sysctl's path below /proc/sys: "net.core.somaxconn" and "net/core/somaxconn"; the first separator decides.
+
+    The other one is part of a name then, with the slash for a dot: "net.ipv4.conf.eth0/5.forwarding" (sysctl(8)).
+    """
+    dot, slash = key.find("."), key.find("/")
+    parts = key.split("/") if slash >= 0 and (dot < 0 or slash < dot) else key.split(".")
+    parts = [part.replace("/", ".") for part in parts]
+    if parts[0] != "net" or len(parts) < 2 or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise config_error(f"invalid net sysctl key: {key!r}")
+    return "/".join(parts)
+
+
+def _check_allowed(settings: Settings) -> None:
+    """Refuses (CniError 7) sysctls that the node's operator doesn't allow."""
+    if not settings.sysctls:
+        return
+    try:
+        with open(ALLOW_LIST, encoding="utf-8") as file:
+            patterns = [line.strip() for line in file.read(1 << 20).splitlines() if line.strip()]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise CniError(IO, f"{ALLOW_LIST}: {error}") from None
+    import re  # only where there is such a list
+
+    for name in settings.sysctls:
+        spelt = name.replace("/", ".")
+        try:
+            if not any(re.search(pattern, spelt) or re.search(pattern, name) for pattern in patterns):
+                raise config_error(f"Sysctl {spelt} is not allowed. Only the following sysctls are allowed: {patterns}")
+        except re.error as error:
+            raise CniError(IO, f"{ALLOW_LIST}: {error}") from None
+
+
+def add(call: Call) -> dict:
+    """Notes what is there, changes it, and passes the result on with the interface's new MAC address and MTU."""
+    settings = Settings(call)
+    _check_allowed(settings)
+    result = call.previous or new()
+    if not settings.sysctls and not settings.link:
+        return result
+    with pod.enter(call.env), Channel() as inside:
+        before = _read(inside, call, settings)
+        _write_note(call, settings, before)
+        try:
+            for name, value in settings.sysctls.items():
+                pod.write_sysctl(name, value)
+            if settings.link:
+                found = pod.interface(inside, call.env.ifname, call.env.netns)
+                request = link.change(found.index, what=found.name, **settings.link)
+                interface.request(inside, request, f"failed to tune {found.name}")
+        except BaseException:
+            _restore(inside, call, settings.data_dir)
+            raise
+    for item in result["interfaces"]:
+        if item.get("name") == call.env.ifname and item.get("sandbox"):
+            item.update({key: settings.link[key] for key in ("mac", "mtu") if key in settings.link})
+    return result
+
+
+def _read(inside: Channel, call: Call, settings: Settings) -> dict:
+    """What the settings would change, as it is now."""
+    before: dict = {"sysctl": {}, "link": {}}
+    for name in settings.sysctls:
+        before["sysctl"][name] = pod.read_sysctl(name)
+    if settings.link:
+        found = pod.interface(inside, call.env.ifname, call.env.netns)
+        before["link"] = {name: getattr(found, name) for name in settings.link}
+    return before
+
+
+def _note(data_dir: str, call: Call) -> str:
+    return f"{data_dir}/{call.network}/{call.env.container_id}_{call.env.ifname}.json"
+
+
+def _write_note(call: Call, settings: Settings, before: dict) -> None:
+    """Keeps what was there; an older note, of a call that came to nothing, knows better and stays."""
+    path = _note(settings.data_dir, call)
+    if _load(path) is not None:
+        return
+    note = {**before, "set": {"sysctl": settings.sysctls, "link": settings.link}}
+    try:
+        _make_directory(f"{settings.data_dir}/{call.network}")
+        fresh = f"{path}.new"
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
+        file = posix.open(fresh, flags, 0o600)
+        try:
+            posix.write(file, dumps(note).encode())
+        finally:
+            posix.close(file)
+        posix.rename(fresh, path)
+    except OSError as error:
+        raise CniError(IO, f"tuning: {path}: {error.strerror}") from None
+
+
+def _make_directory(path: str) -> None:
+    at = 0
+    while at >= 0:
+        at = path.find("/", at + 1)
+        try:
+            posix.mkdir(path if at < 0 else path[:at], 0o755)
+        except FileExistsError:
+            pass
+
+
+def _load(path: str) -> dict | None:
+    try:
+        with open(path, "rb") as file:
+            note = loads(file.read(1 << 20))
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None
+
+
+def _restore(inside: Channel, call: Call, data_dir: str) -> None:
+    """Puts back what the note tells, where it still is as we set it, and forgets the note. The thread is in the pod."""
+    path = _note(data_dir, call)
+    note = _load(path) or {}
+    done = config.mapping(note, "set")
+    for name, value in config.mapping(note, "sysctl").items():
+        if isinstance(value, str) and pod.read_sysctl(name) == config.mapping(done, "sysctl").get(name):
+            pod.write_sysctl(name, value, optional=True)
+    found = link.get(inside, call.env.ifname)
+    if found is not None:
+        ours = config.mapping(done, "link")
+        values = {
+            name: value
+            for name, value in config.mapping(note, "link").items()
+            if name in ATTRIBUTES and getattr(found, name) == ours.get(name)
+        }
+        if values:
+            inside.batch([link.change(found.index, what=call.env.ifname, **values)])
+    _forget(path)
+
+
+def _forget(path: str) -> None:
+    for name in (path, f"{path}.new"):
+        try:
+            posix.unlink(name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise CniError(IO, f"tuning: {name}: {error.strerror}") from None
+
+
+def delete(call: Call) -> None:
+    """Puts back what ADD changed, as far as it is still there."""
+    data_dir = config.string(call.conf, "dataDir", DATA_DIR)
+    path = _note(data_dir, call)
+    with pod.enter_if_there(call.env) as there:
+        if there and _load(path) is not None:
+            with Channel() as inside:
+                _restore(inside, call, data_dir)
+    _forget(path)
+
+
+def check(call: Call) -> None:
+    """Sysctls and interface are as configured."""
+    settings = Settings(call)
+    with pod.enter(call.env), Channel() as inside:
+        for name, value in settings.sysctls.items():
+            actual = pod.read_sysctl(name)
+            if actual.split() != value.split():
+                raise CniError(INTERNAL, f"sysctl {name.replace('/', '.')} is {actual!r}, not {value!r}")
+        if settings.link:
+            found = pod.interface(inside, call.env.ifname, call.env.netns)
+            for name, value in settings.link.items():
+                if getattr(found, name) != value:
+                    raise CniError(INTERNAL, f"{call.env.ifname}: {name} is {getattr(found, name)}, not {value}")
+
+
+def status(call: Call) -> None:
+    """Ready where the configuration makes sense and the operator allows it."""
+    _check_allowed(Settings(call))
+
+
+def gc(call: Call) -> None:
+    """Forgets the notes of attachments that are no more; what they changed went with them."""
+    directory = f"{config.string(call.conf, 'dataDir', DATA_DIR)}/{call.network}"
+    valid = {f"{container}_{ifname}.json" for container, ifname in call.valid_attachments()}
+    try:
+        names = posix.listdir(directory)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CniError(IO, f"tuning: {directory}: {error.strerror}") from None
+    for name in names:
+        note = name.removesuffix(".new")
+        if note not in valid:
+            _forget(f"{directory}/{note}")

@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The runtime's side: has the plugins of a configuration list executed, as libcni does.
+
+The cache of results is libcni's too, in place and form: ``<cache>/results/<network>-<container>-<interface>``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...netlink.netns import is_netns
+from ..exec import delegate
+from ..spec import result
+from ..spec.call import VALID_ATTACHMENTS
+from ..spec.conflist import Conflist
+from ..spec.environment import identifier, interface_name
+from ..spec.errors import ENVIRONMENT, INCOMPATIBLE_VERSION, INTERNAL, CniError
+from ..spec.result import at_least
+
+CACHE = "/var/lib/cni"
+BIN_DIRS = ("/opt/podnet/current/bin",)
+KIND = "cniCacheV1"
+
+
+class Attachment:
+    """A container's interface on a network: ``netns`` is a path, ``args`` become CNI_ARGS, ``capabilities`` what
+    ``runtimeConfig`` is made from ({"portMappings": […]})."""
+
+    def __init__(
+        self,
+        container_id: str,
+        netns: str = "",
+        ifname: str = "eth0",
+        args: Mapping[str, str] | None = None,
+        capabilities: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.container_id = container_id
+        self.netns = netns
+        self.ifname = ifname
+        self.args = dict(args or {})
+        self.capabilities = dict(capabilities or {})
+
+
+class Runtime:
+    """Invokes configuration lists. ``bin_dirs`` is where the plugins are, ``cache`` where results are kept."""
+
+    def __init__(self, bin_dirs: Iterable[str] = BIN_DIRS, cache: str = CACHE) -> None:
+        self.bin_dirs = [os.fspath(directory) for directory in bin_dirs]
+        self.cache = cache
+
+    # -- the verbs -----------------------------------------------------------------------------------------------
+
+    def add(self, network: Conflist, to: Attachment) -> dict[str, Any]:
+        """Connects; returns the chain's result as its last plugin printed it. Raises CniError (the plugin's)."""
+        self._check_names(to)
+        previous: dict[str, Any] | None = None
+        for plugin in network.plugins:
+            previous = self._execute("ADD", network, plugin, to, previous)
+        self._keep(network, to, previous or {})
+        return previous or {}
+
+    def delete(self, network: Conflist, of: Attachment) -> None:
+        """Disconnects, last plugin first; stops at the first that fails. Nothing to disconnect is fine."""
+        self._check_names(of)
+        cached = self.cached(network.name, of) if at_least(network.version, "0.4.0") else None
+        previous = _in_version(cached["result"], network.version) if cached else None
+        if cached:
+            # What the runtime doesn't say again counts as it was said for ADD.
+            of.args = of.args or dict(cached.get("cniArgs") or [])
+            of.capabilities = of.capabilities or cached.get("capabilityArgs") or {}
+        for plugin in reversed(network.plugins):
+            self._execute("DEL", network, plugin, of, previous)
+        self._forget(network.name, of)
+
+    def check(self, network: Conflist, of: Attachment) -> None:
+        """Has every plugin compare what is with what ADD made. Raises CniError for the first difference."""
+        self._check_names(of)
+        if not at_least(network.version, "0.4.0"):
+            raise CniError(
+                INCOMPATIBLE_VERSION, f"configuration version {network.version!r} does not support CHECK command"
+            )
+        if network.disable_check:
+            return
+        cached = self.cached(network.name, of)
+        if cached is None:
+            raise CniError(INTERNAL, f"no cached result for {of.container_id} {of.ifname} on {network.name}")
+        of.args = of.args or dict(cached.get("cniArgs") or [])
+        of.capabilities = of.capabilities or cached.get("capabilityArgs") or {}
+        previous = _in_version(cached["result"], network.version)
+        for plugin in network.plugins:
+            self._execute("CHECK", network, plugin, of, previous)
+
+    def status(self, network: Conflist) -> None:
+        """Raises CniError (50, 51) if a plugin isn't ready. Says nothing below version 1.1.0, which has no STATUS."""
+        if not at_least(network.version, "1.1.0"):
+            return
+        for plugin in network.plugins:
+            self._execute("STATUS", network, plugin, Attachment(""), None)
+
+    def collect(self, network: Conflist, valid: Iterable[tuple[str, str]]) -> list[str]:
+        """Garbage collection: removes every attachment but the ``valid`` ones, (container ID, interface) each.
+
+        First the cached ones by DEL, then by GC of every plugin. Returns the failures, it doesn't stop at them. Does
+        nothing for a network that wants none (``disableGC``: another runtime may have attachments to it). Raises
+        CniError for a valid attachment that can't be one.
+        """
+        keep = set(valid)
+        for container, ifname in keep:  # a slip here would remove who is alive
+            self._check_names(Attachment(container, ifname=ifname))
+        failures: list[str] = []
+        if network.disable_gc:
+            return failures
+        for entry in self.attachments(network.name):
+            if (entry["containerId"], entry["ifName"]) in keep:
+                continue
+            try:
+                netns = entry.get("netns", "")
+                self.delete(network, Attachment(entry["containerId"], netns, entry["ifName"]))
+            except CniError as error:
+                failures.append(f"DEL {entry['containerId']} {entry['ifName']}: {error}")
+        if not at_least(network.version, "1.1.0"):
+            return failures
+        listed = [{"containerID": container, "ifname": ifname} for container, ifname in sorted(keep)]
+        told = dict.fromkeys(VALID_ATTACHMENTS, listed)
+        for plugin in network.plugins:
+            try:
+                self._execute("GC", network, {**plugin, **told}, Attachment(""), None)
+            except CniError as error:
+                failures.append(f"GC {plugin['type']}: {error}")
+        return failures
+
+    def restore(self, network: Conflist) -> list[str]:
+        """Maps the host ports of all attachments that live once more, after somebody deleted the table that held them.
+
+        That is portmap's ADD, which may be called again, for every plugin that is given the port mappings. Returns the
+        failures, it doesn't stop at them.
+        """
+        failures: list[str] = []
+        for entry in self.attachments(network.name):
+            inside = (each.get("sandbox") for each in entry["result"].get("interfaces") or [])
+            netns = entry.get("netns") or next(filter(None, inside), "")
+            args, capabilities = dict(entry.get("cniArgs") or []), entry.get("capabilityArgs") or {}
+            of = Attachment(entry["containerId"], netns, entry["ifName"], args, capabilities)
+            mapping = [plugin for plugin in network.plugins if (plugin.get("capabilities") or {}).get("portMappings")]
+            for plugin in mapping if of.capabilities.get("portMappings") and is_netns(netns) else []:
+                portmap = {**plugin, "type": "portmap"}  # flannel in one entry has it called as well
+                try:
+                    self._execute("ADD", network, portmap, of, entry["result"])
+                    if self.cached(network.name, of) is None:  # it was deleted meanwhile
+                        self._execute("DEL", network, portmap, of, entry["result"])
+                except CniError as error:
+                    failures.append(f"{of.container_id} {of.ifname}: {error}")
+        return failures
+
+    def version(self, plugin: str) -> list[str]:
+        """The specification versions that a plugin speaks."""
+        answer = self._run(plugin, "VERSION", {"cniVersion": result.VERSIONS[-1]}, Attachment(""))
+        return list((answer or {}).get("supportedVersions", ["0.1.0"]))
+
+    # -- one plugin ----------------------------------------------------------------------------------------------
+
+    def _execute(
+        self, command: str, network: Conflist, plugin: dict, attachment: Attachment, previous: dict | None
+    ) -> dict[str, Any] | None:
+        conf = {key: value for key, value in plugin.items() if key != "capabilities"}
+        conf = {"cniVersion": network.version, "name": network.name, **conf}
+        conf["cniVersion"], conf["name"] = network.version, network.name
+        wanted = plugin.get("capabilities") or {}
+        supplied = {key: attachment.capabilities[key] for key in attachment.capabilities if wanted.get(key)}
+        if supplied:
+            conf["runtimeConfig"] = supplied
+        if previous is not None:
+            conf["prevResult"] = previous
+        return self._run(plugin["type"], command, conf, attachment)
+
+    def _run(self, plugin: str, command: str, conf: dict, attachment: Attachment) -> dict[str, Any] | None:
+        path = delegate.find(plugin, self.bin_dirs)
+        env = {
+            **os.environ,
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": attachment.container_id,
+            "CNI_NETNS": attachment.netns,
+            "CNI_IFNAME": attachment.ifname if attachment.container_id else "",
+            "CNI_PATH": ":".join(self.bin_dirs),
+            "CNI_ARGS": ";".join(f"{key}={value}" for key, value in attachment.args.items()),
+        }
+        done = subprocess.run([path], input=json.dumps(conf).encode(), stdout=subprocess.PIPE, env=env, check=False)
+        if not done.returncode and command not in ("ADD", "VERSION"):  # no result is wanted, whatever was printed
+            return None
+        try:
+            answer = json.loads(done.stdout) if done.stdout.strip() else None
+        except ValueError:
+            raise CniError(INTERNAL, f"plugin {plugin} printed no JSON: {done.stdout[:200]!r}") from None
+        if done.returncode:
+            if isinstance(answer, dict) and "code" in answer:
+                raise CniError(answer["code"], answer.get("msg", ""), answer.get("details", ""))
+            raise CniError(INTERNAL, f"plugin {plugin} failed with exit status {done.returncode} and no error message")
+        return answer
+
+    @staticmethod
+    def _check_names(attachment: Attachment) -> None:
+        if not identifier(attachment.container_id):
+            raise CniError(ENVIRONMENT, f"invalid container ID {attachment.container_id!r}")
+        if not interface_name(attachment.ifname):
+            raise CniError(ENVIRONMENT, f"invalid interface name {attachment.ifname!r}")
+
+    # -- the cache -----------------------------------------------------------------------------------------------
+
+    def _path(self, network: str, attachment: Attachment) -> str:
+        return os.path.join(self.cache, "results", f"{network}-{attachment.container_id}-{attachment.ifname}")
+
+    def _keep(self, network: Conflist, to: Attachment, answer: dict[str, Any]) -> None:
+        entry = {
+            "kind": KIND,
+            "containerId": to.container_id,
+            "config": base64.b64encode(json.dumps(network.content).encode()).decode(),
+            "ifName": to.ifname,
+            "networkName": network.name,
+            "netns": to.netns,
+            "cniArgs": [[key, value] for key, value in to.args.items()],
+            "capabilityArgs": to.capabilities,
+            "result": answer,
+        }
+        path = self._path(network.name, to)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(entry, file)
+        os.rename(fresh, path)
+
+    def _forget(self, network: str, attachment: Attachment) -> None:
+        try:
+            os.unlink(self._path(network, attachment))
+        except FileNotFoundError:
+            pass
+
+    def cached(self, network: str, attachment: Attachment) -> dict[str, Any] | None:
+        """What is noted of an attachment, None if nothing (or nothing legible) is."""
+        return self._read(self._path(network, attachment))
+
+    def attachments(self, network: str) -> list[dict[str, Any]]:
+        """What is noted of all attachments to a network."""
+        directory = os.path.join(self.cache, "results")
+        try:
+            names = sorted(os.listdir(directory))
+        except FileNotFoundError:
+            return []
+        entries = [self._read(os.path.join(directory, name)) for name in names if not name.startswith(".")]
+        return [entry for entry in entries if entry and entry.get("networkName") == network]
+
+    @staticmethod
+    def _read(path: str) -> dict[str, Any] | None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                entry = json.load(file)
+        except (OSError, ValueError):
+            return None
+        if not isinstance(entry, dict) or entry.get("kind") != KIND or not isinstance(entry.get("result"), dict):
+            return None
+        return entry
+
+
+def _in_version(noted: dict[str, Any], version: str) -> dict[str, Any]:
+    """A noted result in the version that the configuration has by now; as it is, where it makes no sense."""
+    if noted.get("cniVersion") == version:
+        return noted
+    try:
+        return result.render(result.parse(noted, version), version)
+    except ValueError:
+        return noted

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An agent's credentials on its node: what is on the disk, what is missing, what replaces it.
+
+    /etc/podnet/kube.json          a kubeconfig in JSON that names the others
+    /etc/podnet/kube/ca.crt        the cluster's CA
+    /etc/podnet/kube/node.pem      certificate and key in one file, so that they are never of two minds
+    /etc/podnet/kube/next.key      a key that waits for its certificate
+
+The agent reads them anew at each connection: a renewed certificate needs no restart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import NamedTuple
+
+from ..overlay import files
+from ..overlay.config import ConfigError
+from .rbac import GROUP, user
+from .x509 import CertificateError, Key, make_key, read_certificate, read_key, request
+
+
+class File(NamedTuple):
+    """A file that must be written, or go (``text`` None); ``secret`` where nobody is to see its content."""
+
+    path: str
+    text: str | None
+    mode: int
+    secret: bool
+
+
+class Plan(NamedTuple):
+    """What a node needs: the files to write, a request (PEM) where it needs a certificate, and the end of the one it
+    will have then (seconds since the epoch; None without one)."""
+
+    files: list[File]
+    request: str | None
+    expires: int | None
+
+
+class Paths(NamedTuple):
+    """Where a node's credentials are."""
+
+    kubeconfig: str
+    directory: str
+
+    def ca(self) -> str:
+        return os.path.join(self.directory, "ca.crt")
+
+    def pem(self) -> str:
+        return os.path.join(self.directory, "node.pem")
+
+    def next(self) -> str:
+        return os.path.join(self.directory, "next.key")
+
+
+def present(paths: Paths, node: str, server: str, ca: str, certificate: str | None, renew_before: float) -> Plan:
+    """What ``node`` lacks of its credentials for the API at the URL ``server``.
+
+    ``certificate``: the one (PEM) that was signed for the request of before. ``renew_before``: seconds before its end
+    from which on a certificate is renewed. Raises ConfigError when the certificate is for another key or node.
+    """
+    ca = ca.strip() + "\n"
+    held = files.read(paths.pem())
+    waiting = _key(files.read(paths.next()))
+    if certificate is not None and (held is None or certificate.strip() not in held):
+        if waiting is None:
+            raise ConfigError(f"{paths.next()}: there is no key that the certificate could be for: run it without one")
+        _check(certificate, node, waiting)
+        held, waiting = waiting.pem() + certificate.strip() + "\n", None
+        made: str | None = held
+    else:
+        made = None
+        if not _good(held, node, renew_before) or files.read(paths.ca()) not in (None, ca):
+            key = waiting or make_key()
+            fresh = [] if waiting else [File(paths.next(), key.pem(), 0o600, True)]
+            return Plan(fresh, request(key, user(node), GROUP), None)
+    wanted = [
+        File(paths.pem(), made or held, 0o600, True),
+        File(paths.ca(), ca, 0o644, False),
+        File(paths.kubeconfig, _kubeconfig(paths, server), 0o644, False),
+        File(paths.next(), None, 0o600, True),
+    ]
+    return Plan([each for each in wanted if _differs(each)], None, read_certificate(held or "").expires)
+
+
+def ending(path: str, within: float = 0.0) -> str:
+    """When the certificate in the file ends, or has ended, as text (UTC); "" where that is not within so many seconds,
+    or it cannot be read."""
+    try:
+        end = read_certificate(files.read(path) or "").expires
+    except (OSError, CertificateError):
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(end)) if end < time.time() + within else ""
+
+
+def absent(paths: Paths) -> Plan:
+    """The way back: nothing of it is left."""
+    every = (paths.kubeconfig, paths.pem(), paths.next(), paths.ca())
+    return Plan([File(path, None, 0, True) for path in every if os.path.lexists(path)], None, None)
+
+
+def apply(plan: Plan) -> None:
+    """Writes the plan's files, each whole or not at all. Raises OSError."""
+    for each in plan.files:
+        if each.text is None:
+            files.remove(each.path)
+        else:
+            os.makedirs(os.path.dirname(each.path), mode=0o755, exist_ok=True)
+            files.write(each.path, each.text, each.mode)
+
+
+def _key(text: str | None) -> Key | None:
+    try:
+        return read_key(text or "")
+    except CertificateError:
+        return None
+
+
+def _good(pem: str | None, node: str, renew_before: float) -> bool:
+    """Whether a file has a key and a certificate for it that are good for a while."""
+    key = _key(pem)
+    try:
+        if pem is None or key is None:
+            return False
+        _check(pem, node, key)
+        return read_certificate(pem).expires - time.time() > renew_before
+    except (ConfigError, CertificateError):
+        return False
+
+
+def _check(certificate: str, node: str, key: Key) -> None:
+    try:
+        found = read_certificate(certificate)
+    except CertificateError as error:
+        raise ConfigError(f"certificate: {error}") from None
+    if found.common_name != user(node) or GROUP not in found.organizations:
+        raise ConfigError(f"certificate: is {found.common_name}'s, and this node's agent is {user(node)}")
+    if found.public != key.public():
+        raise ConfigError(f"certificate: is not for the key of {node} that asked for it")
+
+
+def _differs(each: File) -> bool:
+    if files.read(each.path) != each.text:
+        return True
+    return each.text is not None and os.stat(each.path).st_mode & 0o777 != each.mode
+
+
+def _kubeconfig(paths: Paths, server: str) -> str:
+    name = "podnet"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority": paths.ca()}}],
+        "users": [{"name": name, "user": {"client-certificate": paths.pem(), "client-key": paths.pem()}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }
+    return json.dumps(config, indent=1) + "\n"

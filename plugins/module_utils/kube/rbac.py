@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who agents are to the Kubernetes API, and what they may: the administrator's side.
+
+Every agent has a client certificate of its own, ``podnet:node:NAME`` in the group ``podnet:nodes``. The group may get,
+list and watch nodes. Each node has a role of its own by which it may patch the status of that one node; the status
+resource takes annotations and conditions, and leaves the specification alone. So a node that is taken over can lie
+about itself, as its kubelet could, and about no other. (The kubelet's own certificate would not do: since Kubernetes
+1.32 the node authorizer lets a node read itself alone.)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ..overlay.config import ConfigError
+from .client import ApiError, Client, Credentials, parse_credentials
+
+GROUP = "podnet:nodes"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+SIGNER = "kubernetes.io/kube-apiserver-client"
+LABEL = "app.kubernetes.io/managed-by"
+MANAGER = "podnet.cluster"
+_API = "rbac.authorization.k8s.io"
+#: Seconds between two looks for a signed certificate.
+PAUSE = 0.2
+
+
+def user(node: str) -> str:
+    """The name of the node's agent."""
+    return f"podnet:node:{node}"
+
+
+class Change(NamedTuple):
+    """One object of the API that is not as it must be: where it is, what it is and will be (None: it is not there)."""
+
+    path: str
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    def __str__(self) -> str:
+        verb = "create" if self.before is None else "delete" if self.after is None else "change"
+        return f"{verb} {self.path.rpartition('/')[2][:-1]} {self.name}"
+
+
+def administrator(path: str, kubectl: Sequence[str]) -> Credentials:
+    """The credentials of the kubeconfig ``path``; the command ``kubectl`` reads what is YAML. Raises ConfigError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if not text.lstrip().startswith("{"):
+            command = [*kubectl, "config", "view", "--kubeconfig", path, "--raw", "--flatten", "--output", "json"]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            if result.returncode:
+                raise ConfigError(f"{' '.join(command)}: {result.stderr.strip()}")
+            text = result.stdout
+        return parse_credentials(json.loads(text))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is no kubeconfig: {error}") from None
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{kubectl[0]}: no answer within 30 s") from None
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from None
+
+
+def authority(credentials: Credentials) -> str:
+    """The PEM text of the cluster's CA. Raises OSError."""
+    if isinstance(credentials.ca, bytes):
+        return credentials.ca.decode("ascii", "replace")
+    with open(credentials.ca, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def objects(nodes: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The roles and their bindings for the agents of ``nodes``, each with its collection's path."""
+    everyone = {"apiGroup": _API, "kind": "Group", "name": GROUP}
+    found = _role(GROUP, everyone, {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]})
+    for node in nodes:
+        rule = {"apiGroups": [""], "resources": ["nodes/status"], "resourceNames": [node], "verbs": ["patch"]}
+        found += _role(user(node), {"apiGroup": _API, "kind": "User", "name": user(node)}, rule)
+    return found
+
+
+def plan(client: Client, nodes: Sequence[str]) -> list[Change]:
+    """What differs in the API from what agents of ``nodes`` need. Objects of ours for nodes that are neither named nor
+    in the cluster go. Raises what ``Client`` does."""
+    found = {}
+    for kind in ("clusterroles", "clusterrolebindings"):
+        path = f"{RBAC}/{kind}"
+        for each in client.items(path, {"labelSelector": f"{LABEL}={MANAGER}"}).items():
+            found[path, str(each["metadata"]["name"])] = each
+    changes = []
+    for path, wanted in objects(nodes):
+        name = wanted["metadata"]["name"]
+        actual = found.pop((path, name), None) or _get(client, path, name)
+        if actual is None or {**actual, **essence(wanted)} != actual or not _ours(actual):
+            changes.append(Change(path, name, actual, wanted))
+    prefix = user("")
+    for (path, name), actual in found.items():
+        if name.startswith(prefix) and _get(client, "/api/v1/nodes", name[len(prefix) :]) is None:
+            changes.append(Change(path, name, actual, None))
+    return changes
+
+
+def apply(client: Client, changes: Iterable[Change]) -> None:
+    """Carries the changes out. Raises what ``Client`` does."""
+    for change in changes:
+        item = f"{change.path}/{change.name}"
+        # what a binding binds can't be changed
+        if change.before is not None and (change.after is None or "roleRef" in change.after):
+            client.call("DELETE", item)
+            if change.after is not None:
+                client.call("POST", change.path, change.after)
+        elif change.before is not None and change.after is not None:
+            version = change.before["metadata"].get("resourceVersion")
+            metadata = {**change.after["metadata"], "resourceVersion": version}
+            client.call("PUT", item, {**change.after, "metadata": metadata})
+        elif change.after is not None:
+            client.call("POST", change.path, change.after)
+
+
+def sign(client: Client, requests: dict[str, str], timeout: float) -> dict[str, str]:
+    """Has the cluster sign ``requests`` (PEM by node) and returns the certificates (PEM by node).
+
+    Raises what ``Client`` does, and TimeoutError with the nodes whose certificates did not come within ``timeout``
+    seconds.
+    """
+    names = {node: _request_name(node, pem) for node, pem in requests.items()}
+    certificates: dict[str, str] = {}
+    try:
+        for node, pem in requests.items():
+            _approve(client, node, names[node], pem)
+        deadline = time.monotonic() + timeout
+        while True:
+            for node, name in names.items():
+                text = client.call("GET", f"{REQUESTS}/{name}").get("status", {}).get("certificate")
+                if node not in certificates and text:
+                    certificates[node] = base64.b64decode(text).decode("ascii")
+            if len(certificates) == len(names):
+                return certificates
+            if time.monotonic() > deadline:
+                missing = ", ".join(node for node in names if node not in certificates)
+                raise TimeoutError(
+                    f"the certificates for {missing} were approved and not signed within {timeout:.0f} s: does "
+                    f"kube-controller-manager run, with --cluster-signing-cert-file and -key-file?"
+                )
+            time.sleep(PAUSE)
+    finally:
+        for name in names.values():
+            _delete(client, f"{REQUESTS}/{name}")
+
+
+def _approve(client: Client, node: str, name: str, pem: str) -> None:
+    body = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": name, "labels": {LABEL: MANAGER}},
+        "spec": {
+            "request": base64.b64encode(pem.encode()).decode(),
+            "signerName": SIGNER,
+            "usages": ["digital signature", "client auth"],
+        },
+    }
+    _delete(client, f"{REQUESTS}/{name}")
+    made = client.call("POST", REQUESTS, body)
+    approval = {
+        "type": "Approved",
+        "status": "True",
+        "reason": "PodnetAgent",
+        "message": f"the agent of node {node}",
+    }
+    status = {**made.get("status", {}), "conditions": [approval]}
+    client.call("PUT", f"{REQUESTS}/{name}/approval", {**made, "status": status})
+
+
+def _request_name(node: str, pem: str) -> str:
+    return f"podnet-{hashlib.sha256(f'{node} {pem}'.encode()).hexdigest()[:20]}"
+
+
+def _get(client: Client, path: str, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.call("GET", f"{path}/{name}")
+        return found
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def _delete(client: Client, item: str) -> None:
+    try:
+        client.call("DELETE", item)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+
+
+def essence(thing: dict[str, Any]) -> dict[str, Any]:
+    """What of a role or a binding says what it does."""
+    return {key: thing[key] for key in ("rules", "subjects", "roleRef") if key in thing}
+
+
+def _ours(thing: dict[str, Any]) -> bool:
+    return bool((thing["metadata"].get("labels") or {}).get(LABEL) == MANAGER)
+
+
+def _role(name: str, subject: dict[str, str], rule: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    metadata = {"name": name, "labels": {LABEL: MANAGER}}
+    kind = {"apiVersion": f"{_API}/v1", "metadata": metadata}
+    role = {"apiGroup": _API, "kind": "ClusterRole", "name": name}
+    return [
+        (f"{RBAC}/clusterroles", {**kind, "kind": "ClusterRole", "rules": [rule]}),
+        (f"{RBAC}/clusterrolebindings", {**kind, "kind": "ClusterRoleBinding", "subjects": [subject], "roleRef": role}),
+    ]

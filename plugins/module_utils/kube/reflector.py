@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Following the nodes of a cluster: list, then watch, as client-go's reflector does.
+
+The first list may come from the API server's cache (``resourceVersion=0``), which spares etcd when a whole cluster
+starts; a watch goes on where the one before ended, also over a lost connection; bookmarks keep that place young. Only
+when the server has forgotten the place (410) everything is listed anew, from etcd and page by page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from .annotations import read, relevant
+from .client import ApiError, Client, status_error
+
+NODES = "/api/v1/nodes"
+PAGE = 500
+#: A watch lasts that many seconds, and up to twice as many: not all nodes' are to end at once.
+WATCH = 300
+#: Seconds after which a watch that has told nothing is not believed: a bookmark comes about each minute. A server whose
+#: data were put back to an earlier time tells nothing until its history has come to the place that was asked for.
+SILENCE = 150
+
+
+class Sink(Protocol):
+    """Takes what was found out, in the follower's thread."""
+
+    def replace(self, nodes: Iterator[dict[str, Any]]) -> None:
+        """These are all nodes there are; takes effect when the iterator has ended without an error."""
+
+    def put(self, node: dict[str, Any]) -> None:
+        """A node is new, or changed."""
+
+    def drop(self, name: str) -> None:
+        """A node is gone."""
+
+    def awake(self) -> None:
+        """A watch has begun, or its thread was woken, or has heard that nothing is new."""
+
+
+class Follower:
+    """Tells ``sink`` of all nodes; ``version`` is the place in the cluster's history that it has come to."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.version = ""
+        self.lists = self.watches = self.events = self.malformed = 0
+        self._cached = True
+
+    def follow(self, client: Client) -> None:
+        """Lists where it must, then watches until the server ends the watch. Raises what ``Client`` does; it can be
+        called again then, and goes on from where it was."""
+        for _attempt in ("where it was", "anew"):
+            if not self.version:
+                self._list(client)
+            try:
+                self._watch(client)
+                return
+            except ApiError as error:
+                if not error.stale():
+                    raise
+            # at once: after an outage all come at their own times already
+            self.version = ""
+            self._cached = False
+            client.close()
+
+    def _list(self, client: Client) -> None:
+        self.lists += 1
+        version: list[str] = []
+        self.sink.replace(self._pages(client, version))
+        self.version = version[0]
+        self._cached = True
+
+    def _pages(self, client: Client, version: list[str]) -> Iterator[dict[str, Any]]:
+        query = {"limit": str(PAGE)}
+        if self._cached:
+            query["resourceVersion"] = "0"
+        while query:
+            page = client.items(NODES, query)
+            yield from (node for node in page.items() if self._usable(node))
+            metadata = page.fields.get("metadata")
+            if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
+                raise ValueError("the list of nodes has no resourceVersion")
+            version[:] = [metadata["resourceVersion"]]
+            token = metadata.get("continue")
+            query = {"limit": str(PAGE), "continue": str(token)} if token else {}
+
+    def _watch(self, client: Client) -> None:
+        self.watches += 1
+        seconds = WATCH + WATCH * os.urandom(1)[0] // 256
+        began, told = time.monotonic(), False
+        for event in client.watch(NODES, {"resourceVersion": self.version}, seconds):
+            if event is None:
+                self.sink.awake()
+            else:
+                told = True
+                self._event(event)
+        if not told and time.monotonic() - began > SILENCE:
+            raise ApiError(410, "Expired", f"a watch from {self.version} on told nothing at all")
+
+    def _event(self, event: dict[str, Any]) -> None:
+        kind = event.get("type")
+        node: Any = event.get("object")
+        if kind == "ERROR":
+            raise status_error(node)
+        self.events += 1
+        version = _version(node)
+        if version.isdigit() and self.version.isdigit() and int(version) < int(self.version):
+            raise ApiError(410, "Expired", f"the server's history went back from {self.version} to {version}")
+        if kind == "BOOKMARK":
+            self.sink.awake()
+        else:
+            if not self._usable(node):
+                return
+            if kind == "DELETED":
+                self.sink.drop(node["metadata"]["name"])
+            elif kind in ("ADDED", "MODIFIED"):
+                self.sink.put(node)
+            else:
+                self.malformed += 1
+        self.version = version or self.version
+
+    def _usable(self, node: Any) -> bool:
+        """Whether it has what makes an object of the API an object: a name."""
+        metadata = node.get("metadata") if isinstance(node, dict) else None
+        if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) and metadata["name"]:
+            return True
+        self.malformed += 1
+        return False
+
+
+def entry(node: dict[str, Any], own: bool) -> str | None:
+    """The entry of a Node, as ``Admission`` takes it; None while it has no pod CIDR. What ``own`` annotations say is
+    our own word, and not listened to."""
+    name = node["metadata"]["name"]
+    spec = node.get("spec")
+    if not isinstance(spec, dict):
+        return None
+    # podCIDR alone is what releases before dual-stack wrote
+    cidrs = _texts(spec.get("podCIDRs")) or _texts([spec.get("podCIDR")])
+    if not cidrs:
+        return None
+    told = {} if own else relevant(node["metadata"].get("annotations"))
+    since = node["metadata"].get("creationTimestamp")
+    found = read(name, cidrs, internal_addresses(node), told)
+    return f"{since if isinstance(since, str) and ' ' not in since else '-'} {json.dumps(found, separators=(',', ':'))}"
+
+
+def internal_addresses(node: dict[str, Any]) -> list[str]:
+    """A Node's InternalIPs."""
+    status = node.get("status")
+    addresses = status.get("addresses") if isinstance(status, dict) else None
+    return _texts(
+        [
+            each.get("address")
+            for each in (addresses if isinstance(addresses, list) else [])
+            if isinstance(each, dict) and each.get("type") == "InternalIP"
+        ]
+    )
+
+
+def condition(node: dict[str, Any], kind: str) -> dict[str, Any]:
+    """A Node's condition of that type, empty where it has none."""
+    status = node.get("status")
+    conditions = status.get("conditions") if isinstance(status, dict) else None
+    for each in conditions if isinstance(conditions, list) else []:
+        if isinstance(each, dict) and each.get("type") == kind:
+            return each
+    return {}
+
+
+def _version(node: Any) -> str:
+    metadata = node.get("metadata") if isinstance(node, dict) else None
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    return version if isinstance(version, str) else ""
+
+
+def _texts(values: object) -> list[str]:
+    return [each for each in values if isinstance(each, str) and each] if isinstance(values, list) else []

@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ends of a path: pods, nodes, Services, and what lies outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class EndError(ValueError):
+    """What was given for an end of the way can't be one; the text says why and what would be right."""
+
+
+@dataclass(frozen=True)
+class End:
+    """One end: ``kind`` is pod, node, service or outside; ``node`` is "" for what lies outside."""
+
+    kind: str
+    name: str
+    address: str
+    node: str = ""
+    backends: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.address if self.name == self.address else f"{self.name} ({self.address})"
+
+
+def as_end(values: dict[str, Any]) -> End:
+    """An End from its JSON."""
+    return End(values["kind"], values["name"], values["address"], values["node"], tuple(values["backends"]))

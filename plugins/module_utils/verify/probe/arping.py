@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who answers for an IPv4 address on a link: ARP (RFC 826). Two answers are two owners.
+
+The question bears no address of its own (RFC 5227, ARP probe): who hears it learns nothing that it could not find out
+by itself, and so what was broken stays broken.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+
+from ...netlink.netns import Netns
+
+ETH_P_ARP = 0x0806
+HEADER = struct.Struct("!HHBBH6s4s6s4s")
+REQUEST, REPLY = 1, 2
+
+
+class Question:
+    """Who has ``target`` on ``device`` (in the namespace at ``netns``, else this one)? Asked when it is made; whoever
+    has answered until then is in ``answers``. Raises OSError when it can't be sent."""
+
+    def __init__(self, device: str, mac: str, target: str, netns: str | None = None) -> None:
+        if netns:
+            namespace = Netns(netns)
+            try:
+                with namespace:
+                    self.socket = self._open(device)
+            finally:
+                namespace.close()
+        else:
+            self.socket = self._open(device)
+        self.target = target
+        own = bytes.fromhex(mac.replace(":", ""))
+        body = HEADER.pack(
+            1, 0x0800, 6, 4, REQUEST, own, bytes(4), bytes(6), socket.inet_aton(target)
+        )  # fmt: skip
+        self.socket.send(b"\xff" * 6 + own + struct.pack("!H", ETH_P_ARP) + body)
+
+    @staticmethod
+    def _open(device: str) -> socket.socket:
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
+        made.bind((device, ETH_P_ARP))
+        made.setblocking(False)
+        return made
+
+    def answers(self, wait: float = 0) -> list[str]:
+        """The MAC addresses that claimed the target, after waiting up to ``wait`` seconds for the first."""
+        found: set[str] = set()
+        end = time.monotonic() + wait
+        while True:
+            try:
+                frame = self.socket.recv(200)
+            except BlockingIOError:
+                left = end - time.monotonic()
+                if found or left <= 0 or not select.select([self.socket], [], [], left)[0]:
+                    break
+                continue
+            if len(frame) >= 14 + HEADER.size:
+                values = HEADER.unpack_from(frame, 14)
+                if values[4] == REPLY and socket.inet_ntoa(values[6]) == self.target:
+                    found.add(values[5].hex(":"))
+        return sorted(found)
+
+    def close(self) -> None:
+        self.socket.close()

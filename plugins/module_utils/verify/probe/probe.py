@@ -1,0 +1,298 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A probe, a small proof that a packet gets from here to there, and one attempt at it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+
+from ...netlink.netns import Netns
+from ...packets import icmp
+
+KINDS = ("icmp", "tcp", "udp")
+
+# linux/in.h and linux/in6.h; Python's socket module has none of them.
+IP_MTU_DISCOVER, IP_RECVERR, IP_MTU = 10, 11, 14
+IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR = 23, 24, 25
+PMTUDISC_DO = 2
+MSG_ERRQUEUE = 0x2000
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the control message bears the same number
+TIMESPEC = struct.Struct("ll")
+EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; the offender's address follows
+
+ORIGIN_ICMP, ORIGIN_ICMP6 = 2, 3  # SO_EE_ORIGIN_*, linux/errqueue.h
+DIED = "the packet's time to live ended"
+
+SMALL = 84  # bytes: the packet that ``ping`` sends by default
+READ_LIMIT = 65536  # bytes of a TCP answer that are looked at
+
+_identifiers = itertools.count(os.getpid())
+
+
+@dataclass
+class Probe:
+    """One probe and what it must bring about.
+
+    kind      icmp (echo, don't fragment), tcp (connect and, with ``send`` or ``expect``, an exchange) or udp (a
+              datagram)
+    address   where to, without prefix length; ``port`` for tcp and udp
+    netns     path of the network namespace to start from, None for this one
+    size      icmp: bytes of the whole IP packet, 0 for as large as the path's MTU
+    send      tcp, udp: what to say; icmp: what the echo's data begins with
+    expect    tcp, udp: texts of which one must be in the answer; none: any answer will do
+    closed    tcp: a port where nothing listens will do: its refusal proves the way
+    timeout   seconds for one attempt
+    attempts  how often to try before the probe counts as failed
+    source, target, scope   names for the report
+    """
+
+    kind: str
+    address: str
+    port: int | None = None
+    netns: str | None = None
+    size: int = SMALL
+    send: str = ""
+    expect: list[str] = field(default_factory=list)
+    closed: bool = False
+    timeout: float = 1.0
+    attempts: int = 3
+    source: str = ""
+    target: str = ""
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r}: a probe is one of {', '.join(KINDS)}")
+        if self.kind != "icmp" and not (self.port and 0 < self.port < 65536):
+            raise ValueError(f"port {self.port!r}: a {self.kind} probe needs one from 1 to 65535")
+        if not 0 <= self.size <= 65535:
+            raise ValueError(f"size {self.size!r}: an IP packet has 0 (the path's MTU) to 65535 bytes")
+        if self.timeout <= 0 or self.attempts < 1:
+            raise ValueError("timeout must be above 0 seconds, attempts at least 1")
+        try:
+            socket.inet_pton(self.family, self.address)
+        except OSError:
+            raise ValueError(f"address {self.address!r} is not an IP address") from None
+
+    @property
+    def family(self) -> int:
+        return socket.AF_INET6 if ":" in self.address else socket.AF_INET
+
+    @property
+    def place(self) -> str:
+        """The target as text: address, and port where there is one."""
+        if self.kind == "icmp":
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class Unreached(Exception):
+    """A probe's attempt failed; the text says why. ``final``: another attempt would end alike."""
+
+    def __init__(self, reason: str, final: bool = False):
+        super().__init__(reason)
+        self.final = final
+
+
+async def attempt(probe: Probe, number: int) -> dict:
+    """One attempt; returns what it adds to the result. Raises OSError or Unreached when it fails."""
+    if probe.kind == "tcp":
+        return await _tcp(probe)
+    if probe.kind == "udp":
+        return await _udp(probe)
+    return await echo(probe, number)
+
+
+def explain(probe: Probe, error: OSError) -> str:
+    """An error of the kernel in the words of somebody who looks for the cause."""
+    texts = {
+        errno.ECONNREFUSED: f"{probe.place} refused: the packet arrived, nothing listens there",
+        errno.ENETUNREACH: f"no route to {probe.address}",
+        errno.EHOSTUNREACH: f"{probe.address} is unreachable: its neighbour entry does not resolve or a router says so",
+        errno.ECONNRESET: f"{probe.place} closed the connection instead of answering",
+        errno.ENOENT: f"the source's network namespace {probe.netns} is gone",
+        errno.EPERM: f"a filter on the source forbids packets to {probe.address}",
+    }
+    return texts.get(error.errno or 0, f"{probe.place}: {error.strerror or error}")
+
+
+def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
+    """A non-blocking socket in the probe's namespace. Raises OSError where that is gone."""
+    if probe.netns:
+        namespace = Netns(probe.netns)
+        try:
+            with namespace:
+                made = socket.socket(probe.family, kind, protocol)
+        finally:
+            namespace.close()
+    else:
+        made = socket.socket(probe.family, kind, protocol)
+    made.setblocking(False)
+    return made
+
+
+async def echo(probe: Probe, sequence: int, size: int | None = None) -> dict:
+    """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it.
+
+    Size 0 follows the path's MTU down, as any sender does: a hop that says "too big" (RFC 1191) is no fault, one that
+    says nothing is.
+    """
+    family, size = probe.family, probe.size if size is None else size
+    with _socket(probe, socket.SOCK_RAW, icmp.PROTOCOL[family]) as raw:
+        _report_errors(raw)
+        raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if family == socket.AF_INET:
+            raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
+        else:
+            raw.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+        raw.connect((probe.address, 0))
+        sending = size or _mtu(raw)
+        while True:
+            try:
+                return {"size": sending, "ms": await _echo(raw, sequence, sending, probe.send)}
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise Unreached(_told(probe, raw, error)) from None
+            known = _mtu(raw)
+            if size or known >= sending:
+                message = (
+                    f"a packet of {sending} bytes that must not be fragmented is larger than the path's MTU, {known}"
+                )
+                raise Unreached(message, final=True) from None
+            sending = known
+
+
+async def _echo(raw: socket.socket, sequence: int, size: int, mark: str = "") -> float:
+    """Send one echo request and wait for its reply; returns milliseconds. Raises OSError for what ICMP reports."""
+    identifier = next(_identifiers) & 0xFFFF
+    sent = time.time()
+    raw.send(icmp.request(raw.family, identifier, sequence, size, mark.encode()))
+    while True:
+        await _readable(raw)
+        packet, ancillary, _flags, _address = raw.recvmsg(READ_LIMIT, 64)
+        if icmp.is_reply(raw.family, packet, identifier, sequence):
+            return round((_arrival(ancillary) - sent) * 1000, 3)
+
+
+async def _readable(made: socket.socket) -> None:
+    """Wait until there is something to read, a packet or an error."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(made, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(made)
+
+
+def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel received a packet, seconds since the epoch: this loop may come to read it much later."""
+    for level, kind, payload in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(payload) >= TIMESPEC.size:
+            seconds, nanoseconds = TIMESPEC.unpack_from(payload)
+            return seconds + nanoseconds / 1e9
+    return time.time()
+
+
+def _mtu(connected: socket.socket) -> int:
+    """The path MTU in bytes that the kernel knows for a connected socket."""
+    if connected.family == socket.AF_INET:
+        return connected.getsockopt(socket.IPPROTO_IP, IP_MTU)
+    return connected.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
+
+
+async def _tcp(probe: Probe) -> dict:
+    """Connect; say ``send``; read until one of ``expect`` (or, without any, the first byte) has come."""
+    loop = asyncio.get_running_loop()
+    with _socket(probe, socket.SOCK_STREAM) as stream:
+        assert probe.port
+        try:
+            await loop.sock_connect(stream, (probe.address, probe.port))
+        except ConnectionRefusedError:
+            if probe.closed:
+                return {}
+            raise
+        if not probe.send and not probe.expect:
+            return {}
+        await loop.sock_sendall(stream, probe.send.encode())
+        answer = b""
+        while len(answer) < READ_LIMIT:
+            chunk = await loop.sock_recv(stream, READ_LIMIT)
+            answer += chunk
+            if chunk and _expected(probe, answer):
+                return {}
+            if not chunk:
+                break
+    raise Unreached(_unexpected(probe, answer))
+
+
+async def _udp(probe: Probe) -> dict:
+    """Send a datagram. An answer proves the way there and back; without ``expect`` so does the target's own
+    "port unreachable" (RFC 1122, 4.1.3.1), which shows as ECONNREFUSED with the target as offender."""
+    loop = asyncio.get_running_loop()
+    with _socket(probe, socket.SOCK_DGRAM) as datagram:
+        _report_errors(datagram)
+        datagram.connect((probe.address, probe.port))
+        datagram.send(probe.send.encode())
+        try:
+            answer = await loop.sock_recv(datagram, READ_LIMIT)
+        except ConnectionRefusedError:
+            offender, _died = _offender(datagram)
+            if offender != probe.address:
+                raise Unreached(f"{probe.place} was refused by {offender or 'a router'} on the way") from None
+            if probe.expect:
+                raise
+            return {}
+    if not _expected(probe, answer):
+        raise Unreached(_unexpected(probe, answer))
+    return {}
+
+
+def _report_errors(made: socket.socket) -> None:
+    """Have the kernel report every ICMP error to this socket, and keep who sent it (ip(7), IP_RECVERR)."""
+    if made.family == socket.AF_INET:
+        made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    else:
+        made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+
+
+def _told(probe: Probe, connected: socket.socket, error: OSError) -> str:
+    """The error, and who, other than the target, reported it: a hop that a reader should look at."""
+    offender, died = _offender(connected)
+    told = f"{DIED} on the way to {probe.address}" if died else explain(probe, error)
+    return told + (f" (says {offender})" if offender not in ("", "0.0.0.0", "::", probe.address) else "")
+
+
+def _offender(connected: socket.socket) -> tuple[str, bool]:
+    """Who sent the ICMP error that a socket with IP_RECVERR has just reported, empty if unknown (ip(7)), and whether it
+    is "time exceeded" (RFC 792, RFC 4443)."""
+    try:
+        _data, ancillary, _flags, _address = connected.recvmsg(0, 512, MSG_ERRQUEUE)
+    except OSError:
+        return "", False
+    for level, _kind, payload in ancillary:
+        # a struct sockaddr_in or sockaddr_in6: family, port, and for IPv6 a flow label come before the address
+        address = payload[EXTENDED_ERROR.size :]
+        if level == socket.IPPROTO_IP and len(address) >= 8:
+            return socket.inet_ntop(socket.AF_INET, address[4:8]), payload[4:6] == bytes((ORIGIN_ICMP, 11))
+        if level == socket.IPPROTO_IPV6 and len(address) >= 24:
+            return socket.inet_ntop(socket.AF_INET6, address[8:24]), payload[4:6] == bytes((ORIGIN_ICMP6, 3))
+    return "", False
+
+
+def _expected(probe: Probe, answer: bytes) -> bool:
+    return not probe.expect or any(text.encode() in answer for text in probe.expect)
+
+
+def _unexpected(probe: Probe, answer: bytes) -> str:
+    got = repr(answer[-60:].decode("utf-8", "replace")) if answer else "nothing"
+    return f"{probe.place} answered {got}, where one of {', '.join(map(repr, probe.expect)) or 'anything'} was expected"
