@@ -39,6 +39,7 @@ PARTS = (
     "agent",
     "cli",
     "cni",
+    "findings",
     "install.py",
     "ipam",
     "kube",

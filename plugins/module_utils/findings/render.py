@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a finding to words: the last thing that is done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .finding import Finding, Value
+from .texts import ENTRIES
+
+
+def text(finding: Finding) -> str:
+    """Subject, state, consequence, in one sentence without a full stop."""
+    return ENTRIES[finding.code].text.format_map(_values(finding))
+
+
+def fix(finding: Finding) -> str:
+    """What mends it: a command wherever there is one."""
+    return ENTRIES[finding.code].fix.format_map(_values(finding))
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """The finding as data, and beside it its ``text`` and ``fix`` for people."""
+    return {**finding.as_json(), "text": text(finding), "fix": fix(finding)}
+
+
+def _values(finding: Finding) -> dict[str, str]:
+    shown = {name: _shown(value) for name, value in finding.parameters.items()}
+    return {**shown, "node": finding.node, "subject": finding.subject}
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)

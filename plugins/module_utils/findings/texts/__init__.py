@@ -1,0 +1,13 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of all codes: for each its text, why it matters, and the fix. docs/faults.md is generated from it."""
+
+from __future__ import annotations
+
+from ..codes import Code
+from . import pod
+from .entry import Entry
+
+ENTRIES: dict[Code, Entry] = {**pod.ENTRIES}
