@@ -55,7 +55,7 @@ ok:
   returned: always
   type: bool
 trace:
-  description: The way there and back; docs/the-packets-way.md explains its keys.
+  description: The way there and back; docs/tracing.md explains its keys.
   returned: always
   type: dict
 """

@@ -23,7 +23,7 @@ PAGE = ROOT / "docs/faults.md"
 HEAD = """# Faults that are injected
 
 Each of these is made by tools that are not ours; `podnetctl trace`, `playbooks/trace.yml` or `playbooks/verify.yml`
-must name the node, the hop (`step` in [the packet's way](the-packets-way.md#the-hops)), the cause and a cure, and after
+must name the node, the hop (`step` in [the packet's way](tracing.md#the-hops)), the cause and a cure, and after
 the cure must be content again. This page is written by `tests/faults/listing.py`.
 
 A pod a1 on node1 sends to a2 on node2, unless the ends are told. *Packets*: the states alone do not tell, packets are

@@ -63,8 +63,8 @@ def test_the_keys_of_the_report_are_documented(root, spoiled):
 
 
 def test_the_keys_of_a_trace_and_the_hops_are_documented(root):
-    told = (root / "docs/the-packets-way.md").read_text()
+    told = (root / "docs/tracing.md").read_text()
     keys = {"schema", "from", "to", "ok", "verdict", "legs", "probes", "notes"}
-    assert documented(root, "the-packets-way.md", "## A trace as JSON") == keys
+    assert documented(root, "tracing.md", "## A trace as JSON") == keys
     assert f"| `schema` | {verdict.SCHEMA} |" in told
     assert not {step for step in STEPS if f"`{step}`" not in told}

@@ -22,7 +22,7 @@ SCHEMA = 1
 
 
 def judge(source: End, target: End, states: list[dict[str, Any]]) -> dict[str, Any]:
-    """The traced way, JSON-ready (docs/the-packets-way.md): ``ok``, ``verdict``, ``legs``, ``probes``, ``notes``."""
+    """The traced way, JSON-ready (docs/tracing.md): ``ok``, ``verdict``, ``legs``, ``probes``, ``notes``."""
     legs = round_trip.walk(source, target, states)
     gathered = [one["evidence"] for one in states if "evidence" in one]
     probes = [result for one in gathered for result in one["probes"]]
