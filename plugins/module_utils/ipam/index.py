@@ -5,10 +5,11 @@
 """The store's index: what is taken, so that nothing depends on how many reservations there are.
 
 The file ``.index`` holds a stamp, the boot it belongs to, the ranges it is of, where their gateways are, and a bitmap
-for each of them. The stamp is the directory's modification time as it was when the bitmap was right. Every change
-begins by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an operator's
-``rm``, another implementation's ADD) changes the time: where stamp and time differ, the index is built again from the
-reservations.
+for each of them. The stamp is the directory's modification time, which we set to one in the past when the bitmap is
+right: the kernel's clock is coarse, and two changes of one tick get the same time, but never an earlier one. Every
+change begins by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an
+operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ, the index is built again
+from the reservations. It is never needed: where it can't be written, it is removed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ INDEX = ".index"
 #: The length of a stamp: nanoseconds, in decimal digits.
 STAMP = 20
 WIPED = b"0" * STAMP
+SECOND = 10**9
 #: The largest set that has a bitmap, in addresses (128 KiB).
 LARGEST_BITMAP = 1 << 20
 
@@ -49,15 +51,19 @@ class Index:
         self.file = -1
 
     def load(self) -> tuple[bool, bytes]:
-        """Reads the file. Whether it fits directory, ranges and boot; and if not, which boot it is of (b"": none)."""
+        """Reads the file. Whether it fits directory, ranges and boot; and if not, which boot it is of (b"": unknown)."""
         data = read(self.path)
         if len(data) == self.end and data[:STAMP] == self._stamp() and data.startswith(self.description, STAMP):
             parts = zip(self.offsets, self.sizes)
             self.bitmaps = [bytearray(data[at : at + size]) if size else None for at, size in parts]
-            self.file = open_for_writing(self.path, posix.O_WRONLY)
             return True, b""
-        boot = data[STAMP:].lstrip().partition(b" ")[0]
+        # until podnet 0.9 a dot and a number followed the boot ID
+        boot = data[STAMP:].lstrip().partition(b" ")[0].partition(b".")[0]
         return False, boot if _is_boot(boot) else b""
+
+    def open(self) -> None:
+        """Makes the file that ``load`` found right ready for changes."""
+        self.file = open_for_writing(self.path, posix.O_WRONLY)
 
     def clear(self) -> None:
         """In memory: nothing is taken but the gateways, which are never given away."""
@@ -67,13 +73,20 @@ class Index:
                 self.set(number, position, True)
 
     def save(self) -> None:
-        """Writes what is in memory as a new file; it isn't to be trusted until `seal`."""
+        """Writes what is in memory as a new file; it isn't to be trusted until `seal`. Raises OSError."""
         body = b"".join([bytes(bitmap) for bitmap in self.bitmaps if bitmap is not None])
         fresh = f"{self.path}.new"
+        self.close()
         unlink(fresh)
         self.file = posix.open(fresh, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o600)
         write(self.file, WIPED + self.description + body)
         posix.rename(fresh, self.path)
+
+    def drop(self) -> None:
+        """Removes the file, so that the next call builds it."""
+        self.close()
+        unlink(f"{self.path}.new")
+        unlink(self.path)
 
     def close(self) -> None:
         """Closes the file."""
@@ -111,21 +124,36 @@ class Index:
             return
         self.set(number, position, taken)
         index = position >> 3
-        posix.pwrite(self.file, bitmap[index : index + 1], self.offsets[number] + index)
+        self._write(bitmap[index : index + 1], self.offsets[number] + index)
 
     def wipe(self) -> None:
         """Says that it is not to be trusted; the first step of every change."""
-        posix.pwrite(self.file, WIPED, 0)
+        self._write(WIPED, 0)
 
     def seal(self) -> None:
         """Says that it is right for the directory as it is now; the last step of every change."""
-        posix.pwrite(self.file, self._stamp(), 0)
+        if self.file < 0:
+            return
+        there = posix.stat(self.directory)
+        past = there.st_mtime_ns - SECOND - int.from_bytes(posix.urandom(4), "big") % SECOND
+        try:
+            posix.utime(self.directory, ns=(there.st_atime_ns, past))
+        except OSError:
+            self.drop()
+        self._write(self._stamp(), 0)
+
+    def _write(self, data: bytes | bytearray, at: int) -> None:
+        if self.file < 0:
+            return
+        try:
+            posix.pwrite(self.file, data, at)
+        except OSError:  # even writing in place needs room on some file systems
+            self.drop()
 
     def _stamp(self) -> bytes:
         return b"%0*d" % (STAMP, posix.stat(self.directory).st_mtime_ns)
 
 
 def _is_boot(text: bytes) -> bool:
-    """Whether this is a boot's identity. A damaged index must not make reservations void."""
-    uuid, _dot, started = text.partition(b".")
-    return len(uuid) == 36 and uuid.count(b"-") == 4 and started.isdigit()
+    """Whether this is the kernel's boot ID. A damaged index must not make reservations void."""
+    return len(text) == 36 and text.count(b"-") == 4

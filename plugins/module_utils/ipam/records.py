@@ -11,6 +11,7 @@ call, no file to fill.
 from __future__ import annotations
 
 import posix
+from errno import EINVAL, ENOENT
 
 from .files import make_directory, unlink
 from .ip import parse_address, to_text
@@ -37,10 +38,12 @@ class Records:
         return [(container, ifname) for container, comma, ifname in found if comma]
 
     def read(self, owner: Owner) -> list[str]:
-        """An attachment's addresses; none without a record."""
+        """An attachment's addresses; none without a record. Raises OSError where that can't be told."""
         try:
             text = posix.readlink(self._path(owner))
-        except OSError:
+        except OSError as error:
+            if error.errno not in (ENOENT, EINVAL):  # the latter: a file, which is nothing of ours
+                raise
             return []
         names = []
         for name in text.split(","):

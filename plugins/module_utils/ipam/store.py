@@ -13,7 +13,8 @@ directory. Ours adds two things, so that nothing depends on how many reservation
 ``.index``
     a bitmap of what is taken (index.py).
 
-Both are made again from the reservations when anyone else changed them.
+Both are made again from the reservations when anyone else changed them, and by the next call where there is no room to
+write them: a release needs none. Who only reads (``open(write=False)``) changes nothing.
 
 A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
 earlier boot, and an earlier boot's reservations are void, because its containers are gone.
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import fcntl
 import posix
+from errno import ELOOP, ENOENT, ENXIO
 
 from .files import exists, make_directory, open_for_writing, read, unlink, write
 from .index import Index
@@ -43,17 +45,17 @@ class Refused(Exception):
     """A wanted address can't be given, or an attachment has one already."""
 
 
-def boot_identity() -> str:
-    """What names this boot of this node: the kernel's boot ID and when process 1 started.
+#: Whose a reservation is that names no attachment: a file of somebody else's in an address's place.
+OTHERS = ("", "")
 
-    The second tells boots of a node apart that is itself a container on a kernel that goes on running.
+
+def boot_identity() -> str:
+    """What names this boot of this node: the kernel's boot ID; empty where it can't be read.
+
+    Nothing that a namespace of the caller's hides or changes, as process 1: its start would be another, and void what
+    pods have. (LXC and systemd-nspawn give each boot of a container an ID of its own.)
     """
-    boot = read("/proc/sys/kernel/random/boot_id").strip()
-    stat = read("/proc/1/stat")
-    fields = stat[stat.rfind(b")") + 1 :].split()
-    # proc_pid_stat(5): the 22nd field, counted from 1, is the start time; 2 fields end with the parenthesis.
-    started = fields[19] if len(fields) > 19 else b""
-    return (boot + b"." + started).decode("ascii", "replace")
+    return read("/proc/sys/kernel/random/boot_id").strip().decode("ascii", "replace")
 
 
 class Store:
@@ -67,11 +69,26 @@ class Store:
         self.index = Index(directory, sets, self.boot)
         self.records = Records(directory)
         self.lock = -1
+        #: The attachments' addresses where the records don't tell.
+        self.held: dict[Owner, list[str]] | None = None
 
     # -- the lock -----------------------------------------------------------------------------------------------
 
-    def open(self, create: bool) -> bool:
-        """Takes the lock and makes sure that the index is right; False when there is no such directory."""
+    def open(self, create: bool = False, write: bool = True) -> bool:
+        """Takes the lock and makes sure that the index is right; False when there is no such directory.
+
+        Without `write` neither a file nor the directory changes, and nothing but reading may follow.
+        """
+        try:
+            if not (self._take_lock(create) if write else self._share_lock()):
+                return False
+            self._load(write)
+        except BaseException:
+            self.close()
+            raise
+        return True
+
+    def _take_lock(self, create: bool) -> bool:
         try:
             self.lock = self._open_lock()
         except FileNotFoundError:
@@ -80,11 +97,22 @@ class Store:
             make_directory(self.directory)
             self.lock = self._open_lock()
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self._load()
         return True
 
     def _open_lock(self) -> int:
         return open_for_writing(f"{self.directory}/lock", posix.O_RDWR | posix.O_CREAT, 0o600)
+
+    def _share_lock(self) -> bool:
+        if not exists(self.directory):
+            return False
+        try:
+            self.lock = posix.open(f"{self.directory}/lock", posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in (ENOENT, ELOOP):
+                raise
+        else:  # where it is missing, whoever comes to change something makes it
+            fcntl.flock(self.lock, fcntl.LOCK_SH)
+        return True
 
     def close(self) -> None:
         """Releases the lock."""
@@ -132,6 +160,8 @@ class Store:
             self._drop_fresh()
             self.index.seal()
             raise
+        if self.held is not None:
+            self.held[owner] = names
         self._drop_fresh()
         for number, (ranges, (address, _range)) in enumerate(zip(self.sets, got)):
             self.index.mark(number, ranges.position((ranges.family, address)), True)
@@ -141,31 +171,37 @@ class Store:
 
     def addresses(self, owner: Owner) -> list[str]:
         """What `owner` has reserved."""
-        return self.records.read(owner)
+        return self.records.read(owner) if self.held is None else self.held.get(owner, [])
 
     def release(self, owner: Owner) -> list[str]:
         """Frees what `owner` has; which may be nothing."""
         # Reservations of host-local before 0.7.0 name no interface: they go with the container's first DEL.
         for one in (owner, (owner[0], "")):
-            names = self.records.read(one)
+            names = self.addresses(one)
             if names:
                 self._free(one, names)
                 return names
         return []
 
     def release_all_but(self, valid: set[Owner]) -> list[str]:
-        """Frees what belongs to none of the `valid` attachments; the addresses that were freed."""
+        """Frees what belongs to none of the `valid` attachments; the addresses that were freed.
+
+        It trusts neither records nor index: what went wrong with them is right after it.
+        """
+        held = self._survey(write=True)
+        self._settle(held)
         freed = []
-        for owner in self.records.owners():
+        for owner, names in list(held.items()):
             if owner in valid or (not owner[1] and any(owner[0] == one[0] for one in valid)):
                 continue
-            names = self.records.read(owner)
             self._free(owner, names)
             freed += names
         return freed
 
     def owners(self) -> dict[Owner, list[str]]:
         """Every attachment with its addresses."""
+        if self.held is not None:
+            return dict(self.held)
         return {owner: self.records.read(owner) for owner in self.records.owners()}
 
     def exhausted(self) -> str | None:
@@ -264,10 +300,9 @@ class Store:
             posix.close(file)
 
     def _free(self, owner: Owner, names: list[str]) -> None:
+        mine = [name for name in names if self._owner_of(name) == owner]
         self.index.wipe()
-        for name in names:
-            if self._owner_of(name) != owner:
-                continue
+        for name in mine:
             unlink(f"{self.directory}/{name}")
             address = parse_address(name)
             for number, ranges in enumerate(self.sets):
@@ -275,27 +310,36 @@ class Store:
                 if position is not None:
                     self.index.mark(number, position, False)
         self.records.remove(owner)
+        if self.held is not None:
+            self.held.pop(owner, None)
         self.index.seal()
 
     def _owner_of(self, name: str) -> Owner | None:
-        """Who reserved the address; None for nobody, ("", "") for somebody who can't be told."""
+        """Who reserved the address; None for nobody, OTHERS for a file that names no attachment.
+
+        Raises OSError where that can't be told (no descriptor is left, the disk fails): a reservation that isn't read
+        belongs to somebody all the same.
+        """
+        flags = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
         try:
-            file = posix.open(f"{self.directory}/{name}", posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return "", ""
+            file = posix.open(f"{self.directory}/{name}", flags)
+        except OSError as error:
+            if error.errno == ENOENT:
+                return None
+            if error.errno in (ELOOP, ENXIO):  # a symbolic link, a socket
+                return OTHERS
+            raise
         try:
             data = posix.read(file, 4096)
-        except OSError:  # a directory, say
-            return "", ""
+        except IsADirectoryError:
+            return OTHERS
         finally:
             posix.close(file)
         if not data.strip():
             return None
         container, _separator, ifname = data.decode("utf-8", "replace").strip().partition("\r\n")
         if "/" in container or "," in container or "/" in ifname or "\0" in container + ifname:
-            return "", ""
+            return OTHERS
         return container, ifname
 
     def _names(self) -> list[tuple[str, tuple[int, int]]]:
@@ -312,14 +356,23 @@ class Store:
 
     # -- agreement ----------------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
+    def _load(self, write: bool) -> None:
         """Reads the index, or builds it when it doesn't fit the directory, the ranges or the boot."""
         fits, earlier = self.index.load()
         if fits:
+            if write:
+                self.index.open()
             return
-        if earlier and earlier != self.boot.encode():
+        void = bool(earlier and self.boot) and earlier != self.boot.encode()
+        if void and write:
             self._forget_everything()
-        self._build()
+        if void and not write:
+            self.index.clear()
+            self.held = {}
+        else:
+            self.held = self._survey(write)
+        if write:
+            self._settle(self.held)
 
     def _forget_everything(self) -> None:
         """Another boot's reservations: their containers are gone."""
@@ -328,31 +381,41 @@ class Store:
         for owner in self.records.owners():
             self.records.remove(owner)
 
-    def _build(self) -> None:
-        """Makes records and index agree with the reservations."""
+    def _survey(self, write: bool) -> dict[Owner, list[str]]:
+        """The reservations, read one by one: every attachment's addresses. In memory the index says the same."""
         held: dict[Owner, list[str]] = {}
         self.index.clear()
         for name, address in self._names():
             owner = self._owner_of(name)
             if owner is None:  # reserved by a process that died before it said for whom
-                unlink(f"{self.directory}/{name}")
+                if write:
+                    unlink(f"{self.directory}/{name}")
                 continue
-            if owner[0]:
+            if owner != OTHERS:
                 held.setdefault(owner, []).append(name)
             for number, ranges in enumerate(self.sets):
                 position = ranges.position(address)
                 if position is not None:
                     self.index.set(number, position, True)
+        return held
+
+    def _settle(self, held: dict[Owner, list[str]]) -> None:
+        """Makes records and index say what is `held`; without room for them the next call does."""
         self._drop_fresh()
-        self.records.make_room()
-        for owner in self.records.owners():
-            if owner not in held:
-                self.records.remove(owner)
-        for owner, names in held.items():
-            if sorted(self.records.read(owner)) != sorted(names):
-                self.records.write(owner, names)
-        self.index.save()
-        self.index.seal()
+        try:
+            self.records.make_room()
+            for owner in self.records.owners():
+                if owner not in held:
+                    self.records.remove(owner)
+            for owner, names in held.items():
+                if sorted(self.records.read(owner)) != sorted(names):
+                    self.records.write(owner, names)
+            self.index.save()
+            self.index.seal()
+            self.held = None
+        except OSError:
+            self.index.drop()
+            self.held = held
 
 
 def _none_left(ranges: RangeSet) -> str:

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import posix
+import resource
 import subprocess
 import sys
+import time
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam import files, index, records
@@ -19,8 +23,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-BOOT = "11111111-2222-3333-4444-555555555555.7"
-LATER = "99999999-2222-3333-4444-555555555555.7"
+BOOT = "11111111-2222-3333-4444-555555555555"
+LATER = "99999999-2222-3333-4444-555555555555"
 SMALL = tuple(parse_sets([[{"subnet": "10.1.0.0/29"}]]))  # .2 to .6: .1 is the gateway's
 DUAL = parse_sets([[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]])
 
@@ -142,6 +146,122 @@ def test_a_damaged_index_frees_nothing(directory, damage):
         file.write(damage)
     assert reserve(directory, "c2") == ["10.1.0.3"]
     assert len(reservations(directory)) == 2
+
+
+@pytest.mark.parametrize("earlier", ["", "11111111-2222-3333-4444-555555555555.7"])
+def test_a_boot_that_cannot_be_told_is_the_same(directory, earlier, monkeypatch):
+    """Before or now: of a boot ID that can't be read, and of the form in which versions before this one noted it."""
+    reserve(directory, "c1", boot=earlier or BOOT)
+    if not earlier:
+        monkeypatch.setattr(stores, "read", lambda path: b"")
+    assert reserve(directory, "c2", boot=None if not earlier else BOOT) == ["10.1.0.3"]
+    assert set(reservations(directory).values()) == {"c1\r\neth0", "c2\r\neth0"}
+
+
+def everything(directory):
+    """All that a file system tells of the directory but access times."""
+    found = {}
+    for place, directories, names in os.walk(directory):
+        for name in [".", *directories, *names]:
+            path = os.path.join(place, name)
+            status = os.lstat(path)
+            content = open(path, "rb").read() if os.path.isfile(path) and not os.path.islink(path) else b""
+            found[path] = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_mode, content)
+    return found
+
+
+@pytest.mark.parametrize("gone", ["lock", ".index", ".attachments/c1,eth0", "10.1.0.2", None])
+@pytest.mark.parametrize("boot", [BOOT, LATER])
+def test_who_reads_writes_nothing(directory, gone, boot):
+    """And knows what is so: of this boot from the reservations alone, of a later one, where the index tells of which
+    they are, that there are none."""
+    reserve(directory, "c1")
+    reserve(directory, "c2")
+    with open(os.path.join(directory, "10.1.0.6"), "w"):
+        pass
+    if gone:
+        os.unlink(os.path.join(directory, gone))
+    before = everything(directory)
+    store = Store(directory, SMALL, boot)
+    assert store.open(write=False)
+    found = store.addresses(("c2", "eth0")), store.exhausted(), ("c1", "eth0") in store.owners()
+    store.close()
+    assert everything(directory) == before
+    same = boot == BOOT or gone == ".index"
+    assert found == (["10.1.0.3"] if same else [], None, same and gone != "10.1.0.2")
+
+
+def test_a_time_of_ours_is_no_other_changes(directory):
+    """The kernel's clock goes by ticks of up to 10 ms: two changes within one have the same time."""
+    for number in range(3):
+        reserve(directory, f"c{number}")
+        now = time.clock_gettime_ns(time.CLOCK_REALTIME)
+        assert now - 3 * 10**9 < os.stat(directory).st_mtime_ns < now - 10**9 // 2
+    first = os.stat(directory).st_mtime_ns
+    release(directory, "c0")
+    assert os.stat(directory).st_mtime_ns != first
+
+
+def test_another_implementation_in_the_same_tick(directory):
+    for round in range(50):
+        (address,) = reserve(directory, f"c{round}")
+        os.unlink(os.path.join(directory, address))
+        with Store(directory, SMALL, BOOT) as store:
+            assert (store.owners(), store.exhausted()) == ({}, None)
+
+
+def descriptors(most):
+    """From now on no descriptor from `most` on is given."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@pytest.mark.parametrize("lost", [".index", None])
+def test_without_descriptors_nothing_is_lost(directory, lost):
+    """However many are left: an address is freed, or it isn't and the caller is told so."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    probe = os.open("/", os.O_RDONLY)
+    os.close(probe)
+    failed = 0
+    for left in range(8):
+        (address,) = reserve(directory, f"c{left}")
+        if lost:
+            os.unlink(os.path.join(directory, lost))
+        try:
+            descriptors(probe + left)
+            release(directory, f"c{left}")
+        except OSError as error:
+            failed += 1
+            assert error.errno == errno.EMFILE
+            descriptors(usual)
+            assert address in reservations(directory)
+            assert release(directory, f"c{left}") == [address]
+        finally:
+            descriptors(usual)
+        assert reservations(directory) == {}
+        assert os.listdir(os.path.join(directory, records.RECORDS)) == []
+    assert failed
+
+
+@pytest.mark.parametrize("call", ["open", "read"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENFILE, errno.EMFILE, errno.ENOMEM])
+def test_a_reservation_that_cannot_be_read_is_kept(directory, monkeypatch, call, number):
+    reserve(directory, "c1")
+    usual = getattr(posix, call)
+
+    def fails(what, *arguments):
+        path = what if isinstance(what, str) else os.readlink(f"/proc/self/fd/{what}")
+        if path.endswith("10.1.0.2"):
+            raise OSError(number, "")
+        return usual(what, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(posix, call, fails)
+        for lost in (False, True):
+            if lost:
+                files.unlink(os.path.join(directory, index.INDEX))
+            with pytest.raises(OSError):
+                release(directory, "c1")
+    assert release(directory, "c1") == ["10.1.0.2"]
 
 
 def test_another_implementation_on_the_same_directory(directory):

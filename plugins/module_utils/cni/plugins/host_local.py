@@ -61,7 +61,7 @@ def delete(call: Call) -> None:
 
 def check(call: Call) -> None:
     """The attachment's addresses are reserved for it."""
-    held = _with_store(call, lambda store: store.addresses(call.owner)) or []
+    held = _with_store(call, lambda store: store.addresses(call.owner), write=False) or []
     told = [item["address"].partition("/")[0] for item in call.previous["ips"]] if call.previous else []
     ranges = range_sets(call)
     for text in told:
@@ -80,7 +80,7 @@ def status(call: Call) -> None:
         return  # libcni leaves this key where it was; with an ADD come the ranges
     if not sets:
         raise CniError(NOT_AVAILABLE, "no IP ranges specified")
-    text = _with_store(call, lambda store: store.exhausted())
+    text = _with_store(call, lambda store: store.exhausted(), write=False)
     if text:
         raise CniError(NOT_AVAILABLE, text)
 
@@ -182,15 +182,15 @@ def dns(call: Call) -> dict:
     return found
 
 
-def _with_store(call: Call, work):
-    """Does `work` on the locked store; None where there is no store."""
+def _with_store(call: Call, work, write: bool = True):
+    """Does `work` on the locked store; None where there is no store. CHECK and STATUS do not `write`."""
     try:
         sets = range_sets(call)
     except CniError:
         sets = []  # what was reserved is freed whatever became of the ranges
     store = Store(directory(call), sets)
     try:
-        if not store.open(create=False):
+        if not store.open(write=write):
             return None
         try:
             return work(store)
