@@ -51,7 +51,7 @@ class Index:
         self.file = -1
 
     def load(self) -> tuple[bool, bytes]:
-        """Reads the file. Whether it fits directory, ranges and boot; and if not, which boot it is of (b"": unknown)."""
+        """Reads the file. Whether it fits directory, ranges and boot; if not, which boot it is of (b"": unknown)."""
         data = read(self.path)
         if len(data) == self.end and data[:STAMP] == self._stamp() and data.startswith(self.description, STAMP):
             parts = zip(self.offsets, self.sizes)

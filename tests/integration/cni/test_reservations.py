@@ -62,10 +62,9 @@ def disk(host):
 
 def fill(disk):
     """Neither a byte nor an inode is left."""
-    with open(disk / "filler", "wb", buffering=0) as file:
-        with pytest.raises(OSError):
-            while file.write(b"x" * 4096):
-                pass
+    with open(disk / "filler", "wb", buffering=0) as file, pytest.raises(OSError):
+        while file.write(b"x" * 4096):
+            pass
     with pytest.raises(OSError):
         for number in range(64):
             (disk / f"filler{number}").touch()

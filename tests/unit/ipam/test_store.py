@@ -9,9 +9,11 @@ import errno
 import os
 import posix
 import resource
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam import files, index, records
@@ -165,7 +167,7 @@ def everything(directory):
         for name in [".", *directories, *names]:
             path = os.path.join(place, name)
             status = os.lstat(path)
-            content = open(path, "rb").read() if os.path.isfile(path) and not os.path.islink(path) else b""
+            content = Path(path).read_bytes() if stat.S_ISREG(status.st_mode) else b""
             found[path] = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_mode, content)
     return found
 
