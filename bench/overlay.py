@@ -53,7 +53,7 @@ with Channel() as channel:
     former = None
     for run in range(3):
         former = reconcile.present(channel, *known, sys.argv[3], former=former)
-        errors = former.movement.apply()
+        errors = former.plan.apply()
         print(time.perf_counter() - started)
         assert not errors, errors[0]
         after = after if run else os.times()

@@ -157,7 +157,7 @@ def apply(etc: str, subnet_env: str) -> None:
     from ansible_collections.podnet.cluster.plugins.module_utils.overlay import reconcile
 
     with Channel() as channel:
-        refused = reconcile.present(channel, *FileSource(etc).read(), env_path=subnet_env).movement.apply()
+        refused = reconcile.present(channel, *FileSource(etc).read(), env_path=subnet_env).plan.apply()
     if refused:
         raise SystemExit(f"throughput.py: {refused}")
 

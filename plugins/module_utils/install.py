@@ -39,6 +39,7 @@ PARTS = (
     "agent",
     "cli",
     "cni",
+    "converge",
     "findings",
     "install.py",
     "ipam",

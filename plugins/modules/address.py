@@ -72,9 +72,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.module import ip, prefix, run_object
-from ..module_utils.netlink import address as addresses
-from ..module_utils.netlink.address import Address
+from ..module_utils.converge.object_kinds import converge
 
 
 def main() -> None:
@@ -88,11 +86,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_object(module, _wanted, addresses.dump)
-
-
-def _wanted(wanted: dict) -> Address:
-    return Address(wanted["dev"], prefix(wanted["address"]), ip(wanted["broadcast"]), wanted["scope"])
+    converge(module, "address")
 
 
 if __name__ == "__main__":

@@ -93,8 +93,8 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge import files
 from ..module_utils.kube import credentials
-from ..module_utils.overlay import files
 from ..module_utils.overlay.config import ConfigError, node_name
 
 

@@ -116,7 +116,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.cni.spec import conflist
-from ..module_utils.overlay import files
+from ..module_utils.converge import files
 
 
 def main() -> None:

@@ -66,10 +66,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.module import ip, run_object
-from ..module_utils.netlink import neighbour as neighbours
-from ..module_utils.netlink.neighbour import Fdb
-from ..module_utils.netlink.wire import pack_mac, unpack_mac
+from ..module_utils.converge.object_kinds import converge
 
 
 def main() -> None:
@@ -82,11 +79,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_object(module, _wanted, neighbours.dump_fdb)
-
-
-def _wanted(wanted: dict) -> Fdb:
-    return Fdb(wanted["dev"], unpack_mac(pack_mac(wanted["mac"])), ip(wanted["dst"]) or "")
+    converge(module, "fdb")
 
 
 if __name__ == "__main__":

@@ -111,10 +111,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.module import run_object
-from ..module_utils.netlink import link as links
-from ..module_utils.netlink.link import Link, pack_data
-from ..module_utils.netlink.wire import pack_mac, unpack_mac
+from ..module_utils.converge.object_kinds import converge
 
 
 def main() -> None:
@@ -133,23 +130,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_object(module, _wanted, lambda channel, _names: _read(channel, module))
-
-
-def _wanted(wanted: dict) -> Link:
-    if not 0 < len(wanted["name"].encode()) < 16:
-        raise ValueError(f"name: {wanted['name']!r} cannot name a link: give 1 to 15 characters")
-    pack_data(wanted["kind"] or "", wanted["data"], lambda name: 0)
-    mac = unpack_mac(pack_mac(wanted["mac"])) if wanted["mac"] else None
-    values = {name: wanted[name] for name in ("kind", "mtu", "up", "master", "alias", "data", "port")}
-    return Link(wanted["name"], mac=mac, **values)
-
-
-def _read(channel, module: AnsibleModule) -> list:
-    found = [link for link in links.dump(channel) if link.name == module.params["name"]]
-    if not found and not module.params["kind"] and module.params["state"] == "present":
-        raise ValueError(f"there is no link {module.params['name']}: give its kind to make it")
-    return found
+    converge(module, "link")
 
 
 if __name__ == "__main__":

@@ -64,10 +64,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.module import ip, run_object
-from ..module_utils.netlink import neighbour as neighbours
-from ..module_utils.netlink.neighbour import Neighbour
-from ..module_utils.netlink.wire import pack_mac, unpack_mac
+from ..module_utils.converge.object_kinds import converge
 
 
 def main() -> None:
@@ -81,13 +78,7 @@ def main() -> None:
         required_if=[("state", "present", ("mac",))],
         supports_check_mode=True,
     )
-    run_object(module, _wanted, neighbours.dump)
-
-
-def _wanted(wanted: dict) -> Neighbour:
-    return Neighbour(
-        wanted["dev"], ip(wanted["dst"]) or "", unpack_mac(pack_mac(wanted["mac"])) if wanted["mac"] else None
-    )
+    converge(module, "neighbour")
 
 
 if __name__ == "__main__":

@@ -233,16 +233,16 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.agent.sources.source import CONFIG, LEASES, FileSource, texts
-from ..module_utils.module import finish
+from ..module_utils.converge import files
+from ..module_utils.converge.module import run
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.overlay import config as configs
-from ..module_utils.overlay import files, lease, reconcile
+from ..module_utils.overlay import lease, reconcile
 from ..module_utils.overlay.config import BACKENDS, MODES, ConfigError
 from ..module_utils.overlay.forward import dropping_chains
 from ..module_utils.overlay.lock import locked
-from ..module_utils.overlay.movement import Texts
-from ..module_utils.overlay.wireguard_key import PATH, Gone
+from ..module_utils.overlay.wireguard_key import PATH, removal
 
 BACKEND = {
     "type": {"type": "str", "choices": list(BACKENDS), "default": "vxlan"},
@@ -309,16 +309,15 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         config = configs.parse(wanted["config"])
         leases = lease.admit(config, wanted["leases"])
         kept = dict(zip(paths, texts(config, wanted["leases"])))
-    written = Texts("file", kept, files.read, files.write)
     own_only = wanted["peers"] == "agent"
-    overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], (written,), own_only=own_only)
+    overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], files.plan(kept), own_only=own_only)
     desired = overlay.desired
     refused = {**leases.refused, **desired.refused}
     for name, reason in refused.items():
         module.warn(f"peer {name} is refused: {reason}")
-    finish(
+    run(
         module,
-        overlay.movement,
+        overlay.plan,
         device=desired.device,
         mtu=desired.mtu,
         lease=leases.own.as_json(),
@@ -331,12 +330,12 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
 def _absent(module: AnsibleModule, channel: Channel) -> None:
     directory = module.params["directory"]
     paths = [os.path.join(directory, name) for name in (CONFIG, LEASES)]
-    removed = Texts("file", dict.fromkeys(paths), files.read, files.write, files.remove)
     try:
         key = FileSource(directory).config().backend.private_key_file
     except ConfigError:
         key = PATH
-    finish(module, reconcile.absent(channel, module.params["subnet_env"], (removed, Gone(key))).movement)
+    steps = [*files.plan(dict.fromkeys(paths)), *removal(key)]
+    run(module, reconcile.absent(channel, module.params["subnet_env"], steps).plan)
 
 
 if __name__ == "__main__":

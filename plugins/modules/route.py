@@ -96,9 +96,7 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.module import ip, prefix, run_object
-from ..module_utils.netlink import route as routes
-from ..module_utils.netlink.route import Route
+from ..module_utils.converge.object_kinds import converge
 
 
 def main() -> None:
@@ -123,15 +121,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_object(module, _wanted, lambda channel, names: routes.dump(channel, names, table=module.params["table"]))
-
-
-def _wanted(wanted: dict) -> Route:
-    needs_way = wanted["state"] == "present" and wanted["type"] in ("unicast", "local")
-    if needs_way and not (wanted["dev"] or wanted["gateway"]):
-        raise ValueError(f"route {wanted['dst']}: give dev, gateway or both")
-    plain = {name: wanted[name] for name in ("dev", "onlink", "type", "protocol", "metric", "table", "mtu", "advmss")}
-    return Route(prefix(wanted["dst"]), gateway=ip(wanted["gateway"]), src=ip(wanted["src"]), **plain)
+    converge(module, "route")
 
 
 if __name__ == "__main__":

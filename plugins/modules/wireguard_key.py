@@ -60,9 +60,9 @@ public_key:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.module import finish
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Plan
 from ..module_utils.overlay.config import ConfigError
-from ..module_utils.overlay.movement import Movement
 from ..module_utils.overlay.wireguard_key import PATH, Key
 
 
@@ -77,7 +77,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    finish(module, Movement([key]), public_key=None if key and module.check_mode else key.public)
+    plan = Plan(key.plan())
+    run(module, plan, public_key=None if plan and module.check_mode else key.public)
 
 
 if __name__ == "__main__":

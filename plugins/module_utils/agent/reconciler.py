@@ -12,16 +12,15 @@ on one with five. When anything stands in its way, ``look`` does it.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
+from ..converge.kernel_objects import KernelObjects
+from ..converge.plan import Plan
 from ..netlink.channel import Channel
-from ..netlink.plan import plan
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
 from ..overlay import masquerade, reconcile, spread, surroundings
 from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Lease, Leases
 from ..overlay.lock import PATIENCE, locked
-from ..overlay.movement import Kernel, Movement
 from ..overlay.observed import Observed
 from ..overlay.offload import Choice
 from ..overlay.reconcile import Overlay
@@ -29,7 +28,7 @@ from .log import Log
 
 #: With more changed leases than this it is quicker to look at everything.
 FEW = 500
-#: So many lines of a movement are written out.
+#: So many lines of a plan are written out.
 LINES = 20
 
 
@@ -98,21 +97,21 @@ class Reconciler:
                 )
                 self.overlay = overlay
                 self._tell_offload(overlay)
-                if not overlay.movement:
+                if not overlay.plan:
                     errors = []
                 else:
                     overlay.generation = None
-                    self._note(overlay.movement, why, drift)
-                    errors = overlay.movement.apply()
+                    self._note(overlay.plan, why, drift)
+                    errors = overlay.plan.apply()
         except ConfigError as error:
             return self._failed([str(error)])
         except OSError as error:
             return self._failed([str(error)])
         if errors:
             return self._failed(errors)
-        if overlay.movement:
+        if overlay.plan:
             overlay.observed = Observed(self.kernel, overlay.observed, keep=True)  # a new device has an index by now
-            overlay.movement = Movement([])
+            overlay.plan = Plan()
         self.level, self.reason = True, ""
         return True
 
@@ -159,11 +158,11 @@ class Reconciler:
         desired.peers.update(coming.peers)
         desired.refused.update(coming.refused)
         wanted.index.update((thing.key(), thing) for thing in come)
-        part = Kernel(plan(come, gone), self.kernel)
-        self._note(Movement([part]), "leases changed", drift=False)
+        step = KernelObjects(self.kernel, come, gone)
+        self._note(Plan([step]), "leases changed", drift=False)
         try:
             masquerade.follow(self.packets, config, new, old)
-            return not part.apply()
+            return not step.apply()
         except NetlinkError:
             return False  # something was not as it was left: a look at everything will tell
 
@@ -198,25 +197,14 @@ class Reconciler:
             self.log.error(line)
         return False
 
-    def _note(self, movement: Movement, why: str, drift: bool) -> None:
+    def _note(self, plan: Plan, why: str, drift: bool) -> None:
         """Counts and logs what is about to be done."""
         cause = "drift" if drift else "leases"
         lines: list[str] = []
         total = 0
-        for part in movement.parts:
-            if isinstance(part, Kernel):
-                changes = part.plan.changes
-                total += len(changes)
-                lines += map(str, changes[: max(0, LINES - len(lines))])
-                self.changes.update((cause, type(change.subject).__name__.lower()) for change in changes)
-            elif part:
-                self.emptied = self.emptied or getattr(part, "emptied", False)
-                told = part.describe()
-                total += len(told)
-                lines += told[: max(0, LINES - len(lines))]
-                self.changes[cause, _kind(part)] += len(told)
+        for step in plan.steps:
+            lines += map(str, step.changes[: max(0, LINES - len(lines))])
+            total += len(step.changes)
+            self.changes.update((cause, change.kind) for change in step.changes)
+            self.emptied = self.emptied or getattr(step, "emptied", False)
         self.log.changes(why, lines, total)
-
-
-def _kind(part: Any) -> str:
-    return str(getattr(part, "what", "nftables")).partition(" ")[0]

@@ -62,9 +62,9 @@ def apply(options: argparse.Namespace, channel: Channel) -> int:
                     raise
             else:
                 _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
-                for line in overlay.movement.describe():
+                for line in overlay.plan.describe():
                     print(line)
-                errors = overlay.movement.apply()
+                errors = overlay.plan.apply()
                 break
         time.sleep(PAUSE)
     for line in errors:
@@ -77,9 +77,9 @@ def plan(options: argparse.Namespace, channel: Channel) -> int:
     config, leases = _known(options)
     overlay = _look(channel, config, leases, options)
     _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
-    for line in overlay.movement.describe():
+    for line in overlay.plan.describe():
         print(line)
-    return int(bool(overlay.movement))
+    return int(bool(overlay.plan))
 
 
 def tell_status(options: argparse.Namespace, channel: Channel) -> int:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..converge.kernel_objects import ObjectChange
 from ..overlay.config import Config
 from ..overlay.forward import dropping_chains
 from ..overlay.lease import Leases
-from ..overlay.movement import Kernel
 from ..overlay.reconcile import Overlay
 from ..overlay.surroundings import judge
 
@@ -37,8 +37,8 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
         "checksum_offload": overlay.offload._asdict() if overlay.offload else None,
         "vtep_mac": leases.own.vtep_mac if config.backend.type == "vxlan" else None,
         "public_key": leases.own.public_key if config.backend.type == "wireguard" else None,
-        "level": not overlay.movement,
-        "drift": overlay.movement.describe(),
+        "level": not overlay.plan,
+        "drift": overlay.plan.describe(),
         "peers": peers,
         "refused": refused,
         "forward_policy_drop": dropping_chains(),
@@ -79,5 +79,4 @@ def render(status: dict[str, Any]) -> str:
 
 
 def _drift_by_object(overlay: Overlay) -> dict[tuple[Any, ...], str]:
-    kernel = next(part for part in overlay.movement.parts if isinstance(part, Kernel))
-    return {change.subject.key(): str(change) for change in kernel.plan.changes}
+    return {change.subject.key(): str(change) for change in overlay.plan.changes if isinstance(change, ObjectChange)}

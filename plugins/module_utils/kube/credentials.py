@@ -19,7 +19,7 @@ import os
 import time
 from typing import NamedTuple
 
-from ..overlay import files
+from ..converge import files
 from ..overlay.config import ConfigError
 from .rbac import GROUP, user
 from .x509 import CertificateError, Key, make_key, read_certificate, read_key, request

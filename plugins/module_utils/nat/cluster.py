@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ..netlink import nftables
+from ..netlink.nftables import Difference
 from ..netlink.wire import NetlinkError, pack_ip
 from .table import ENOENT, TABLE
 
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 def network_differences(
     channel: Channel, pod_networks: list[str], not_masqueraded: list[str]
-) -> tuple[list[Request], list[str]]:
-    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and each in words.
+) -> tuple[list[Request], list[Difference]]:
+    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and what they do.
 
     Works for a table that isn't there yet: then everything is to be added. Carry the requests out together with
     those of ``table.differences`` in one ``nftables.transaction``.
     """
     requests: list[Request] = []
-    changes: list[str] = []
+    changes: list[Difference] = []
     present = nftables.exists(channel, TABLE)
     known = nftables.read_sets(channel, TABLE) if present else {}
     for kind, prefixes in (("pod_networks", pod_networks), ("not_masqueraded", not_masqueraded)):
@@ -41,14 +42,15 @@ def network_differences(
                 requests.append(nftables.flush_set(TABLE, name))
             if wanted:
                 requests.append(nftables.add_prefixes(TABLE, name, wanted.values()))
-            changes.append(f"set {name} of {TABLE.title()} to {', '.join(wanted.values()) or 'nothing'}")
+            content = ", ".join(wanted.values()) or "no elements"
+            changes.append(Difference("change", f"set {name} of {TABLE.title()}", content))
     return requests, changes
 
 
-def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Request], list[str]]:
+def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Request], list[Difference]]:
     """What brings ``nodes*`` to exactly these addresses; otherwise as ``network_differences``."""
     requests: list[Request] = []
-    changes: list[str] = []
+    changes: list[Difference] = []
     wanted: dict[str, set[bytes]] = {"nodes4": set(), "nodes6": set()}
     for address in nodes:
         wanted["nodes6" if ":" in address else "nodes4"].add(pack_ip(address))
@@ -62,7 +64,8 @@ def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Reque
             actual = set()  # a table from before there was that set
         requests += node_requests(name, keys - actual, actual - keys)
         if keys != actual:
-            changes.append(f"set {name} of {TABLE.title()}: add {len(keys - actual)}, remove {len(actual - keys)}")
+            content = f"add {len(keys - actual)}, remove {len(actual - keys)}"
+            changes.append(Difference("change", f"set {name} of {TABLE.title()}", content))
     return requests, changes
 
 

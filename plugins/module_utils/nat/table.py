@@ -37,6 +37,7 @@ from ..netlink.wire import NetlinkError
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
     from ..netlink.channel import Channel
+    from ..netlink.nftables import Difference
     from ..netlink.wire import Request
 
 #: Priorities of netfilter's hooks, linux/netfilter_ipv4.h NF_IP_PRI_*
@@ -194,7 +195,7 @@ TABLE = Table(
 )
 
 
-def ensure(channel: Channel) -> list[str]:
+def ensure(channel: Channel) -> list[Difference]:
     """Make the table and what is fixed in it, where absent or different; elements stay. Returns what was done.
 
     ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError when the kernel refuses.
@@ -209,6 +210,6 @@ def ensure(channel: Channel) -> list[str]:
     return []
 
 
-def differences(channel: Channel) -> tuple[list[Request], list[str]]:
-    """The requests that would put the table right, and what they do, a line each; both empty if it is right."""
+def differences(channel: Channel) -> tuple[list[Request], list[Difference]]:
+    """The requests that would put the table right, and what they do; both empty if it is right."""
     return nftables.differences(channel, TABLE)

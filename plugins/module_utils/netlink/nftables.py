@@ -157,6 +157,22 @@ class Table:
         return f"table {self.family} {self.name}"
 
 
+class Difference:
+    """What is other than it should be in a table: ``action`` ("add", "change", "recreate", "restore", "delete"),
+    ``subject`` ("set nodes4 of table inet podnet") and, for elements, ``detail`` ("add 3, remove 1")."""
+
+    kind = "nftables"
+    __slots__ = ("action", "detail", "subject")
+
+    def __init__(self, action: str, subject: str, detail: str = ""):
+        self.action = action
+        self.subject = subject
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}" + (f": {self.detail}" if self.detail else "")
+
+
 def transaction(channel: Channel, requests: list[Request], since: bytes = b"") -> None:
     """Carry the requests out together or not at all. Raises the NetlinkError of the one that was refused.
 
@@ -169,24 +185,23 @@ def transaction(channel: Channel, requests: list[Request], since: bytes = b"") -
     channel.transaction((BATCH_BEGIN, 0, begin, "commit nftables changes"), requests, (BATCH_END, 0, batch, ""))
 
 
-def ensure(channel: Channel, table: Table) -> list[str]:
-    """Make the kernel's table what ``table`` declares; elements of sets that stay are kept. Returns what was done,
-    a line each."""
+def ensure(channel: Channel, table: Table) -> list[Difference]:
+    """Make the kernel's table what ``table`` declares; elements of sets that stay are kept. Returns what was done."""
     requests, changes = differences(channel, table)
     transaction(channel, requests)
     return changes
 
 
-def differences(channel: Channel, table: Table) -> tuple[list[Request], list[str]]:
-    """The requests that ``ensure`` would send, and what they do, a line each; both empty if the table is right."""
+def differences(channel: Channel, table: Table) -> tuple[list[Request], list[Difference]]:
+    """The requests that ``ensure`` would send, and what they do; both empty if the table is right."""
     if not exists(channel, table):
         return [*_new_table(table), *_new_sets(table, table.sets), *_new_chains(table, table.chains)], [
-            f"add {table.title()}"
+            Difference("add", table.title())
         ]
     sets = read_sets(channel, table)
     if any(entry.name in sets and sets[entry.name] != entry.shape() for entry in table.sets):
         requests = [delete_table(table), *_new_table(table), *_new_sets(table, table.sets)]
-        return [*requests, *_new_chains(table, table.chains)], [f"recreate {table.title()}"]
+        return [*requests, *_new_chains(table, table.chains)], [Difference("recreate", table.title())]
     missing = [entry for entry in table.sets if entry.name not in sets]
     chains, rules = read_chains(channel, table), read_rules(channel, table)
     wrong = [chain for chain in table.chains if rules.get(chain.name, []) != [rule.digest() for rule in chain.rules]]
@@ -194,9 +209,11 @@ def differences(channel: Channel, table: Table) -> tuple[list[Request], list[str
     requests = _new_sets(table, missing)
     requests += [_flush_chain(table, chain.name) for chain in wrong if chain.name in chains]
     requests += _new_chains(table, [chain for chain in table.chains if chain in wrong or chain in lost])
-    changes = [f"add set {entry.name} of {table.title()}" for entry in missing]
+    changes = [Difference("add", f"set {entry.name} of {table.title()}") for entry in missing]
     changes += [
-        f"restore chain {chain.name} of {table.title()}" for chain in table.chains if chain in wrong or chain in lost
+        Difference("restore", f"chain {chain.name} of {table.title()}")
+        for chain in table.chains
+        if chain in wrong or chain in lost
     ]
     return requests, changes
 

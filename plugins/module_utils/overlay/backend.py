@@ -14,8 +14,8 @@ from ..netlink.objects import KernelObject
 from ..netlink.route import Route
 from .config import Backend, ConfigError
 from .lease import Lease
-from .movement import Part
 from .underlay import Underlay
+from .wireguard_key import Key
 
 #: The route protocol of every route that is ours, by which stale ones are told from others'. Free in iproute2's
 #: rt_protos and in linux/rtnetlink.h; to see names: ``echo 112 podnet > /etc/iproute2/rt_protos.d/podnet.conf``.
@@ -30,14 +30,14 @@ LEAST_MTU = {4: 576, 6: 1280}
 class Desired(NamedTuple):
     """What a back end wants on the node: kernel objects of the node's own, those that lead to each peer by the peer's
     name, its device's name if it has one, the pods' MTU in bytes, and peers that it can't serve, by name with the
-    reason; ``parts`` of the movement that come before the kernel's."""
+    reason; ``key``: that of a WireGuard device, whose file comes before the device."""
 
     own: list[KernelObject]
     peers: dict[str, list[KernelObject]]
     device: str | None
     mtu: int
     refused: dict[str, str]
-    parts: tuple[Part, ...] = ()
+    key: Key | None = None
 
     def objects(self) -> list[KernelObject]:
         """All of them."""

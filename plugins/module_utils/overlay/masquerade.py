@@ -15,16 +15,17 @@ import contextlib
 from collections.abc import Iterable
 from typing import Callable
 
+from ..converge.plan import Diff
 from ..ipam.prefix import parse_prefix
 from ..nat import cluster, table
 from ..netlink import nftables
 from ..netlink.channel import Channel
+from ..netlink.nftables import Difference
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, Request, pack_ip
 from .config import Config
 from .lease import Lease
-from .movement import Diff
 
-Planner = Callable[[Channel], "tuple[list[Request], list[str]]"]
+Planner = Callable[[Channel], "tuple[list[Request], list[Difference]]"]
 
 
 def present(
@@ -38,15 +39,15 @@ def present(
     networks = [str(network) for network in config.networks] if config.masquerade else []
     kept = [*networks, *(str(block) for block in config.not_masqueraded)] if networks else []
 
-    def planner(channel: Channel) -> tuple[list[Request], list[str]]:
-        told = [
+    def planner(channel: Channel) -> tuple[list[Request], list[Difference]]:
+        found = [
             table.differences(channel),
             cluster.network_differences(channel, networks, _disjoint(kept)),
         ]
         if peers is not None:
-            told.append(cluster.node_differences(channel, nodes(config, peers)))
-        return [each for requests, _changes in told for each in requests], [
-            each for _requests, changes in told for each in changes
+            found.append(cluster.node_differences(channel, nodes(config, peers)))
+        return [each for requests, _changes in found for each in requests], [
+            each for _requests, changes in found for each in changes
         ]
 
     return Masquerade(planner, known, channel)
@@ -72,21 +73,21 @@ def follow(channel: Channel, config: Config, new: Iterable[Lease], gone: Iterabl
 def absent() -> Masquerade:
     """No table. Raises NetlinkError when the kernel's can't be read."""
 
-    def planner(channel: Channel) -> tuple[list[Request], list[str]]:
+    def planner(channel: Channel) -> tuple[list[Request], list[Difference]]:
         if not nftables.exists(channel, table.TABLE):
             return [], []
-        return [nftables.delete_table(table.TABLE)], [f"delete {table.TABLE.title()}"]
+        return [nftables.delete_table(table.TABLE)], [Difference("delete", table.TABLE.title())]
 
     return Masquerade(planner)
 
 
 class Masquerade:
-    """The packet filter's part of a movement; over ``channel``, where given, else over one of its own."""
+    """The packet filter's step of a plan; over ``channel``, where given, else over one of its own."""
 
     def __init__(self, planner: Planner, known: bytes | None = None, channel: Channel | None = None) -> None:
         self.planner = planner
         self.channel = channel
-        self.changes: list[str] = []
+        self.changes: list[Difference] = []
         self._requests: list[Request] = []
         with self._open() as there:
             #: The ruleset's generation before anything was read.
@@ -94,16 +95,10 @@ class Masquerade:
             if self.generation != known:
                 self._requests, self.changes = planner(there)
 
-    def __bool__(self) -> bool:
-        return bool(self.changes)
-
     @property
     def emptied(self) -> bool:
         """Whether what the table held of single pods is gone: it, or a set of it, is to be made (anew)."""
-        return any(change.startswith(("add ", "recreate ")) for change in self.changes)
-
-    def describe(self) -> list[str]:
-        return self.changes
+        return any(change.action in ("add", "recreate") for change in self.changes)
 
     def diffs(self) -> list[Diff]:
         return [Diff("nftables", "", "".join(f"{change}\n" for change in self.changes))]

@@ -10,9 +10,11 @@ encapsulated packets, which looks from outside as if pings passed and TCP and UD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
+from ..converge.plan import Change
 from ..netlink import ethtool
 from ..netlink.link import Link
 
@@ -59,3 +61,20 @@ def carriers(device: str, links: Iterable[Link]) -> list[str]:
             below.append(names[link.peer_index])
         found += [each for each in below if each not in found]
     return found
+
+
+def plan(device: str, on: bool, renewed: bool = False) -> Iterator[Change]:
+    """Switches ``device``'s checksum offload; ``renewed``: it will be another device by then."""
+    try:
+        now = None if renewed else ethtool.tx_checksum(device)
+    except OSError:
+        now = None
+    if now != on:
+        subject = f"checksum offload of {device}"
+        before = "" if now is None else f"{_word(now)}\n"
+        switch = partial(ethtool.set_tx_checksum, device, on)
+        yield Change("offload", subject, f"set {subject} to {_word(on)}", before, f"{_word(on)}\n", switch)
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"

@@ -2,25 +2,27 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's overlay as a whole: from configuration and leases to the movement that makes it so.
+"""The node's overlay as a whole: from configuration and leases to the plan that makes it so.
 
 config + leases ──► back end ──► desired ──┐
-                                           ├──► movement
+                                           ├──► plan
                     the node ──► actual ───┘
 """
 
 from __future__ import annotations
 
-from ..netlink import ethtool
+from collections.abc import Iterable, Iterator
+
+from ..converge import files, sysctls
+from ..converge.kernel_objects import KernelObjects
+from ..converge.plan import Change, Plan, Step
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
-from ..netlink.plan import plan
 from ..netlink.wireguard import Peer
-from . import files, host_gw, kernel, masquerade, offload, own, spread, subnet_env, sysctl, underlay, vxlan, wireguard
+from . import host_gw, kernel, masquerade, offload, own, spread, subnet_env, sysctl, underlay, vxlan, wireguard
 from .backend import Desired
 from .config import Config
 from .lease import Leases
-from .movement import Kernel, Movement, Part, Texts
 from .observed import MANY, Observed
 from .underlay import Underlay
 
@@ -53,16 +55,16 @@ class Wanted:
 
 
 class Overlay:
-    """One look at a node: what it is to be (``desired``), and what must be done for that (``movement``).
+    """One look at a node: what it is to be (``desired``), and what must be done for that (``plan``).
 
     ``offload``: who makes the checksums of what enters the vxlan device, None for another back end. ``shared``: what is
     wanted of links that others use too, by key; ``warnings``: what is wrong and not ours to change; ``generation``:
     that of the packet filter's ruleset.
     """
 
-    def __init__(self, desired: Desired | None, movement: Movement, wanted: Wanted | None = None) -> None:
+    def __init__(self, desired: Desired | None, plan: Plan, wanted: Wanted | None = None) -> None:
         self.desired = desired
-        self.movement = movement
+        self.plan = plan
         self.wanted = wanted
         self.observed: Observed | None = None
         self.offload: offload.Choice | None = None
@@ -76,12 +78,12 @@ def present(
     config: Config,
     leases: Leases,
     env_path: str = subnet_env.PATH,
-    parts: tuple[Part, ...] = (),
+    steps: Iterable[Step] = (),
     former: Overlay | None = None,
     packet_filter: Channel | None = None,
     own_only: bool = False,
 ) -> Overlay:
-    """Looks at the node and plans its overlay; ``parts`` are carried out before the overlay's own. ``former`` is a look
+    """Looks at the node and plans its overlay; ``steps`` are applied before the overlay's own. ``former`` is a look
     after which all was level: what cannot have changed since is not computed again. ``packet_filter`` is a channel of
     NETLINK_NETFILTER to use instead of one for the purpose. ``own_only``: the node's own side alone is planned; what
     leads to peers is neither made nor removed, and subnet.env, which lets pods in, is left alone as well: somebody else
@@ -106,7 +108,7 @@ def present(
     if own_only:
         actual = [thing for thing in actual if not isinstance(thing, (*MANY, Peer)) or thing.key() in wanted.index]
     index = wanted.few() if observed.unchanged else wanted.index
-    changes = plan({**index, **shared} if shared else index, actual)
+    objects = KernelObjects(channel, {**index, **shared} if shared else index, actual)
     known = former.generation if former else None
     packets = masquerade.present(config, None if own_only else leases.peers, known, packet_filter)
     choice = None
@@ -115,16 +117,17 @@ def present(
     env = subnet_env.render(config, leases.own, desired.mtu)
     overlay = Overlay(
         desired,
-        Movement(
+        Plan(
             [
-                *parts,
-                *desired.parts,
-                Texts("sysctl", sysctl.wanted(config), sysctl.read, sysctl.write),
-                Kernel(changes, channel),
-                *(_of_device(config, desired.device, choice, changes.renews(desired.device)) if desired.device else ()),
+                *steps,
+                *(desired.key.plan() if desired.key else ()),
+                *sysctls.plan(sysctl.wanted(config), sysctls.read),
+                objects,
+                *(_of_device(config, desired.device, choice, objects.renews(desired.device)) if desired.device else ()),
                 packets,
             ],
-            Texts("file", {} if own_only else {env_path: env}, files.read, files.write, files.remove),
+            # it tells the CNI plugin that pods may start: only when all else is done
+            then=list(files.plan({} if own_only else {env_path: env})),
         ),
         wanted,
     )
@@ -136,37 +139,15 @@ def present(
     return overlay
 
 
-def _of_device(config: Config, device: str, choice: offload.Choice | None, renewed: bool) -> list[Part]:
-    """What goes with the tunnel's device."""
-    found: list[Part] = [Texts("sysctl", sysctl.of_device(config, device), sysctl.read, sysctl.write, anew=renewed)]
+def _of_device(config: Config, device: str, choice: offload.Choice | None, renewed: bool) -> Iterator[Change]:
+    """What goes with the tunnel's device; where that is ``renewed``, what is there now goes with it."""
+    yield from sysctls.plan(sysctl.of_device(config, device), (lambda name: None) if renewed else sysctls.read)
     if choice:
-        wanted = {device: "on" if choice.on else "off"}
-        found.append(Texts("checksum offload of", wanted, _read_offload, _write_offload, anew=renewed))
-    return found
+        yield from offload.plan(device, choice.on, renewed)
 
 
-def _read_offload(device: str) -> str | None:
-    try:
-        return "on" if ethtool.tx_checksum(device) else "off"
-    except OSError:
-        return None
-
-
-def _write_offload(device: str, value: str) -> None:
-    ethtool.set_tx_checksum(device, value == "on")
-
-
-def absent(channel: Channel, env_path: str = subnet_env.PATH, parts: tuple[Part, ...] = ()) -> Overlay:
+def absent(channel: Channel, env_path: str = subnet_env.PATH, steps: Iterable[Step] = ()) -> Overlay:
     """Plans the way back: nothing of ours is left, nothing of others' is touched. Forwarding stays as it is: who else
-    relies on it can't be known. ``parts`` are carried out after the overlay's own."""
-    return Overlay(
-        None,
-        Movement(
-            [
-                Texts("file", {env_path: None}, files.read, files.write, files.remove),
-                masquerade.absent(),
-                Kernel(plan([], Observed(channel).all_of_ours()), channel),
-                *parts,
-            ]
-        ),
-    )
+    relies on it can't be known. ``steps`` are applied after the overlay's own."""
+    objects = KernelObjects(channel, [], Observed(channel).all_of_ours())
+    return Overlay(None, Plan([*files.plan({env_path: None}), masquerade.absent(), objects, *steps]))

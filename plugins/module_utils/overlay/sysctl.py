@@ -6,47 +6,33 @@
 
 from __future__ import annotations
 
+from ..converge.sysctls import read
 from .config import Config
 
-FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: "/proc/sys/net/ipv6/conf/all/forwarding"}
+FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
-def wanted(config: Config) -> dict[str, str | None]:
-    """Values by path under /proc/sys."""
+def wanted(config: Config) -> dict[str, object]:
+    """Values by name."""
     return {FORWARDING[network.version]: "1" for network in config.networks}
 
 
-def of_device(config: Config, device: str) -> dict[str, str | None]:
-    """Values by path for the tunnel's device.
+def of_device(config: Config, device: str) -> dict[str, object]:
+    """Values by name for the tunnel's device.
 
     What a peer answers to a pod comes through the tunnel from the peer's own address, to which the way leads elsewhere:
     a strict reverse path filter (``rp_filter`` 1, of "all" too) drops it, 2 overrides that. Nobody may announce
     themselves as IPv6 router through the tunnel.
     """
-    found: dict[str, str | None] = {}
+    found: dict[str, object] = {}
     if config.network(4):
-        found[f"/proc/sys/net/ipv4/conf/{device}/rp_filter"] = "2"
+        found[f"net/ipv4/conf/{device}/rp_filter"] = "2"
     if config.network(6):
-        found[f"/proc/sys/net/ipv6/conf/{device}/accept_ra"] = "0"
+        found[f"net/ipv6/conf/{device}/accept_ra"] = "0"
     return found
 
 
 def strict_reverse_path(device: str) -> bool:
     """Whether the kernel drops what reaches ``device`` from an address that it would answer through another."""
-    values = [read(f"/proc/sys/net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", device)]
+    values = [read(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", device)]
     return max(values) == "1"
-
-
-def read(path: str) -> str | None:
-    """The sysctl's value, None where the kernel has no such sysctl."""
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    except FileNotFoundError:
-        return None
-
-
-def write(path: str, value: str) -> None:
-    """Sets the sysctl. Raises OSError."""
-    with open(path, "w", encoding="ascii") as file:
-        file.write(value)

@@ -66,7 +66,7 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
             for cidr in leases.own.pod_cidrs
             if cidr.version in device.pods
         ]
-    wanted = Desired(own, {}, devices[0].name, mtu, {}, (key,))
+    wanted = Desired(own, {}, devices[0].name, mtu, {}, key)
     for peer in leases.peers:
         try:
             wanted.peers[peer.name] = _peer(config.backend, devices, peer)

@@ -7,24 +7,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import partial
 
+from ..converge import files
+from ..converge.plan import Change, Plan
 from ..netlink.wireguard import pack_key, unpack_key
-from . import files
 from .config import ConfigError
-from .movement import Diff
 from .x25519 import clamp, x25519
 
 PATH = "/var/lib/podnet/wireguard.key"
 
 
 class Key:
-    """The key in the file ``path``, or, where there is none, a new one that ``save`` would write there. As a part of a
-    movement it is done when the file is there.
+    """The key in the file ``path``, or, where there is none, a new one that ``plan`` would write there.
 
     Raises ConfigError for a file that holds no key, and OSError for one that cannot be read.
     """
-
-    what = "file"
 
     def __init__(self, path: str = PATH) -> None:
         self.path = path
@@ -38,59 +37,24 @@ class Key:
             ) from None
         self.public = pack_key(x25519(self.private))
 
-    def __bool__(self) -> bool:
-        return not os.path.exists(self.path)
-
-    def describe(self) -> list[str]:
-        """One line where the file is missing."""
-        return [f"write file {self.path}"] if self else []
-
-    def diffs(self) -> list[Diff]:
-        """The public half: the private one is shown to nobody."""
-        return [Diff(self.path, "", f"the private key of {self.public}\n")]
-
-    def apply(self) -> list[str]:
-        """Writes the file; returns what went wrong."""
-        try:
-            files.write(self.path, pack_key(self.private) + "\n", 0o600)
-        except OSError as error:
-            return [f"file {self.path}: {error.strerror}"]
-        return []
+    def plan(self) -> Iterator[Change]:
+        """Writes the file where it is missing. Only the public half is shown."""
+        if not os.path.exists(self.path):
+            write = partial(files.write, self.path, pack_key(self.private) + "\n", 0o600)
+            shown = f"the private key of {self.public}\n"
+            yield Change("file", self.path, f"write file {self.path}", "", shown, write)
 
 
 def ensured(path: str = PATH) -> str:
     """The public half of the key in ``path``, which is made where there is none. Raises ConfigError and OSError."""
     key = Key(path)
-    if key:
-        errors = key.apply()
-        if errors:
-            raise ConfigError(errors[0])
+    errors = Plan(key.plan()).apply()
+    if errors:
+        raise ConfigError(errors[0])
     return key.public
 
 
-class Gone:
-    """The removal of a key's file, as a part of a movement that shows nothing of it."""
-
-    what = "file"
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __bool__(self) -> bool:
-        return os.path.exists(self.path)
-
-    def describe(self) -> list[str]:
-        """One line where the file is there."""
-        return [f"remove file {self.path}"] if self else []
-
-    def diffs(self) -> list[Diff]:
-        """That there was a key."""
-        return [Diff(self.path, "a private key\n", "")]
-
-    def apply(self) -> list[str]:
-        """Removes the file; returns what went wrong."""
-        try:
-            files.remove(self.path)
-        except OSError as error:
-            return [f"file {self.path}: {error.strerror}"]
-        return []
+def removal(path: str) -> Iterator[Change]:
+    """Removes a key's file, and shows nothing of it."""
+    if os.path.exists(path):
+        yield Change("file", path, f"remove file {path}", "a private key\n", "", partial(files.remove, path))

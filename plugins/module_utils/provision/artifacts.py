@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..overlay import files
+from ..converge import files
 from . import facts
 from .archive import Archive, sha256
 from .change import StateError

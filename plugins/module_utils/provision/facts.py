@@ -14,10 +14,10 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..converge import files
 from ..ipam.ip import parse_address
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
-from ..overlay import files
 from .systemd import show
 
 _DEBIAN = ("debian", "ubuntu")

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from ..overlay import files as whole
+from ..converge import files as whole
 from .change import Change, StateError
 
 #: What stands around the part of a file that is ours; {} is "BEGIN" or "END" and the block's name.

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from ..converge import files
 from ..ipam.prefix import parse_network_of, parse_prefix
-from ..overlay import files, kernel
+from ..overlay import kernel
 from ..overlay.config import ConfigError
 from ..packets import icmp
 from . import archive

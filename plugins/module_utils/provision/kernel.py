@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from ..overlay import files
+from ..converge import files
 from .change import Change, StateError
 
 FSTAB = "/etc/fstab"

@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from ..converge import files
 from ..ipam.prefix import parse_prefix
 from ..netlink import link, nftables, route
 from ..netlink.channel import Channel
 from ..netlink.nftables import Table
-from ..overlay import files
 from .change import Change, StateError
 
 NETNS = "/run/netns"

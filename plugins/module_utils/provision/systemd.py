@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..overlay import files
+from ..converge import files
 from .change import Change, StateError
 
 PENDING = "/run/podnet/restart"

@@ -92,7 +92,7 @@ for step in range(steps):
     assert agent.level, (step, agent.reason)
     with Channel() as channel:
         look = reconcile.present(channel, now, known, env)
-    assert not look.movement, (step, look.movement.describe(), now, known)
+    assert not look.plan, (step, look.plan.describe(), now, known)
     assert {**known.refused, **look.desired.refused} == agent.refused(), (step, known)
     assert agent.overlay.wanted.index.keys() == look.wanted.index.keys(), (step, known)
 assert agent.looks["partial"] > steps // 4, agent.looks

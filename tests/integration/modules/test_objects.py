@@ -197,22 +197,22 @@ def test_fdb_to_another_vtep_replaces_the_entry(run_module, node):
     ("name", "arguments", "words"),
     [
         ("link", {"name": "a-name-of-16-char", "kind": "bridge"}, "give 1 to 15 characters"),
-        ("link", {"name": "nosuch"}, "there is no link nosuch: give its kind to make it"),
+        ("link", {"name": "nosuch"}, "link nosuch does not exist: give its kind to create it"),
         (
             "link",
             {"name": "x", "kind": "bridge", "data": {"vni": 1}},
             "a bridge link has no value 'vni'; it has forward_delay",
         ),
         ("link", {"name": "x", "kind": "bridge", "mac": "zz"}, "'zz' is not a MAC address"),
-        ("link", {"name": "x", "kind": "vxlan", "data": {"id": 5, "link": "nosuch"}}, "there is no link nosuch"),
+        ("link", {"name": "x", "kind": "vxlan", "data": {"id": 5, "link": "nosuch"}}, "link nosuch does not exist"),
         ("address", {"dev": "eth0", "address": "10.0.0.300/24"}, "'10.0.0.300' is not an IP address"),
-        ("address", {"dev": "nosuch", "address": "10.0.0.1/24"}, "there is no link nosuch"),
+        ("address", {"dev": "nosuch", "address": "10.0.0.1/24"}, "link nosuch does not exist"),
         ("route", {"dst": "10.0.0.0/8"}, "give dev, gateway or both"),
         ("route", {"dst": "10.0.0.0/8", "gateway": "203.0.113.1"}, "add route 10.0.0.0/8: Nexthop has invalid gateway"),
         ("route", {"dst": "10.0.0.0/x", "gateway": "192.0.2.9"}, "is not a prefix"),
         ("neighbour", {"dev": "eth0", "dst": "x", "mac": "02:00:00:00:00:01"}, "'x' is not an IP address"),
         ("neighbour", {"dev": "eth0", "dst": "192.0.2.5"}, "mac"),
-        ("fdb", {"dev": "nosuch", "mac": "02:00:00:00:00:01", "dst": "192.0.2.5"}, "there is no link nosuch"),
+        ("fdb", {"dev": "nosuch", "mac": "02:00:00:00:00:01", "dst": "192.0.2.5"}, "link nosuch does not exist"),
     ],
 )
 def test_wrong_arguments_are_refused_with_the_reason(run_module, node, name, arguments, words):

@@ -11,6 +11,7 @@ import signal
 import time
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.converge.kernel_objects import KernelObjects, differences
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import (
     address,
     link,
@@ -25,7 +26,6 @@ from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel imp
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.neighbour import Fdb, Neighbour
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.netns import Netns, is_netns
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.plan import plan
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.route import Route
 
 PROTOCOL = 199
@@ -76,8 +76,8 @@ def actual(channel: Channel) -> list:
 
 
 def test_an_overlay_is_made_changed_and_removed(netns, channel):
-    assert plan(overlay(), actual(channel)).apply(channel) == []
-    assert not plan(overlay(), actual(channel))
+    assert KernelObjects(channel, overlay(), actual(channel)).apply() == []
+    assert not differences(overlay(), actual(channel))
     (device,) = netns.ip("link show flannel.1")
     assert (device["address"], device["mtu"]) == ("02:00:00:00:00:02", 1450)
     data = device["linkinfo"]["info_data"]
@@ -101,23 +101,23 @@ def test_an_overlay_is_made_changed_and_removed(netns, channel):
     }
 
     # the device is made anew for another VNI, and all that stood on it comes back
-    assert plan(overlay(vni=7), actual(channel)).apply(channel) == []
-    assert not plan(overlay(vni=7), actual(channel))
+    assert KernelObjects(channel, overlay(vni=7), actual(channel)).apply() == []
+    assert not differences(overlay(vni=7), actual(channel))
     assert netns.ip("link show flannel.1")[0]["linkinfo"]["info_data"]["id"] == 7
     assert len(netns.bridge("fdb show dev flannel.1")) == 2
 
     # for another MTU it is not
     index = netns.ip("link show flannel.1")[0]["ifindex"]
-    assert plan(overlay(vni=7, mtu=1400), actual(channel)).apply(channel) == []
+    assert KernelObjects(channel, overlay(vni=7, mtu=1400), actual(channel)).apply() == []
     (device,) = netns.ip("link show flannel.1")
     assert (device["ifindex"], device["mtu"]) == (index, 1400)
 
     # a peer leaves
-    assert plan(overlay(vni=7, mtu=1400, peers=1), actual(channel)).apply(channel) == []
+    assert KernelObjects(channel, overlay(vni=7, mtu=1400, peers=1), actual(channel)).apply() == []
     assert netns.ip("route show 10.0.2.0/24") == []
     assert [entry["dst"] for entry in netns.ip("neigh show dev flannel.1")] == ["10.0.1.0"]
 
-    assert plan([], actual(channel)).apply(channel) == []
+    assert KernelObjects(channel, [], actual(channel)).apply() == []
     assert [entry["ifname"] for entry in netns.ip("link show")] == ["lo"]
 
 
@@ -137,16 +137,16 @@ def test_an_overlay_is_made_changed_and_removed(netns, channel):
     ],
 )
 def test_what_others_break_is_seen_and_mended(netns, channel, damage):
-    plan(overlay(), actual(channel)).apply(channel)
+    KernelObjects(channel, overlay(), actual(channel)).apply()
     whole = [
         netns.ip("route show"),
         netns.ip("neigh show nud permanent"),
         netns.ip("-4 address show dev flannel.1")[0]["addr_info"],
     ]
     netns.run(damage)
-    broken = plan(overlay(), actual(channel))
-    assert broken
-    assert broken.apply(channel) == []
+    broken = KernelObjects(channel, overlay(), actual(channel))
+    assert broken.changes
+    assert broken.apply() == []
     healed = [
         netns.ip("route show"),
         netns.ip("neigh show nud permanent"),
@@ -157,15 +157,15 @@ def test_what_others_break_is_seen_and_mended(netns, channel, damage):
     else:
         assert healed == whole
     assert {entry["dst"] for entry in netns.bridge("fdb show dev flannel.1")} == {"192.0.2.3", "192.0.2.4"}
-    # routes of a link that was down come back with the next movement
-    plan(overlay(), actual(channel)).apply(channel)
-    assert not plan(overlay(), actual(channel))
+    # routes of a link that was down come back with the next plan
+    KernelObjects(channel, overlay(), actual(channel)).apply()
+    assert not differences(overlay(), actual(channel))
 
 
 def test_a_batch_tells_the_outcome_of_every_request(netns, channel):
     """Thousands of messages in several datagrams; those that must fail, and only those, are refused, each with its
     reason."""
-    plan(overlay(peers=0), actual(channel)).apply(channel)
+    KernelObjects(channel, overlay(peers=0), actual(channel)).apply()
     index = netns.ip("link show flannel.1")[0]["ifindex"]
     requests = []
     for number in range(3000):
@@ -253,7 +253,7 @@ def test_ipv6_and_mixed_routes(netns, channel):
         Route("10.9.0.0/16", "cni0", "fd00:1::2", protocol=PROTOCOL),
         Route("10.8.0.0/16", "cni0", mtu=1300, advmss=1200, table=1000, protocol=PROTOCOL),
     ]
-    assert plan(objects, []).apply(channel) == []
+    assert KernelObjects(channel, objects, []).apply() == []
     assert netns.ip("-6 route show fd00:2::/64")[0]["gateway"] == "fd00:1::2"
     assert netns.ip("route show 10.9.0.0/16")[0]["via"]["host"] == "fd00:1::2"
     assert netns.ip("route show table 1000")[0]["metrics"][0] == {"mtu": 1300, "advmss": 1200}
@@ -261,13 +261,13 @@ def test_ipv6_and_mixed_routes(netns, channel):
     assert "tentative" not in info
     names = {entry.index: entry.name for entry in link.dump(channel)}
     found = route.dump(channel, names, protocol=PROTOCOL) + route.dump(channel, names, table=1000)
-    assert not plan(objects[2:], found)
+    assert not differences(objects[2:], found)
     assert route.lookup(channel, "10.9.1.1", names).gateway == "fd00:1::2"
     # a gateway that changes must not leave two routes behind
     for gateway in ("fd00:1::3", "fd00:1::4"):
         objects[2] = Route("fd00:2::/64", "cni0", gateway, protocol=PROTOCOL)
         found = route.dump(channel, names, protocol=PROTOCOL) + route.dump(channel, names, table=1000)
-        assert plan(objects[2:], found).apply(channel) == []
+        assert KernelObjects(channel, objects[2:], found).apply() == []
         assert [entry["gateway"] for entry in netns.ip("-6 route show fd00:2::/64")] == [gateway]
 
 
@@ -297,7 +297,7 @@ def table() -> nftables.Table:
 
 def test_a_table_is_made_once_and_its_elements_come_and_go(netns, netfilter):
     ours = table()
-    assert nftables.ensure(netfilter, ours) == ["add table inet ours"]
+    assert [str(each) for each in nftables.ensure(netfilter, ours)] == ["add table inet ours"]
     assert nftables.ensure(netfilter, ours) == []
     key = nftables.pack(ours.sets[1].key, wire.pack_ip("192.0.2.2"), b"\x06", b"\0\x50")
     data = nftables.pack(ours.sets[1].data, wire.pack_ip("10.244.0.2"), b"\x1f\x90")
@@ -382,7 +382,8 @@ def test_a_damaged_table_is_restored_with_its_elements_and_others_are_left_alone
     nftables.transaction(netfilter, [nftables.add_prefixes(ours, "pod_networks4", ["10.244.0.0/16"])])
     whole = netns.run("nft list table inet ours").stdout
     netns.run("nft", damage)
-    assert nftables.ensure(netfilter, ours) == [f"{repair} of table inet ours" if "chain" in repair else repair]
+    repaired = f"{repair} of table inet ours" if "chain" in repair else repair
+    assert [str(each) for each in nftables.ensure(netfilter, ours)] == [repaired]
     assert nftables.ensure(netfilter, ours) == []
     if "delete table" not in damage:
         assert netns.run("nft list table inet ours").stdout == whole
@@ -392,5 +393,5 @@ def test_a_damaged_table_is_restored_with_its_elements_and_others_are_left_alone
 def test_a_set_of_another_shape_is_replaced(netns, netfilter):
     netns.run("nft add table inet ours")
     netns.run("nft", "add set inet ours pod_networks4 { type ipv6_addr; }")
-    assert nftables.ensure(netfilter, table()) == ["recreate table inet ours"]
+    assert [str(each) for each in nftables.ensure(netfilter, table())] == ["recreate table inet ours"]
     assert nftables.ensure(netfilter, table()) == []

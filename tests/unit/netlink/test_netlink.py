@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wire format and the plan, without a kernel."""
+"""The wire format, without a kernel."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import nftables, wire
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link, pack_data
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.neighbour import Fdb, Neighbour
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.plan import plan
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.route import Route
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import pack_data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,50 +67,3 @@ def test_a_value_that_a_kind_has_not_is_named():
 def test_prefix_range(ip, length):
     network = ipaddress.ip_network(f"{ip}/{length}", strict=False)
     assert nftables.prefix_range(f"{ip}/{length}") == (network.network_address.packed, network.broadcast_address.packed)
-
-
-def overlay(vni: int = 1, mtu: int = 1450) -> list:
-    return [
-        Link("flannel.1", "vxlan", mtu=mtu, data={"id": vni, "learning": False}),
-        Address("flannel.1", "10.244.0.0/32"),
-        Neighbour("flannel.1", "10.244.1.0", "02:00:00:00:00:01"),
-        Fdb("flannel.1", "02:00:00:00:00:01", "192.0.2.1"),
-        Route("10.244.1.0/24", "flannel.1", "10.244.1.0", onlink=True),
-    ]
-
-
-def test_equal_states_need_nothing():
-    assert not plan(overlay(), overlay())
-    assert plan(overlay(), overlay()).describe() == []
-
-
-def test_a_missing_object_is_added_and_a_superfluous_one_deleted():
-    assert plan(overlay(), overlay()[:4]).describe() == ["add route 10.244.1.0/24"]
-    assert plan(overlay()[:4], overlay()).describe() == ["delete route 10.244.1.0/24"]
-
-
-def test_a_change_says_what():
-    assert plan(overlay(mtu=1400), overlay()).describe() == ["change link flannel.1: mtu 1450 → 1400"]
-
-
-def test_what_is_not_wanted_of_an_object_is_not_compared():
-    actual = Link("cni0", "bridge", mac="02:00:00:00:00:09", mtu=1450, up=True)
-    assert not plan([Link("cni0", "bridge", up=True)], [actual])
-
-
-def test_a_link_made_anew_takes_what_stood_on_it_along():
-    changes = plan(overlay(vni=2), overlay()).describe()
-    assert changes[0].startswith("recreate link flannel.1: data")
-    assert changes[1:] == [
-        "add address flannel.1 10.244.0.0/32",
-        "add neighbour flannel.1 10.244.1.0",
-        "add fdb flannel.1 02:00:00:00:00:01 192.0.2.1",
-        "add route 10.244.1.0/24",
-    ]
-
-
-def test_before_and_after_show_only_what_the_plan_touches():
-    change = plan(overlay(mtu=1400), overlay())
-    assert [thing["mtu"] for thing in change.before()] == [1450]
-    assert [thing["mtu"] for thing in change.after()] == [1400]
-    assert change.after()[0]["data"] == {"id": 1, "learning": False}

@@ -10,7 +10,6 @@ from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address imp
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
     config,
-    files,
     host_gw,
     lease,
     offload,
@@ -20,7 +19,6 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
 )
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.backend import ROUTE_PROTOCOL
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay.movement import Texts
 
 LINKS = [Link("lo", mtu=65536), Link("eth0", mtu=1500), Link("eth1", mtu=9000)]
 ADDRESSES = [
@@ -172,49 +170,6 @@ def test_subnet_env_of_dual_stack_without_masquerade():
         "FLANNEL_MTU=1430",
         "FLANNEL_IPMASQ=false",
     ]
-
-
-def test_files_are_replaced_whole(tmp_path):
-    path = tmp_path / "deep" / "file"
-    files.write(str(path), "one\n")
-    before = path.stat().st_ino
-    files.write(str(path), "two\n")
-    assert path.read_text() == "two\n" and path.stat().st_ino != before
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert [each.name for each in path.parent.iterdir()] == ["file"]
-    files.remove(str(path))
-    assert not path.parent.exists()
-    files.remove(str(path))
-
-
-def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_rubbish(tmp_path):
-    (tmp_path / "file").mkdir()
-    with pytest.raises(OSError):
-        files.write(str(tmp_path / "file"), "x")
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
-
-
-def test_texts_tell_and_do_what_differs_only(tmp_path):
-    paths = [str(tmp_path / name) for name in ("same", "other", "new", "old")]
-    for path, text in zip(paths, ("1\n", "1\n", None, "1\n")):
-        if text:
-            files.write(path, text)
-    wanted = dict(zip(paths, ("1\n", "2\n", "3\n", None)))
-    part = Texts("file", wanted, files.read, files.write, files.remove)
-    assert part.describe() == [f"change file {paths[1]}", f"write file {paths[2]}", f"remove file {paths[3]}"]
-    assert part.diffs() == [(paths[1], "1\n", "2\n"), (paths[2], "", "3\n"), (paths[3], "1\n", "")]
-    assert part.apply() == []
-    assert not Texts("file", wanted, files.read, files.write, files.remove)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "other", "same"]
-
-
-def test_texts_go_on_past_what_fails(tmp_path):
-    (tmp_path / "directory").mkdir()
-    wanted = {f"{tmp_path}/directory": "x", f"{tmp_path}/good": "x"}
-    part = Texts("file", wanted, lambda path: None, files.write)
-    (error,) = part.apply()
-    assert "directory" in error
-    assert (tmp_path / "good").read_text() == "x"
 
 
 VLAN = Link("eth0.7", "vlan", data={"id": 7}, index=7)

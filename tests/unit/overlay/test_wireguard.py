@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import genl
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import wireguard as wire
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
@@ -17,7 +18,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import attr, attr_u16, nest
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease, underlay, wireguard
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay.wireguard_key import Gone, Key
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.wireguard_key import Key, removal
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.x25519 import x25519
 
 LINKS = [Link("eth0", mtu=1500)]
@@ -60,15 +61,16 @@ def test_x25519_iterated_as_rfc_7748_does():
 def test_a_key_is_made_once_and_read_by_root_alone(tmp_path):
     path = str(tmp_path / "state" / "key")
     key = Key(path)
-    assert key and not os.path.exists(path)
-    assert key.apply() == [] and not key
+    made = Plan(key.plan())
+    assert made and not os.path.exists(path)
+    assert made.apply() == [] and not Plan(key.plan())
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert (Key(path).private, Key(path).public) == (key.private, key.public)
     assert x25519(wire.unpack_key(Path(path).read_text().strip())) == wire.unpack_key(key.public)
-    gone = Gone(path)
-    for told in (*key.describe(), *Gone(path).describe(), *map(str, key.diffs()), *map(str, gone.diffs())):
+    gone = Plan(removal(path))
+    for told in (*made.describe(), *gone.describe(), *map(str, made.diffs()), *map(str, gone.diffs())):
         assert wire.pack_key(key.private) not in told
-    assert gone and gone.apply() == [] and not gone and not os.path.exists(path)
+    assert gone and gone.apply() == [] and not Plan(removal(path)) and not os.path.exists(path)
 
 
 @pytest.mark.parametrize("text", ["", "AQEB", "x" * 44, KEYS[1][:-1], KEYS[1] + "\n" + KEYS[1]])
@@ -201,7 +203,7 @@ def test_a_peer_that_cannot_be_served_is_refused_and_the_others_are(want, other,
 
 def test_a_lease_with_another_key_than_the_nodes_own_is_an_error(want, tmp_path):
     key = Key(str(tmp_path / "key"))
-    key.apply()
+    Plan(key.plan()).apply()
     assert want(entry(1, public_key=key.public), entry(2)).peers
     with pytest.raises(ConfigError, match="public_key") as refused:
         want(entry(1, public_key=KEYS[4]), entry(2))

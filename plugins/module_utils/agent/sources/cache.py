@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 
-from ...overlay import files
+from ...converge import files
 
 #: Seconds between two writes.
 PAUSE = 30.0

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from ...agent import client
 from ...agent.sources.source import DIRECTORY, FileSource
+from ...converge.kernel_objects import ObjectChange
+from ...converge.plan import Plan
 from ...netlink import address as addresses
 from ...netlink import link as links
 from ...netlink import neighbour as neighbours
@@ -30,7 +32,6 @@ from ...overlay import reconcile, subnet_env
 from ...overlay.config import ConfigError
 from ...overlay.lease import Leases
 from ...overlay.lock import locked
-from ...overlay.movement import Kernel, Movement
 from . import cri, fib, hostports, netfilter, policy_rules, proc, xfrm
 from .attachments import RESULTS, Attachment, attachments
 from .fib import Flow, described
@@ -129,7 +130,7 @@ def _overlay(channel: Channel, places: Places, flows: list[Flow]) -> tuple[dict[
     concerned = {peer["name"] for peer in told["peers"] if peer["concerned"]}
     of_peers = [thing for name in concerned for thing in desired.peers.get(name, [])]
     wanted = [*desired.own, *overlay.shared.values(), *of_peers]
-    return told, [thing.describe() for thing in wanted], _drift(overlay.movement)
+    return told, [thing.describe() for thing in wanted], _drift(overlay.plan)
 
 
 def _peers(leases: Leases, flows: list[Flow]) -> list[dict[str, Any]]:
@@ -146,22 +147,16 @@ def _peers(leases: Leases, flows: list[Flow]) -> list[dict[str, Any]]:
     return found
 
 
-def _drift(movement: Movement) -> list[dict[str, Any]]:
+def _drift(plan: Plan) -> list[dict[str, Any]]:
     """The agent's plan, a step each; those of the kernel's objects with what is there and what must be."""
     steps: list[dict[str, Any]] = []
-    for part in movement.parts:
-        if not isinstance(part, Kernel):
-            steps += [{"action": "", "text": text, "wanted": None, "actual": None} for text in part.describe()]
-            continue
-        for change in part.plan.changes:
-            steps.append(
-                {
-                    "action": change.action,
-                    "text": str(change),
-                    "wanted": change.wanted.describe() if change.wanted else None,
-                    "actual": change.actual.describe() if change.actual else None,
-                }
-            )
+    for change in plan.changes:
+        step: dict[str, Any] = {"action": "", "text": str(change), "wanted": None, "actual": None}
+        if isinstance(change, ObjectChange):
+            step["action"] = change.action
+            step["wanted"] = change.wanted.describe() if change.wanted else None
+            step["actual"] = change.actual.describe() if change.actual else None
+        steps.append(step)
     return steps
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.module import ip, prefix
+from ansible_collections.podnet.cluster.plugins.module_utils.converge.object_kinds import ip, prefix
 
 
 @pytest.mark.parametrize(

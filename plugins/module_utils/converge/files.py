@@ -7,6 +7,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from .plan import Change
+
+#: What diff mode shows of a secret.
+SECRET = "(not shown)\n"
+
+
+def plan(wanted: Mapping[str, str | None], mode: int = 0o644, secret: bool = False) -> Iterator[Change]:
+    """Writes what differs from ``wanted``: text by path, None for a file that should not exist. Of ``secret`` ones diff
+    mode does not show the text. Raises OSError for a file that cannot be read."""
+    for path, after in wanted.items():
+        before = read(path)
+        if before == after:
+            continue
+        verb = "write" if before is None else "remove" if after is None else "change"
+        do = partial(remove, path) if after is None else partial(write, path, after, mode)
+        yield Change("file", path, f"{verb} file {path}", _shown(before, secret), _shown(after, secret), do)
 
 
 def read(path: str) -> str | None:
@@ -59,6 +78,12 @@ def _sweep(path: str) -> None:
         writer = left[len(name) + 1 : -4]
         if left == f"{name}.{writer}.tmp" and not os.path.exists(f"/proc/{writer}"):
             _unlink(os.path.join(directory, left))
+
+
+def _shown(text: str | None, secret: bool) -> str:
+    if text and secret:
+        return SECRET
+    return text + "\n" if text and not text.endswith("\n") else text or ""
 
 
 def _unlink(path: str) -> None:

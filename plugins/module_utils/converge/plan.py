@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one Plan: what differs between desired and actual state, shown before it is done, and done.
+
+desired ──┐
+          ├──► plan ──► apply
+actual ───┘
+
+A plan has steps in the order of their application. What is done one by one (a file, a sysctl, a unit) is a Change; what
+goes to the kernel in one batch (kernel objects, nftables elements) is a step with many changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Callable, NamedTuple, Protocol
+
+
+class StateError(Exception):
+    """A state cannot be reached: the text says of what, why, and what would be right."""
+
+
+class Diff(NamedTuple):
+    """What ``subject`` is and will be, as text."""
+
+    subject: str
+    before: str
+    after: str
+
+
+class Described(Protocol):
+    """One thing that a step does: ``str()`` is a line about it."""
+
+    @property
+    def kind(self) -> str:
+        """What is changed, one word: "route", "file", "sysctl"."""
+
+
+class Step(Protocol):
+    """What is applied at once."""
+
+    @property
+    def changes(self) -> Sequence[Described]:
+        """What the step does; nothing where all is as desired."""
+
+    def diffs(self) -> list[Diff]:
+        """What is touched, as it is and as it will be."""
+
+    def apply(self) -> list[str]:
+        """Does it as far as it goes; returns what went wrong, one text each."""
+
+
+class Change(NamedTuple):
+    """A step of one change. ``text`` says what is done, ``subject`` to what (a path, "unit x.service"); ``before`` and
+    ``after`` are for diff mode; ``do`` does it, raising OSError or StateError."""
+
+    kind: str
+    subject: str
+    text: str
+    before: str
+    after: str
+    do: Callable[[], object]
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def changes(self) -> Sequence[Described]:
+        return (self,)
+
+    def diffs(self) -> list[Diff]:
+        return [Diff(self.subject, self.before, self.after)]
+
+    def apply(self) -> list[str]:
+        try:
+            self.do()
+        except StateError as error:
+            return [str(error)]
+        except OSError as error:
+            return [f"cannot {self.text}: {error.strerror or error}"]
+        return []
+
+
+class Plan:
+    """``steps`` do not depend on each other: all are applied, whatever fails. ``then`` follow in order, each only if
+    nothing has failed before it.
+
+    ``then`` may be a generator, which plans each step on what those before it have made; while nothing is applied, on
+    the state as it is.
+    """
+
+    def __init__(self, steps: Iterable[Step] = (), then: Iterable[Step] = ()) -> None:
+        self._steps = list(steps)
+        self._then: list[Step] = []
+        self._to_come = iter(then)
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps in the order of their application. Raises what planning them raises."""
+        self._then.extend(self._to_come)
+        return self._steps + self._then
+
+    @property
+    def changes(self) -> Iterator[Described]:
+        """What all steps do."""
+        return (change for step in self.steps for change in step.changes)
+
+    def __bool__(self) -> bool:
+        return any(step.changes for step in self.steps)
+
+    def describe(self) -> list[str]:
+        """One line for each change."""
+        return [str(change) for change in self.changes]
+
+    def diffs(self) -> list[Diff]:
+        """What is touched, as it is and as it will be."""
+        return [diff for step in self.steps if step.changes for diff in step.diffs()]
+
+    def apply(self) -> list[str]:
+        """Carries the plan out; returns what went wrong. The plan then tells what was tried."""
+        errors = [error for step in self._steps if step.changes for error in step.apply()]
+        to_come, self._then = chain(self._then, self._to_come), []
+        try:
+            while not errors and (step := next(to_come, None)):
+                self._then.append(step)
+                errors += step.apply()
+        except StateError as error:
+            errors.append(str(error))
+        except OSError as error:
+            errors.append(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        self._to_come = iter(())
+        return errors
