@@ -15,7 +15,14 @@ from ..module_utils.provision import releases
 
 def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> list[dict[str, Any]]:
     """The nodes ``hosts`` as preflight wants them: host, name, address (None where it is left to be found),
-    control_plane."""
+    control_plane. A node's name decides who its agent is to the Kubernetes API, so it is the inventory's word: Ansible
+    lets a fact of the same name, which the node itself reports, go before it."""
+    for host in hosts:
+        if "node_name" in (hostvars[host].get("ansible_facts") or {}):
+            raise AnsibleFilterError(
+                f"cluster_nodes: host {host} reports a fact named node_name, so its node name is unknown; "
+                f"find out what on {host} reports it, then clear the fact cache"
+            )
     return [
         {
             "host": host,
@@ -38,6 +45,17 @@ def overlay_nodes(nodes: list[dict[str, Any]], hostvars: Any, key: str) -> list[
     return found
 
 
+def certificate_requests(nodes: list[dict[str, Any]], hostvars: Any, hosts: list[str], key: str) -> dict[str, str]:
+    """The requests for certificates of those of ``nodes`` (cluster_nodes' result) whose host is one of ``hosts`` and
+    has one, by the node's name: agent_credentials' results are registered under the name ``key``."""
+    found = {}
+    for node in nodes:
+        told = hostvars[node["host"]].get(key) if node["host"] in hosts else None
+        if told and told.get("request"):
+            found[node["name"]] = told["request"]
+    return found
+
+
 def kubernetes_release(value: Any) -> dict[str, Any]:
     """What follows from the release ``value`` (see module_utils/provision/releases.py)."""
     try:
@@ -54,5 +72,6 @@ class FilterModule:
         return {
             "cluster_nodes": cluster_nodes,
             "overlay_nodes": overlay_nodes,
+            "certificate_requests": certificate_requests,
             "kubernetes_release": kubernetes_release,
         }

@@ -10,16 +10,19 @@ module: agent_credentials
 short_description: Manage the credentials of a node's agent for Kubernetes
 version_added: "0.1.0"
 description:
+  - Only the role P(podnet.cluster.overlay#role) uses it.
   - Makes the agent's key on the node, which it never leaves, and a request for a certificate; run again with the
-    certificate, it writes a kubeconfig in JSON with all that belongs to it.
-  - Does nothing while the node has a certificate that is its own, of the same CA, and good for O(renew_before) more.
+    certificate, it writes a kubeconfig in JSON and the files that it names.
+  - Does nothing while the node has a certificate of its own, of the same CA, with more than O(renew_before) days left.
+requirements:
+  - openssl (the command) on the node
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
   - podnet.cluster contributors (@podnet)
 options:
   state:
-    description: Whether the credentials are to be there.
+    description: Whether the credentials should exist.
     type: str
     choices: [present, absent]
     default: present
@@ -69,11 +72,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-node:
-  description: The node's name, as given.
-  returned: always
-  type: str
-  sample: node1
 request:
   description: A request for a certificate, PEM; null where the node needs none. In check mode its key is not kept.
   returned: always
@@ -128,7 +126,6 @@ def main() -> None:
             )
         told = {
             "changed": bool(plan.files),
-            "node": wanted["node"],
             "request": plan.request,
             "expires": plan.expires,
             "changes": [f"{'remove' if each.text is None else 'write'} {each.path}" for each in plan.files],
@@ -136,7 +133,7 @@ def main() -> None:
         }
         if not module.check_mode:
             credentials.apply(plan)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, OSError, ValueError) as error:
         module.fail_json(msg=f"agent_credentials: {error}")
     module.exit_json(**told)
 

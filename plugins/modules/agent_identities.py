@@ -7,11 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_identities
-short_description: Give the nodes' agents identities and rights in Kubernetes
+short_description: Manage the identities and rights of the nodes' agents in Kubernetes
 version_added: "0.1.0"
 description:
+  - Only the role P(podnet.cluster.overlay#role) uses it.
   - Makes the roles and bindings that let the agents of O(nodes) get, list and watch nodes, and each of them patch the
     status and the annotations of its own node, nothing more. Has the cluster sign the certificates that they ask for.
+  - A request is approved only where it says C(CN=podnet:node:NODE, O=podnet:nodes) for the node under whose name it
+    stands in O(requests), asks for no extensions, and is for an ECDSA key on P-256. The controller checks that, and
+    checks the signed certificate against the request.
   - Roles of ours for nodes that are neither in O(nodes) nor in the cluster are removed.
   - Run it on a control plane node, with the administrator's kubeconfig.
 extends_documentation_fragment:
@@ -25,7 +29,8 @@ options:
     elements: str
     required: true
   requests:
-    description: Requests for certificates by node, as M(podnet.cluster.agent_credentials) makes them.
+    description: Requests for certificates (PEM) as M(podnet.cluster.agent_credentials) makes them, by the node's name
+      in the inventory. Only names in O(nodes) are allowed.
     type: dict
     default: {}
   kubeconfig:
@@ -47,6 +52,8 @@ attributes:
     support: full
   idempotent:
     support: full
+notes:
+  - Runs partly on the controller, where ansible-core's own requirement C(cryptography) reads requests and certificates.
 seealso:
   - module: podnet.cluster.agent_credentials
 """

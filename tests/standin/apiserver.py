@@ -356,7 +356,8 @@ class Server(http.server.ThreadingHTTPServer):
         conditions = request.get("status", {}).get("conditions") or []
         if any(each["type"] == "Approved" for each in conditions):
             pem = base64.b64decode(request["spec"]["request"])
-            request["status"]["certificate"] = base64.b64encode(sign(self.directory, pem)).decode()
+            signed = sign(self.directory, pem, "extendedKeyUsage=clientAuth")
+            request["status"]["certificate"] = base64.b64encode(signed).decode()
 
 
 def merge(old: object, patch: object, strategic: bool) -> object:

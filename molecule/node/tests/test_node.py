@@ -17,7 +17,7 @@ def test_sysctl_is_set_now_and_at_boot(host, name, value):
     assert f"{name} = {value}" in host.file("/etc/sysctl.d/90-podnet.conf").content_string
 
 
-@pytest.mark.parametrize("program", ["conntrack", "socat", "iptables", "mount"])
+@pytest.mark.parametrize("program", ["conntrack", "socat", "iptables", "mount", "openssl"])
 def test_program_that_kubeadm_wants(host, program):
     assert host.exists(program)
 

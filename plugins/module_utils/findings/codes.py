@@ -16,5 +16,16 @@ class Code(str, Enum):
     POD_NETNS_GONE = "pod.netns-gone"
     POD_INTERFACE_MISSING = "pod.interface-missing"
 
+    # -- a node's agent and its client certificate
+    REQUEST_UNREADABLE = "certificate-request.unreadable"
+    REQUEST_SUBJECT = "certificate-request.subject"
+    REQUEST_EXTENSIONS = "certificate-request.extensions"
+    REQUEST_KEY_TYPE = "certificate-request.key-type"
+    REQUEST_NOT_ASKED = "certificate-request.not-asked"
+    CERTIFICATE_UNREADABLE = "certificate.unreadable"
+    CERTIFICATE_SUBJECT = "certificate.subject"
+    CERTIFICATE_KEY = "certificate.key"
+    CERTIFICATE_EXTENSIONS = "certificate.extensions"
+
     def __str__(self) -> str:
         return self.value

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from ..converge import files
 from ..overlay.config import ConfigError
+from .openssl import OpensslError, make_key, public_key, read_certificate, request
 from .rbac import GROUP, user
-from .x509 import CertificateError, Key, make_key, read_certificate, read_key, request
 
 
 class File(NamedTuple):
@@ -63,25 +63,23 @@ def present(paths: Paths, node: str, server: str, ca: str, certificate: str | No
     """What ``node`` lacks of its credentials for the API at the URL ``server``.
 
     ``certificate``: the one (PEM) that was signed for the request of before. ``renew_before``: seconds before its end
-    from which on a certificate is renewed. Raises ConfigError when the certificate is for another key or node.
+    from which on a certificate is renewed. Raises ConfigError when the certificate is for another key or node,
+    OpensslError, OSError.
     """
     ca = ca.strip() + "\n"
     held = files.read(paths.pem())
-    waiting = _key(files.read(paths.next()))
+    waiting = files.read(paths.next())
     if certificate is not None and (held is None or certificate.strip() not in held):
         if waiting is None:
-            raise ConfigError(f"{paths.next()}: there is no key that the certificate could be for: run it without one")
+            raise ConfigError(f"{paths.next()}: no key waits for a certificate: run without `certificate` first")
         _check(certificate, node, waiting)
-        held, waiting = waiting.pem() + certificate.strip() + "\n", None
-        made: str | None = held
-    else:
-        made = None
-        if not _good(held, node, renew_before) or files.read(paths.ca()) not in (None, ca):
-            key = waiting or make_key()
-            fresh = [] if waiting else [File(paths.next(), key.pem(), 0o600, True)]
-            return Plan(fresh, request(key, user(node), GROUP), None)
+        held = waiting.strip() + "\n" + certificate.strip() + "\n"
+    elif not _good(held, node, renew_before) or files.read(paths.ca()) not in (None, ca):
+        key = waiting if waiting and _readable(waiting) else make_key()
+        fresh = [] if key == waiting else [File(paths.next(), key, 0o600, True)]
+        return Plan(fresh, request(key, user(node), GROUP), None)
     wanted = [
-        File(paths.pem(), made or held, 0o600, True),
+        File(paths.pem(), held, 0o600, True),
         File(paths.ca(), ca, 0o644, False),
         File(paths.kubeconfig, _kubeconfig(paths, server), 0o644, False),
         File(paths.next(), None, 0o600, True),
@@ -94,7 +92,7 @@ def ending(path: str, within: float = 0.0) -> str:
     or it cannot be read."""
     try:
         end = read_certificate(files.read(path) or "").expires
-    except (OSError, CertificateError):
+    except (OSError, OpensslError):
         return ""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(end)) if end < time.time() + within else ""
 
@@ -115,34 +113,30 @@ def apply(plan: Plan) -> None:
             files.write(each.path, each.text, each.mode)
 
 
-def _key(text: str | None) -> Key | None:
+def _readable(key: str) -> bool:
     try:
-        return read_key(text or "")
-    except CertificateError:
-        return None
-
-
-def _good(pem: str | None, node: str, renew_before: float) -> bool:
-    """Whether a file has a key and a certificate for it that are good for a while."""
-    key = _key(pem)
-    try:
-        if pem is None or key is None:
-            return False
-        _check(pem, node, key)
-        return read_certificate(pem).expires - time.time() > renew_before
-    except (ConfigError, CertificateError):
+        return bool(public_key(key))
+    except OpensslError:
         return False
 
 
-def _check(certificate: str, node: str, key: Key) -> None:
+def _good(pem: str | None, node: str, renew_before: float) -> bool:
+    """Whether ``pem`` has a key and a certificate of this node for it, with more than ``renew_before`` seconds left."""
     try:
-        found = read_certificate(certificate)
-    except CertificateError as error:
-        raise ConfigError(f"certificate: {error}") from None
-    if found.common_name != user(node) or GROUP not in found.organizations:
-        raise ConfigError(f"certificate: is {found.common_name}'s, and this node's agent is {user(node)}")
-    if found.public != key.public():
-        raise ConfigError(f"certificate: is not for the key of {node} that asked for it")
+        return pem is not None and _check(pem, node, pem) - time.time() > renew_before
+    except (ConfigError, OpensslError):
+        return False
+
+
+def _check(certificate: str, node: str, key: str) -> int:
+    """When the certificate ends. Raises ConfigError where it is not for this node and key, OpensslError."""
+    found = read_certificate(certificate)
+    expected = f"CN={user(node)},O={GROUP}"
+    if found.subject != expected:
+        raise ConfigError(f"certificate: subject is {found.subject}, expected {expected}")
+    if found.public_key != public_key(key):
+        raise ConfigError(f"certificate: does not belong to the key of {node} that asked for it")
+    return found.expires
 
 
 def _differs(each: File) -> bool:

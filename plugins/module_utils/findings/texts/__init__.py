@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..codes import Code
-from . import pod
+from . import identity, pod
 from .entry import Entry
 
-ENTRIES: dict[Code, Entry] = {**pod.ENTRIES}
+ENTRIES: dict[Code, Entry] = {**pod.ENTRIES, **identity.ENTRIES}

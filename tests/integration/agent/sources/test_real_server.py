@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -150,7 +151,7 @@ def test_credentials_come_once_and_are_renewed_in_time(cluster, run_module, tmp_
     assert after[f"{tmp_path}/kube/node.pem"] != before[f"{tmp_path}/kube/node.pem"]
     # somebody else's certificate is not taken
     refused = node1.credentials(identities, certificate=(cluster.directory / "admin.crt").read_text(), fails=True)
-    assert "there is no key that the certificate could be for" in refused["msg"]
+    assert "no key waits for a certificate" in refused["msg"]
     assert files(tmp_path) == after
     assert node1.credentials(identities, state="absent")["changed"]
     assert files(tmp_path) == {}
@@ -262,12 +263,12 @@ def test_the_role_s_tasks(cluster, ansible, root, tmp_path):
     inventory.write_text(json.dumps({"all": {"children": {"cluster": {"vars": connection, "children": hosts}}}}))
     out = tmp_path / "out"
 
-    def play(*words: str) -> str:
+    def play(*words: str, status: int = 0) -> str:
         extra = {"administrator": str(cluster.kubeconfig), "directory": str(out)}
         book = root / "tests/integration/agent/sources/credentials.yml"
         ran = ansible("ansible-playbook", "-i", str(inventory), str(book), "-e", json.dumps(extra), *words)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
 
     assert "changed: [b]" in play("--check") and not out.exists()
     assert "changed: [b]" in play()
@@ -276,6 +277,22 @@ def test_the_role_s_tasks(cluster, ansible, root, tmp_path):
     words = ("--kubeconfig", str(out / "c/kube.json"), "get", "nodes", "--output", "name")
     told = subprocess.run([cluster.directory / "kubectl", *words], capture_output=True, text=True, check=False)
     assert told.stdout.split() == [f"node/{name}" for name in NAMES], told.stderr
+    # a node that asks to be another gets nothing, and leaves nothing in the cluster to be approved
+    shutil.rmtree(out / "c")
+    rogue = tmp_path / "rogue"
+    rogue.mkdir()
+    (rogue / "openssl").write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"$@\" | grep -q '[.]cnf$' || exec {shutil.which('openssl')} \"$@\"\n"
+        f"exec {shutil.which('openssl')} req -new -key /dev/stdin -subj /O=podnet:nodes/CN=podnet:node:node1\n"
+    )
+    (rogue / "openssl").chmod(0o755)
+    hosts["workers"]["hosts"]["c"]["node_path"] = f"{rogue}:{os.environ['PATH']}"
+    inventory.write_text(json.dumps({"all": {"children": {"cluster": {"vars": connection, "children": hosts}}}}))
+    told = play(status=2)
+    assert "certificate-request.subject" in told, told
+    assert not (out / "c/kube/node.pem").exists()
+    left = cluster.admin.do("GET", "/apis/certificates.k8s.io/v1/certificatesigningrequests")["items"]
+    assert left == []
 
 
 def test_roles_of_nodes_that_are_gone_go(cluster, node1, run_module):
