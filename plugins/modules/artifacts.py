@@ -111,8 +111,8 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.plan import StateError
 from ..module_utils.provision import archive, artifacts
-from ..module_utils.provision.change import StateError
 
 EXECUTABLE = {
     "path": {"type": "path", "required": True},

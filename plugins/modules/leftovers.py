@@ -111,7 +111,8 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.provision.change import Change, StateError
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Plan
 from ..module_utils.provision.leftovers import find
 
 TEXTS = (
@@ -136,20 +137,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    changes: list[Change] = []
-    try:
-        for change in find(module.params):
-            changes.append(change)
-            if not module.check_mode:
-                change.apply()
-    except (StateError, OSError, ValueError) as error:
-        # the last one is that which failed
-        module.fail_json(msg=str(error), changes=[change.what for change in changes], changed=len(changes) > 1)
-    module.exit_json(
-        changed=bool(changes),
-        changes=[change.what for change in changes],
-        diff=[change.diff() for change in changes],
-    )
+    run(module, Plan(then=find(module.params)))
 
 
 if __name__ == "__main__":

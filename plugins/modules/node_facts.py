@@ -173,8 +173,8 @@ errors:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.plan import StateError
 from ..module_utils.provision import facts, fitness
-from ..module_utils.provision.change import StateError
 from ..module_utils.provision.releases import ReleaseError, parse
 
 CHECK = {

@@ -153,8 +153,9 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.provision.change import Change, StateError
-from ..module_utils.provision.node import bring
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import StateError
+from ..module_utils.provision import node
 
 FILE = {
     "path": {"type": "path", "required": True},
@@ -202,15 +203,11 @@ def main() -> None:
             module.fail_json(
                 msg=f"files: {spec['path']}: the mode {spec['mode']!r} is not octal: give text such as '0644'"
             )
-    changes: list[Change] = []
     try:
-        bring(module.params, module.check_mode, changes.append)
+        plan = node.plan(module.params, module.check_mode)
     except (StateError, OSError) as error:
-        # the last one is that which failed
-        module.fail_json(msg=str(error), changes=[change.what for change in changes], changed=len(changes) > 1)
-    module.exit_json(
-        changed=bool(changes), changes=[change.what for change in changes], diff=[change.diff() for change in changes]
-    )
+        module.fail_json(msg=str(error))
+    run(module, plan)
 
 
 def _is_octal(text: str) -> bool:

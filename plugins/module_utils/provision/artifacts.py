@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..converge import files
+from ..converge.plan import StateError
 from . import facts
 from .archive import Archive, sha256
-from .change import StateError
 
 #: What was installed: SHA-256, size in bytes and time of change in ns, by path. Saves hashing 200 MB at each run.
 RECORD = "/var/lib/podnet/artifacts.json"

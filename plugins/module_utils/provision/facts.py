@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..converge import files
+from ..converge.units import show
 from ..ipam.ip import parse_address
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
-from .systemd import show
 
 _DEBIAN = ("debian", "ubuntu")
 _REDHAT = ("rhel", "fedora", "centos")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kernel modules, sysctls, swap and the host name: what a node's running kernel is to have."""
+"""Kernel modules, swap and the host name of the running node."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from ..converge import files
-from .change import Change, StateError
+from ..converge.plan import Change, StateError
 
 FSTAB = "/etc/fstab"
 #: A line of fstab(5) that brings swap: the third field is the type.
@@ -36,11 +36,12 @@ def modules(names: Sequence[str], proofs: Mapping[str, str]) -> Iterator[Change]
         if not os.path.exists("/proc/modules"):
             if name in proofs:
                 raise StateError(
-                    f"kernel_modules: {name}: this kernel loads no modules and has it not built in "
-                    f"({proofs[name]} is missing)"
+                    f"kernel module {name}: is not built in ({proofs[name]} is missing), and this kernel cannot load "
+                    "modules: give the node another kernel"
                 )
             continue  # nothing can be loaded, and nothing shows whether it is built in: its first use will
-        yield Change(f"load module {name}", "kernel modules", "", f"{name}\n", partial(_run, ["modprobe", "--", name]))
+        load = partial(_run, ["modprobe", "--", name])
+        yield Change("module", "kernel modules", f"load module {name}", "", f"{name}\n", load)
 
 
 def _proven(proof: str) -> bool:
@@ -50,60 +51,12 @@ def _proven(proof: str) -> bool:
     return bool(proof) and os.path.exists(proof)
 
 
-def sysctls(wanted: Mapping[str, object], root: str = "/proc/sys", pending_modules: bool = False) -> Iterator[Change]:
-    """Sets what differs; a name that starts with "-" is left alone where the kernel has no such setting, as in
-    sysctl.d(5). With ``pending_modules`` a missing setting may still come with a module that is loaded before."""
-    for key, value in wanted.items():
-        name = key.lstrip("-")
-        path = f"{root}/{_slashed(name)}"
-        text = " ".join(str(value).split())
-        try:
-            with open(path) as file:
-                before = " ".join(file.read().split())
-        except OSError:
-            if key.startswith("-"):
-                continue
-            if not pending_modules:
-                raise StateError(
-                    f"sysctls: {name}: this kernel has no such setting ({path}): a module may be missing, or the "
-                    "name is wrong"
-                ) from None
-            before = ""
-        if before != text:
-            yield Change(
-                f"set {name} to {text}",
-                "sysctls",
-                f"{name} = {before}\n" if before else "",
-                f"{name} = {text}\n",
-                _writer(path, name, text),
-            )
-
-
-def _slashed(name: str) -> str:
-    """sysctl(8)'s two spellings: the first separator decides, the other one stands for itself."""
-    if "/" in name and ("." not in name or name.index("/") < name.index(".")):
-        return name
-    return name.translate(str.maketrans("./", "/."))
-
-
-def _writer(path: str, name: str, text: str) -> Callable[[], None]:
-    def write() -> None:
-        try:
-            with open(path, "w") as file:
-                file.write(text)
-        except OSError as error:
-            raise StateError(f"sysctls: {name}: the kernel does not take {text!r}: {error.strerror}") from None
-
-    return write
-
-
 def no_swap(swaps: str = "/proc/swaps", fstab: str = FSTAB) -> Iterator[Change]:
     """Swaps off what is on, and comments out what /etc/fstab would bring back."""
     devices = [line.split()[0] for line in (files.read(swaps) or "").splitlines()[1:]]
     if devices:
-        yield Change(
-            "swap off", "swap", "".join(f"{name}\n" for name in devices), "", lambda: _run(["swapoff", "--all"])
-        )
+        shown = "".join(f"{name}\n" for name in devices)
+        yield Change("swap", "swap", "swap off", shown, "", partial(_run, ["swapoff", "--all"]))
     before = files.read(fstab) or ""
     after = "".join(
         f"# no swap on a Kubernetes node: {line}" if _SWAP.fullmatch(line.rstrip("\n")) else line
@@ -111,7 +64,8 @@ def no_swap(swaps: str = "/proc/swaps", fstab: str = FSTAB) -> Iterator[Change]:
     )
     if before != after:
         mode = os.stat(fstab).st_mode & 0o7777
-        yield Change(f"take swap out of {fstab}", fstab, before, after, lambda: files.write(fstab, after, mode), fstab)
+        text = f"comment out swap in {fstab}"
+        yield Change("swap", fstab, text, before, after, partial(files.write, fstab, after, mode))
 
 
 def hostname(wanted: str) -> Iterator[Change]:
@@ -123,13 +77,13 @@ def hostname(wanted: str) -> Iterator[Change]:
             files.write("/etc/hostname", f"{wanted}\n")
             socket.sethostname(wanted)
 
-        yield Change(f"name the host {wanted}", "host name", f"{before}\n", f"{wanted}\n", rename)
+        yield Change("hostname", "host name", f"set the host name to {wanted}", f"{before}\n", f"{wanted}\n", rename)
 
 
 def _run(command: list[str]) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise StateError(f"{command[0]}: there is no such command on the node") from None
+        raise StateError(f"{command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
         raise StateError(f"{' '.join(command)}: {error.stderr.strip() or f'exit status {error.returncode}'}") from None

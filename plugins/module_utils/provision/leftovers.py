@@ -23,11 +23,11 @@ from functools import partial
 from typing import Any
 
 from ..converge import files
+from ..converge.plan import Change, StateError
 from ..ipam.prefix import parse_prefix
 from ..netlink import link, nftables, route
 from ..netlink.channel import Channel
 from ..netlink.nftables import Table
-from .change import Change, StateError
 
 NETNS = "/run/netns"
 MNT_DETACH = 2
@@ -122,7 +122,10 @@ def links(patterns: Iterable[str]) -> Iterator[Change]:
 
 def routes(networks: Iterable[str]) -> Iterator[Change]:
     """Routes of the main table to destinations inside ``networks``."""
-    blocks = [parse_prefix(text) for text in networks]
+    try:
+        blocks = [parse_prefix(text) for text in networks]
+    except ValueError as error:
+        raise StateError(f"route_networks: {error}") from None
     if not blocks:
         return
     with Channel() as channel:
@@ -153,7 +156,8 @@ def chains(prefix: str) -> Iterator[Change]:
         if undo:
             shown = "".join(line + "\n" for line in saved.splitlines() if prefix in line)
             restore = [f"{command}-restore", "--noflush"]
-            yield Change(f"remove {command}'s chains {prefix}*", command, shown, "", partial(_iptables, restore, undo))
+            text = f"remove {command}'s chains {prefix}*"
+            yield Change("leftover", command, text, shown, "", partial(_iptables, restore, undo))
 
 
 def without_chains(saved: str, prefix: str) -> str:
@@ -206,7 +210,7 @@ def paths(pattern: str) -> Iterator[Change]:
 
 
 def _gone(what: str, apply: Any) -> Change:
-    return Change(f"remove {what}", "leftovers", f"{what}\n", "", apply)
+    return Change("leftover", "leftovers", f"remove {what}", f"{what}\n", "", apply)
 
 
 def _remove(path: str) -> None:

@@ -6,45 +6,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Iterator
+from typing import Any
 
-from . import files, kernel
-from .change import Change
-from .systemd import Units
+from ..converge import paths, sysctls
+from ..converge.plan import Change, Plan
+from ..converge.units import Units
+from . import kernel
 
 
-def bring(wanted: dict[str, Any], check_mode: bool, show: Callable[[Change], object]) -> None:
-    """Brings the node to ``wanted`` (node_state's parameters); ``show`` is told each change before it is done.
+def plan(wanted: dict[str, Any], check_mode: bool) -> Plan:
+    """What brings the node to ``wanted`` (node_state's parameters): files first, then the host name, modules, sysctls,
+    swap, and the units last, which may need all of them.
 
-    Files come first, then the host name, modules, sysctls, swap, and the units last, which may need all of them. In
-    check mode nothing is done. Raises StateError and OSError; what was done until then stays and is not done again.
+    Files and modules are planned now: what cannot be is found while the node is as it was. Raises StateError for that,
+    and OSError.
     """
-
-    def do(change: Change) -> None:
-        show(change)
-        if not check_mode:
-            change.apply()
-
     units = Units(wanted["units"])
-    # all are planned before the first is done: what cannot be is found while the node is as it was
-    changes = [change for spec in wanted["files"] for change in files.plan(spec)]
-    paths = {change.path for change in changes}
+    files = [change for spec in wanted["files"] for change in paths.plan(spec)]
     modules = list(kernel.modules(wanted["kernel_modules"], wanted["kernel_module_proofs"]))
+    return Plan(then=_steps(wanted, check_mode, units, files, modules))
+
+
+def _steps(
+    wanted: dict[str, Any], check_mode: bool, units: Units, files: list[Change], modules: list[Change]
+) -> Iterator[Change]:
+    changed = {change.subject for change in files}
     if not check_mode:
-        units.note(paths)
-    for change in changes:
-        do(change)
+        units.note(changed)
+    yield from files
     if wanted["hostname"]:
-        for change in kernel.hostname(wanted["hostname"]):
-            do(change)
-    for change in modules:
-        do(change)
-    for change in list(kernel.sysctls(wanted["sysctls"], pending_modules=check_mode and bool(modules))):
-        do(change)
+        yield from kernel.hostname(wanted["hostname"])
+    yield from modules
+    # in check mode a missing one may come with a module that was not loaded
+    yield from list(sysctls.plan(wanted["sysctls"], sysctls.read if check_mode and modules else sysctls.need))
     if wanted["swap"] == "off":
-        for change in list(kernel.no_swap()):
-            do(change)
-    if not check_mode and paths:
+        yield from kernel.no_swap()
+    if not check_mode and changed:
         units = Units(wanted["units"])
-    for change in units.plan(paths, check_mode):
-        do(change)
+    yield from units.plan(changed, check_mode)

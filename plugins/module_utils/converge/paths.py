@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files, directories and symbolic links as they are to be, and the changes that take them there."""
+"""Files, directories and symbolic links as they should be, with mode and owner, and what changes them to that."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import pwd
 import shutil
 import stat
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from ..converge import files as whole
-from .change import Change, StateError
+from . import files
+from .files import SECRET
+from .plan import Change, StateError
 
 #: What stands around the part of a file that is ours; {} is "BEGIN" or "END" and the block's name.
 MARK = "# {} {}: managed by podnet.cluster"
-SECRET = "(not shown)\n"
 #: What a backup's name ends in, and the word by which a file that was written here is told from one that is to be kept.
 BACKUP = ".before-podnet"
 OURS = "podnet.cluster"
@@ -30,7 +31,7 @@ def plan(spec: dict[str, Any]) -> Iterator[Change]:
     mode (octal text), owner, group, backup, secret. Raises StateError for a path that cannot be brought there."""
     path = spec["path"]
     if not path.startswith("/"):
-        raise StateError(f"files: the path {path!r} is not absolute: give one that starts with /")
+        raise StateError(f"{path!r} is not an absolute path: give one that starts with /")
     state = spec["state"]
     try:
         found = os.lstat(path)
@@ -41,18 +42,17 @@ def plan(spec: dict[str, Any]) -> Iterator[Change]:
         return
     if state == "absent":
         if found:
-            yield Change(f"remove {path}", path, _shown(path, found, spec), "", lambda: _remove(path), path)
+            yield Change("file", path, f"remove {path}", _shown(path, found, spec), "", partial(_remove, path))
         return
     if state == "link":
         yield from _link(path, found, spec["target"], bool(spec.get("backup")))
         return
     if state == "directory":
         if found and not stat.S_ISDIR(found.st_mode):
-            raise StateError(f"files: {path} is to be a directory and is none: move it away")
+            raise StateError(f"{path} exists and is not a directory: move it away")
         if not found:
-            yield Change(
-                f"make directory {path}", path, "", "directory\n", lambda: os.makedirs(path, exist_ok=True), path
-            )
+            make = partial(os.makedirs, path, exist_ok=True)
+            yield Change("file", path, f"create directory {path}", "", "directory\n", make)
     else:
         yield from _content(path, found, spec)
     yield from _attributes(path, found, spec)
@@ -60,8 +60,8 @@ def plan(spec: dict[str, Any]) -> Iterator[Change]:
 
 def _content(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> Iterator[Change]:
     if found and stat.S_ISDIR(found.st_mode):
-        raise StateError(f"files: {path} is to be a file and is a directory: move it away")
-    before = whole.read(path) or ""
+        raise StateError(f"{path} exists and is a directory, not a file: move it away")
+    before = files.read(path) or ""
     after = with_block(before, spec["block"], spec["content"]) if spec.get("block") else spec["content"]
     if found and before == after and not stat.S_ISLNK(found.st_mode):
         return
@@ -71,22 +71,29 @@ def _content(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> I
     def write() -> None:
         if found and spec.get("backup") and OURS not in before and not os.path.exists(path + BACKUP):
             os.rename(path, path + BACKUP)
-        whole.write(path, after, mode)
+        files.write(path, after, mode)
         kept = (found.st_uid, found.st_gid) if found else (0, 0)
         os.chown(path, kept[0] if owner is None else owner, kept[1] if group is None else group)
 
     shown = (SECRET, SECRET) if spec.get("secret") else (before, after)
-    yield Change(f"{'write' if found else 'make'} {path}", path, shown[0] if found else "", shown[1], write, path)
+    verb = "change" if found else "write"
+    yield Change("file", path, f"{verb} file {path}", shown[0] if found else "", shown[1], write)
 
 
 def _restore(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> Iterator[Change]:
     """Brings back what was there before; where nothing was, removes the file or link, unless it isn't ours."""
     before = _shown(path, found, spec) if found else ""
     if os.path.lexists(path + BACKUP):
-        after = whole.read(path + BACKUP) or ""
-        yield Change(f"restore {path}", path, before, after, lambda: os.rename(path + BACKUP, path), path)
-    elif found and (OURS in before or before == f"link to {spec.get('target')}\n"):
-        yield Change(f"remove {path}", path, before, "", lambda: _remove(path), path)
+        after = files.read(path + BACKUP) or ""
+        yield Change("file", path, f"restore {path}", before, after, partial(os.rename, path + BACKUP, path))
+    elif found and _is_ours(path, found, spec):
+        yield Change("file", path, f"remove {path}", before, "", partial(_remove, path))
+
+
+def _is_ours(path: str, found: os.stat_result, spec: dict[str, Any]) -> bool:
+    if stat.S_ISLNK(found.st_mode):
+        return os.readlink(path) == spec.get("target")
+    return stat.S_ISREG(found.st_mode) and OURS in (files.read(path) or "")
 
 
 def _attributes(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> Iterator[Change]:
@@ -96,21 +103,15 @@ def _attributes(path: str, found: os.stat_result | None, spec: dict[str, Any]) -
     if spec["mode"] and (is_new or (found and stat.S_IMODE(found.st_mode) != int(spec["mode"], 8))):
         before = f"mode {stat.S_IMODE(found.st_mode):04o}\n" if found else ""
         mode = int(spec["mode"], 8)
-        yield Change(
-            f"set mode {spec['mode']} of {path}", path, before, f"mode {mode:04o}\n", lambda: os.chmod(path, mode), path
-        )
+        text = f"set mode {mode:04o} of {path}"
+        yield Change("file", path, text, before, f"mode {mode:04o}\n", partial(os.chmod, path, mode))
     wanted = (owner if owner is not None else -1, group if group is not None else -1)
     actual = (found.st_uid, found.st_gid) if found else (0, 0)
     if any(want not in (-1, have) for want, have in zip(wanted, actual)):
-        what = f"{spec.get('owner') or ''}:{spec.get('group') or ''}"
-        yield Change(
-            f"give {path} to {what}",
-            path,
-            f"owner {actual[0]}:{actual[1]}\n",
-            f"owner {what}\n",
-            lambda: os.chown(path, *wanted),
-            path,
-        )
+        name = f"{spec.get('owner') or ''}:{spec.get('group') or ''}"
+        before = f"owner {actual[0]}:{actual[1]}\n"
+        give = partial(os.chown, path, *wanted)
+        yield Change("file", path, f"set owner {name} of {path}", before, f"owner {name}\n", give)
 
 
 def _link(path: str, found: os.stat_result | None, target: str, backup: bool) -> Iterator[Change]:
@@ -119,7 +120,7 @@ def _link(path: str, found: os.stat_result | None, target: str, backup: bool) ->
     if before == target:
         return
     if found and stat.S_ISDIR(found.st_mode):
-        raise StateError(f"files: {path} is to be a link to {target} and is a directory: move it away")
+        raise StateError(f"{path} exists and is a directory, not a link to {target}: move it away")
 
     def link() -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -130,7 +131,7 @@ def _link(path: str, found: os.stat_result | None, target: str, backup: bool) ->
         os.rename(temporary, path)
 
     shown = f"link to {before}\n" if before else "file\n" if found else ""
-    yield Change(f"link {path} to {target}", path, shown, f"link to {target}\n", link, path)
+    yield Change("file", path, f"link {path} to {target}", shown, f"link to {target}\n", link)
 
 
 def with_block(text: str, name: str, content: str) -> str:
@@ -153,9 +154,7 @@ def _ids(spec: dict[str, Any]) -> tuple[int | None, int | None]:
         owner = pwd.getpwnam(spec["owner"]).pw_uid if spec.get("owner") else None
         group = grp.getgrnam(spec["group"]).gr_gid if spec.get("group") else None
     except KeyError as error:
-        raise StateError(
-            f"files: {spec['path']}: there is no such user or group ({error.args[0]}): make it first"
-        ) from None
+        raise StateError(f"{spec['path']}: unknown user or group ({error.args[0]}): create it first") from None
     return owner, group
 
 
@@ -171,4 +170,4 @@ def _shown(path: str, found: os.stat_result, spec: dict[str, Any]) -> str:
         return "directory\n"
     if stat.S_ISLNK(found.st_mode):
         return f"link to {os.readlink(path)}\n"
-    return SECRET if spec.get("secret") or not stat.S_ISREG(found.st_mode) else whole.read(path) or ""
+    return SECRET if spec.get("secret") or not stat.S_ISREG(found.st_mode) else files.read(path) or ""

@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from ..converge import files
-from .change import Change, StateError
+from . import files
+from .plan import Change, StateError
 
 PENDING = "/run/podnet/restart"
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
@@ -45,10 +46,12 @@ class Units:
             if self._lacks(spec) and not check_mode and not _brought(spec["name"], paths)
         ]
         if missing:
-            raise StateError(f"units: the node has no unit {missing[0]}: install what brings it first")
+            raise StateError(f"unit {missing[0]} does not exist: install what brings it first")
         wanted = [path for path in paths if path.startswith(("/etc/systemd/", "/lib/systemd/", "/usr/lib/systemd/"))]
         if wanted or any(each.get("NeedDaemonReload") == "yes" for each in self.actual.values()):
-            yield Change("reload systemd's units", "systemd", "", "daemon-reload\n", lambda: systemctl("daemon-reload"))
+            yield Change(
+                "unit", "systemd", "reload systemd's units", "", "daemon-reload\n", partial(systemctl, "daemon-reload")
+            )
         for spec in self.specs:
             yield from self._unit(spec, paths)
 
@@ -100,7 +103,7 @@ def show(names: Sequence[str]) -> dict[str, dict[str, str]]:
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")
     ]
     if len(blocks) != len(names):
-        raise StateError(f"units: systemctl shows {len(blocks)} units of {len(names)} ({', '.join(names)})")
+        raise StateError(f"systemctl: shows {len(blocks)} units of {len(names)} ({', '.join(names)})")
     return dict(zip(names, blocks))
 
 
@@ -109,7 +112,7 @@ def systemctl(*arguments: str) -> str:
     try:
         done = subprocess.run(["systemctl", *arguments], check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        raise StateError("units: the node has no systemctl: systemd is required") from None
+        raise StateError("systemctl is not installed: podnet needs a node with systemd") from None
     if done.returncode:
         raise StateError(f"systemctl {' '.join(arguments)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
     return done.stdout
@@ -137,7 +140,7 @@ def _change(name: str, verb: str, before: str, after: str, pending: str = "") ->
         if pending and os.path.exists(pending):
             os.unlink(pending)
 
-    return Change(f"{verb} {name}", f"unit {name}", f"{before}\n", f"{after}\n", act)
+    return Change("unit", f"unit {name}", f"{verb} {name}", f"{before}\n", f"{after}\n", act)
 
 
 def _journal(name: str) -> str:
