@@ -28,7 +28,10 @@ ORDER = ("cni", "overlay", "throughput", "lab")
 
 def parts() -> list[str]:
     """The names of the parts that are here: the known ones first, the lab, which takes longest, last."""
-    found = {path.stem for path in HERE.glob("*.py") if "--json" in path.read_text(encoding="utf-8")} - {"run", "compare"}
+    found = {path.stem for path in HERE.glob("*.py") if "--json" in path.read_text(encoding="utf-8")} - {
+        "run",
+        "compare",
+    }
     return [name for name in ORDER[:-1] if name in found] + sorted(found - set(ORDER)) + [ORDER[-1]] * ("lab" in found)
 
 
