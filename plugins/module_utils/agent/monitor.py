@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 from struct import error as StructError
 
+from ..nat.cluster import SETS
 from ..nat.table import TABLE
 from ..netlink import address as addresses
 from ..netlink import link as links
@@ -31,8 +32,6 @@ NFNLGRP_NFTABLES = 7
 RTM_NEWNETCONF = 80
 NETCONFA_IFINDEX, NETCONFA_FORWARDING, NETCONFA_RP_FILTER = 1, 2, 3
 ALL = -1
-#: Sets of the packet filter's table whose elements are the overlay's; those of the others are pods'.
-OUR_SETS = ("pod_networks4", "pod_networks6", "not_masqueraded4", "not_masqueraded6", "nodes4", "nodes6")
 
 
 class Monitor:
@@ -81,7 +80,7 @@ class Monitor:
             values = parse(payload, nftables.INFO.size)
             if text(values.get(1, b"")) != TABLE.name:
                 continue
-            if kind in (nftables.NEWSETELEM, nftables.DELSETELEM) and text(values.get(2, b"")) not in OUR_SETS:
+            if kind in (nftables.NEWSETELEM, nftables.DELSETELEM) and text(values.get(2, b"")) not in SETS:
                 continue
             reasons.append(f"{TABLE.title()} was changed")
         return reasons

@@ -2,21 +2,26 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the table knows of the cluster: pod networks, what they reach unmasqueraded, and the other nodes' addresses."""
+"""What the table knows of the cluster: pod networks, what they reach unmasqueraded, the nodes' addresses and ports."""
 
 from __future__ import annotations
 
 from ..netlink import nftables
 from ..netlink.nftables import Difference
-from ..netlink.wire import NetlinkError, pack_ip
+from ..netlink.wire import NetlinkError
+from . import guard
 from .table import ENOENT, TABLE
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ..netlink.channel import Channel
     from ..netlink.wire import Request
+
+
+#: The sets whose elements are the cluster's; those of the others are single pods'.
+SETS = ("pod_networks4", "pod_networks6", "not_masqueraded4", "not_masqueraded6", "nodes4", "nodes6", *guard.SETS)
 
 
 def network_differences(
@@ -47,13 +52,10 @@ def network_differences(
     return requests, changes
 
 
-def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Request], list[Difference]]:
-    """What brings ``nodes*`` to exactly these addresses; otherwise as ``network_differences``."""
+def key_differences(channel: Channel, wanted: Mapping[str, set[bytes]]) -> tuple[list[Request], list[Difference]]:
+    """What brings these sets to exactly these packed elements; otherwise as ``network_differences``."""
     requests: list[Request] = []
     changes: list[Difference] = []
-    wanted: dict[str, set[bytes]] = {"nodes4": set(), "nodes6": set()}
-    for address in nodes:
-        wanted["nodes6" if ":" in address else "nodes4"].add(pack_ip(address))
     present = nftables.exists(channel, TABLE)
     for name, keys in wanted.items():
         try:
@@ -62,14 +64,14 @@ def node_differences(channel: Channel, nodes: Iterable[str]) -> tuple[list[Reque
             if error.errno != ENOENT:
                 raise
             actual = set()  # a table from before there was that set
-        requests += node_requests(name, keys - actual, actual - keys)
+        requests += key_requests(name, keys - actual, actual - keys)
         if keys != actual:
             content = f"add {len(keys - actual)}, remove {len(actual - keys)}"
             changes.append(Difference("change", f"set {name} of {TABLE.title()}", content))
     return requests, changes
 
 
-def node_requests(name: str, new: Iterable[bytes], gone: Iterable[bytes]) -> list[Request]:
-    """The requests that put packed addresses into the set ``nodes4`` or ``nodes6``, and take others out."""
+def key_requests(name: str, new: Iterable[bytes], gone: Iterable[bytes]) -> list[Request]:
+    """The requests that put packed elements into a set without intervals, and take others out."""
     found = nftables.split(nftables.delete_elements, TABLE, name, sorted(gone))
     return found + nftables.split(nftables.add_elements, TABLE, name, [(key, None) for key in sorted(new)])

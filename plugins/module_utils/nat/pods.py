@@ -14,7 +14,7 @@ from ..netlink import nft_expr as nft
 from ..netlink import nftables
 from ..netlink.nftables import Chain, Rule
 from ..netlink.wire import U16BE, NetlinkError, pack_ip
-from .table import EEXIST, ENOENT, LENGTH, TABLE, ensure, of_family
+from .table import EEXIST, ENOENT, LENGTH, TABLE, ensure
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def condition_chain(conditions: tuple, family: int) -> Chain:
             load = nft.source if what == "source" else nft.destination
             test = load(family) + nft.mask(len(first), same) + nft.compare(first, missed)
         words = f"{what} {'must not' if negated else 'must'} be {value}"
-        rules.append(Rule(words, of_family(family), test, nft.verdict("accept")))
+        rules.append(Rule(words, nft.of_family(family), test, nft.verdict("accept")))
     name = "conditions-" + Rule(repr((family, conditions))).digest().hex()
     return Chain(name, rules)
 

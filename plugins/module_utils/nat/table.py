@@ -20,6 +20,8 @@ comes and goes is an element:
 ``hostport_conditions4|6`` protocol, port → a chain that lets packets go untranslated unless they meet a network's
                            conditions; ``hostport_conditions_at4|6`` the same for a port at one address. These chains
                            come and go with the elements that lead there
+``overlay_ports``, ``peers4|6``, ``vteps4|6``
+                           who may send to the tunnels' ports (guard.py)
 
 An element of a single pod carries its owner as comment ("container ID, interface, network"), so that it is removed with
 its owner and never with somebody else's. The packet's original port is asked of conntrack; no packet mark is needed.
@@ -31,8 +33,9 @@ from sys import byteorder
 
 from ..netlink import nft_expr as nft
 from ..netlink import nftables
-from ..netlink.nftables import Chain, Rule, Set, Table
+from ..netlink.nftables import ADDRESS, Chain, Rule, Set, Table
 from ..netlink.wire import NetlinkError
+from . import guard
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -42,17 +45,10 @@ if TYPE_CHECKING:
 
 #: Priorities of netfilter's hooks, linux/netfilter_ipv4.h NF_IP_PRI_*
 BEFORE_DNAT, AFTER_SNAT = -100, 100
-NFPROTO = {4: b"\x02", 6: b"\x0a"}
-ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 LENGTH = {4: 4, 6: 16}
 #: What the kernel answers when somebody else changed the rules meanwhile, and how often to try anew.
 ENOENT, EEXIST, ERESTART = 2, 17, 85
 TRIES = 10
-
-
-def of_family(family: int) -> bytes:
-    """Go on only with packets of that family."""
-    return nft.meta("nfproto") + nft.compare(NFPROTO[family])
 
 
 def _not_multicast(family: int) -> bytes:
@@ -102,7 +98,7 @@ def _loopback_source() -> bytes:
 
 def _destination_rules(family: int) -> list[Rule]:
     # Packets from ::1 never leave the host, so its ports can't be a pod's.
-    only = of_family(family)
+    only = nft.of_family(family)
     if family == 6:
         only += nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL)
     found = []
@@ -114,7 +110,7 @@ def _destination_rules(family: int) -> list[Rule]:
 
 
 def _source_rules(family: int) -> list[Rule]:
-    only = of_family(family)
+    only = nft.of_family(family)
     out = nft.masquerade()
     rules = [
         Rule(
@@ -185,12 +181,13 @@ _TO_HOST_PORTS = Rule("to this host", _LOCAL, nft.verdict("jump", "hostports"))
 TABLE = Table(
     "inet",
     "podnet",
-    [*_sets(4), *_sets(6)],
+    [*_sets(4), *_sets(6), *guard.sets()],
     [
         Chain("hostports", [*_destination_rules(4), *_destination_rules(6)]),
         Chain("prerouting", [_TO_HOST_PORTS], "nat", "prerouting", BEFORE_DNAT),
         Chain("output", [_TO_HOST_PORTS], "nat", "output", BEFORE_DNAT),
         Chain("postrouting", [*_source_rules(4), *_source_rules(6)], "nat", "postrouting", AFTER_SNAT),
+        *guard.chains(),
     ],
 )
 

@@ -27,19 +27,21 @@ VERDICT_CHAIN = 2
 #: netfilter.h NF_*, nf_tables.h NFT_*
 VERDICTS = {"drop": 0, "accept": 1, "continue": -1, "jump": -3, "goto": -4, "return": -5}
 #: meta keys, NFT_META_*
-META = {"mark": 3, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16}
+META = {"mark": 3, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16, "iifkind": 26}
+NFPROTO = {4: b"\x02", 6: b"\x0a"}
 NETWORK_HEADER, TRANSPORT_HEADER = 1, 2
 EQUAL, NOT_EQUAL = 0, 1
 SNAT, DNAT = 0, 1
-FIB_ADDRTYPE = 3
-FIB_DADDR = 2
+#: NFT_FIB_RESULT_*, NFTA_FIB_F_*
+FIB_OIF, FIB_ADDRTYPE = 1, 3
+FIB_SADDR, FIB_DADDR, FIB_IIF, FIB_PRESENT = 1, 2, 8, 32
 RTN_LOCAL = 2
 CT_STATE = 0
 CT_STATUS = 2
 CT_PROTO_DST = 12
 CT_DIR_ORIGINAL = 0
 IPS_DNAT = 0x20
-ESTABLISHED_OR_RELATED = 6  # of NF_CT_STATE_BIT
+ESTABLISHED_OR_RELATED, NEW = 6, 8  # of NF_CT_STATE_BIT
 PROTO_RANDOM_FULLY = 0x10  # NF_NAT_RANGE_PROTO_RANDOM_FULLY
 
 
@@ -49,8 +51,13 @@ def expression(name: str, *parts: bytes) -> bytes:
 
 
 def meta(key: str, register: int = REG) -> bytes:
-    """Load the packet's mark, protocol or interface name."""
+    """Load the packet's mark or protocol, or the interface's name or kind; one without a kind ends the rule."""
     return expression("meta", attr_u32be(2, META[key]), attr_u32be(1, register))
+
+
+def of_family(family: int) -> bytes:
+    """Go on only with packets of that family (4 or 6)."""
+    return meta("nfproto") + compare(NFPROTO[family])
 
 
 def payload(base: int, offset: int, length: int, register: int = REG) -> bytes:
@@ -146,6 +153,13 @@ def masquerade(*, random: bool = True) -> bytes:
 def destination_type(register: int = REG) -> bytes:
     """Load the kind of the destination address (RTN_LOCAL for one of this host's), as the routing table tells."""
     return expression("fib", attr_u32be(1, register), attr_u32be(2, FIB_ADDRTYPE), attr_u32be(3, FIB_DADDR))
+
+
+def reverse_path(register: int = REG) -> bytes:
+    """Load 1 or 0: whether this host would send to the packet's source through the interface that it came by. At the
+    hook prerouting."""
+    flags = FIB_SADDR | FIB_IIF | FIB_PRESENT
+    return expression("fib", attr_u32be(1, register), attr_u32be(2, FIB_OIF), attr_u32be(3, flags))
 
 
 def conntrack_state(register: int = REG) -> bytes:

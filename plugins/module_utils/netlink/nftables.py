@@ -72,6 +72,7 @@ TYPES = {
     "ifname": (41, 16),
 }
 TYPE_VERDICT = 0xFFFFFF00
+ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 ENOENT = 2
 #: How often a set is read at the most until nothing changed meanwhile.

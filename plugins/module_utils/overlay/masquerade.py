@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Masquerade: what pods send out of the cluster leaves with the node's address, all else with their own.
+"""The overlay's share of the packet filter's table: the elements by which its rules know the cluster.
 
-The table and its rules are those of ``nat``; the overlay's share is which networks are the pods' and which
-destinations see them by their own addresses. Taking the overlay away takes the whole table: without it there are no
+Masquerade: what pods send out of the cluster leaves with the node's address, all else with their own. Trust: where a
+tunnel believes whoever sends to its port, only peers may.
+
+The table and its rules are those of ``nat``. Taking the overlay away takes the whole table: without it there are no
 pods.
 """
 
@@ -21,20 +23,20 @@ from ..nat import cluster, table
 from ..netlink import nftables
 from ..netlink.channel import Channel
 from ..netlink.nftables import Difference
-from ..netlink.wire import NETLINK_NETFILTER, NetlinkError, Request, pack_ip
+from ..netlink.wire import NETLINK_NETFILTER, U16BE, NetlinkError, Request, pack_ip
 from .config import Config
-from .lease import Lease
+from .lease import Lease, Leases
 
 Planner = Callable[[Channel], "tuple[list[Request], list[Difference]]"]
 
 
 def present(
-    config: Config, peers: Iterable[Lease] | None = (), known: bytes | None = None, channel: Channel | None = None
+    config: Config, leases: Leases, known: bytes | None = None, channel: Channel | None = None, own_only: bool = False
 ) -> Masquerade:
-    """The table as ``config`` wants it. Raises NetlinkError when the kernel's can't be read.
+    """The table as ``config`` and ``leases`` want it. Raises NetlinkError when the kernel's can't be read.
 
-    ``peers``: the other nodes; None where somebody else knows them.
     ``known``: the generation of the kernel's ruleset at which all this was right; while it lasts nothing is read.
+    ``own_only``: somebody else knows the peers, and what depends on them is left alone.
     """
     networks = [str(network) for network in config.networks] if config.masquerade else []
     kept = [*networks, *(str(block) for block in config.not_masqueraded)] if networks else []
@@ -44,8 +46,9 @@ def present(
             table.differences(channel),
             cluster.network_differences(channel, networks, _disjoint(kept)),
         ]
-        if peers is not None:
-            found.append(cluster.node_differences(channel, nodes(config, peers)))
+        if not own_only:
+            of_peers = peers_elements(config, leases.peers)
+            found.append(cluster.key_differences(channel, {**of_peers, **_own_elements(config, leases.own)}))
         return [each for requests, _changes in found for each in requests], [
             each for _requests, changes in found for each in changes
         ]
@@ -53,20 +56,43 @@ def present(
     return Masquerade(planner, known, channel)
 
 
-def nodes(config: Config, peers: Iterable[Lease]) -> list[str]:
-    """The addresses of ``peers`` that see pods by their own addresses."""
-    if not config.masquerade or config.masquerade_nodes:
-        return []
-    return [address for peer in peers for address in peer.addresses if config.network(6 if ":" in address else 4)]
+def peers_elements(config: Config, peers: Iterable[Lease]) -> dict[str, set[bytes]]:
+    """By set the packed addresses of ``peers``: those that see pods by their own addresses, and those that may send to
+    the tunnel's port."""
+    found: dict[str, set[bytes]] = {name: set() for name in ("nodes4", "nodes6", "peers4", "peers6")}
+    open_to = config.masquerade and not config.masquerade_nodes
+    for peer in peers:
+        for address in peer.addresses:
+            version, packed = 6 if ":" in address else 4, pack_ip(address)
+            if open_to and config.network(version):
+                found[f"nodes{version}"].add(packed)
+            if _trusting(config):
+                found[f"peers{version}"].add(packed)
+    return found
+
+
+def _own_elements(config: Config, own: Lease) -> dict[str, set[bytes]]:
+    """The tunnel's port, and the addresses of this node's at which peers may reach it."""
+    found: dict[str, set[bytes]] = {name: set() for name in ("overlay_ports", "vteps4", "vteps6")}
+    if _trusting(config):
+        found["overlay_ports"].add(U16BE.pack(config.backend.port))
+        for address in own.addresses:
+            found["vteps6" if ":" in address else "vteps4"].add(pack_ip(address))
+    return found
+
+
+def _trusting(config: Config) -> bool:
+    """Whether the tunnel takes whoever sends to its port for a peer: WireGuard knows them by their keys, and host-gw
+    has no tunnel."""
+    return config.backend.type == "vxlan"
 
 
 def follow(channel: Channel, config: Config, new: Iterable[Lease], gone: Iterable[Lease]) -> None:
-    """Changes the nodes' addresses in a table that was right. Raises NetlinkError when it was not."""
-    come, leave = set(nodes(config, new)), set(nodes(config, gone))
+    """Changes the peers' addresses in a table that was right. Raises NetlinkError when it was not."""
+    come, leave = peers_elements(config, new), peers_elements(config, gone)
     requests = []
-    for name, version in (("nodes4", False), ("nodes6", True)):
-        packed = [[pack_ip(each) for each in some if (":" in each) == version] for some in (come - leave, leave - come)]
-        requests += cluster.node_requests(name, *packed)
+    for name in come:
+        requests += cluster.key_requests(name, come[name] - leave[name], leave[name] - come[name])
     nftables.transaction(channel, requests)
 
 

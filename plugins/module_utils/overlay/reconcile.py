@@ -110,7 +110,7 @@ def present(
     index = wanted.few() if observed.unchanged else wanted.index
     objects = KernelObjects(channel, {**index, **shared} if shared else index, actual)
     known = former.generation if former else None
-    packets = masquerade.present(config, None if own_only else leases.peers, known, packet_filter)
+    packets = masquerade.present(config, leases, known, packet_filter, own_only)
     choice = None
     if config.backend.type == "vxlan":
         choice = offload.choose(config.backend.checksum_offload, carrier.device, observed.links)

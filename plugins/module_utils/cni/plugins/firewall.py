@@ -64,7 +64,7 @@ _ANSWER = (
 
 
 def _rules(kind: int) -> list[Rule]:
-    only = nft.meta("nfproto") + nft.compare(table.NFPROTO[kind])
+    only = nft.of_family(kind)
     members, admin = f"firewall_pods{kind}", nft.map_to(f"firewall_admin{kind}", nft.REG, nft.VERDICT_REG)
     accept = nft.verdict("accept")
     return [
@@ -76,7 +76,7 @@ def _rules(kind: int) -> list[Rule]:
 
 
 def _sets(kind: int) -> list[Set]:
-    address = (table.ADDRESS[kind],)
+    address = (nftables.ADDRESS[kind],)
     return [Set(f"firewall_pods{kind}", address), Set(f"firewall_admin{kind}", address, ("verdict",))]
 
 

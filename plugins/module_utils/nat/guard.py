@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packets that this node must not take at their word, and drops: the chain ``guard``, whatever others' rules accept.
+
+Loopback. A host port that is served at 127.0.0.1 too needs ``route_localnet`` on the pod's link, and with that the
+kernel takes packets to 127.0.0.0/8 from there, where the node's own services feel safe. They are dropped unless they
+belong to a connection from inside, or were sent elsewhere and translated.
+
+Tunnels without authentication (VXLAN). Who sends UDP to the overlay's port is taken for a peer. So to
+
+``overlay_ports``   UDP ports of such tunnels (none with another back end)
+
+packets pass only from ``peers4|6`` (the other nodes' underlay addresses) to ``vteps4|6`` (this node's); and of those
+that this node forwards, only what peers send to peers, since what its pods send may leave with its own address. A pod
+that takes a peer's address for its source is told by the interface: the way to that peer leads through another. Only
+links of a kind are looked at so, behind which pods can be (bridges, veths, VLANs, taps): a NIC has no kind, and where
+several lead to one network, packets may come by any of them, as by any link of a bond.
+
+The chain stands behind the translation of destinations, which could lead here what was sent elsewhere.
+"""
+
+from __future__ import annotations
+
+from ..netlink import nft_expr as nft
+from ..netlink.nftables import ADDRESS, Chain, Rule, Set
+from ..netlink.wire import U32
+
+#: NF_IP_PRI_NAT_DST is -100.
+AFTER_DNAT = -90
+UDP = b"\x11"
+RTN_UNICAST = 1
+#: The sets that are the overlay's.
+SETS = ("overlay_ports", "peers4", "peers6", "vteps4", "vteps6")
+
+
+def _to_loopback() -> bytes:
+    """Go on only with packets to 127.0.0.0/8 that come from outside. (The kernel never takes those to ::1 from there:
+    ip6_rcv_core() in net/ipv6/ip6_input.c.)"""
+    return (
+        nft.meta("iifname")
+        + nft.compare(b"lo".ljust(16, b"\0"), nft.NOT_EQUAL)
+        + nft.of_family(4)
+        + nft.destination(4)
+        + nft.mask(4, b"\xff\0\0\0")
+        + nft.compare(b"\x7f\0\0\0")
+    )
+
+
+def _state(bits: int, operator: int) -> bytes:
+    return nft.conntrack_state() + nft.mask(4, U32.pack(bits)) + nft.compare(bytes(4), operator)
+
+
+def _loopback_rules() -> list[Rule]:
+    drop = nft.verdict("drop")
+    untranslated = nft.conntrack_status() + nft.mask(4, U32.pack(nft.IPS_DNAT)) + nft.compare(bytes(4))
+    return [
+        Rule(
+            "to loopback from outside, of no connection",
+            _to_loopback(),
+            _state(nft.NEW | nft.ESTABLISHED_OR_RELATED, nft.EQUAL),
+            drop,
+        ),
+        Rule("to loopback from outside", _to_loopback(), _state(nft.NEW, nft.NOT_EQUAL), untranslated, drop),
+    ]
+
+
+def _overlay_rules(family: int) -> list[Rule]:
+    from_peer = nft.of_family(family) + nft.source(family) + nft.in_set(f"peers{family}")
+    to_peer = nft.destination(family) + nft.in_set(f"peers{family}")
+    here = nft.destination(family) + nft.in_set(f"vteps{family}")
+    return [
+        Rule(f"peers to this node, IPv{family}", from_peer, here, nft.verdict("accept")),
+        Rule(f"peers to peers, IPv{family}", from_peer, to_peer, nft.verdict("accept")),
+        Rule(f"others to peers, IPv{family}", nft.of_family(family), to_peer, nft.verdict("drop")),
+    ]
+
+
+def sets() -> list[Set]:
+    """The sets of the rules."""
+    addresses = [Set(f"{name}{family}", (ADDRESS[family],)) for name in ("peers", "vteps") for family in (4, 6)]
+    return [Set("overlay_ports", ("inet_service",)), *addresses]
+
+
+def chains() -> list[Chain]:
+    """The chain at its hook, and the one for packets to the overlay's ports."""
+    another_way = (
+        nft.meta("iifkind")
+        + nft.compare(b"bond".ljust(16, b"\0"), nft.NOT_EQUAL)
+        + nft.reverse_path()
+        + nft.compare(bytes(4))
+    )
+    to_this_node = nft.destination_type() + nft.compare(U32.pack(RTN_UNICAST), nft.NOT_EQUAL)
+    overlay = [
+        Rule("from where the way to their source doesn't lead", another_way, nft.verdict("drop")),
+        *_overlay_rules(4),
+        *_overlay_rules(6),
+        Rule("others to this node", to_this_node, nft.verdict("drop")),
+    ]
+    to_overlay = nft.meta("l4proto") + nft.compare(UDP) + nft.destination_port() + nft.in_set("overlay_ports")
+    guard = [*_loopback_rules(), Rule("to the overlay's ports", to_overlay, nft.verdict("jump", "overlay"))]
+    return [Chain("overlay", overlay), Chain("guard", guard, "filter", "prerouting", AFTER_DNAT)]
