@@ -168,9 +168,9 @@ def elements(node, name: str) -> list:
     return told.get("elem", [])
 
 
-def test_who_comes_and_goes_is_a_peer_as_long(make_nodes, stranger, eventually):
+def test_who_comes_and_goes_is_a_peer_as_long(make_nodes, eventually):
     """The agent follows: a new node's packets pass, a removed one's don't any more."""
-    nodes, switch = make_nodes(3)
+    nodes, _switch = make_nodes(3)
     leases = [node.lease() for node in nodes]
     for node in nodes[:2]:
         node.write(leases[:2])

@@ -52,7 +52,10 @@ LIBRARY = {
         "address", "channel", "link", "neighbour", "netns", "objects", "removal", "route", "wire",
     )],
 }  # fmt: skip
-NAT = {"podnet.nat", "podnet.nat.guard", "podnet.nat.pods", "podnet.nat.table", "podnet.netlink.nft_expr", "podnet.netlink.nftables"}
+NAT = {
+    "podnet.nat", "podnet.nat.guard", "podnet.nat.pods", "podnet.nat.table", "podnet.netlink.nft_expr",
+    "podnet.netlink.nftables",
+}  # fmt: skip
 PORTS = {*NAT, "podnet.cni.plugins.portmap_nft", "podnet.cni.plugins.portmap", "podnet.netlink.conntrack"}
 
 
