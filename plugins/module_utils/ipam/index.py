@@ -57,7 +57,7 @@ class Index:
             parts = zip(self.offsets, self.sizes)
             self.bitmaps = [bytearray(data[at : at + size]) if size else None for at, size in parts]
             return True, b""
-        # until podnet 0.9 a dot and a number followed the boot ID
+        # a dot and a number may follow the boot ID: an earlier form
         boot = data[STAMP:].lstrip().partition(b" ")[0].partition(b".")[0]
         return False, boot if _is_boot(boot) else b""
 

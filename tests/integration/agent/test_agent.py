@@ -95,7 +95,7 @@ DAMAGE = {
     "set": "nft flush set inet podnet nodes4",
     "peers": "nft flush set inet podnet peers4",
     "overlay's port": "nft flush set inet podnet overlay_ports",
-    "own addresses": "nft add element inet podnet vteps4 { 10.244.1.1 }",
+    "own addresses": "nft add element inet podnet vteps4 {{ 10.244.1.1 }}",
     "rules": "nft flush chain inet podnet postrouting",
     "guard": "nft flush chain inet podnet guard",
     "guard's other chain": "nft insert rule inet podnet overlay accept",

@@ -415,7 +415,7 @@ def test_foreign_state_is_spared_by_apply(make_nodes):
 #: of them are forks: a process that starts anew takes ten times as long.
 KILLER = """
 import json, os, signal, subprocess, sys
-from ansible_collections.podnet.cluster.plugins.module_utils.agent import command
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import podnetctl as command
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
 
 

@@ -157,7 +157,7 @@ def test_only_peers_reach_the_tunnel(cluster, stranger, version):
     # the kernel takes no packet from outside whose source is its own IPv4 address
     assert through == {words for words, *_what in tried if version == 6 or words != "another node's pod, as its node"}
     for node in nodes:
-        assert node.plan() == ["set overlay_ports of table inet podnet: add 1, remove 0"]
+        assert node.plan() == ["change set overlay_ports of table inet podnet: add 1, remove 0"]
         node.ctl("apply")
     assert [words for words, *what in tried if attack.arrives(*what)] == []
     assert ping(nodes[0].pod, "10.244.2.2") and ping(nodes[2].pod, "fd00:244:0:2::2")
