@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ....netlink.link import Link
     from ....netlink.wire import Request
     from ...spec.call import Call
+    from .vlans import Vlans
 
 BRIDGE = "cni0"
 MTU_MAX = 65535
@@ -58,9 +59,7 @@ class Settings:
         self.detect = config.boolean(conf, "enabledad")
         self.dark = config.boolean(conf, "disableContainerInterface")
         self.vlan = config.integer(conf, "vlan", 0, 0, VLAN_MAX)
-        trunk = config.objects(conf, "vlanTrunk")
-        self.trunk = [_vlans().parse(item) for item in trunk]
-        self.preserve_default_vlan = config.boolean(conf, "preserveDefaultVlan", True)
+        self.vlans = _vlans(conf, self.vlan)
         self.guard_mac = config.boolean(conf, "macspoofchk")
         self.ipam = config.string(config.mapping(conf, "ipam"), "type")
         self.mac = interface.requested_mac(call)
@@ -70,7 +69,7 @@ class Settings:
     def _check(self, conf: dict) -> None:
         if self.hairpin and self.promiscuous:
             raise config_error("cannot set hairpin mode and promiscuous mode at the same time")
-        if self.vlan and self.trunk:
+        if self.vlan and self.vlans and self.vlans.trunk:
             raise config_error("cannot set vlan and vlanTrunk at the same time")
         for name in (self.bridge, self.gateway_link):
             if not interface_name(name):
@@ -88,11 +87,15 @@ class Settings:
         return f"{self.bridge}.{self.vlan}" if self.vlan else self.bridge
 
 
-def _vlans():
-    """The module for VLANs, loaded by those who have some."""
-    from . import vlans
+def _vlans(conf: dict, access: int) -> Vlans | None:
+    """The port's VLANs, None if it has none: then their module is not loaded."""
+    trunk = config.objects(conf, "vlanTrunk")
+    keep_default = config.boolean(conf, "preserveDefaultVlan", True)
+    if not access and not trunk:
+        return None
+    from .vlans import Vlans, vlan_range
 
-    return vlans
+    return Vlans(access, [vlan_range(item) for item in trunk], keep_default)
 
 
 def add(call: Call) -> dict:
@@ -125,8 +128,8 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
             )
             if foreign:
                 bridge = link.get(host, bridge.name) or bridge
-            if settings.vlan or settings.trunk:
-                _vlans().put(host, name, settings)
+            if settings.vlans:
+                settings.vlans.put(host, name)
             if settings.guard_mac:
                 undo.append(lambda: _unguard(call, settings))
                 from . import macspoof  # loaded by those who need it
@@ -146,8 +149,10 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
         finally:
             netns.close()
         if settings.gateway:
-            link_of_gateway = _vlans().gateway(host, bridge, settings) if settings.vlan else bridge
-            _serve_as_gateway(host, link_of_gateway, settings, result, pod_mac)
+            gateway_link = bridge
+            if settings.vlan and settings.vlans:
+                gateway_link = settings.vlans.gateway(host, bridge, settings.gateway_link, settings.mtu)
+            _serve_as_gateway(host, gateway_link, settings, result, pod_mac)
         if not settings.dark:
             _wait_for_port(host, name)
     if settings.masquerade:
@@ -184,7 +189,7 @@ def _set_gateways(settings: Settings, result: dict) -> None:
 
 def _bridge(host: Channel, settings: Settings) -> Link:
     """The bridge, made if there is none; a MAC address given at creation is the bridge's for ever."""
-    filters = bool(settings.vlan or settings.trunk)
+    filters = settings.vlans is not None
     found = link.get(host, settings.bridge)
     if found is None:
         values = link.pack_data("bridge", {"vlan_filtering": True}) if filters else b""
@@ -203,7 +208,9 @@ def _bridge(host: Channel, settings: Settings) -> Link:
     if not found.up or (settings.promiscuous and not found.promisc):
         host.request(link.change(found.index, up=True, promisc=settings.promiscuous or None, what=found.name))
     if filters:
-        _vlans().filter_them(host, found)
+        from .vlans import enable_filtering
+
+        enable_filtering(host, found)
     return found
 
 
@@ -337,8 +344,8 @@ def check(call: Call) -> None:
         for value, wanted in (("hairpin", settings.hairpin), ("isolated", settings.isolated)):
             if port.port.get(value, False) != wanted:
                 raise CniError(INTERNAL, f"{port.name}: {value} is {not wanted}, not {wanted}")
-        if settings.vlan or settings.trunk:
-            _vlans().check(host, bridge, port, settings)
+        if settings.vlans:
+            settings.vlans.check(host, bridge, port)
         if settings.gateway:
             pod.check_forwarding(previous["ips"])
             gateway_link = link.get(host, settings.gateway_link)

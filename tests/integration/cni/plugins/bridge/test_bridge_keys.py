@@ -95,6 +95,13 @@ def test_a_trunk(host, needs, failure):
         host.call("bridge", "CHECK", told, "c1", pod)
 
 
+def test_a_trunk_may_have_the_default_vlan(host, needs):
+    needs("vlan")
+    pod, result, conf = connect(host, "c1", vlanTrunk=[{"minID": 1, "maxID": 3}], preserveDefaultVlan=False)
+    assert vlans(host, result["interfaces"][1]["name"]) == {1: [], 2: [], 3: []}
+    host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
