@@ -111,7 +111,8 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.converge.plan import StateError
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Plan, StateError
 from ..module_utils.provision import archive, artifacts
 
 EXECUTABLE = {
@@ -149,19 +150,14 @@ def main() -> None:
             executables, images = executables + more[0], images + more[1]
         named = [each.name for each in images]
         executables, images = artifacts.lacking(executables, images)
-        if (executables or images) and not given["plan"] and not module.check_mode:
-            images = [each if each.sha256 else each._replace(sha256=archive.sha256(each.file)) for each in images]
-            artifacts.install(executables, images)
     except (archive.ArchiveError, StateError, OSError) as error:
         module.fail_json(msg=f"archive: {error}")
-    names = [each.path for each in executables] + [each.name for each in images]
-    lines = "".join(f"{name}\n" for name in names)
-    module.exit_json(
-        changed=bool(names),
+    module.check_mode = module.check_mode or given["plan"]
+    run(
+        module,
+        Plan(then=artifacts.plan(executables, images, module.check_mode)),
         images=named,
-        changes=[f"install {name}" for name in names],
         files=list(dict.fromkeys(each.file for each in [*executables, *images])),
-        diff={"before": "", "after": lines, "before_header": "artifacts", "after_header": "artifacts"},
     )
 
 

@@ -109,6 +109,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["connect probe eth0 to podnet"]
 result:
   description: The chain's result, as the last plugin printed it or as the cache has it; empty for an absent attachment.
   returned: success
@@ -137,6 +143,8 @@ from ..module_utils.cni.spec import conflist
 from ..module_utils.cni.spec.environment import INTERFACE_NAME, identifier, interface_name
 from ..module_utils.cni.spec.errors import CniError
 from ..module_utils.cni.spec.result import at_least
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Change, Plan
 
 
 def main() -> None:
@@ -162,38 +170,49 @@ def main() -> None:
     if wanted["state"] != "absent" and not wanted["netns"]:
         module.fail_json(msg=f"netns: the network namespace's path is wanted for state {wanted['state']}")
     try:
-        run(module)
+        _converge(module)
     except CniError as error:
         module.fail_json(msg=str(error), code=error.code)
     except (OSError, conflist.ConflistError) as error:
         module.fail_json(msg=str(error))
 
 
-def run(module: AnsibleModule) -> None:
+def _converge(module: AnsibleModule) -> None:
     wanted = module.params
     network = conflist.load(wanted["conflist"])
     runtime = Runtime(wanted["bin_dirs"], wanted["cache_dir"])
     cached = runtime.cached(network.name, attachment(module))
     before = cached["result"] if cached else {}
     damaged = damage(runtime, network, cached, module) if cached and wanted["state"] != "absent" else ""
-    after, changed = before, False
+    result = dict(before)
+    name = f"{wanted['container_id']} {wanted['interface']}"
+
+    def connect() -> None:
+        if damaged:
+            runtime.delete(network, attachment(module))
+        result.clear()
+        result.update(add(runtime, network, module))
+
+    def disconnect() -> None:
+        runtime.delete(network, attachment(module))
+
+    change = None
     if wanted["state"] == "checked":
         if not cached:
-            module.fail_json(msg=f"{wanted['container_id']} {wanted['interface']} is not connected to {network.name}")
+            module.fail_json(msg=f"{name} is not connected to {network.name}")
         if damaged:
             module.fail_json(msg=damaged, code=999)
     elif wanted["state"] == "absent":
-        after, changed = {}, bool(cached)
-        if not module.check_mode:  # without a note, too: DEL is repeatable, and may find what is left of an ADD
-            runtime.delete(network, attachment(module))
+        result = {}
+        if cached:
+            text = f"disconnect {name} from {network.name}"
+            change = Change("attachment", name, text, _text(before), "", disconnect)
+        elif not module.check_mode:  # DEL is repeatable, and may find what is left of an ADD that was not recorded
+            disconnect()
     elif damaged or not cached:
-        changed = True
-        if not module.check_mode:
-            if damaged:
-                runtime.delete(network, attachment(module))
-            after = connect(runtime, network, module)
-    diff = {"before": _text(before), "after": _text(after)}
-    module.exit_json(changed=changed, result=after, damaged=damaged, diff=diff)
+        text = f"{'reconnect' if damaged else 'connect'} {name} to {network.name}"
+        change = Change("attachment", name, text, _text(before), lambda: _text(result), connect)
+    run(module, Plan(then=[change] if change else []), result=result, damaged=damaged)
 
 
 def attachment(module: AnsibleModule) -> Attachment:
@@ -203,7 +222,7 @@ def attachment(module: AnsibleModule) -> Attachment:
     return Attachment(wanted["container_id"], wanted["netns"] or "", wanted["interface"], args, wanted["capabilities"])
 
 
-def connect(runtime: Runtime, network: conflist.Conflist, module: AnsibleModule) -> dict:
+def add(runtime: Runtime, network: conflist.Conflist, module: AnsibleModule) -> dict:
     """Connects; where a plugin of the chain fails, what those before it made is taken back, as runtimes do."""
     try:
         return runtime.add(network, attachment(module))

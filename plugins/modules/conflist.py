@@ -92,6 +92,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["write file /etc/cni/net.d/10-podnet.conflist"]
 path:
   description: The file.
   returned: success
@@ -116,7 +122,9 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.cni.spec import conflist
-from ..module_utils.converge import files
+from ..module_utils.converge import paths
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Plan, StateError
 
 
 def main() -> None:
@@ -138,32 +146,26 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        run(module)
-    except (OSError, conflist.ConflistError) as error:
+        _converge(module)
+    except (OSError, StateError, conflist.ConflistError) as error:
         module.fail_json(msg=str(error))
 
 
-def run(module: AnsibleModule) -> None:
+def _converge(module: AnsibleModule) -> None:
     wanted = module.params
     if "/" in wanted["file"] or not wanted["file"].endswith(".conflist"):
         module.fail_json(msg=f"file: a name that ends in .conflist is wanted, not {wanted['file']!r}")
     path = os.path.join(wanted["directory"], wanted["file"])
-    before = files.read(path)
-    after = _text(module) if wanted["state"] == "present" else None
-    changed = before != after
+    spec = {"path": path, "state": "absent", "mode": "0644"}
+    if wanted["state"] == "present":
+        spec = {**spec, "state": "file", "content": _text(module)}
     first, invalid = others(path)
-    if after is not None:
+    if wanted["state"] == "present":
         for other in first:
             module.warn(f"{other} sorts before {path}: the runtime uses it instead; move it away if it isn't wanted")
         for reason in invalid.values():
             module.warn(f"{reason}; containerd refuses the whole directory for this")
-    if changed and not module.check_mode:
-        if after is None:
-            os.unlink(path)
-        else:
-            files.write(path, after)
-    diff = {"before_header": path, "after_header": path, "before": before or "", "after": after or ""}
-    module.exit_json(changed=changed, path=path, before_ours=first, invalid=invalid, diff=diff)
+    run(module, Plan(then=paths.plan(spec)), path=path, before_ours=first, invalid=invalid)
 
 
 def _text(module: AnsibleModule) -> str:

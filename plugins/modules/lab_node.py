@@ -51,6 +51,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["kill node2"]
 running:
   description: Whether the node runs now.
   returned: success
@@ -59,7 +65,11 @@ running:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Change, Plan
 from ..module_utils.lab import machine, state
+
+VERBS = {"started": "start", "stopped": "stop", "killed": "kill", "restarted": "restart"}
 
 
 def main():
@@ -78,16 +88,24 @@ def main():
             node = lab.node(module.params["name"])
             running = machine.supervisor(lab, node) is not None
             after = wanted in ("started", "restarted")
-            changed = running != after or wanted == "restarted"
-            if changed and not module.check_mode:
+
+            def do():
                 if running:
                     (machine.kill if wanted == "killed" else machine.stop)(lab, node)
                 if after:
                     machine.start(lab, node)
                     machine.wait_ready(lab, node)
+
+            text = f"{VERBS[wanted]} {node.name}"
+            change = Change("node", node.name, text, _line(running), _line(after), do)
+            plan = Plan(then=[change] if running != after or wanted == "restarted" else [])
+            run(module, plan, running=after)
     except state.LabError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, running=after, diff={"before": {"running": running}, "after": {"running": after}})
+
+
+def _line(running):
+    return "running\n" if running else "not running\n"
 
 
 if __name__ == "__main__":

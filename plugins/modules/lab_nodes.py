@@ -88,6 +88,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["create node1"]
 nodes:
   description: The nodes of the lab, each with its name and address.
   returned: success
@@ -98,7 +104,9 @@ nodes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.lab import cluster, host, state
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Plan
+from ..module_utils.lab import host, reconcile, state
 
 # What a node writes before anything of a user's: images, etcd, kubelet, logs.
 DISK_PER_NODE = 1536 * 2**20
@@ -129,17 +137,15 @@ def main():
             wanted.validate()
             wanted.populate(module.params["count"], module.params["systems"], module.params["binds"])
         with state.locked(module.params["name"]):
-            plan = cluster.Plan(module.params["name"], wanted)
-            if wanted and plan:
-                host.preflight(wanted, DISK_PER_NODE * len(plan.create), programs=not module.check_mode)
-            if plan and not module.check_mode:
-                plan.apply()
-            for refusal in host.refusals(wanted) if wanted and plan and not module.check_mode else []:
-                module.warn(refusal)
+            step = reconcile.Whole(module.params["name"], wanted)
+            if wanted and step.changes:
+                host.preflight(wanted, DISK_PER_NODE * len(step.create), programs=not module.check_mode)
+                for refusal in host.refusals(wanted) if not module.check_mode else []:
+                    module.warn(refusal)
+            nodes = [{"name": each.name, "address": each.address} for each in wanted.nodes] if wanted else []
+            run(module, Plan([step]), nodes=nodes)
     except state.LabError as error:
         module.fail_json(msg=str(error))
-    nodes = [{"name": each.name, "address": each.address} for each in wanted.nodes] if wanted else []
-    module.exit_json(changed=bool(plan), diff=plan.describe(), nodes=nodes)
 
 
 if __name__ == "__main__":

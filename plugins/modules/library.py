@@ -64,6 +64,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was done, or in check mode would be, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["install version 0.1.0-3f8e0b1c2d4a"]
 version:
   description: The name of the version that is current, or in check mode would be. Empty when there is none.
   returned: success
@@ -77,10 +83,13 @@ bin_dir:
 """
 
 import os
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import install
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Change, Plan, StateError
 
 
 def main() -> None:
@@ -109,33 +118,32 @@ def _present(module: AnsibleModule) -> None:
     before = install.installed(root)
     if before != wanted and not os.access(interpreter, os.X_OK):
         module.fail_json(msg=f"interpreter: {interpreter} isn't on the node: install it, or name another Python >= 3.9")
-    if before != wanted and module.params["archive"] and not module.check_mode:
-        with open(module.params["archive"], "rb") as file:
+
+    def do() -> None:
+        archive = module.params["archive"]
+        if not archive:
+            return  # the action plugin sends it next
+        with open(archive, "rb") as file:
             files = install.unpack(file.read())
         if install.version_name(install.digest(files, interpreter)) != wanted:
-            module.fail_json(msg=f"archive: {module.params['archive']} doesn't hold version {wanted}")
+            raise StateError(f"archive: {archive} does not hold version {wanted}")
         install.install(files, root, interpreter)
-    _finish(module, before, wanted, bin_dir=os.path.join(root, "current", "bin"))
+
+    current = os.path.join(root, "current")
+    change = Change("library", current, f"install version {wanted}", _line(before), _line(wanted), do)
+    plan = Plan(then=[change] if before != wanted else [])
+    run(module, plan, version=wanted, bin_dir=os.path.join(current, "bin"))
 
 
 def _absent(module: AnsibleModule) -> None:
     root = module.params["root"]
-    before = install.installed(root)
-    changed = install.present(root)
-    if changed and not module.check_mode:
-        install.remove(root)
-    _finish(module, before or ("incomplete" if changed else ""), "")
+    before = _line(install.installed(root) or "incomplete")
+    change = Change("library", os.path.join(root, "current"), f"remove {root}", before, "", partial(install.remove, root))
+    run(module, Plan(then=[change] if install.present(root) else []), version="")
 
 
-def _finish(module: AnsibleModule, before: str, after: str, **result: str) -> None:
-    header = os.path.join(module.params["root"], "current")
-    diff = {
-        "before_header": header,
-        "after_header": header,
-        "before": f"{before}\n" if before else "",
-        "after": f"{after}\n" if after else "",
-    }
-    module.exit_json(changed=before != after, version=after, diff=diff, **result)
+def _line(version: str) -> str:
+    return f"{version}\n" if version else ""
 
 
 if __name__ == "__main__":

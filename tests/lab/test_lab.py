@@ -320,12 +320,13 @@ def test_a_lab_whose_making_is_cut_off_goes_up_and_down(lab, root):
     """Killed as soon as its bridge is there, as by a second Ctrl-C."""
     program = textwrap.dedent("""
         import sys
-        from ansible_collections.podnet.cluster.plugins.module_utils.lab import cluster, state
+        from ansible_collections.podnet.cluster.plugins.module_utils.lab import reconcile, state
         made = state.Lab(sys.argv[1], sys.argv[2], 1500, "/var/lib/podnet-lab")
         if sys.argv[3:]:
             made.populate(1, sys.argv[3:], [])
         with state.locked(made.name):
-            cluster.Plan(made.name, made if made.nodes else None).apply()
+            errors = reconcile.Whole(made.name, made if made.nodes else None).apply()
+            assert not errors, errors
     """)
     layers = json.loads(pathlib.Path(f"/run/podnet-lab/{NAME}.json").read_text())["nodes"][0]["layers"]
     environment = {**os.environ, "PYTHONPATH": str(root / "build/collections")}

@@ -55,13 +55,14 @@ class Step(Protocol):
 
 class Change(NamedTuple):
     """A step of one change. ``text`` says what is done, ``subject`` to what (a path, "unit x.service"); ``before`` and
-    ``after`` are for diff mode; ``do`` does it, raising OSError or StateError."""
+    ``after`` are for diff mode, ``after`` a function where it is known only then; ``do`` does it, raising OSError or
+    StateError."""
 
     kind: str
     subject: str
     text: str
     before: str
-    after: str
+    after: str | Callable[[], str]
     do: Callable[[], object]
 
     def __str__(self) -> str:
@@ -72,7 +73,7 @@ class Change(NamedTuple):
         return (self,)
 
     def diffs(self) -> list[Diff]:
-        return [Diff(self.subject, self.before, self.after)]
+        return [Diff(self.subject, self.before, self.after() if callable(self.after) else self.after)]
 
     def apply(self) -> list[str]:
         try:

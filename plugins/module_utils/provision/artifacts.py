@@ -10,11 +10,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..converge import files
-from ..converge.plan import StateError
+from ..converge.plan import Change, StateError
 from . import facts
 from .archive import Archive, sha256
 
@@ -31,7 +32,7 @@ class Executable(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image to be had by ``name`` from an archive file, with the file's SHA-256."""
+    """An image to be had by ``name`` from an archive file, with the file's SHA-256; "" leaves the file unverified."""
 
     name: str
     file: str
@@ -63,23 +64,19 @@ def lacking(executables: Sequence[Executable], images: Sequence[Image]) -> tuple
     ]
 
 
-def install(executables: Sequence[Executable], images: Sequence[Image]) -> None:
-    """Verifies all files, then installs them. Raises StateError for a wrong checksum, before anything is installed."""
-    for file, wanted in {each.file: each.sha256 for each in executables}.items():
-        _verify(file, wanted)
-    for file, wanted in {each.file: each.sha256 for each in images}.items():
-        _verify(file, wanted)
-    record = _record()
-    for executable in executables:
-        _place(executable)
-        record[executable.path] = [executable.sha256, *_stamp(executable.path)]
-    if executables:
-        files.write(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
-    for file in dict.fromkeys(image.file for image in images):
-        _import(file)
-    absent = [image.name for image in images if image.name not in facts.images()] if images else []
-    if absent:
-        raise StateError(f"{absent[0]}: the archive was imported and holds no image of that name: correct the name")
+def plan(executables: Sequence[Executable], images: Sequence[Image], check_mode: bool) -> Iterator[Change]:
+    """Installs them. First all files are verified, though not in check mode, where they may not be on the node yet.
+    Raises StateError for a wrong checksum."""
+    if not check_mode:
+        sums = {executable.file: executable.sha256 for executable in executables}
+        sums.update({image.file: image.sha256 for image in images if image.sha256})
+        for file, wanted in sums.items():
+            _verify(file, wanted)
+    for each in executables:
+        text = f"install {each.path}"
+        yield Change("executable", each.path, text, "", f"sha256:{each.sha256}\n", partial(_install, each))
+    for image in images:
+        yield Change("image", image.name, f"install {image.name}", "", f"{image.name}\n", partial(_import, image))
 
 
 def _verify(file: str, wanted: str) -> None:
@@ -91,23 +88,29 @@ def _verify(file: str, wanted: str) -> None:
         raise StateError(f"{file} has the SHA-256 {actual} and should have {wanted}: copy it again")
 
 
-def _place(executable: Executable) -> None:
+def _install(executable: Executable) -> None:
     os.makedirs(os.path.dirname(executable.path), exist_ok=True)
     temporary = f"{executable.path}.{os.getpid()}.tmp"
     shutil.copyfile(executable.file, temporary)
     os.chmod(temporary, 0o755)
     os.rename(temporary, executable.path)
+    record = {**_record(), executable.path: [executable.sha256, *_stamp(executable.path)]}
+    files.write(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-def _import(file: str) -> None:
+def _import(image: Image) -> None:
+    """Imports the image's archive, unless it came with another one's."""
+    if image.name in facts.images():
+        return
+    command = ["ctr", "--namespace", "k8s.io", "images", "import", image.file]
     try:
-        done = subprocess.run(
-            ["ctr", "--namespace", "k8s.io", "images", "import", file], check=False, capture_output=True, text=True
-        )
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        raise StateError("the node has no ctr to import images with: install containerd first") from None
+        raise StateError("ctr is not installed, which imports images: install containerd first") from None
     if done.returncode:
-        raise StateError(f"ctr could not import {file}: {done.stderr.strip()}")
+        raise StateError(f"{' '.join(command)}: {done.stderr.strip()}")
+    if image.name not in facts.images():
+        raise StateError(f"{image.file} does not hold an image {image.name}: correct the name")
 
 
 def _is_installed(executable: Executable, record: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.lab import cluster, host, network, state
+from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, network, reconcile, state
 
 
 @pytest.fixture(autouse=True)
@@ -72,19 +72,29 @@ def test_a_lab_is_recorded_and_read_again():
 
 
 def test_plan_of_a_first_lab_and_of_none():
-    plan = cluster.Plan("probe", lab())
-    assert plan and plan.underlay and [node.name for node in plan.create] == ["node1", "node2"]
-    assert plan.describe()["before"] == {}
-    assert not cluster.Plan("probe", None)
+    plan = reconcile.Whole("probe", lab())
+    assert plan.underlay and [node.name for node in plan.create] == ["node1", "node2"]
+    assert [str(each) for each in plan.changes][-2:] == ["create node1", "create node2"]
+    ((name, before, after),) = plan.diffs()
+    assert (name, before) == ("lab probe", "") and json.loads(after)["running"] == {"node1": True, "node2": True}
+    assert reconcile.Whole("probe", None).changes == []
 
 
 def test_plan_adds_removes_and_replaces_nodes():
     lab().save()
-    assert [node.name for node in cluster.Plan("probe", lab(count=3)).create] == ["node3"]
-    assert [node.name for node in cluster.Plan("probe", lab(count=1)).remove] == ["node2"]
-    replaced = cluster.Plan("probe", lab(systems=("/bookworm",)))
+    assert [node.name for node in reconcile.Whole("probe", lab(count=3)).create] == ["node3"]
+    assert [node.name for node in reconcile.Whole("probe", lab(count=1)).remove] == ["node2"]
+    replaced = reconcile.Whole("probe", lab(systems=("/bookworm",)))
     assert [node.name for node in replaced.remove] == [node.name for node in replaced.create] == ["node2"]
     assert [node.name for node in replaced.start] == ["node1"]
+    assert [str(each) for each in replaced.changes if each.kind == "node"] == ["start node1", "recreate node2"]
+
+
+def test_a_lab_is_taken_down_as_a_whole():
+    lab().save()
+    gone = reconcile.Whole("probe", None)
+    assert [str(each) for each in gone.changes] == ["take down lab probe"]
+    assert gone.diffs()[0].after == ""
 
 
 def test_plan_refuses_to_move_a_lab():
@@ -92,7 +102,7 @@ def test_plan_refuses_to_move_a_lab():
     with pytest.raises(
         state.LabError, match=r"up with network 10\.98\.0\.0/24, not 10\.99\.0\.0/24; take it down first"
     ):
-        cluster.Plan("probe", lab(subnet="10.99.0.0/24"))
+        reconcile.Whole("probe", lab(subnet="10.99.0.0/24"))
 
 
 def test_mac_addresses_are_local_unicast_and_their_own():

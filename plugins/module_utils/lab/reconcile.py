@@ -1,19 +1,32 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole lab, as one movement: compare what is wanted with what runs, then do the difference."""
+"""The whole lab: what is wanted compared with what runs, as the step of a plan that makes the difference."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+from typing import NamedTuple
 
+from ..converge.plan import Diff
 from . import host, machine, network, state
 
 
-class Plan:
-    """What bringing a lab to `wanted` (a Lab; None: no lab) takes. True when there is anything to do.
+class LabChange(NamedTuple):
+    """One line about what is done to a lab; `kind` is "lab", "network" or "node"."""
+
+    kind: str
+    text: str
+
+    def __str__(self):
+        return self.text
+
+
+class Whole:
+    """What bringing the lab `name` to `wanted` (a Lab; None: no lab) takes. One step, since nodes start side by side.
 
     create, remove and start are lists of nodes; underlay is what of the network between them is yet to be made."""
 
@@ -40,23 +53,43 @@ class Plan:
             if key in same and ("bridge" in self.underlay or not machine.supervisor(wanted, node))
         ]
 
-    def __bool__(self):
-        changed = self.found and self.wanted and self.found.variables != self.wanted.variables
-        return bool(
-            changed or self.underlay or self.create or self.remove or self.start or (self.found and not self.wanted)
-        )
+        self.changes = list(self._describe())
 
-    def describe(self):
-        """The state before and after, for --diff."""
+    def _describe(self):
+        if self.found and not self.wanted:
+            yield LabChange("lab", f"take down lab {self.found.name}")
+            return
+        replaced = {node.name for node in self.remove} & {node.name for node in self.create}
+        for part in sorted(self.underlay):
+            yield LabChange("network", f"create the network's {part}")
+        for verb, nodes in (("remove", self.remove), ("create", self.create), ("start", self.start)):
+            for node in nodes:
+                if node.name not in replaced:
+                    yield LabChange("node", f"{verb} {node.name}")
+        for name in sorted(replaced):
+            yield LabChange("node", f"recreate {name}")
+        if self.found and self.wanted and self.found.variables != self.wanted.variables:
+            yield LabChange("lab", "record the variables")
+
+    def diffs(self):
+        """The lab as it is and as it will be, as JSON."""
         stopped = {node.name for node in self.start}
-        sides = {}
-        for side, lab, off in (("before", self.found, stopped), ("after", self.wanted, ())):
+        texts = []
+        for lab, off in ((self.found, stopped), (self.wanted, ())):
             running = {node.name: node.name not in off for node in lab.nodes} if lab else {}
-            sides[side] = {**lab.as_dict(), "running": running} if lab else {}
-        return sides
+            texts.append(json.dumps({**lab.as_dict(), "running": running}, indent=1) + "\n" if lab else "")
+        return [Diff(f"lab {(self.wanted or self.found).name}", *texts)]
 
     def apply(self):
-        """Does it. A lab whose making fails stays recorded, so that `down` finds what there is. Raises LabError."""
+        """Does it; returns what went wrong. A lab whose making fails stays recorded, so that `down` finds what there
+        is."""
+        try:
+            self._apply()
+        except state.LabError as error:
+            return [str(error)]
+        return []
+
+    def _apply(self):
         if not self.wanted:
             take_down(self.found)
             return

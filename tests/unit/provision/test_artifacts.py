@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Executables and images from files: what is installed, that it is installed once, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import artifacts
+from ansible_collections.podnet.cluster.plugins.module_utils.provision.artifacts import Executable, Image
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A node with a containerd of sorts: each archive is a file with the names of its images, and so is what it has."""
+    ctr = tmp_path / "commands" / "ctr"
+    ctr.parent.mkdir()
+    ctr.write_text(
+        f'#!/bin/sh\ncase "$4" in list) cat {tmp_path}/images 2>/dev/null;; import) echo "$5" >> {tmp_path}/imports; '
+        f'cat "$5" >> {tmp_path}/images;; esac\n'
+    )
+    ctr.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ctr.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(artifacts, "RECORD", str(tmp_path / "state/artifacts.json"))
+    return tmp_path
+
+
+def file(path, text):
+    path.write_text(text)
+    return str(path), hashlib.sha256(text.encode()).hexdigest()
+
+
+def lacking(executables, images):
+    return artifacts.plan(*artifacts.lacking(executables, images), check_mode=False)
+
+
+def test_what_is_lacking_is_installed_once(node):
+    executables = [Executable(str(node / "usr/bin/kubelet"), *file(node / "kubelet", "program"))]
+    archive = file(node / "two.tar", "registry/a:1\nregistry/b:1\n")
+    images = [Image("registry/a:1", *archive), Image("registry/b:1", *archive)]
+    plan = Plan(then=lacking(executables, images))
+    assert plan.apply() == []
+    assert plan.describe() == [f"install {node}/usr/bin/kubelet", "install registry/a:1", "install registry/b:1"]
+    assert (node / "usr/bin/kubelet").read_text() == "program" and os.access(node / "usr/bin/kubelet", os.X_OK)
+    assert (node / "imports").read_text() == f"{node}/two.tar\n"  # one archive, one import
+    assert not Plan(then=lacking(executables, images))
+    (node / "usr/bin/kubelet").write_text("another program")
+    assert Plan(then=lacking(executables, images)).describe() == [f"install {node}/usr/bin/kubelet"]
+
+
+@pytest.mark.parametrize("broken", ["executable", "image"])
+def test_a_wrong_checksum_is_found_before_anything_is_installed(node, broken):
+    executable, image = file(node / "kubelet", "program"), file(node / "a.tar", "registry/a:1\n")
+    (node / {"executable": "kubelet", "image": "a.tar"}[broken]).write_text("damaged")
+    wanted = [Executable(str(node / "usr/bin/kubelet"), *executable)], [Image("registry/a:1", *image)]
+    (error,) = Plan(then=lacking(*wanted)).apply()
+    assert "has the SHA-256" in error and "copy it again" in error
+    assert not (node / "usr").exists() and not (node / "images").exists()
+
+
+def test_an_archive_without_the_image(node):
+    wanted = [Image("registry/c:1", *file(node / "a.tar", "registry/a:1\n"))]
+    (error,) = Plan(then=lacking([], wanted)).apply()
+    assert error == f"{node}/a.tar does not hold an image registry/c:1: correct the name"
+
+
+def test_check_mode_plans_without_the_files(node):
+    wanted = [Image("registry/a:1", str(node / "none.tar"), "0" * 64)]
+    assert [str(each) for each in artifacts.plan([], wanted, check_mode=True)] == ["install registry/a:1"]
+    with pytest.raises(StateError, match="cannot be read"):
+        list(artifacts.plan([], wanted, check_mode=False))
