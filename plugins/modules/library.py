@@ -138,7 +138,8 @@ def _present(module: AnsibleModule) -> None:
 def _absent(module: AnsibleModule) -> None:
     root = module.params["root"]
     before = _line(install.installed(root) or "incomplete")
-    change = Change("library", os.path.join(root, "current"), f"remove {root}", before, "", partial(install.remove, root))
+    current = os.path.join(root, "current")
+    change = Change("library", current, f"remove {root}", before, "", partial(install.remove, root))
     run(module, Plan(then=[change] if install.present(root) else []), version="")
 
 

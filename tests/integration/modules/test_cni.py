@@ -34,7 +34,7 @@ def test_written_once(run_module, place):
     with open(path) as file:
         text = file.read()
     assert json.loads(text) == {"cniVersion": "1.0.0", "name": "podnet", "plugins": PLUGINS}
-    assert done["diff"]["after"] == text
+    assert done["diff"][0]["after"] == text
     assert os.stat(path).st_mode & 0o777 == 0o644
     assert not run_module(None, "conflist", plugins=PLUGINS, **place)["changed"]
     assert run_module(None, "conflist", plugins=PLUGINS, cni_version="1.1.0", **place)["changed"]
@@ -130,7 +130,7 @@ def test_library_installed_once(library, tmp_path):
 def test_library_refuses(library, tmp_path):
     assert "isn't on the node" in library(interpreter="/none/python3", fails=True)["msg"]
     (tmp_path / "library.tar").write_bytes(install.pack({"cni/x.py": b""}))
-    assert "doesn't hold version" in library(fails=True)["msg"]
+    assert "does not hold version" in library(fails=True)["msg"]
     (tmp_path / "library.tar").write_bytes(b"no archive")
     assert library(fails=True)["failed"]
     assert not (tmp_path / "podnet").exists()

@@ -54,7 +54,7 @@ def test_connected_once_and_disconnected_once(attach):
     assert done["changed"]
     (address,) = [item["local"] for item in attach.pod.ip("-4 address show dev eth0")[0]["addr_info"]]
     assert done["result"]["ips"][0]["address"] == f"{address}/24"
-    assert json.loads(done["diff"]["after"]) == done["result"]
+    assert json.loads(done["diff"][0]["after"]) == done["result"]
     again = attach()
     assert (again["changed"], again["result"]) == (False, done["result"])
     assert not attach(state="checked")["changed"]
@@ -64,7 +64,7 @@ def test_connected_once_and_disconnected_once(attach):
     assert attach(state="absent", check=True)["changed"]
     assert attach.pod.ip("link show dev eth0")
     gone = attach(state="absent", capabilities={})  # what ADD was given is in the cache
-    assert (gone["changed"], gone["result"], gone["diff"]["after"]) == (True, {}, "")
+    assert (gone["changed"], gone["result"], gone["diff"][0]["after"]) == (True, {}, "")
     assert [link["ifname"] for link in attach.pod.ip("link")] == ["lo"]
     assert not [item for item in attach.host.nft() if "map" in item and item["map"].get("elem")]
     assert not attach(state="absent")["changed"]
