@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.provision import archive, artifacts
@@ -24,7 +25,7 @@ class ActionModule(ActionBase):
         """Runs the action."""
         super().run(tmp, task_vars)
         given = dict(self._task.args)
-        if str(given.get("remote_src", False)).lower() in ("true", "yes", "1", "on"):
+        if boolean(given.get("remote_src", False)):
             return self._execute_module(module_name=MODULE, module_args=given, task_vars=task_vars)
         try:
             wanted = self._wanted(given)
@@ -46,7 +47,8 @@ class ActionModule(ActionBase):
             components = given.get("components") or list(archive.BINARIES)
             more = artifacts.of_archive(archive.read(given["archive"]), given.get("bin_dir") or "/usr/bin", components)
             executables += [each._asdict() for each in more[0]]
-            images += [each._asdict() for each in more[1]]
+            if boolean(given.get("import_images", True)):
+                images += [each._asdict() for each in more[1]]
         return {"executables": executables, "images": images, "remote_src": True}
 
     def _install(self, wanted: dict[str, Any], lacking: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:

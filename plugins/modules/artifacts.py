@@ -29,10 +29,14 @@ options:
     type: path
     default: /usr/bin
   components:
-    description: Those of the archive's executables that are installed; crictl always is where the archive has it.
+    description: Those of the archive's executables that are installed; crictl is with kubelet where the archive has it.
     type: list
     elements: str
     default: [kubelet, kubeadm, kubectl]
+  import_images:
+    description: Whether the archive's images are imported, too.
+    type: bool
+    default: true
   images:
     description: Further images.
     type: list
@@ -88,7 +92,7 @@ attributes:
 EXAMPLES = r"""
 - name: Install Kubernetes from an archive on the controller
   podnet.cluster.artifacts:
-    archive: /srv/kubernetes-1.31.4
+    archive: /srv/kubernetes-1.37.2
 """
 
 RETURN = r"""
@@ -134,6 +138,7 @@ def main() -> None:
             "archive": {"type": "path"},
             "bin_dir": {"type": "path", "default": "/usr/bin"},
             "components": {"type": "list", "elements": "str", "default": list(archive.BINARIES)},
+            "import_images": {"type": "bool", "default": True},
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE},
             "executables": {"type": "list", "elements": "dict", "default": [], "options": EXECUTABLE},
             "remote_src": {"type": "bool", "default": False},
@@ -147,7 +152,7 @@ def main() -> None:
         images = [artifacts.Image(each["name"], each["file"], each["sha256"] or "") for each in given["images"]]
         if given["archive"]:
             more = artifacts.of_archive(archive.read(given["archive"]), given["bin_dir"], given["components"])
-            executables, images = executables + more[0], images + more[1]
+            executables, images = executables + more[0], images + (more[1] if given["import_images"] else [])
         named = [each.name for each in images]
         executables, images = artifacts.lacking(executables, images)
     except (archive.ArchiveError, StateError, OSError) as error:

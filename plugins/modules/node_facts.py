@@ -79,7 +79,7 @@ EXAMPLES = r"""
   podnet.cluster.node_facts:
     interface: eth1
     check:
-      release: "1.31"
+      release: "1.37"
       networks:
         overlay_network: 10.244.0.0/16
 """
@@ -154,9 +154,6 @@ ansible_facts:
           type: str
         kubelet_active:
           description: Whether it runs.
-          type: bool
-        crictl:
-          description: Whether the node has crictl.
           type: bool
         joined:
           description: Whether the node is part of a cluster.

@@ -62,7 +62,7 @@ options:
   kubernetes_release:
     description: The Kubernetes release.
     type: raw
-    default: "1.34"
+    default: "1.37"
   kubernetes_source:
     description: Where Kubernetes comes from.
     type: raw
@@ -137,7 +137,7 @@ VARIABLES = {
     "overlay_node_prefix_ipv6": 64,
     "overlay_backend": {},
     "control_plane_service_network": "10.96.0.0/12",
-    "kubernetes_release": "1.34",
+    "kubernetes_release": "1.37",
     "kubernetes_source": "repository",
     "kubernetes_archive": "",
 }

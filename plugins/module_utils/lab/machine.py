@@ -177,6 +177,10 @@ def start(lab, node):
     overlay = f"lowerdir={node.layers},upperdir={lab.path(node, 'upper')},workdir={lab.path(node, 'work')}"
     binds = [f"--bind={lab.path(node, os.path.basename(path))}:{path}" for path in DISK]
     binds += [f"--bind-ro={bind[3:]}" if bind.startswith("ro:") else f"--bind={bind}" for bind in node.binds]
+    # The kernel is the host's, and so are its modules and its configuration: modprobe looks for the ones, kubeadm's
+    # SystemVerification for the other where the kernel has no /proc/config.gz.
+    kernel = ("/lib/modules", f"/boot/config-{os.uname().release}")
+    binds += [f"--bind-ro={path}" for path in kernel if os.path.exists(path)]
     nspawn = ["systemd-nspawn", f"--directory={lab.path(node, 'root')}", f"--machine={node.name}", "--boot", *binds]
     nspawn += ["--keep-unit", "--register=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
     nspawn += ["--console=passive", "--capability=all", "--bind=/dev/kmsg"]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..converge import files
 from ..converge.plan import Change, StateError
 from . import facts
-from .archive import Archive, sha256
+from .archive import Archive, ArchiveError, sha256
 
 #: What was installed: SHA-256, size in bytes and time of change in ns, by path. Saves hashing 200 MB at each run.
 RECORD = "/var/lib/podnet/artifacts.json"
@@ -40,13 +40,15 @@ class Image(NamedTuple):
 
 
 def of_archive(archive: Archive, bin_dir: str, components: Sequence[str]) -> tuple[list[Executable], list[Image]]:
-    """What a Kubernetes archive holds: of the executables, for ``bin_dir``, ``components`` and crictl; all images."""
+    """What a Kubernetes archive holds: of the executables, for ``bin_dir``, ``components``, and crictl with kubelet; all
+    images. Raises ArchiveError when it lacks one of ``components``."""
+    names = [*components, *(["crictl"] if "kubelet" in components and "bin/crictl" in archive.sums else [])]
+    lacking = [name for name in names if f"bin/{name}" not in archive.sums]
+    if lacking:
+        raise ArchiveError(f"{archive.directory} has no bin/{lacking[0]}: give an archive that holds it")
     executables = [
-        Executable(
-            os.path.join(bin_dir, os.path.basename(path)), os.path.join(archive.directory, path), archive.sums[path]
-        )
-        for path in archive.binaries()
-        if os.path.basename(path) in ("crictl", *components)
+        Executable(f"{bin_dir}/{name}", f"{archive.directory}/bin/{name}", archive.sums[f"bin/{name}"])
+        for name in names
     ]
     images = [
         Image(name, os.path.join(archive.directory, path), archive.sums[path]) for name, path in archive.images.items()

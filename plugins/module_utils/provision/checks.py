@@ -16,12 +16,10 @@ from ..ipam.ip import parse_address, width
 from ..ipam.prefix import Prefix, parse_prefix
 from ..overlay.config import BACKENDS, ConfigError, _backend, node_name
 from . import archive
-from .releases import OLDEST_PACKAGED, Release, ReleaseError
+from .releases import MINORS, Release, ReleaseError
 from .releases import parse as parse_release
 
-SOURCES = ("repository", "archive", "debian_source")
-#: What Debian 12's source package is; no other release can be built from it.
-DEBIAN_SOURCE = "1.20.2"
+SOURCES = ("repository", "archive", "modules")
 #: kube-controller-manager refuses a longer cut (cidrset.go, clusterSubnetMaxDiff).
 MOST_CUT = 16
 #: kube-apiserver takes no bigger service network than 2^20 addresses (options/validation.go).
@@ -219,19 +217,12 @@ def _source(variables: dict[str, Any], release: Release | None) -> Iterator[Prob
         yield Problem(
             "kubernetes_source", source, f"{source!r} is not a source of Kubernetes: give one of {', '.join(SOURCES)}"
         )
-    elif release and source == "repository" and release.minor < OLDEST_PACKAGED:
+    elif release and source == "modules" and not (release.modules and release.name in (f"1.{release.minor}", release.modules)):
+        served = ", ".join(minor.modules for minor in MINORS.values() if minor.modules)
         yield Problem(
             "kubernetes_release", release.name,
-            f"pkgs.k8s.io has no packages of {release.name}: give 1.{OLDEST_PACKAGED} or newer, or another "
-            "kubernetes_source",
+            f"{release.name} cannot be built from Go modules: give one of {served}, or another kubernetes_source",
         )  # fmt: skip
-    elif release and source == "debian_source" and release.name != DEBIAN_SOURCE:
-        yield Problem(
-            "kubernetes_release",
-            release.name,
-            f"{release.name} cannot be built from Debian's source package: give {DEBIAN_SOURCE}, or another "
-            "kubernetes_source",
-        )
     elif release and source == "archive" and release.patch is None:
         yield Problem(
             "kubernetes_release", release.name,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -47,7 +46,6 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "containerd_active": units["containerd.service"].get("ActiveState") == "active",
         "kubelet": _version("kubelet", "--version"),
         "kubelet_active": units["kubelet.service"].get("ActiveState") == "active",
-        "crictl": shutil.which("crictl") is not None,
         "joined": os.path.exists(KUBELET_CONF),
         "control_plane": os.path.exists(ADMIN_CONF) and os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
     }

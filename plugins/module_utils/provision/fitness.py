@@ -54,18 +54,13 @@ def problems(
     if found["joined"] and found["control_plane"] != control_plane:
         have, want = ("control plane", "worker") if found["control_plane"] else ("worker", "control plane")
         yield f"groups: the node is a {have} already and is to be a {want}: run playbooks/reset.yml on it first"
-    kubelet, runtime = found["kubelet"], found["containerd"]
+    kubelet = found["kubelet"]
     if upgrade:
         yield from _step(found, release)
     elif found["joined"] and kubelet and kubelet.split(".")[:2] != ["1", str(release.minor)]:
         yield (
             f"kubernetes_release: the node runs {kubelet} and {release.name} is wanted: that is for "
             "playbooks/upgrade.yml"
-        )
-    if runtime and not release.cri_v1 and int(runtime.split(".")[0]) > 1:
-        yield (
-            f"kubernetes_release: {release.name} speaks CRI v1alpha2, which the node's containerd {runtime} no "
-            "longer does: give 1.23 or newer"
         )
     try:
         kernel.need(backend)
@@ -99,11 +94,6 @@ def _step(found: dict[str, Any], release: Release) -> Iterator[str]:
         yield (
             f"kubernetes_release: from the node's {kubelet} there is no way to {release.name}: "
             f"give 1.{minor} (the same patch release or a later one) or 1.{minor + 1}"
-        )
-    if release.needs_crictl and not found["crictl"]:
-        yield (
-            f"kubernetes_release: kubeadm {release.name} calls crictl in an upgrade and the node has none: "
-            "install it (package cri-tools, or bin/crictl in the archive)"
         )
 
 

@@ -11,6 +11,7 @@ import io
 import json
 import pathlib
 import tarfile
+from collections.abc import Sequence
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -26,9 +27,19 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(member, io.BytesIO(data))
 
 
-def write(path: pathlib.Path, name: str, tree: pathlib.Path, architecture: str, command: list[str]) -> None:
-    """Writes the image `name` (with its tag) to `path`: one layer, the content of `tree`; `command` is its default
-    command."""
+def write(
+    path: pathlib.Path,
+    name: str,
+    tree: pathlib.Path,
+    architecture: str,
+    command: Sequence[str],
+    entrypoint: Sequence[str] = (),
+) -> None:
+    """Writes the image `name` (with its tag) to `path`: one layer, the content of `tree`; `entrypoint` and `command`
+    are what it runs, as in a Dockerfile."""
+    process = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+    process |= {"Entrypoint": list(entrypoint)} if entrypoint else {}
+    process |= {"Cmd": list(command)} if command else {}
     layer = path.with_suffix(".layer")
     with tarfile.open(layer, "w", format=tarfile.PAX_FORMAT) as archive:
         for entry in sorted(tree.iterdir()):
@@ -39,7 +50,7 @@ def write(path: pathlib.Path, name: str, tree: pathlib.Path, architecture: str, 
         {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": command},
+            "config": process,
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
             "history": [{"created_by": "podnet.cluster"}],
         }

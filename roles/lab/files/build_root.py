@@ -35,7 +35,7 @@ BARE = (
 ).split()
 # No containernetworking-plugins: a lab node has no CNI executables but those that the cni role installs.
 PREPARED = (
-    "containerd runc iptables nftables ebtables conntrack ethtool socat ipset openssl util-linux mount tcpdump "
+    "iptables nftables ebtables conntrack ethtool socat ipset openssl util-linux mount tcpdump "
     "netcat-openbsd"
 ).split()
 # Documentation and translations are half of the files of a small system, and nobody reads them in a lab.
