@@ -5,7 +5,7 @@
 """A Kubernetes archive: a directory with everything a node needs where no repository can be reached.
 
 SHA256SUMS        of every other file, as sha256sum(1) writes it
-manifest.json     {"release": "1.37.2", "images": [{"name": "registry.k8s.io/pause:3.10.2", "file": "images/pause.tar"}]}
+manifest.json     {"release": "1.37.2", "images": [{"name": "registry.k8s.io/pause:3.10", "file": "images/pause.tar"}]}
 bin/              kubelet, kubeadm, kubectl; perhaps crictl, containerd, containerd-shim-runc-v2, ctr, runc
 images/*.tar      docker-archives
 """

@@ -40,8 +40,8 @@ class Image(NamedTuple):
 
 
 def of_archive(archive: Archive, bin_dir: str, components: Sequence[str]) -> tuple[list[Executable], list[Image]]:
-    """What a Kubernetes archive holds: of the executables, for ``bin_dir``, ``components``, and crictl with kubelet; all
-    images. Raises ArchiveError when it lacks one of ``components``."""
+    """What a Kubernetes archive holds: its images, and the executables ``components`` for ``bin_dir``; crictl comes
+    with kubelet. Raises ArchiveError when it lacks one of ``components``."""
     names = [*components, *(["crictl"] if "kubelet" in components and "bin/crictl" in archive.sums else [])]
     lacking = [name for name in names if f"bin/{name}" not in archive.sums]
     if lacking:

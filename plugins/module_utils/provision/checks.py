@@ -217,7 +217,7 @@ def _source(variables: dict[str, Any], release: Release | None) -> Iterator[Prob
         yield Problem(
             "kubernetes_source", source, f"{source!r} is not a source of Kubernetes: give one of {', '.join(SOURCES)}"
         )
-    elif release and source == "modules" and not (release.modules and release.name in (f"1.{release.minor}", release.modules)):
+    elif release and source == "modules" and not release.has_modules:
         served = ", ".join(minor.modules for minor in MINORS.values() if minor.modules)
         yield Problem(
             "kubernetes_release", release.name,

@@ -4,8 +4,8 @@
 
 """What differs from one Kubernetes release to the next, as data: a new release is a new row.
 
-Sources: kubeadm's ``cmd/kubeadm/app/constants/constants.go`` of each release (``PauseVersion``), and the go.mod files in
-the kubernetes role's ``files/modules``, for which the module proxy has not every patch release.
+Sources: kubeadm's ``cmd/kubeadm/app/constants/constants.go`` of each release (``PauseVersion``), and the go.mod files
+in ``files/modules`` of the role kubernetes: Go's module proxy does not serve every patch release.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 
 class Minor(NamedTuple):
-    """A minor release: the pause image's tag, and the patch release that can be built from Go modules, None for none."""
+    """A minor release: the pause image's tag, and the patch release that can be built from Go modules, if any."""
 
     pause: str
     modules: str | None
@@ -57,9 +57,10 @@ class Release(NamedTuple):
         return f"{REGISTRY}/pause:{MINORS[self.minor].pause}"
 
     @property
-    def modules(self) -> str | None:
-        """The patch release (``1.37.2``) that can be built from Go modules, None where none can."""
-        return MINORS[self.minor].modules
+    def has_modules(self) -> bool:
+        """Whether the release, or a patch release of it where it names none, can be built from Go modules."""
+        served = MINORS[self.minor].modules
+        return served is not None and (self.patch is None or self.name == served)
 
     def as_data(self) -> dict[str, Any]:
         """Everything above under its own name, for templates; ``version`` is ``v1.37.2``, None without a patch
@@ -69,7 +70,6 @@ class Release(NamedTuple):
             "minor": self.minor,
             "branch": f"v1.{self.minor}",
             "version": None if self.patch is None else f"v{self.name}",
-            "modules": self.modules,
             "kubeadm_api": KUBEADM_API,
             "pause_image": self.pause_image,
             "cri_socket": CRI_SOCKET,

@@ -11,9 +11,9 @@ stdout; progress goes to stderr) is the archive, a directory that the kubernetes
     bin/{kubelet,kubeadm,kubectl,crictl,containerd,containerd-shim-runc-v2,ctr,runc}
     images/*.tar (docker-archive)    manifest.json (release, images, programs)    SHA256SUMS
 
-Everything lies in ${PODNET_CACHE:-/var/cache/podnet}: archives and programs in kubernetes/, named by a hash of what they
-are made from, and Go's own caches in go/, which a second release shares. An interrupted build goes on where it was. With
---cached nothing is built, and nothing is printed unless the archive is there.
+Everything lies in ${PODNET_CACHE:-/var/cache/podnet}: archives and programs in kubernetes/, named by a hash of what
+they are made from, and Go's own caches in go/, which a second release shares. An interrupted build goes on where it
+was. With --cached nothing is built, and nothing is printed unless the archive is there.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def digest(*recipe: object) -> str:
 
 def programs_directory(folder: str) -> pathlib.Path:
     """Where the programs of a folder below modules/ lie, or will."""
-    texts = [(projects.MODULES / path).read_text() for path in (f"{folder}/go.mod", f"{folder}/go.sum", "toolchain/go.sum")]
+    texts = [
+        (projects.MODULES / path).read_text() for path in (f"{folder}/go.mod", f"{folder}/go.sum", "toolchain/go.sum")
+    ]
     return CACHE / f"kubernetes/programs-{folder}-{digest(texts, projects.project(folder))}"
 
 
@@ -122,7 +124,8 @@ def build(archive: pathlib.Path, release: str) -> None:
     """Builds the programs that are missing, and makes ``archive`` from them."""
     started = time.monotonic()
     os.nice(NICENESS)
-    say(f"building Kubernetes {projects.version(projects.RELEASES[release][0])} from Go modules: up to half an hour on two processors")
+    version = projects.version(projects.RELEASES[release][0])
+    say(f"building Kubernetes {version} from Go modules: up to half an hour on two processors")
     install_packages(PACKAGES + ([] if shutil.which("go") else ["golang-go"]))
     go = Go(CACHE / "go", run("dpkg", "--print-architecture").strip())
     for folder in projects.RELEASES[release]:

@@ -38,7 +38,7 @@ class Go:
         sums = (MODULES / "toolchain/go.sum").read_text()
         match = re.search(rf"^golang\.org/toolchain (v\S+\.linux-{architecture}) h1:", sums, re.MULTILINE)
         if not match:
-            raise SystemExit(f"modules/toolchain/go.sum has no Go toolchain for {architecture}: build on amd64 or arm64")
+            raise SystemExit(f"modules/toolchain/go.sum has none for {architecture}: build on amd64 or arm64")
         found = run(
             "go", "mod", "download", "-json", f"golang.org/toolchain@{match[1]}",
             cwd=MODULES / "toolchain", env=self.environment,

@@ -63,7 +63,8 @@ PROJECTS = {
     "containerd": Project(
         "github.com/containerd/containerd/v2",
         tuple(
-            f"github.com/containerd/containerd/v2/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+            f"github.com/containerd/containerd/v2/cmd/{name}"
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
         ),
         tags="no_btrfs",
         variables=("github.com/containerd/containerd/v2/version.Version=v{version}",),

@@ -132,5 +132,7 @@ def test_builders_ask_for_root_and_sane_arguments(root, tmp_path):
     build = f"{root}/roles/lab/files/build_root.py"
     assert "usage: build_root.py" in run(build, "bookworm", "huge").stderr
     assert run(build, "--cached", "bookworm", "bare").stdout == "\n"
-    assert run(f"{root}/roles/kubernetes/files/build_archive.py", "--cached").stdout == "\n"
+    modules = f"{root}/roles/kubernetes/files/build_modules.py"
+    assert "give one of 1.36, 1.37" in run(modules, "1.20").stderr
+    assert run(modules, "--cached").stdout == "\n"
     assert list(tmp_path.iterdir()) == []

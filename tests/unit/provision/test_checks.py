@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def variables():
     """The variables of a cluster that is right."""
-    return {**VARIABLES, "overlay_backend": {"type": "vxlan"}, "kubernetes_release": "1.31"}
+    return {**VARIABLES, "overlay_backend": {"type": "vxlan"}, "kubernetes_release": "1.35"}
 
 
 def nodes(*addresses, names=None):
@@ -55,7 +55,7 @@ def the_one(variables, of=THREE):
 def test_a_right_cluster_has_no_problem(variables):
     outcome = checks.check(variables, THREE)
     assert outcome.problems == []
-    assert outcome.release.kubeadm_api == "v1beta4"
+    assert outcome.release.minor == 35
 
 
 def test_addresses_may_be_left_to_be_found(variables):
@@ -96,12 +96,18 @@ def test_addresses_may_be_left_to_be_found(variables):
         ({"overlay_backend": {"type": "ipip"}}, "overlay_backend.type", "'ipip'", ", ".join(BACKENDS)),
         ({"overlay_backend": "vxlan"}, "overlay_backend", "'vxlan'", "type"),
         ({"overlay_backend": {"vni": 1 << 24}}, "overlay_backend", "16777216", "16777215"),
-        ({"kubernetes_release": "1.99"}, "kubernetes_release", "'1.99'", "1.35"),
-        ({"kubernetes_release": "latest"}, "kubernetes_release", "'latest'", "1.35"),
+        ({"kubernetes_release": "1.99"}, "kubernetes_release", "'1.99'", "1.37"),
+        ({"kubernetes_release": "latest"}, "kubernetes_release", "'latest'", "1.37"),
         ({"kubernetes_release": 1.3}, "kubernetes_release", "1.3", "put it in quotes"),
-        ({"kubernetes_release": "1.20.2"}, "kubernetes_release", "1.20.2", "1.24 or newer"),
-        ({"kubernetes_source": "debian_source"}, "kubernetes_release", "1.31", "give 1.20.2"),
-        ({"kubernetes_source": "snap"}, "kubernetes_source", "'snap'", "repository, archive, debian_source"),
+        ({"kubernetes_release": "1.33.5"}, "kubernetes_release", "1.33.5", "1.34"),
+        (
+            {"kubernetes_source": "modules", "kubernetes_release": "1.35"},
+            "kubernetes_release",
+            "1.35",
+            "1.36.3, 1.37.2",
+        ),
+        ({"kubernetes_source": "modules", "kubernetes_release": "1.37.1"}, "kubernetes_release", "1.37.1", "1.37.2"),
+        ({"kubernetes_source": "snap"}, "kubernetes_source", "'snap'", "repository, archive, modules"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value_and_what_would_be_right(variables, changed, variable, value, right):
@@ -189,12 +195,12 @@ def archive(tmp_path, variables):
         (tmp_path / "bin" / name).write_text(name)
     (tmp_path / "images").mkdir()
     (tmp_path / "images/pause.tar").write_text("layers")
-    manifest = {"release": "1.31.4", "images": [{"name": "registry.k8s.io/pause:3.10", "file": "images/pause.tar"}]}
+    manifest = {"release": "1.35.4", "images": [{"name": "registry.k8s.io/pause:3.10", "file": "images/pause.tar"}]}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(tmp_path)}\n" for path in files]
     (tmp_path / "SHA256SUMS").write_text("".join(sums))
-    variables.update(kubernetes_source="archive", kubernetes_archive=str(tmp_path), kubernetes_release="1.31.4")
+    variables.update(kubernetes_source="archive", kubernetes_archive=str(tmp_path), kubernetes_release="1.35.4")
     return tmp_path
 
 
@@ -219,7 +225,7 @@ def test_a_file_that_is_missing(archive, variables):
 
 def test_an_archive_that_is_missing(variables, tmp_path):
     variables.update(
-        kubernetes_source="archive", kubernetes_archive=str(tmp_path / "none"), kubernetes_release="1.31.4"
+        kubernetes_source="archive", kubernetes_archive=str(tmp_path / "none"), kubernetes_release="1.35.4"
     )
     variable, message = the_one(variables)
     assert variable == "kubernetes_archive"
@@ -228,20 +234,20 @@ def test_an_archive_that_is_missing(variables, tmp_path):
 
 @pytest.mark.parametrize("directory", ["", "relative/path", 7])
 def test_a_directory_that_cannot_be_one(variables, directory):
-    variables.update(kubernetes_source="archive", kubernetes_archive=directory, kubernetes_release="1.31.4")
+    variables.update(kubernetes_source="archive", kubernetes_archive=directory, kubernetes_release="1.35.4")
     assert "not an absolute path" in the_one(variables)[1]
 
 
 def test_an_archive_of_another_release(archive, variables):
-    variables["kubernetes_release"] = "1.31.5"
+    variables["kubernetes_release"] = "1.35.5"
     variable, message = the_one(variables)
     assert variable == "kubernetes_release"
-    assert "1.31.4" in message and "1.31.5" in message
+    assert "1.35.4" in message and "1.35.5" in message
 
 
 def test_an_archive_needs_a_patch_release(archive, variables):
-    variables["kubernetes_release"] = "1.31"
-    assert '"1.31.0"' in the_one(variables)[1]
+    variables["kubernetes_release"] = "1.35"
+    assert '"1.35.0"' in the_one(variables)[1]
 
 
 def test_an_archive_that_leads_outside(archive, variables):
@@ -255,7 +261,7 @@ def test_an_archive_on_the_nodes_is_theirs_to_check(variables):
         kubernetes_source="archive",
         kubernetes_archive="/srv/k",
         kubernetes_archive_remote=True,
-        kubernetes_release="1.31.4",
+        kubernetes_release="1.35.4",
     )
     assert told(variables) == []
 

@@ -84,11 +84,10 @@ def node():
         "control_plane": False,
         "kubelet": None,
         "containerd": "1.6.20",
-        "crictl": False,
     }
 
 
-def told(node, release="1.31", control_plane=False, networks=None, archive=None, upgrade=False, backend="vxlan"):
+def told(node, release="1.36", control_plane=False, networks=None, archive=None, upgrade=False, backend="vxlan"):
     """The problems, without those of ports in use on the machine that runs the test."""
     found = fitness.problems(node, parse(release), control_plane, networks or {}, archive, upgrade, backend)
     return [problem for problem in found if "TCP port" not in problem]
@@ -113,16 +112,14 @@ def test_a_bare_node_fits(node):
     ("changed", "how", "parts"),
     [
         ({"distribution": {"family": "other", "name": "Alpine"}}, {}, ["Alpine", "Debian"]),
-        ({"joined": True, "kubelet": "1.31.0"}, {"control_plane": True}, ["worker already", "reset.yml"]),
-        ({"joined": True, "kubelet": "1.31.0", "control_plane": True}, {}, ["control plane already", "reset.yml"]),
-        ({"joined": True, "kubelet": "1.30.4"}, {}, ["kubernetes_release", "1.30.4", "upgrade.yml"]),
-        ({"containerd": "2.0.1"}, {"release": "1.20"}, ["kubernetes_release", "containerd 2.0.1", "1.23 or newer"]),
+        ({"joined": True, "kubelet": "1.36.0"}, {"control_plane": True}, ["worker already", "reset.yml"]),
+        ({"joined": True, "kubelet": "1.36.0", "control_plane": True}, {}, ["control plane already", "reset.yml"]),
+        ({"joined": True, "kubelet": "1.35.4"}, {}, ["kubernetes_release", "1.35.4", "upgrade.yml"]),
         ({}, {"networks": {"overlay_network": "10.0.0.0/16"}}, ["overlay_network", "10.0.2.15/24", "eth0"]),
         ({}, {"archive": "/no/such"}, ["kubernetes_archive", "/no/such"]),
-        ({"joined": True, "kubelet": "1.29.4"}, {"upgrade": True}, ["no way to 1.31", "1.30"]),
-        ({"joined": True, "kubelet": "1.32.0"}, {"upgrade": True}, ["no way to 1.31"]),
-        ({"joined": True, "kubelet": "1.31.4"}, {"upgrade": True, "release": "1.31.3"}, ["no way to 1.31.3"]),
-        ({"joined": True, "kubelet": "1.30.4"}, {"upgrade": True}, ["calls crictl"]),
+        ({"joined": True, "kubelet": "1.34.4"}, {"upgrade": True}, ["no way to 1.36", "1.35"]),
+        ({"joined": True, "kubelet": "1.37.0"}, {"upgrade": True}, ["no way to 1.36"]),
+        ({"joined": True, "kubelet": "1.36.4"}, {"upgrade": True, "release": "1.36.3"}, ["no way to 1.36.3"]),
         ({}, {"upgrade": True}, ["in no cluster"]),
     ],
 )
@@ -131,9 +128,9 @@ def test_a_node_that_does_not_fit(node, changed, how, parts):
     assert [part for part in parts if part not in text] == []
 
 
-@pytest.mark.parametrize("release", ["1.33", "1.32.5", "1.32.4", "1.32"])
+@pytest.mark.parametrize("release", ["1.37", "1.36.5", "1.36.4", "1.36"])
 def test_steps_that_an_upgrade_can_take(node, release):
-    assert told({**node, "joined": True, "kubelet": "1.32.4"}, release=release, upgrade=True) == []
+    assert told({**node, "joined": True, "kubelet": "1.36.4"}, release=release, upgrade=True) == []
 
 
 def test_the_pod_network_s_own_links_may_lie_in_it(node):

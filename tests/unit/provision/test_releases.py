@@ -12,41 +12,34 @@ from ansible_collections.podnet.cluster.plugins.module_utils.provision.releases 
 
 
 @pytest.mark.parametrize(
-    ("release", "api", "pause", "taints"),
-    [
-        ("1.20.2", "v1beta2", "k8s.gcr.io/pause:3.2", ["master"]),
-        ("1.21", "v1beta2", "k8s.gcr.io/pause:3.4.1", ["master"]),
-        ("1.22", "v1beta3", "k8s.gcr.io/pause:3.5", ["master"]),
-        ("1.24.17", "v1beta3", "k8s.gcr.io/pause:3.7", ["master", "control-plane"]),
-        ("1.25", "v1beta3", "registry.k8s.io/pause:3.8", ["control-plane"]),
-        ("v1.30.1", "v1beta3", "registry.k8s.io/pause:3.9", ["control-plane"]),
-        ("1.31", "v1beta4", "registry.k8s.io/pause:3.10", ["control-plane"]),
-        ("1.34.0", "v1beta4", "registry.k8s.io/pause:3.10.1", ["control-plane"]),
-    ],
+    ("release", "pause"),
+    [("1.34.0", "3.10.1"), ("v1.35.4", "3.10.1"), ("1.36", "3.10.2"), ("1.37", "3.10.2")],
 )
-def test_data(release, api, pause, taints):
+def test_data(release, pause):
     found = kubernetes_release(release)
-    assert found["kubeadm_api"] == api
-    assert found["pause_image"] == pause
-    assert found["control_plane_taints"] == [f"node-role.kubernetes.io/{name}" for name in taints]
+    assert found["kubeadm_api"] == "v1beta4"
+    assert found["pause_image"] == f"registry.k8s.io/pause:{pause}"
+    assert found["cri_socket"] == "unix:///run/containerd/containerd.sock"
 
 
 def test_a_branch_has_no_version_and_a_patch_release_has():
-    assert kubernetes_release("1.31")["version"] is None
-    assert kubernetes_release("1.31.4")["version"] == "v1.31.4"
-    assert kubernetes_release("1.31.4")["branch"] == "v1.31"
-
-
-def test_the_socket_is_a_url_since_1_24():
-    assert kubernetes_release("1.23")["cri_socket"] == "/run/containerd/containerd.sock"
-    assert kubernetes_release("1.24")["cri_socket"] == "unix:///run/containerd/containerd.sock"
+    assert kubernetes_release("1.37")["version"] is None
+    assert kubernetes_release("1.37.4")["version"] == "v1.37.4"
+    assert kubernetes_release("1.37.4")["branch"] == "v1.37"
 
 
 @pytest.mark.parametrize(
-    "value", ["1.19", "1.36", "2.1", "1", "1.031", "1.31.x", "", None, 1.31, 31, ["1.31"], "1.31.4-rc1"]
+    ("release", "served"), [("1.37", True), ("1.37.2", True), ("1.37.3", False), ("1.36", True), ("1.35", False)]
+)
+def test_what_can_be_built_from_go_modules(release, served):
+    assert parse(release).has_modules is served
+
+
+@pytest.mark.parametrize(
+    "value", ["1.19", "1.33", "1.38", "2.1", "1", "1.037", "1.37.x", "", None, 1.37, 37, ["1.37"], "1.37.4-rc1"]
 )
 def test_what_is_no_release(value):
-    with pytest.raises(ReleaseError, match=r'from "1\.20" to "1\.35"') as failure:
+    with pytest.raises(ReleaseError, match=r'from "1\.34" to "1\.37"') as failure:
         parse(value)
     assert repr(value) in str(failure.value)
 

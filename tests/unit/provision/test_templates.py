@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configurations as rendered: kubeadm's for each version of its API, containerd's for both versions of its file."""
+"""The configurations as rendered: kubeadm's, and containerd's for each version of its file."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def render(role, template, **variables):
     return evaluate(role, "{{ lookup('ansible.builtin.template', '" + path + "') }}", **variables)
 
 
-def evaluate(role, expression, **variables):
+def evaluate(role, expression, containerd="1.7.24", **variables):
     """What a role makes of an expression."""
     known = {}
     for kind in ("defaults", "vars"):
         known.update(trusted(yaml.safe_load((ROLES / role / kind / "main.yml").read_text())))
-    node = {"kubelet": None, "crictl": False, "containerd": "1.6.20", "distribution": {"family": "debian"}}
+    node = {"kubelet": None, "containerd": containerd, "distribution": {"family": "debian"}}
     known.update(
         ansible_facts={"podnet_node": node},
         node_name="node1",
@@ -67,12 +67,8 @@ def documents(release, **variables):
     return {document["kind"]: document for document in yaml.safe_load_all(text)}
 
 
-APIS = [("1.20.2", "v1beta2"), ("1.24.17", "v1beta3"), ("1.34.1", "v1beta4")]
-
-
-@pytest.mark.parametrize(("release", "api"), APIS)
-def test_kubeadm(release, api):
-    found = documents(release)
+def test_kubeadm():
+    found = documents("1.37.2")
     assert sorted(found) == [
         "ClusterConfiguration",
         "InitConfiguration",
@@ -80,11 +76,11 @@ def test_kubeadm(release, api):
         "KubeletConfiguration",
     ]
     init, cluster = found["InitConfiguration"], found["ClusterConfiguration"]
-    assert init["apiVersion"] == cluster["apiVersion"] == f"kubeadm.k8s.io/{api}"
+    assert init["apiVersion"] == cluster["apiVersion"] == "kubeadm.k8s.io/v1beta4"
     assert init["localAPIEndpoint"] == {"advertiseAddress": "10.77.0.11", "bindPort": 6443}
     assert init["nodeRegistration"]["name"] == "node1"
     assert init["nodeRegistration"]["criSocket"].endswith("/run/containerd/containerd.sock")
-    assert cluster["kubernetesVersion"] == f"v{release}"
+    assert cluster["kubernetesVersion"] == "v1.37.2"
     assert cluster["controlPlaneEndpoint"] == "10.77.0.11:6443"
     assert cluster["networking"] == {
         "podSubnet": "10.244.0.0/16",
@@ -93,27 +89,35 @@ def test_kubeadm(release, api):
     }
     assert found["KubeletConfiguration"]["cgroupDriver"] == "systemd"
     assert found["KubeletConfiguration"]["protectKernelDefaults"] is True
+    assert found["KubeProxyConfiguration"]["mode"] == "iptables"
 
 
-@pytest.mark.parametrize(("release", "api"), APIS)
-def test_extra_arguments_are_a_list_since_v1beta4(release, api):
+def test_kube_proxy_in_nftables_mode():
+    found = documents("1.37.2", control_plane_kube_proxy_mode="nftables", control_plane_kube_proxy={"logging": {}})
+    assert (found["KubeProxyConfiguration"]["mode"], found["KubeProxyConfiguration"]["logging"]) == ("nftables", {})
+
+
+def test_how_long_is_waited():
+    init = documents("1.37.2", control_plane_timeout=900)["InitConfiguration"]
+    assert init["timeouts"] == {"controlPlaneComponentHealthCheck": "900s", "kubeletHealthCheck": "900s"}
+
+
+def test_extra_arguments_may_hold_anything():
     more = {
         "control_plane_apiserver_args": {"v": 2, "profiling": "false"},
         "control_plane_etcd_args": {"quota": 'a "b"'},
     }
-    cluster = documents(release, **more, overlay_node_prefix=25)["ClusterConfiguration"]
+    cluster = documents("1.37.2", **more, overlay_node_prefix=25)["ClusterConfiguration"]
     parts = {
         "apiServer": {"v": "2", "profiling": "false"},
         "controllerManager": {"node-cidr-mask-size": "25"},
         "scheduler": {},
     }
     wanted = {
-        part: [{"name": name, "value": value} for name, value in values.items()] if api == "v1beta4" else values
-        for part, values in parts.items()
+        part: [{"name": name, "value": value} for name, value in values.items()] for part, values in parts.items()
     }
     assert {part: cluster[part]["extraArgs"] for part in parts} == wanted
-    etcd = cluster["etcd"]["local"]["extraArgs"]
-    assert etcd == ([{"name": "quota", "value": 'a "b"'}] if api == "v1beta4" else {"quota": 'a "b"'})
+    assert cluster["etcd"]["local"]["extraArgs"] == [{"name": "quota", "value": 'a "b"'}]
 
 
 @pytest.mark.parametrize(
@@ -125,14 +129,14 @@ def test_extra_arguments_are_a_list_since_v1beta4(release, api):
     ],
 )
 def test_the_nodes_parts_of_the_pod_network(network, flags):
-    cluster = documents("1.24.0", overlay_network=network)["ClusterConfiguration"]
+    cluster = documents("1.37.0", overlay_network=network)["ClusterConfiguration"]
     assert cluster["networking"]["podSubnet"] == network
-    assert cluster["controllerManager"]["extraArgs"] == flags
+    assert cluster["controllerManager"]["extraArgs"] == [{"name": name, "value": flags[name]} for name in flags]
 
 
 def test_settings_of_kubelet_and_kube_proxy():
     found = documents(
-        "1.31.0",
+        "1.36.0",
         control_plane_kube_proxy={"conntrack": {"maxPerCore": 0}},
         control_plane_kubelet={"protectKernelDefaults": False, "maxPods": 50},
         containerd_cgroup_driver="cgroupfs",
@@ -143,29 +147,26 @@ def test_settings_of_kubelet_and_kube_proxy():
 
 
 def test_a_release_without_patch_is_that_of_the_installed_kubelet():
-    assert documents("1.31")["ClusterConfiguration"]["kubernetesVersion"] == "v1.31.0"
+    assert documents("1.36")["ClusterConfiguration"]["kubernetesVersion"] == "v1.36.0"
 
 
 @pytest.mark.parametrize(
-    ("release", "archive", "skipped"),
+    ("archive", "skipped"),
     [
-        ("1.34.1", None, []),
-        ("1.34.1", ["registry.k8s.io/coredns/coredns:v1.12.1"], []),
-        ("1.34.1", ["registry.k8s.io/pause:3.10.1"], ["addon/coredns"]),
-        ("1.20.2", ["k8s.gcr.io/pause:3.2"], ["preflight", "addon/coredns"]),
+        (None, []),
+        (["registry.k8s.io/coredns/coredns:v1.12.1"], []),
+        (["registry.k8s.io/pause:3.10.1"], ["addon/coredns"]),
     ],
 )
-def test_phases_that_are_skipped(release, archive, skipped):
-    """CoreDNS where its image is not to be had; before 1.32 kubeadm's preflight where crictl is not."""
+def test_phases_that_are_skipped(archive, skipped):
+    """CoreDNS where its image is not to be had."""
     known = {} if archive is None else {"__kubernetes_archive": {"images": archive}}
-    assert (
-        evaluate("control_plane", "{{ _control_plane_skipped_phases }}", kubernetes_release=release, **known) == skipped
-    )
+    assert evaluate("control_plane", "{{ _control_plane_skipped_phases }}", **known) == skipped
 
 
 def test_another_registry_endpoint_and_names():
     cluster = documents(
-        "1.31.0",
+        "1.36.0",
         control_plane_image_repository="registry.example.org/k8s",
         control_plane_endpoint="api.example.org:8443",
         control_plane_cert_sans=["api.example.org"],
@@ -173,56 +174,81 @@ def test_another_registry_endpoint_and_names():
     assert cluster["imageRepository"] == "registry.example.org/k8s"
     assert cluster["controlPlaneEndpoint"] == "api.example.org:8443"
     assert cluster["apiServer"]["certSANs"] == ["api.example.org"]
-    assert "imageRepository" not in documents("1.31.0")["ClusterConfiguration"]
+    assert "imageRepository" not in documents("1.36.0")["ClusterConfiguration"]
 
 
-@pytest.mark.parametrize(("release", "api"), APIS)
-def test_join(release, api):
+def test_join():
     invitation = {"stdout": "kubeadm join 10.77.0.11:6443 --token ab.cd     --discovery-token-ca-cert-hash sha256:ef "}
     join = yaml.safe_load(
         render(
             "worker",
             "join.yaml.j2",
-            kubernetes_release=release,
             kubernetes_ignored_preflight_errors=["NumCPU"],
+            worker_timeout=60,
             __worker_invitation=invitation,
         )
     )
-    assert join["apiVersion"] == f"kubeadm.k8s.io/{api}"
+    assert join["apiVersion"] == "kubeadm.k8s.io/v1beta4"
     assert join["kind"] == "JoinConfiguration"
     assert join["discovery"]["bootstrapToken"] == {
         "apiServerEndpoint": "10.77.0.11:6443",
         "token": "ab.cd",
         "caCertHashes": ["sha256:ef"],
     }
-    lacks_crictl = ["FileExisting-crictl"] if release != "1.34.1" else []
-    assert join["nodeRegistration"]["ignorePreflightErrors"] == ["NumCPU", *lacks_crictl]
+    assert join["nodeRegistration"]["ignorePreflightErrors"] == ["NumCPU"]
+    assert join["timeouts"]["discovery"] == "60s"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
-@pytest.mark.parametrize(("version", "driver"), [(2, "systemd"), (2, "cgroupfs"), (3, "systemd"), (3, "cgroupfs")])
-def test_containerd(version, driver):
+@pytest.mark.parametrize("driver", ["systemd", "cgroupfs"])
+@pytest.mark.parametrize(
+    ("containerd", "version", "bin_dir"),
+    [
+        ("1.6.20", 2, {"bin_dir": "/opt/podnet/current/bin"}),
+        ("2.0.9", 3, {"bin_dir": "/opt/podnet/current/bin"}),
+        ("2.1.9", 3, {"bin_dirs": ["/opt/podnet/current/bin"]}),
+        ("2.3.7", 4, {"bin_dirs": ["/opt/podnet/current/bin"]}),
+    ],
+)
+def test_containerd(containerd, version, bin_dir, driver):
     import tomllib
 
-    config = tomllib.loads(
-        render(
-            "containerd",
-            f"config-v{version}.toml.j2",
-            kubernetes_release="1.31.0",
-            containerd_cgroup_driver=driver,
-            containerd_restrict_oom_score_adj=True,
-        )
+    files = evaluate(
+        "containerd",
+        "{{ _containerd_files }}",
+        containerd=containerd,
+        role_path=str(ROLES / "containerd"),
+        ansible_search_path=[str(ROLES / "containerd")],
+        kubernetes_release="1.37.0",
+        containerd_cgroup_driver=driver,
+        containerd_restrict_oom_score_adj=True,
     )
+    config = tomllib.loads(files[0]["content"])
     assert config["version"] == version
+    assert config["imports"] == ["/etc/containerd/conf.d/*.toml"]
     plugins = config["plugins"]
     cri = plugins["io.containerd.grpc.v1.cri" if version == 2 else "io.containerd.cri.v1.runtime"]
-    assert cri["cni"] == {"bin_dir": "/opt/podnet/current/bin", "conf_dir": "/etc/cni/net.d", "max_conf_num": 1}
+    assert cri["cni"] == {**bin_dir, "conf_dir": "/etc/cni/net.d", "max_conf_num": 1}
     assert cri["restrict_oom_score_adj"] is True
     assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is (driver == "systemd")
     images = cri if version == 2 else plugins["io.containerd.cri.v1.images"]
     assert images["registry"]["config_path"] == "/etc/containerd/certs.d"
     sandbox = images["sandbox_image"] if version == 2 else images["pinned_images"]["sandbox"]
-    assert sandbox == "registry.k8s.io/pause:3.10"
+    assert sandbox == "registry.k8s.io/pause:3.10.2"
+
+
+@pytest.mark.parametrize(("source", "state"), [("packages", "restored"), ("archive", "file"), ("modules", "file")])
+def test_a_unit_for_containerd_where_no_package_brings_one(source, state):
+    files = evaluate(
+        "containerd",
+        "{{ _containerd_files }}",
+        containerd="2.3.7",
+        ansible_search_path=[str(ROLES / "containerd")],
+        containerd_source=source,
+    )
+    (unit,) = [file for file in files if file["path"] == "/etc/systemd/system/containerd.service"]
+    assert unit["state"] == state
+    assert ("containerd 2.3.7" in unit["content"]) is (state == "file")
 
 
 def test_mirrors():
