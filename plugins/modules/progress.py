@@ -41,7 +41,7 @@ attributes:
 EXAMPLES = r"""
 - name: Build, or take what was built before
   podnet.cluster.progress:
-    argv: [/usr/local/bin/build, --release, "1.20.2"]
+    argv: [/usr/local/bin/build, --release, "1.37.2"]
     environment: {CACHE: /var/cache/build}
   register: built
   changed_when: built.stderr_lines | length > 0
