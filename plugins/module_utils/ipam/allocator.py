@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pod CIDRs for nodes, as kube-controller-manager's range allocator gives them out.
+"""Pod CIDRs for nodes, allocated as kube-controller-manager's range allocator does.
 
-Each cluster CIDR is cut into node CIDRs of one length; a node gets one of each. The service CIDRs are never given out,
-CIDRs that nodes have already are taken over, a released one is used again. Allocation is next-fit: a freed CIDR is not
-handed on at once. The same calls in the same order give the same CIDRs.
+Each cluster CIDR is cut into node CIDRs of one length; a node gets one of each. The service CIDRs are never
+allocated, CIDRs that nodes have already are occupied, a released one is used again. Allocation is next-fit: a released
+CIDR is not reused at once. The same calls in the same order give the same CIDRs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_BITS = 16
 
 
 class AllocationError(ValueError):
-    """Pod CIDRs cannot be given out as asked; the text says which network or node, and what would be right."""
+    """Pod CIDRs cannot be allocated; the text names the network or node, and the fix."""
 
 
 class Allocator:
@@ -47,8 +47,8 @@ class Allocator:
         self.nodes: dict[str, list[str]] = {}
 
     def occupy(self, node: str, cidrs: Sequence[str]) -> None:
-        """Takes over ``cidrs``, which ``node`` has already. Raises AllocationError where they are outside the pod
-        networks or somebody else's."""
+        """Occupies ``cidrs``, which ``node`` has already. Raises AllocationError if they are outside the pod networks
+        or another node's."""
         blocks = _blocks(cidrs, f"{node}'s pod CIDR")
         for block in blocks:
             self._range(node, block).check(node, block)
@@ -58,8 +58,8 @@ class Allocator:
         held.extend(str(block) for block in blocks if str(block) not in held)
 
     def allocate(self, node: str) -> list[str]:
-        """The pod CIDRs of ``node``: those it has, and a new one for each network that it has none of. Raises
-        AllocationError when a network has none left; then nothing is taken."""
+        """The pod CIDRs of ``node``: those it has, and a new one from each network of which it has none. Raises
+        AllocationError if a network is exhausted; then nothing is allocated."""
         held = _blocks(self.nodes.get(node, []), node)
         lacking = [each for each in self.ranges if not any(each.network.covers(block) for block in held)]
         found = [each.free(node) for each in lacking]
@@ -70,7 +70,7 @@ class Allocator:
         return list(self.nodes[node])
 
     def release(self, node: str) -> None:
-        """Gives the node's CIDRs back; nothing to do for a node that has none."""
+        """Releases the node's CIDRs, if it has any."""
         for block in _blocks(self.nodes.pop(node, []), node):
             self._range(node, block).unmark(block)
 
@@ -92,8 +92,8 @@ def assign(
 ) -> dict[str, list[str]]:
     """Pod CIDRs for ``nodes`` in their order, by name. Raises AllocationError.
 
-    What ``occupied`` says that nodes have (the API's word) is kept and not given to others. What was ``remembered`` of
-    nodes that it knows nothing of is kept as well, unless something that was taken before stands against it.
+    ``occupied`` are the pod CIDRs that nodes have by the API; they are kept. ``remembered`` are those of an earlier
+    run; they are kept for nodes that are not in ``occupied``, unless they overlap one that is taken.
     """
     allocator = Allocator(networks, node_prefixes, services)
     for node, cidrs in (occupied or {}).items():
@@ -147,7 +147,7 @@ class _Range:
             self.owners.pop(number, None)
 
     def free(self, node: str) -> Prefix:
-        """The next node CIDR that nobody has, from where the last one was given out."""
+        """The next free node CIDR after the last one that was allocated."""
         if len(self.owners) < self.count:
             number = self.next
             while number in self.owners:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store's files: read whole, written whole, and never by way of a symbolic link."""
+"""The store's files: read whole, written whole, and never through a symbolic link."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(path: str) -> bytes:
 
 
 def open_for_writing(path: str, flags: int, mode: int = 0) -> int:
-    """Opens a file to write to it. A symbolic link in its place, which leads who knows where, is taken away."""
+    """Opens a file for writing. A symbolic link in its place is removed, not followed."""
     flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC
     try:
         return posix.open(path, flags, mode)
@@ -49,7 +49,7 @@ def write(file: int, data: bytes) -> None:
 
 
 def exists(path: str) -> bool:
-    """Whether something has that name, be it a link that leads nowhere."""
+    """Whether the name exists, even as a dangling symbolic link."""
     try:
         posix.lstat(path)
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def exists(path: str) -> bool:
 
 
 def unlink(path: str) -> None:
-    """Takes a name away; one that nothing has is fine."""
+    """Removes a name; a missing one is no error."""
     try:
         posix.unlink(path)
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def unlink(path: str) -> None:
 
 
 def make_directory(path: str) -> None:
-    """Makes a directory and those above it; one that exists is fine."""
+    """Makes a directory and those above it; an existing one is no error."""
     try:
         posix.mkdir(path, 0o755)
     except OSError as error:

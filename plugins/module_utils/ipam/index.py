@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store's index: what is taken, so that nothing depends on how many reservations there are.
+"""The store's index of taken addresses, so that no operation's time grows with the number of reservations.
 
-The file ``.index`` holds a stamp, the boot it belongs to, the ranges it is of, where their gateways are, and a bitmap
-for each of them. The stamp is the directory's modification time, which we set to one in the past when the bitmap is
-right: the kernel's clock is coarse, and two changes of one tick get the same time, but never an earlier one. Every
-change begins by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an
-operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ, the index is built again
-from the reservations. It is never needed: where it can't be written, it is removed.
+The file ``.index`` holds a stamp, the boot ID, the ranges with their gateways' positions, and a bitmap for each range.
+
+The stamp is the directory's modification time, which we set to one in the past when the bitmap is right: the kernel's
+clock is coarse, and two changes of one tick get the same time, but never an earlier one. Every change begins by wiping
+the stamp and ends by writing the new one. Any other change of the directory (an operator's ``rm``, another
+implementation's ADD) changes the time. If stamp and time differ, the index is rebuilt from the reservations. The index
+is an optimization only: if it cannot be written, it is removed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Index:
         self.file = -1
 
     def load(self) -> tuple[bool, bytes]:
-        """Reads the file. Whether it fits directory, ranges and boot; if not, which boot it is of (b"": unknown)."""
+        """Reads the file: whether it matches directory, ranges and boot; if not, its boot (b"": unknown)."""
         data = read(self.path)
         if len(data) == self.end and data[:STAMP] == self._stamp() and data.startswith(self.description, STAMP):
             parts = zip(self.offsets, self.sizes)
@@ -62,18 +63,18 @@ class Index:
         return False, boot if _is_boot(boot) else b""
 
     def open(self) -> None:
-        """Makes the file that ``load`` found right ready for changes."""
+        """Opens the file that ``load`` accepted for changes."""
         self.file = open_for_writing(self.path, posix.O_WRONLY)
 
     def clear(self) -> None:
-        """In memory: nothing is taken but the gateways, which are never given away."""
+        """In memory: only the gateways are taken; pods never get them."""
         self.bitmaps = [bytearray(size) if size else None for size in self.sizes]
         for number, ranges in enumerate(self.sets):
             for position in ranges.gateways():
                 self.set(number, position, True)
 
     def save(self) -> None:
-        """Writes what is in memory as a new file; it isn't to be trusted until `seal`. Raises OSError."""
+        """Writes the bitmaps to a new file, which is invalid until `seal`. Raises OSError."""
         body = b"".join([bytes(bitmap) for bitmap in self.bitmaps if bitmap is not None])
         fresh = f"{self.path}.new"
         self.close()
@@ -127,11 +128,11 @@ class Index:
         self._write(bitmap[index : index + 1], self.offsets[number] + index)
 
     def wipe(self) -> None:
-        """Says that it is not to be trusted; the first step of every change."""
+        """Marks the file invalid: the first step of every change."""
         self._write(WIPED, 0)
 
     def seal(self) -> None:
-        """Says that it is right for the directory as it is now; the last step of every change."""
+        """Marks the file valid for the directory's present state: the last step of every change."""
         if self.file < 0:
             return
         there = posix.stat(self.directory)

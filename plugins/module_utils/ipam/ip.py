@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses and subnets as numbers: what the allocation of an address needs, without ``ipaddress`` (8 ms to import)."""
+"""Addresses and subnets as numbers, for the allocation of addresses; without ``ipaddress`` (8 ms to import)."""
 
 from __future__ import annotations
 

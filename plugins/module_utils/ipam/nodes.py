@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of the nodes already: as the Kubernetes API tells, or the leases that were written before."""
+"""Pod CIDRs and addresses that the nodes have already, from the Kubernetes API or from leases of an earlier run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-PAUSE = 0.5  # seconds between two questions to the API
+PAUSE = 0.5  # seconds between two requests to the API
 
 
 class Known(NamedTuple):
-    """A node's pod CIDRs and its underlay address, None where it is not told."""
+    """A node's pod CIDRs and its underlay address, None if unknown."""
 
     pod_cidrs: list[str]
     address: str | None
@@ -24,16 +24,16 @@ class Known(NamedTuple):
 
 
 class ApiError(Exception):
-    """The Kubernetes API does not tell the nodes' pod CIDRs; the text says why and where to look."""
+    """The nodes' pod CIDRs cannot be read from the Kubernetes API; the text has the reason and the fix."""
 
 
 def from_api(
     kubectl: Sequence[str], names: Sequence[str], timeout: float, *, partial: bool = False
 ) -> dict[str, Known]:
-    """What the API knows, by name, of every node that has pod CIDRs.
+    """The nodes that have pod CIDRs in the API, by name.
 
-    ``kubectl`` is the command with its options. Asks until all of ``names`` have some, for ``timeout`` seconds at
-    most. Raises ApiError when kubectl does not answer, or when some have none and not ``partial``.
+    ``kubectl`` is the command with its options. Retries until all of ``names`` have some, for ``timeout`` seconds at
+    most. Raises ApiError if kubectl fails, or if some have none and not ``partial``.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -56,8 +56,7 @@ def from_api(
 
 
 def from_leases(path: str) -> dict[str, Known]:
-    """What the file of leases ``path`` says, by node name; nothing where there is no such file or it says nothing
-    of use."""
+    """The nodes of the lease file ``path``, by name; none if the file is missing or invalid."""
     try:
         with open(path, encoding="utf-8") as file:
             entries = json.load(file)["leases"]

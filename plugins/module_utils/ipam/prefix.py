@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Address blocks, strictly read, and how two of them lie to each other."""
+"""Address blocks, strictly parsed, and the relation of two of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Prefix(NamedTuple):
 
 
 def parse_prefix(value: object) -> Prefix:
-    """``value`` (text such as "10.244.1.0/24") as a Prefix. Raises ValueError that says what would be right."""
+    """``value`` (text such as "10.244.1.0/24") as a Prefix. Raises ValueError with the right value."""
     prefix, number = parse_network_of(value)
     if number != prefix.first:
         raise ValueError(f"{value!r} has host bits set: the block is {prefix}")

@@ -67,7 +67,7 @@ class RangeSet(list):
         raise IndexError(position)
 
     def gateways(self) -> list[int]:
-        """The positions that are a gateway's and never given away."""
+        """The positions of gateways, which pods never get."""
         found = (self.position((self.family, part.gateway)) for part in self)
         return [position for position in found if position is not None]
 
@@ -78,7 +78,7 @@ class RangeSet(list):
 def parse_range(item: dict) -> Range:
     """One range as configured: ``subnet``, and where wanted ``rangeStart``, ``rangeEnd``, ``gateway``.
 
-    Raises ValueError with host-local's words for what can't be.
+    Raises ValueError with host-local's message for an invalid range.
     """
     if not item.get("subnet"):
         raise ValueError('missing field "subnet" in a range')
@@ -111,7 +111,7 @@ def _within(item: dict, key: str, subnet: Subnet, default: int) -> int:
 
 
 def _gateway(item: dict, subnet: Subnet) -> int:
-    """It needn't be in the subnet: a router may have another address on the link."""
+    """The gateway need not be in the subnet: a router may have another address on the link."""
     if not item.get("gateway"):
         return subnet.first + 1
     family, number = parse_address(item["gateway"])
@@ -121,7 +121,7 @@ def _gateway(item: dict, subnet: Subnet) -> int:
 
 
 def parse_sets(sets: list[list[dict]]) -> list[RangeSet]:
-    """Range sets as configured, checked against one another; ValueError says what overlaps or is mixed."""
+    """Range sets as configured, checked against one another. ValueError names those that overlap or mix families."""
     parsed: list[RangeSet] = []
     for number, items in enumerate(sets):
         if not items:

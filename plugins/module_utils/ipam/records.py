@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store's records: which addresses an attachment has, so that nobody reads all reservations to find its own.
+"""The store's records: the addresses of each attachment, so that DEL need not read all reservations.
 
 A record is a symbolic link ``.attachments/<containerID>,<ifname>`` whose text lists the addresses: one atomic system
 call, no file to fill.
@@ -38,11 +38,11 @@ class Records:
         return [(container, ifname) for container, comma, ifname in found if comma]
 
     def read(self, owner: Owner) -> list[str]:
-        """An attachment's addresses; none without a record. Raises OSError where that can't be told."""
+        """An attachment's addresses; none without a record. Raises OSError if the record cannot be read."""
         try:
             text = posix.readlink(self._path(owner))
         except OSError as error:
-            if error.errno not in (ENOENT, EINVAL):  # the latter: a file, which is nothing of ours
+            if error.errno not in (ENOENT, EINVAL):  # the latter: a regular file, which is not ours
                 raise
             return []
         names = []
@@ -50,11 +50,11 @@ class Records:
             try:
                 names.append(to_text(*parse_address(name)))
             except ValueError:
-                continue  # nothing of ours: names are addresses, never paths
+                continue  # not ours: names are addresses, never paths
         return names
 
     def write(self, owner: Owner, names: list[str]) -> None:
-        """Notes an attachment's addresses, whatever was noted before."""
+        """Stores an attachment's addresses, replacing an earlier record."""
         text, path = ",".join(names), self._path(owner)
         try:
             posix.symlink(text, path)
@@ -66,11 +66,11 @@ class Records:
             posix.symlink(text, path)
 
     def remove(self, owner: Owner) -> None:
-        """Forgets an attachment; one without a record is fine."""
+        """Removes an attachment's record; a missing one is no error."""
         unlink(self._path(owner))
 
     def make_room(self) -> None:
-        """Makes the directory; one that exists is fine."""
+        """Makes the directory; an existing one is no error."""
         make_directory(self.directory)
 
     def _path(self, owner: Owner) -> str:

@@ -5,16 +5,16 @@
 """The reservations of pod addresses on one node: host-local's directory, kept exact.
 
 ``<directory>/<address>`` holds ``containerID\r\nifname``, ``last_reserved_ip.<set>`` the cursor of next-fit, and
-``lock`` is what everyone locks: so far it is host-local's layout, and its other implementations may work on the same
-directory. Ours adds two things, so that nothing depends on how many reservations there are:
+``lock`` is the file that every process locks. This is host-local's layout, so its other implementations may work on the
+same directory. Ours adds two things, so that no operation's time grows with the number of reservations:
 
 ``.attachments/<containerID>,<ifname>``
     an attachment's addresses (records.py);
 ``.index``
     a bitmap of what is taken (index.py).
 
-Both are made again from the reservations when anyone else changed them, and by the next call where there is no room to
-write them: a release needs none. Who only reads (``open(write=False)``) changes nothing.
+Both are rebuilt from the reservations after another process changed them. Without room to write them, the next call
+rebuilds them: a release needs no room. ``open(write=False)`` changes nothing.
 
 A reservation appears by link(2), complete or not at all. No fsync is needed: what a power cut can damage belongs to an
 earlier boot, and an earlier boot's reservations are void, because its containers are gone.
@@ -38,19 +38,19 @@ PROBES = 64
 
 
 class Exhausted(Exception):
-    """No address is left in a range set; the text is host-local's."""
+    """A range set has no free address; the text is host-local's."""
 
 
 class Refused(Exception):
-    """A wanted address can't be given, or an attachment has one already."""
+    """A requested address is not available, or the attachment has one already."""
 
 
-#: Whose a reservation is that names no attachment: a file of somebody else's in an address's place.
+#: The owner of a reservation that names no attachment: a foreign file in an address's place.
 OTHERS = ("", "")
 
 
 def boot_identity() -> str:
-    """What names this boot of this node: the kernel's boot ID; empty where it can't be read.
+    """The kernel's boot ID, which identifies this boot of this node; empty if it cannot be read.
 
     Nothing that a namespace of the caller's hides or changes, as process 1: its start would be another, and void what
     pods have. (LXC and systemd-nspawn give each boot of a container an ID of its own.)
@@ -69,7 +69,7 @@ class Store:
         self.index = Index(directory, sets, self.boot)
         self.records = Records(directory)
         self.lock = -1
-        #: The attachments' addresses where the records don't tell.
+        #: The attachments' addresses that the records lack.
         self.held: dict[Owner, list[str]] | None = None
 
     # -- the lock -----------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class Store:
         except OSError as error:
             if error.errno not in (ENOENT, ELOOP):
                 raise
-        else:  # where it is missing, whoever comes to change something makes it
+        else:  # if it is missing, the next call that changes something makes it
             fcntl.flock(self.lock, fcntl.LOCK_SH)
         return True
 
@@ -128,12 +128,12 @@ class Store:
     def __exit__(self, *_failure) -> None:
         self.close()
 
-    # -- what plugins ask for -----------------------------------------------------------------------------------
+    # -- requests of plugins -----------------------------------------------------------------------------------
 
     def reserve(self, owner: Owner, wanted: dict[int, int]) -> list[tuple[int, Range]]:
         """One address from each set for `owner`: (address, its range) in the order of the sets.
 
-        `wanted` maps a set's number to the address that it must be. Either all are reserved or none is.
+        `wanted` maps a set's number to the requested address. Either all are reserved or none.
         Raises Exhausted or Refused, and OSError when the directory can't be written.
         """
         taken = self.addresses(owner)
@@ -170,11 +170,11 @@ class Store:
         return got
 
     def addresses(self, owner: Owner) -> list[str]:
-        """What `owner` has reserved."""
+        """The addresses that `owner` has reserved."""
         return self.records.read(owner) if self.held is None else self.held.get(owner, [])
 
     def release(self, owner: Owner) -> list[str]:
-        """Frees what `owner` has; which may be nothing."""
+        """Releases all addresses of `owner`, if it has any."""
         # Reservations of host-local before 0.7.0 name no interface: they go with the container's first DEL.
         for one in (owner, (owner[0], "")):
             names = self.addresses(one)
@@ -184,9 +184,9 @@ class Store:
         return []
 
     def release_all_but(self, valid: set[Owner]) -> list[str]:
-        """Frees what belongs to none of the `valid` attachments; the addresses that were freed.
+        """Releases the addresses of all but the `valid` attachments; returns those that were released.
 
-        It trusts neither records nor index: what went wrong with them is right after it.
+        It reads the reservations themselves, and repairs records and index.
         """
         held = self._survey(write=True)
         self._settle(held)
@@ -205,7 +205,7 @@ class Store:
         return {owner: self.records.read(owner) for owner in self.records.owners()}
 
     def exhausted(self) -> str | None:
-        """host-local's text for the first set that has no address left, or None."""
+        """host-local's text for the first set without a free address, or None."""
         for number, ranges in enumerate(self.sets):
             if self._next(number, ranges, 0) is None:
                 return f"failed to allocate for range {number}: {_none_left(ranges)}"
@@ -222,7 +222,7 @@ class Store:
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
         try:
             file = posix.open(path, flags, 0o600)
-        except FileExistsError:  # left by a process that was killed; it may be a live reservation's other name
+        except FileExistsError:  # of a process that was killed; it may be another name of a valid reservation
             posix.unlink(path)
             file = posix.open(path, flags, 0o600)
         try:
@@ -252,7 +252,7 @@ class Store:
         return position
 
     def _take_next(self, number: int, ranges: RangeSet) -> int:
-        """Next-fit: the first free position after the one that was given last."""
+        """Next-fit: the first free position after the last one that was given."""
         start = self._cursor(number, ranges)
         while True:
             position = self._next(number, ranges, start)
@@ -260,16 +260,16 @@ class Store:
                 raise Exhausted(_none_left(ranges))
             if self._claim(ranges.family, ranges.at(position)[0]):
                 return position
-            self.index.mark(number, position, True)  # the index was wrong here: put it right and go on
+            self.index.mark(number, position, True)  # the index was wrong here: repair it and continue
 
     def _next(self, number: int, ranges: RangeSet, start: int) -> int | None:
-        """The first free position from `start` on, around the end; None when there is none."""
+        """The first free position from `start` on, around the end; None if there is none."""
         if self.index.bitmaps[number] is None:
             return self._probe(ranges, start)
         return self.index.next(number, start)
 
     def _probe(self, ranges: RangeSet, start: int) -> int | None:
-        """The same for a range too large for a bitmap: its neighbourhood first, then with the directory's help."""
+        """The same for a range too large for a bitmap: the next positions first, then by the directory's listing."""
         size = ranges.size
         gateways = ranges.gateways()
         for step in range(min(PROBES, size)):
@@ -315,10 +315,10 @@ class Store:
         self.index.seal()
 
     def _owner_of(self, name: str) -> Owner | None:
-        """Who reserved the address; None for nobody, OTHERS for a file that names no attachment.
+        """The attachment that reserved the address; None for a free one, OTHERS for a file that names no attachment.
 
-        Raises OSError where that can't be told (no descriptor is left, the disk fails): a reservation that isn't read
-        belongs to somebody all the same.
+        Raises OSError if the file cannot be read (no descriptor is left, the disk fails): an unreadable reservation is
+        still a reservation.
         """
         flags = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
         try:
@@ -354,10 +354,10 @@ class Store:
                 found.append((name, address))
         return found
 
-    # -- agreement ----------------------------------------------------------------------------------------------
+    # -- consistency ----------------------------------------------------------------------------------------------
 
     def _load(self, write: bool) -> None:
-        """Reads the index, or builds it when it doesn't fit the directory, the ranges or the boot."""
+        """Reads the index, or rebuilds it if it does not match the directory, the ranges or the boot."""
         fits, earlier = self.index.load()
         if fits:
             if write:
@@ -375,7 +375,7 @@ class Store:
             self._settle(self.held)
 
     def _forget_everything(self) -> None:
-        """Another boot's reservations: their containers are gone."""
+        """Removes another boot's reservations: their containers are gone."""
         for name, _address in self._names():
             unlink(f"{self.directory}/{name}")
         for owner in self.records.owners():
@@ -387,7 +387,7 @@ class Store:
         self.index.clear()
         for name, address in self._names():
             owner = self._owner_of(name)
-            if owner is None:  # reserved by a process that died before it said for whom
+            if owner is None:  # reserved by a process that died before it wrote the owner
                 if write:
                     unlink(f"{self.directory}/{name}")
                 continue
@@ -400,7 +400,7 @@ class Store:
         return held
 
     def _settle(self, held: dict[Owner, list[str]]) -> None:
-        """Makes records and index say what is `held`; without room for them the next call does."""
+        """Writes records and index from `held`; without room for them the next call does."""
         self._drop_fresh()
         try:
             self.records.make_room()

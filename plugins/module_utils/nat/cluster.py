@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the table knows of the cluster: pod networks, what they reach unmasqueraded, the nodes' addresses and ports."""
+"""The table's elements for the cluster: pod networks, unmasqueraded destinations, the nodes' addresses and ports."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SETS = ("pod_networks4", "pod_networks6", "not_masqueraded4", "not_masqueraded6"
 def network_differences(
     channel: Channel, pod_networks: list[str], not_masqueraded: list[str]
 ) -> tuple[list[Request], list[Difference]]:
-    """What brings ``pod_networks*`` and ``not_masqueraded*`` to exactly these prefixes: requests, and what they do.
+    """The requests that leave ``pod_networks*`` and ``not_masqueraded*`` with exactly these prefixes, and what they do.
 
-    Works for a table that isn't there yet: then everything is to be added. Carry the requests out together with
+    Works for a missing table, too: then all prefixes are added. Carry the requests out together with
     those of ``table.differences`` in one ``nftables.transaction``.
     """
     requests: list[Request] = []
@@ -53,7 +53,7 @@ def network_differences(
 
 
 def key_differences(channel: Channel, wanted: Mapping[str, set[bytes]]) -> tuple[list[Request], list[Difference]]:
-    """What brings these sets to exactly these packed elements; otherwise as ``network_differences``."""
+    """The requests that leave these sets with exactly these packed elements; otherwise as ``network_differences``."""
     requests: list[Request] = []
     changes: list[Difference] = []
     present = nftables.exists(channel, TABLE)
@@ -63,7 +63,7 @@ def key_differences(channel: Channel, wanted: Mapping[str, set[bytes]]) -> tuple
         except NetlinkError as error:
             if error.errno != ENOENT:
                 raise
-            actual = set()  # a table from before there was that set
+            actual = set()  # a table of a version without that set
         requests += key_requests(name, keys - actual, actual - keys)
         if keys != actual:
             content = f"add {len(keys - actual)}, remove {len(actual - keys)}"

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the table holds of single pods: host ports and masqueraded addresses, each marked with its attachment.
+"""The table's elements for single pods: host ports and masqueraded addresses, each marked with its attachment.
 
-An element's comment ("container ID, interface, network") names its owner, so that it is removed with its owner and
-never with somebody else's.
+An element's comment ("container ID, interface, network") names its owner, so that it is removed with its owner
+and with no other.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def is_of_container(comment: str, container_id: str) -> bool:
 
 
 def _short(name: str, most: int) -> str:
-    """A name as it is, or its beginning and a checksum of all of it."""
+    """The name, or its beginning with a checksum if it is too long."""
     if len(name) <= most:
         return name
     digest = Rule(name).digest().hex()
@@ -102,13 +102,13 @@ def mapping_elements(mapping: dict) -> list[Element]:
     if mapping["snat"]:
         name = "hostport_masq_all" if mapping["masq_all"] else "hostport_snat"
         elements.append((f"{name}{family}", nftables.pack(("", ""), protocol, port, pod), None))
-        if mapping["masq_all"]:  # loopback's answers need the rule that knows them
+        if mapping["masq_all"]:  # answers to loopback need the rule that matches them
             elements.append((f"hostport_snat{family}", elements[-1][1], None))
     return elements
 
 
 def masquerade_element(address: str) -> Element:
-    """The element that has a pod's address ("10.1.2.3", a prefix length is cut off) masqueraded: (set, key, None)."""
+    """The element that masquerades a pod's address ("10.1.2.3", a prefix length is cut off): (set, key, None)."""
     return ("masqueraded6" if ":" in address else "masqueraded4"), pack_ip(address.partition("/")[0]), None
 
 
@@ -125,7 +125,7 @@ def add(
         add_local_subnet(channel, subnet)
     requests = [request for chain in chains or [] for request in nftables.put_chain(TABLE, chain)]
     for name, key, data in elements:
-        # An element for the very address that we were given is left over from who had the address before.
+        # An element for our own address is left over from its former owner.
         found = nftables.get_element(channel, TABLE, name, key)
         if found and found[0] == data and found[1] != comment:
             requests.append(nftables.delete_elements(TABLE, name, [key]))
@@ -134,17 +134,17 @@ def add(
 
 
 def add_local_subnet(channel: Channel, subnet: str) -> None:
-    """Put a subnet of this node's pods among the local ones; one that overlaps with another's is covered by that."""
+    """Add a subnet of this node's pods to the local ones, unless an overlapping one is there."""
     family = 6 if ":" in subnet else 4
     try:
         nftables.transaction(channel, [nftables.add_prefixes(TABLE, f"local_subnets{family}", [subnet])])
     except NetlinkError as error:
-        if error.errno not in (EEXIST, ENOTEMPTY):  # the latter: it overlaps in part
+        if error.errno not in (EEXIST, ENOTEMPTY):  # the latter: a partial overlap
             raise
 
 
 def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) -> None:
-    """Take elements out that are there and carry this comment; an absent table is as good."""
+    """Remove the elements with this comment; a missing table is no error."""
     requests = []
     for name, key in elements:
         found = nftables.get_element(channel, TABLE, name, key)
@@ -154,7 +154,7 @@ def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) ->
 
 
 def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes]]:
-    """Take out all that carries this comment; (set, key) of what it was."""
+    """Remove all elements with this comment; returns (set, key) of each."""
     return _remove(channel, [element for element in owned(channel, kinds) if element[3] == comment])
 
 
@@ -172,9 +172,9 @@ def describe(name: str, key: bytes) -> str:
 
 
 def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) -> list[tuple[str, bytes]]:
-    """Take out the elements of a network's attachments that aren't ``valid``: (container ID, interface) pairs.
+    """Remove the elements of a network's attachments that are not ``valid``: (container ID, interface) pairs.
 
-    Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key) of what it was.
+    Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key) of each.
     """
     kept = {owner_comment(network, *owner) for owner in valid}
     ours = [element for element in owned(channel, kinds) if is_of_network(element[3], network)]
@@ -188,13 +188,13 @@ def _remove(channel: Channel, elements: list[tuple[str, bytes, Data, str]]) -> l
         try:
             nftables.transaction(channel, [nftables.delete_chain(TABLE, chain)])
         except NetlinkError as error:
-            if error.errno not in (EBUSY, ENOENT):  # other elements lead there, or somebody was quicker
+            if error.errno not in (EBUSY, ENOENT):  # other elements lead there, or another process was first
                 raise
     return removed
 
 
 def comment_of(channel: Channel, name: str, key: bytes) -> str | None:
-    """An element's comment, None if it isn't there."""
+    """An element's comment, None if the element is missing."""
     found = nftables.get_element(channel, TABLE, name, key)
     return found[1] if found else None
 
@@ -221,7 +221,7 @@ def _delete(channel: Channel, requests: list[Request]) -> None:
     except NetlinkError as error:
         if error.errno != ENOENT:
             raise
-        for request in requests:  # somebody was quicker with one of them: each for itself
+        for request in requests:  # another process removed one of them: each by itself
             try:
                 nftables.transaction(channel, [request])
             except NetlinkError as one:

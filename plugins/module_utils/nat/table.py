@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Address translation for pods: the one nftables table of ours, ``inet podnet``, and what goes into its sets.
+"""NAT for pods: our one nftables table, ``inet podnet``, and the elements of its sets.
 
-The table's chains and rules are fixed; they are made once (``ensure``) and put right where they differ. Everything that
-comes and goes is an element:
+The table's chains and rules are fixed; they are made once (``ensure``) and repaired where they differ. Everything that
+is added and removed is an element:
 
-``pod_networks4|6``        prefixes: sources whose way out of the cluster is masqueraded, unless it leads into
-``not_masqueraded4|6``     these prefixes (the pod network itself, and whatever else shall see pod addresses)
+``pod_networks4|6``        prefixes: sources that are masqueraded, unless their destination is in
+``not_masqueraded4|6``     these prefixes (the pod network itself, and other networks that see pod addresses)
 ``nodes4|6``               the other nodes' own addresses, which see pod addresses too
-``masqueraded4|6``         single pod addresses to masquerade (the bridge plugin's ipMasq), unless they talk to
+``masqueraded4|6``         single pod addresses to masquerade (the bridge plugin's ipMasq), unless they send to
 ``local_subnets4|6``       the subnets of this node's pods
 ``hostports4|6``           protocol, port → pod address, port: on every local address
 ``hostports_at4|6``        address, protocol, port → pod address, port: on one address (hostIP)
@@ -24,7 +24,7 @@ comes and goes is an element:
                            who may send to the tunnels' ports (guard.py)
 
 An element of a single pod carries its owner as comment ("container ID, interface, network"), so that it is removed with
-its owner and never with somebody else's. The packet's original port is asked of conntrack; no packet mark is needed.
+its owner and with no other. Conntrack has the packet's original port, so no packet mark is needed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 #: Priorities of netfilter's hooks, linux/netfilter_ipv4.h NF_IP_PRI_*
 BEFORE_DNAT, AFTER_SNAT = -100, 100
 LENGTH = {4: 4, 6: 16}
-#: What the kernel answers when somebody else changed the rules meanwhile, and how often to try anew.
+#: The kernel's answer if another process changed the rules meanwhile, and the number of retries.
 ENOENT, EEXIST, ERESTART = 2, 17, 85
 TRIES = 10
 
@@ -80,7 +80,7 @@ def _conditions(name: str, family: int, at_address: bool) -> bytes:
 
 
 def _of_host_port(name: str, family: int) -> bytes:
-    """Go on only with connections to a host port of ours: translated, and known with original port and pod address."""
+    """Continue only with connections to a host port of ours: translated, and in the set by port and pod address."""
     return (
         nft.conntrack_status()
         + nft.mask(4, nft.IPS_DNAT.to_bytes(4, byteorder))
@@ -97,7 +97,7 @@ def _loopback_source() -> bytes:
 
 
 def _destination_rules(family: int) -> list[Rule]:
-    # Packets from ::1 never leave the host, so its ports can't be a pod's.
+    # Packets from ::1 never leave the host, so a pod cannot serve its ports.
     only = nft.of_family(family)
     if family == 6:
         only += nft.destination(6) + nft.compare(bytes(15) + b"\x01", nft.NOT_EQUAL)
@@ -193,7 +193,7 @@ TABLE = Table(
 
 
 def ensure(channel: Channel) -> list[Difference]:
-    """Make the table and what is fixed in it, where absent or different; elements stay. Returns what was done.
+    """Make the table with its chains and rules, or repair them; elements stay. Returns what was done.
 
     ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError when the kernel refuses.
     """
@@ -201,12 +201,12 @@ def ensure(channel: Channel) -> list[Difference]:
         try:
             return nftables.ensure(channel, TABLE)
         except NetlinkError as error:
-            # someone else, most likely another call of ours, changed the rules while we read and wrote them
+            # another process, most likely another call of ours, changed the rules meanwhile
             if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == TRIES - 1:
                 raise
     return []
 
 
 def differences(channel: Channel) -> tuple[list[Request], list[Difference]]:
-    """The requests that would put the table right, and what they do; both empty if it is right."""
+    """The requests that would repair the table, and what they do; both empty if it is in sync."""
     return nftables.differences(channel, TABLE)

@@ -88,7 +88,7 @@ def add(
     replace: bool = True,
     nodad: bool = True,
 ) -> Request:
-    """Give an address to the link ``index``. With ``nodad`` IPv6 ones skip duplicate address detection.
+    """Add an address to the link ``index``. With ``nodad`` IPv6 ones skip duplicate address detection.
 
     The ``broadcast`` address "+" is the subnet's last one, as for ip-address(8); IPv6 and subnets of two have none.
     """
@@ -106,7 +106,7 @@ def add(
 
 
 def delete(index: int, address: str) -> Request:
-    """Take an address from the link ``index``."""
+    """Remove an address from the link ``index``."""
     packed, length = split_prefix(address)
     body = INFO.pack(family_of(address), length, 0, 0, index) + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
     return RTM_DELADDR, 0, body, f"delete address {address}"

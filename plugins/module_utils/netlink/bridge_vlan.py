@@ -24,12 +24,12 @@ PVID, UNTAGGED, RANGE_BEGIN, RANGE_END = 2, 4, 8, 16
 
 
 def access(index: int, vlan: int) -> Request:
-    """What comes untagged by the port is of `vlan`, and leaves untagged."""
+    """Make `vlan` the port's untagged VLAN: PVID, and untagged on egress."""
     return _request(RTM_SETLINK, index, [(PVID | UNTAGGED, vlan)], f"set VLAN {vlan} of port {index}")
 
 
 def trunk(index: int, ranges: list[tuple[int, int]]) -> list[Request]:
-    """The port carries these VLANs tagged; each range is (first, last)."""
+    """Add these VLANs to the port, tagged; each range is (first, last)."""
     return [
         _request(RTM_SETLINK, index, _entries(first, last), f"add VLANs {first}-{last} to port {index}")
         for first, last in ranges
@@ -37,7 +37,7 @@ def trunk(index: int, ranges: list[tuple[int, int]]) -> list[Request]:
 
 
 def remove(index: int, vlan: int) -> Request:
-    """The port carries `vlan` no longer; one that it doesn't have is fine."""
+    """Remove `vlan` from the port; the kernel ignores a VLAN that the port does not have."""
     return _request(RTM_DELLINK, index, [(0, vlan)], f"remove VLAN {vlan} from port {index}")
 
 
@@ -51,7 +51,7 @@ def _request(kind: int, index: int, entries: list[tuple[int, int]], what: str) -
 
 
 def read(channel: Channel, index: int) -> tuple[int, set[int]]:
-    """A port's VLANs: that of what comes untagged (0: none), and all that it carries."""
+    """A port's VLANs: the untagged one (PVID; 0: none), and all of them."""
     body = INFO.pack(AF_BRIDGE, 0, 0, 0, 0) + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN)
     untagged, carried = 0, set()
     for payload in channel.dump((RTM_GETLINK, 0, body, "list VLANs of bridge ports")):

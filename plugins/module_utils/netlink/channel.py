@@ -4,8 +4,8 @@
 
 """A netlink socket: requests, dumps, batches.
 
-Every request's outcome is known when the call returns: the kernel works through what is sent in order, answers
-each failure, and acknowledges the last message of what was sent; what it did not refuse before that, it did.
+Every request's outcome is known when the call returns. The kernel handles messages in order, answers each failure,
+and acknowledges the last message. A request without a failure before that acknowledgement was carried out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NETLINK_GET_STRICT_CHK = 12
 
 #: A reply datagram is at most this long: NLMSG_GOODSIZE is 8 KiB, a dump's grows to 32 KiB for a large buffer.
 RECEIVE = 65536
-#: How much is sent at once, so that even if every message is refused the answers fit the receive buffer.
+#: Bytes that are sent at once: even if every message is refused, the answers fit the receive buffer.
 BATCH_BYTES = 65536
 BATCH_MESSAGES = 512
 RECEIVE_BUFFER = 4 << 20
@@ -82,18 +82,18 @@ class Channel:
         return self.socket.fileno()
 
     def subscribe(self, group: int) -> None:
-        """Receive the events of a multicast group (rtnetlink.h RTNLGRP_*) from now on; of no other use then."""
+        """Receive the events of a multicast group (rtnetlink.h RTNLGRP_*); the socket serves for nothing else then."""
         self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until an event arrives, or as many at once as do; False if none does in time."""
+        """Wait until at least one event arrives; False if none does in time."""
         self.socket.settimeout(seconds)
         try:
             self.socket.recv(RECEIVE)
         except TimeoutError:
             return False
         except OSError as error:
-            if error.errno != ENOBUFS:  # so many that some were dropped: there is news all the same
+            if error.errno != ENOBUFS:  # so many that the kernel dropped some: there are events all the same
                 raise
         return True
 
@@ -193,7 +193,7 @@ class Channel:
                 found.append(payload)
 
     def batch(self, requests: list[Request]) -> list[NetlinkError | None]:
-        """Carry out the requests in order, each whatever becomes of the others.
+        """Carry out the requests in order; a refused one does not stop the others.
 
         Returns one entry for each request: None where it was done, the NetlinkError where it was refused.
         """
@@ -258,7 +258,7 @@ class Channel:
                 error = refusal(flags, payload, messages[position][3])
                 if error:
                     failed.append((position, error))
-                # an answer to the batch's begin speaks for the whole of it, and may be the only one
+                # an answer to the batch's begin is for the whole batch, and may be the only one
                 waiting = waiting and position not in (0, len(requests))
         if failed:
             raise min(failed, key=lambda entry: entry[0] or len(messages))[1]

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connections that the kernel remembers: to forget those that a new translation would otherwise not apply to, and to
-see what became of their addresses.
+"""Connection tracking: delete entries to which a new translation would not apply, and read how addresses were
+translated.
 
 Messages and numbers: linux/netfilter/nfnetlink_conntrack.h.
 """
@@ -34,7 +34,7 @@ FILTER_PROTO_NUM, FILTER_PROTO_DST_PORT = 1 << 3, 1 << 5  # net/netfilter/nf_int
 
 
 def forget(family: int, protocol: int, port: int) -> Request:
-    """Forget every connection whose first packet went to `port`; `family` 4 or 6, `protocol` IANA's number.
+    """Delete every conntrack entry whose first packet went to `port`; `family` 4 or 6, `protocol` IANA's number.
 
     The kernel filters (since 5.8).
     """
@@ -42,13 +42,15 @@ def forget(family: int, protocol: int, port: int) -> Request:
     tuple_ = nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol), attr(CTA_PROTO_DST_PORT, U16BE.pack(port)))
     body = header + nest(CTA_TUPLE_ORIG, tuple_)
     body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT))
-    return CT_DELETE, 0, body, f"forget connections to port {port}"
+    return CT_DELETE, 0, body, f"delete conntrack entries of port {port}"
 
 
 class Connection:
-    """One that the kernel remembers: ``source`` sent to ``target``; ``answering`` answers ``asker``. Where nothing is
-    translated these are the same two; another asker hides the source, another answering one is who the packets were
-    diverted to. ``key`` tells it from all others."""
+    """A conntrack entry: ``source`` sent to ``target``; replies go from ``answering`` to ``asker``.
+
+    Without NAT these are the same two addresses. Another ``asker`` means SNAT, another ``answering`` DNAT.
+    ``key`` identifies the entry.
+    """
 
     __slots__ = ("answering", "asker", "key", "source", "target")
 
@@ -61,7 +63,7 @@ class Connection:
 
 
 def dump(channel: Channel, family: int, protocol: int = 0) -> list[Connection]:
-    """The remembered connections of IP version ``family`` (4 or 6), those of one ``protocol`` (IANA's number) if it is
+    """The conntrack entries of IP version ``family`` (4 or 6), those of one ``protocol`` (IANA's number) if it is
     given: then the kernel filters (since 5.8). ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError."""
     number = 2 if family == 4 else 10
     body = bytes([number, 0, 0, 0])
@@ -73,7 +75,7 @@ def dump(channel: Channel, family: int, protocol: int = 0) -> list[Connection]:
 
 
 def connection(payload: bytes) -> Connection | None:
-    """A message's connection, in a dump or in the news of CT_NEW_GROUP; None for one that has no addresses."""
+    """The entry of a message, in a dump or an event of CT_NEW_GROUP; None for one without addresses."""
     first, second = CTA_IP.get(payload[0], (0, 0))
     values = parse(payload, 4)
     original = parse(parse(values.get(CTA_TUPLE_ORIG, b"")).get(CTA_TUPLE_IP, b""))

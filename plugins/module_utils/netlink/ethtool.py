@@ -29,17 +29,17 @@ def driver(name: str) -> str:
 
 
 def tx_checksum(name: str) -> bool:
-    """Whether the link takes packets without their checksums, to be filled in later. Raises OSError."""
+    """Whether transmit checksum offload is on: the link accepts packets without checksums. Raises OSError."""
     return bool(_call(name, _VALUE, ETHTOOL_GTXCSUM, 0)[1])
 
 
 def set_tx_checksum(name: str, on: bool) -> None:
-    """Switches that on or off. Raises OSError."""
+    """Switches transmit checksum offload on or off. Raises OSError."""
     _call(name, _VALUE, ETHTOOL_STXCSUM, int(on))
 
 
 def _call(name: str, layout: struct.Struct, *values: Any) -> tuple[Any, ...]:
-    """The ioctl with a structure of that layout, as the kernel filled it in."""
+    """Runs the ioctl with a structure of that layout; returns it as the kernel filled it in."""
     data = array.array("B", layout.pack(*values))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
         fcntl.ioctl(any_socket, SIOCETHTOOL, _IFREQ.pack(name.encode(), data.buffer_info()[0]))

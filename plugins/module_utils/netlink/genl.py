@@ -61,7 +61,7 @@ class GenericChannel(Channel):
 
 
 def has(family: str) -> bool:
-    """Whether the kernel has the family. Raises NetlinkError when it can't be asked."""
+    """Whether the kernel has the family. Raises NetlinkError if the request fails."""
     try:
         GenericChannel(family).close()
     except NetlinkError as error:

@@ -125,7 +125,7 @@ PORT: dict[str, tuple[int, str]] = {
     "isolated": (33, "bool"),
     "locked": (39, "bool"),
 }
-#: Which of a kind's values can't be changed on the living link: it is deleted and made anew.
+#: A kind's values that the kernel cannot change: the link is deleted and recreated.
 FIXED: dict[str, tuple[str, ...]] = {
     "vxlan": ("id", "link", "local", "local6", "port", "gbp"),
     "vlan": ("id",),
@@ -221,7 +221,7 @@ class Link(KernelObject):
             values = {name: value for name, value in self.data.items() if value != actual.data.get(name)}
             packed = info(self.kind, pack_data(self.kind, values, index_of))
             requests.append(change(actual.index, what=self.name, info=packed))
-        # a new master resets what the port was
+        # a new master resets the port's values
         if "port" in differing or ("master" in differing and self.port):
             requests.append(port(actual.index, self.port))
         return requests
@@ -288,7 +288,7 @@ def change(
     info: bytes = b"",
     what: str = "",
 ) -> Request:
-    """Change a link, found by ``index`` or (index 0) by ``name``; ``master`` 0 frees it from its bridge."""
+    """Change a link, found by ``index`` or (index 0) by ``name``; ``master`` 0 removes it from its bridge."""
     flags = mask = 0
     for bit, wanted in ((IFF_UP, up), (IFF_PROMISC, promisc), (IFF_ALLMULTI, allmulti)):
         if wanted is not None:
@@ -389,7 +389,7 @@ def decode(payload: bytes) -> Link:
 
 
 def pack_data(kind: str, values: dict[str, Any], index_of: IndexOf | None = None) -> bytes:
-    """A kind's values as the attributes inside IFLA_INFO_DATA. Raises ValueError for a value that the kind has not."""
+    """A kind's values as the attributes inside IFLA_INFO_DATA. Raises ValueError for an unknown value."""
     known = DATA.get(kind, {})
     packed = []
     for name, value in values.items():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Neighbours (ARP, NDP) and forwarding entries (FDB): RTM_*NEIGH of rtnetlink(7), numbers from linux/neighbour.h."""
+"""Neighbor entries (ARP, NDP) and FDB entries: RTM_*NEIGH of rtnetlink(7), numbers from linux/neighbour.h."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Neighbour(KernelObject):
 
 
 class Fdb(KernelObject):
-    """A forwarding entry of the vxlan link ``dev``: frames to ``mac`` go to the VTEP at address ``dst``.
+    """An FDB entry of the vxlan link ``dev``: frames to ``mac`` go to the VTEP at address ``dst``.
 
     One MAC address may have several entries (the all-zero one lists where broadcasts go), so the destination belongs to
     the identity. ``state`` "permanent" entries don't age.
@@ -112,7 +112,7 @@ class Fdb(KernelObject):
 
 
 def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
-    """Make a neighbour entry, or put it in place of the one there is."""
+    """Add a neighbor entry, or replace the one for this address."""
     packed = pack_ip(dst)
     length = len(packed)
     whole = _NEIGHBOUR[length]
@@ -121,14 +121,13 @@ def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
 
 
 def delete(index: int, dst: str) -> Request:
-    """Remove a neighbour entry."""
+    """Delete a neighbor entry."""
     body = INFO.pack(family_of(dst), index, 0, 0, 0) + attr(NDA_DST, pack_ip(dst))
     return RTM_DELNEIGH, 0, body, f"delete neighbour {dst}"
 
 
 def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Request:
-    """Make a vxlan link's forwarding entry. A unicast MAC address has one destination: a new one takes the old
-    one's place."""
+    """Add an FDB entry of a vxlan link. A unicast MAC address has one destination: a new entry replaces the old one."""
     packed = pack_ip(dst)
     length = len(packed)
     whole = _NEIGHBOUR[length]
@@ -139,7 +138,7 @@ def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Requ
 
 
 def delete_fdb(index: int, mac: str, dst: str | None = None) -> Request:
-    """Remove a vxlan link's forwarding entry for ``mac``, only if it leads to ``dst`` where that is given."""
+    """Delete a vxlan link's FDB entry for ``mac``; with ``dst``, only the one with that destination."""
     body = INFO.pack(AF_BRIDGE, index, 0, NTF_SELF, 0) + attr(NDA_LLADDR, pack_mac(mac))
     if dst:
         body += attr(NDA_DST, pack_ip(dst))
@@ -154,7 +153,7 @@ def dump(
     family: int = 0,
     seen: Seen | None = None,
 ) -> list[Neighbour]:
-    """The neighbour entries of the namespace, or of the link ``index``."""
+    """The neighbor entries of the namespace, or of the link ``index``."""
     body = INFO.pack(family, 0, 0, 0, 0) + (attr_u32(NDA_IFINDEX, index) if index else b"")
     payloads = channel.dump((RTM_GETNEIGH, 0, body, "list neighbours"))
     return [entry for entry in _decode_all(payloads, names, seen) if isinstance(entry, Neighbour)]
@@ -163,7 +162,7 @@ def dump(
 def dump_fdb(
     channel: Channel, names: dict[int, str] | None = None, *, index: int = 0, seen: Seen | None = None
 ) -> list[Fdb]:
-    """The forwarding entries with a destination (those of vxlan links) of the namespace, or of the link ``index``."""
+    """The FDB entries with a destination (those of vxlan links) of the namespace, or of the link ``index``."""
     # a bridge's dump takes the older header too, and filters by NDA_* only with the new one: rtnl_fdb_dump()
     body = INFO.pack(AF_BRIDGE, index, 0, 0, 0)
     payloads = channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries"))
@@ -180,8 +179,8 @@ def _decode_all(payloads: list[bytes], names: dict[int, str] | None, seen: Seen 
 
 
 def _essence(payload: bytes) -> bytes:
-    """The message without the counters and times that its attributes end with, if it is put together as usual: a
-    neighbour's address comes before its MAC address, a forwarding entry's after it."""
+    """The message without the counters and times at its end, if its attributes come in the usual order: a neighbor
+    entry has its address before its MAC address, an FDB entry after it."""
     first, second = payload[14:15], payload[26:27]
     if payload[0] == AF_BRIDGE:
         if first == b"\2" and second == b"\1":
@@ -202,7 +201,7 @@ def decode(payload: bytes, names: dict[int, str] | None = None) -> Neighbour | F
     dev = (names or {}).get(index, str(index))
     entry: Neighbour | Fdb
     if family == AF_BRIDGE:
-        # NUD_NOARP | NUD_PERMANENT and the like: the permanent bit tells what ``bridge fdb`` calls permanent
+        # NUD_NOARP | NUD_PERMANENT and the like: ``bridge fdb`` calls permanent what has the permanent bit
         kept = "permanent" if state & STATES["permanent"] else STATE_NAMES.get(state, str(state))
         entry = Fdb(dev, unpack_mac(values[NDA_LLADDR]), unpack_ip(values[NDA_DST]), kept)
     else:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Network namespaces: to open one, to work inside it, to tell two apart."""
+"""Network namespaces: open one, work inside it, compare two."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def is_netns(path: str) -> bool:
 
 def _libc_setns(fd: int, kind: int) -> None:
     """setns(2) through libc, for Python below 3.12, whose os has none."""
-    import _ctypes  # a quarter of the time that ctypes takes to import
+    import _ctypes  # imports in a quarter of ctypes' time
 
     function = _ctypes.dlsym(_ctypes.dlopen("", 2), "setns")
     if _ctypes.call_function(function, (fd, kind)) == 0:
         return
-    import ctypes  # once more, the way that keeps errno
+    import ctypes  # again, in the way that keeps errno
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(fd, kind):

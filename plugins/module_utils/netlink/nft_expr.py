@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an nftables rule is made of: expressions, each one attribute of the rule's list.
+"""Expressions of an nftables rule, each one an attribute of the rule's list.
 
 A rule works on registers: an expression loads a field or a set's value into one, the next compares or uses it.
 Numbers are those of linux/netfilter/nf_tables.h. ``REG`` is the first 16-byte register; fields of a concatenation
@@ -78,12 +78,12 @@ def destination(family: int, register: int = REG) -> bytes:
 
 
 def destination_port(register: int = REG) -> bytes:
-    """Load the TCP, UDP or SCTP destination port; the rule must have made sure of the protocol."""
+    """Load the TCP, UDP or SCTP destination port; the rule must have matched the protocol before."""
     return payload(TRANSPORT_HEADER, 2, 2, register)
 
 
 def compare(value: bytes, operator: int = EQUAL, register: int = REG) -> bytes:
-    """Go on with the rule only if the register holds ``value`` (or doesn't, NOT_EQUAL)."""
+    """Continue the rule only if the register holds ``value`` (or, with NOT_EQUAL, does not)."""
     return expression("cmp", attr_u32be(1, register), attr_u32be(2, operator), nest(3, attr(DATA_VALUE, value)))
 
 
@@ -100,7 +100,7 @@ def mask(length: int, bits: bytes, flip: bytes | None = None, register: int = RE
 
 
 def in_set(name: str, register: int = REG, *, inverted: bool = False) -> bytes:
-    """Go on only if the set holds the register's value (or doesn't)."""
+    """Continue only if the set holds the register's value (or does not)."""
     return expression("lookup", attr_str(1, name), attr_u32be(2, register), attr_u32be(5, int(inverted)))
 
 
@@ -151,7 +151,7 @@ def masquerade(*, random: bool = True) -> bytes:
 
 
 def destination_type(register: int = REG) -> bytes:
-    """Load the kind of the destination address (RTN_LOCAL for one of this host's), as the routing table tells."""
+    """Load the kind of the destination address (RTN_LOCAL for one of this host's) by the routing table."""
     return expression("fib", attr_u32be(1, register), attr_u32be(2, FIB_ADDRTYPE), attr_u32be(3, FIB_DADDR))
 
 
@@ -173,7 +173,7 @@ def conntrack_status(register: int = REG) -> bytes:
 
 
 def original_port(register: int = REG) -> bytes:
-    """Load the destination port that the connection's first packet had, before any translation."""
+    """Load the destination port of the connection's first packet, before any translation."""
     return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_PROTO_DST), attr_u8(3, CT_DIR_ORIGINAL))
 
 

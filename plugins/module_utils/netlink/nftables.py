@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nftables: a table declared once, and elements that come and go in its sets and maps.
+"""nftables: a table declared once, and elements that are added to and removed from its sets and maps.
 
-The declaration (``Table``: sets, maps, chains, rules) is one desired state; ``ensure`` reads what the kernel has,
-and puts right what differs in one transaction, keeping the elements. Nothing outside that table is ever touched.
+The declaration (``Table``: sets, maps, chains, rules) is one desired state; ``ensure`` reads what the kernel has
+and repairs what differs in one transaction, keeping the elements. Nothing outside that table is ever touched.
 Messages and numbers are those of linux/netfilter/nf_tables.h; the datatype numbers, which make ``nft list`` readable,
 are nft's own.
 """
@@ -75,7 +75,7 @@ TYPE_VERDICT = 0xFFFFFF00
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 ENOENT = 2
-#: How often a set is read at the most until nothing changed meanwhile.
+#: How often a set is read at most until nothing changed meanwhile.
 READ_TRIES = 20
 KEY_BYTEORDER, HOST_ENDIAN = 0, 1  # NFTNL_UDATA_SET_KEYBYTEORDER, and nft's enum byteorder
 COMMENT = 0  # NFTNL_UDATA_*_COMMENT, the user data that ``nft list`` shows
@@ -92,7 +92,7 @@ class Rule:
         self.expressions = b"".join(expressions)
 
     def digest(self) -> bytes:
-        """What tells this rule from another: a checksum (64-bit FNV-1a) of its expressions and comment."""
+        """What identifies this rule: a checksum (64-bit FNV-1a) of its expressions and comment."""
         value = 0xCBF29CE484222325
         for byte in self.expressions + self.comment.encode():
             value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
@@ -141,7 +141,7 @@ class Set:
 
 
 class Table:
-    """A table of ours and all that it holds but the elements."""
+    """A table of ours with everything in it but the elements."""
 
     __slots__ = ("chains", "family", "name", "sets")
 
@@ -159,7 +159,7 @@ class Table:
 
 
 class Difference:
-    """What is other than it should be in a table: ``action`` ("add", "change", "recreate", "restore", "delete"),
+    """A difference of a table from its desired state: ``action`` ("add", "change", "recreate", "restore", "delete"),
     ``subject`` ("set nodes4 of table inet podnet") and, for elements, ``detail`` ("add 3, remove 1")."""
 
     kind = "nftables"
@@ -175,9 +175,9 @@ class Difference:
 
 
 def transaction(channel: Channel, requests: list[Request], since: bytes = b"") -> None:
-    """Carry the requests out together or not at all. Raises the NetlinkError of the one that was refused.
+    """Carry out all requests or none. Raises the NetlinkError of the refused one.
 
-    With `since`, a ``generation``, only if nobody has changed anything since then; else NetlinkError ERESTART.
+    With `since`, a ``generation``, only if no process has changed nftables since then; else NetlinkError ERESTART.
     """
     if not requests:
         return
@@ -231,7 +231,7 @@ def exists(channel: Channel, table: Table) -> bool:
 
 
 def dropping_chains(channel: Channel, hook: int) -> list[str]:
-    """Everybody's chains at a hook (a number of ``HOOKS``) with policy drop, as nft names them ("ip filter FORWARD").
+    """All chains at a hook (a number of ``HOOKS``) with policy drop, as nft names them ("ip filter FORWARD").
 
     Those of the bridge family, which see frames, are left out; those of iptables-legacy can't be seen.
     """
@@ -274,7 +274,7 @@ def read_chains(channel: Channel, table: Table) -> list[str]:
 
 
 def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
-    """The digests of the table's rules in order, by chain; of a rule that isn't ours ``b""``."""
+    """The digests of the table's rules in order, by chain; ``b""`` for a foreign rule."""
     found: dict[str, list[bytes]] = {}
     body = table.header() + attr_str(1, table.name)
     for payload in channel.dump((GETRULE, 0, body, f"list rules of {table.title()}")):
@@ -296,7 +296,7 @@ def delete_chain(table: Table, name: str) -> Request:
 
 
 def generation(channel: Channel) -> bytes:
-    """What the whole of nftables is at, packed: it changes with every transaction of anybody."""
+    """The generation of nftables, packed: it changes with every transaction of any process."""
     body = INFO.pack(0, 0, 0)
     return parse(channel.get((GETGEN, 0, body, "get the generation of nftables")), INFO.size)[1]
 
@@ -311,22 +311,22 @@ def add_elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]]
 
 
 def delete_elements(table: Table, name: str, keys: Iterable[bytes]) -> Request:
-    """Take elements out of a set or map; the kernel refuses (ENOENT) if one isn't there."""
+    """Remove elements from a set or map; the kernel refuses (ENOENT) if one is missing."""
     return DELSETELEM, 0, _elements(table, name, [(key, None) for key in keys], ""), f"delete elements of {name}"
 
 
 def add_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
-    """Put prefixes into an interval set; it fails (EEXIST) where they overlap with what is there."""
+    """Add prefixes to an interval set; the kernel refuses (EEXIST) an overlap with an existing one."""
     return NEWSETELEM, NLM_F_CREATE, _intervals(table, name, prefixes), f"add prefixes to {name}"
 
 
 def delete_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
-    """Take prefixes out of an interval set."""
+    """Remove prefixes from an interval set."""
     return DELSETELEM, 0, _intervals(table, name, prefixes), f"delete prefixes of {name}"
 
 
 def flush_set(table: Table, name: str) -> Request:
-    """Take every element out of a set or map."""
+    """Remove all elements of a set or map."""
     body = table.header() + attr_str(1, table.name) + attr_str(2, name)
     return DELSETELEM, 0, body, f"flush set {name}"
 
@@ -412,7 +412,7 @@ def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
             data_kind, data_length = _type(entry.data)
             body += attr_u32be(6, data_kind) + attr_u32be(7, data_length)
         body += attr_u32be(10, number)
-        if entry.key == ("ifname",):  # only nft asks: which end of a name comes first
+        if entry.key == ("ifname",):  # only nft uses it: the byte order of a name
             body += attr(13, bytes([KEY_BYTEORDER, 4]) + U32.pack(HOST_ENDIAN))
         if flags & SET_CONCAT:
             fields = [nest(LIST_ELEM, attr_u32be(1, TYPES[name][1])) for name in entry.key]
@@ -482,7 +482,7 @@ def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
 
 
 def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, Data, str]]:
-    """All elements of the set; with some that went meanwhile, where others change it all the time.
+    """All elements of the set; with some deleted ones, if other processes keep changing it.
 
     The kernel goes on with a long list by the number of those that it has told: when others are taken out meanwhile, or
     its table grows or shrinks, it passes over some, and does not mark the list as interrupted. Each part bears the

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all kernel objects share: an identity, values, and how two states of one object compare."""
+"""The base of all kernel objects: an identity, values, and the comparison of two states of one object."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KernelObject:
 
     #: The generic netlink family that takes the requests; none: rtnetlink.
     FAMILY = ""
-    #: In which order kinds of objects are made; they go in the reverse order.
+    #: The order in which kinds of objects are made; they are deleted in reverse.
     RANK = 0
     #: Whether the kernel drops such objects of a link whose MAC address changes.
     GOES_WITH_MAC = False
@@ -42,14 +42,14 @@ class KernelObject:
     def __init_subclass__(cls) -> None:
         # tens of thousands of objects are compared at a time: the interpreter's C reads their attributes
         cls._key_of = attrgetter(*cls.KEY)
-        cls._values_of = attrgetter(*cls.VALUES, *cls.VALUES[:1])  # one twice: a single one would come without a tuple
+        cls._values_of = attrgetter(*cls.VALUES, *cls.VALUES[:1])  # one twice: of one, no tuple
 
     def key(self) -> tuple[Any, ...]:
         """The object's identity, unique among all objects of one network namespace."""
         return type(self).__name__, self._key_of(self)
 
     def differences(self, actual: Any) -> list[str]:
-        """The names of the values that are wanted here and are otherwise in ``actual``."""
+        """The names of the values that are set here and differ in ``actual``."""
         wanted, found = self._values_of(self), self._values_of(actual)
         if wanted == found:
             return []

@@ -6,8 +6,8 @@
 
 The kernel takes a link out of everything, tells the world so (RTM_DELLINK), and holds the request back until no
 processor can be looking at what is left of it: 20 ms and more after half a millisecond of work (net/core/dev.c,
-netdev_run_todo). Nobody can see a difference between the two moments, so the request is made by a thread, and the
-news is what counts.
+netdev_run_todo). No process can see a difference between the two moments. So a thread makes the request, and the
+caller waits for the event.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def remove(channel: Channel, name: str) -> bool:
         except OSError as error:
             if error.errno != ENOBUFS:
                 raise
-            if link.get(channel, index=found.index) is None:  # so much news that some was dropped
+            if link.get(channel, index=found.index) is None:  # so many events that the kernel dropped some
                 return True
             continue
         for reply, reply_flags, sequence, payload in messages:
@@ -65,13 +65,13 @@ def remove(channel: Channel, name: str) -> bool:
                 if refused is None or refused.errno == ENODEV:
                     return refused is None
                 raise refused
-            # struct ifinfomsg: the family is AF_UNSPEC; a bridge tells of its port's end under its own
+            # struct ifinfomsg: the family is AF_UNSPEC; a bridge reports the end of a port with its own family
             if reply == link.RTM_DELLINK and payload[0] == 0 and payload[4:8] == body[4:8]:
                 return True
 
 
 def settle() -> None:
-    """Waits until the kernel has let go of all requests."""
+    """Waits until the kernel has answered all requests."""
     while _held:
         returned, own = _held.pop()
         returned.acquire()

@@ -75,7 +75,7 @@ class Route(KernelObject):
     """A route to ``dst`` ("10.244.1.0/24"; the default route is "0.0.0.0/0" or "::/0").
 
     ``dev`` is a link's name, ``gateway`` an address, ``onlink`` says that the gateway is reached on the link though no
-    address of it covers it. ``protocol`` is the number of who made the route (rtnetlink.h RTPROT_*). ``mtu`` and
+    address of it covers it. ``protocol`` says what made the route (rtnetlink.h RTPROT_*). ``mtu`` and
     ``advmss``
     are RTAX metrics. The kernel knows one route for each destination, table and metric.
     """
@@ -114,7 +114,7 @@ class Route(KernelObject):
         self.mtu = mtu
         self.advmss = advmss
         self.table = table
-        # what the kernel takes where none is given: 0, and 1024 (IP6_RT_PRIO_USER) for IPv6
+        # the kernel's defaults: 0, and 1024 (IP6_RT_PRIO_USER) for IPv6
         self.metric = metric if metric is not None else 1024 if ":" in dst else 0
         self.index = 0
 
@@ -181,7 +181,7 @@ def add(
     packed, length = split_prefix(dst)
     family = 2 if len(packed) == 4 else 10
     if gateway and index and length and kind == "unicast" and not (src or mtu or advmss or table >= 256):
-        # what there may be thousands of, packed at once
+        # there may be thousands of these: packed at once
         hop = pack_ip(gateway)
         size = len(hop)
         if size == len(packed):
@@ -240,7 +240,7 @@ def copy(one: Route, index: int, table: int, src: str | None) -> Request:
 
 
 def delete(dst: str, index: int = 0, *, table: int = RT_TABLE_MAIN, metric: int | None = None) -> Request:
-    """Remove the route to ``dst`` (of the link ``index``, where given)."""
+    """Delete the route to ``dst``; with ``index``, only the one on that link."""
     packed, length = split_prefix(dst)
     # scope 255 (nowhere) and type 0 match any: fib_table_delete()
     body = INFO.pack(family_of(dst), length, 0, 0, table if table < 256 else 0, 0, 255, 0, 0)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What former dumps said: a message that says the same once more is not decoded again.
+"""Decoded messages of former dumps: an equal message is not decoded again.
 
-An agent looks at thousands of objects again and again of which none has changed; the bytes tell it.
+An agent reads thousands of unchanged objects in each reconciliation; comparing bytes is enough to know.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Seen:
-    """The objects of the dumps of one look by their messages, with those of a ``former`` one to recall."""
+    """The objects of one reconciliation's dumps by their messages; those of a ``former`` one are recalled."""
 
     def __init__(self, former: Seen | None = None) -> None:
         self._former = former.now if former else None

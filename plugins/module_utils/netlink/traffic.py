@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Traffic control: queueing disciplines that let packets leave a link at a rate, and filters that choose for which.
+"""Traffic control: qdiscs that limit the rate at which packets leave a link, and filters that choose the packets.
 
 Messages of rtnetlink(7), RTM_*QDISC, RTM_*TCLASS and RTM_*TFILTER; numbers of linux/pkt_sched.h and linux/pkt_cls.h.
 Rates are in bytes a second, bursts and limits in bytes.
@@ -46,7 +46,7 @@ KIND, OPTIONS = 1, 2
 ROOT, INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 #: Handles: ours at a link's root, the one that ingress always has.
 OURS, INGRESS_HANDLE = 0x10000, 0xFFFF0000
-SHAPED = OURS | 1  # the class whose packets are held back
+SHAPED = OURS | 1  # the class of the limited packets
 
 TBF_PARMS, TBF_RATE64, TBF_BURST = 1, 4, 6
 HTB_PARMS, HTB_INIT, HTB_RATE64, HTB_CEIL64 = 1, 2, 6, 7
@@ -86,7 +86,7 @@ def bucket(link: int, rate: int, burst: int, limit: int) -> Request:
 
 
 def classes(link: int, rate: int, burst: int, limit: int, all_but: bool) -> list[Request]:
-    """The same for some packets only (htb), which filters choose: those ``to_class``, or all but those `all_but`."""
+    """Limit some packets only (htb), chosen by filters: those ``to_class``, or all but those `all_but`."""
     default = SHAPED & 0xFFFF if all_but else 0
     init = attr(HTB_INIT, U32.pack(HTB_VERSION) + U32.pack(HTB_R2Q) + U32.pack(default) + bytes(8))
     ticks = min(burst * 1_000_000_000 // rate // TICK, MOST)
@@ -105,7 +105,7 @@ def classes(link: int, rate: int, burst: int, limit: int, all_but: bool) -> list
 
 
 def to_class(link: int, subnet: str, source: bool, shaped: bool, priority: int) -> Request:
-    """Packets from (`source`) or to `subnet` are held back, or (not `shaped`) pass as they are."""
+    """Limit packets from (`source`) or to `subnet`, or (not `shaped`) exempt them."""
     packed, length = split_prefix(subnet)
     kind = IPV4 if len(packed) == 4 else IPV6
     offset = {(IPV4, True): 12, (IPV4, False): 16, (IPV6, True): 8, (IPV6, False): 24}[kind, source]
@@ -114,7 +114,7 @@ def to_class(link: int, subnet: str, source: bool, shaped: bool, priority: int) 
     value = bytes(one & two for one, two in zip(packed, mask))
     words = [slice(at, at + 4) for at in range(0, max(4, (length + 31) // 32 * 4), 4)]
     keys = [mask[word] + value[word] + U32.pack(offset + word.start) + U32.pack(0) for word in words]
-    # a class that isn't there, x:0, is what htb sends directly
+    # the missing class x:0: htb sends its packets directly
     options = attr_u32(U32_CLASSID, SHAPED if shaped else OURS) + attr(U32_SEL, _selector(keys))
     return _filter(link, OURS, kind, priority, options)
 
@@ -131,7 +131,7 @@ def _filter(link: int, parent: int, protocol: int, priority: int, options: bytes
 
 
 def redirect(link: int, to: int) -> list[Request]:
-    """What arrives at the link passes through another one's queue first, that of an ifb."""
+    """Redirect the link's incoming packets through the qdisc of another link, an ifb."""
     parms = MIRRED.pack(0, 0, STOLEN, 0, 0, EGRESS_REDIRECT, to)
     action = attr_str(ACT_KIND, "mirred") + nest(ACT_OPTIONS, attr(MIRRED_PARMS, parms))
     everything = attr(U32_SEL, _selector([bytes(16)]))
@@ -142,7 +142,7 @@ def redirect(link: int, to: int) -> list[Request]:
 
 
 def clear(link: int) -> list[Request]:
-    """Remove what is at the link's root and ingress, with all below; refused (see ``NOTHING``) where nothing is."""
+    """Delete the link's root and ingress qdiscs with all below; refused (see ``NOTHING``) if there are none."""
     what = f"clear link {link}"
     return [
         (RTM_DELQDISC, 0, INFO.pack(0, link, 0, ROOT, 0), what),
@@ -150,12 +150,12 @@ def clear(link: int) -> list[Request]:
     ]
 
 
-#: What ``clear`` is refused with where there was nothing.
+#: The kernel's refusals of ``clear`` if there was nothing.
 NOTHING = (ENOENT, EINVAL)
 
 
 def shape(channel: Channel, link: int) -> tuple[str, int]:
-    """What holds back what the link sends: kind ("tbf", "htb", or any other) and rate, 0 where that says nothing."""
+    """The link's root qdisc: its kind ("tbf", "htb", or any other) and its rate, 0 if the kind has none."""
     kind, options = _get(channel, RTM_GETQDISC, link, 0, ROOT)
     if kind == "htb":
         _kind, options = _get(channel, RTM_GETTCLASS, link, SHAPED, 0)
@@ -181,7 +181,7 @@ def _rate_of(options: dict[int, bytes], parms: int, rate64: int) -> int:
 
 
 def redirected(channel: Channel, link: int) -> int:
-    """The index of the link through whose queue passes what arrives; 0 for none."""
+    """The index of the link to which incoming packets are redirected; 0 for none."""
     body = INFO.pack(0, link, 0, INGRESS_HANDLE, 0)
     try:
         payloads = channel.dump((RTM_GETTFILTER, 0, body, f"list filters of link {link}"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TAP links: made through /dev/net/tun, whose ioctls are those of linux/if_tun.h; rtnetlink can't make them."""
+"""TAP links: made through /dev/net/tun, whose ioctls are those of linux/if_tun.h; rtnetlink cannot make them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ IFF_TUN_EXCL = 0x8000
 
 
 def add_tap(name: str, owner: int | None = None, group: int | None = None, multi_queue: bool = False) -> None:
-    """Makes the TAP link ``name`` in this thread's network namespace; it stays when nobody has it open.
+    """Makes the TAP link ``name`` in this thread's network namespace; it stays when no process has it open.
 
-    ``owner`` and ``group`` are numbers of who may open it without privileges; both None: nobody but root.
+    ``owner`` and ``group`` are the numeric user and group that may open it without privileges; both None: root only.
     Raises NetlinkError, EEXIST or EBUSY for a name that is taken, ENOENT without the device file.
     """
     try:
@@ -37,7 +37,7 @@ def add_tap(name: str, owner: int | None = None, group: int | None = None, multi
     except OSError as error:
         raise NetlinkError(error.errno or 0, f"open {DEVICE}", error.strerror or "") from None
     try:
-        # until it is made persistent it goes with the file: a process that is killed meanwhile leaves nothing
+        # until it is persistent it goes with the file: a process that is killed meanwhile leaves nothing
         flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (IFF_MULTI_QUEUE if multi_queue else 0)
         ioctl(file, TUNSETIFF, IFREQ.pack(name.encode(), flags))
         if owner is not None:

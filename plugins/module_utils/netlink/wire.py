@@ -148,7 +148,7 @@ def family_of(ip: str) -> int:
 
 
 def pack_ip(ip: str) -> bytes:
-    """An address without prefix length as 4 or 16 bytes. Raises ValueError with the text that is no address."""
+    """An address without prefix length as 4 or 16 bytes. Raises ValueError with the text of an invalid address."""
     try:
         return inet_pton(family_of(ip), ip)
     except (OSError, ValueError, TypeError):
@@ -163,7 +163,7 @@ def unpack_ip(packed: bytes) -> str:
 def split_prefix(prefix: str) -> tuple[bytes, int]:
     """``"10.244.1.0/24"`` as (4 or 16 bytes, 24); without a length it is a host's, /32 or /128.
 
-    Raises ValueError with the text that is no prefix.
+    Raises ValueError with the text of an invalid prefix.
     """
     ip, slash, length = prefix.partition("/")
     packed = pack_ip(ip)
@@ -176,7 +176,7 @@ def split_prefix(prefix: str) -> tuple[bytes, int]:
 
 
 def pack_mac(mac: str) -> bytes:
-    """``"02:00:00:00:00:01"`` as six bytes. Raises ValueError with the text that is no MAC address."""
+    """``"02:00:00:00:00:01"`` as six bytes. Raises ValueError with the text of an invalid MAC address."""
     if mac[2::3] == ":::::" and len(mac) == 17:
         try:
             packed = bytes.fromhex(mac.replace(":", ""))

@@ -93,7 +93,7 @@ class Wireguard(KernelObject):
         return [_set(self.dev, b"".join(parts), f"configure {self.title()}")]
 
     def change(self, actual: Wireguard, index_of: IndexOf) -> list[Request]:
-        # a key that is set once more would end the peers' sessions
+        # setting the key again would end the peers' sessions
         differing = self.differences(actual)
         key = self.private_key if "public_key" in differing else b""
         return Wireguard(self.dev, port=self.port if "port" in differing else None, private_key=key).add(index_of)
@@ -206,7 +206,7 @@ def unpack_key(text: object) -> bytes:
         key = b""
     if len(key) != KEY_BYTES or pack_key(key) != text:
         raise ValueError(
-            f"{text!r:.60} is not a WireGuard key: 32 bytes in base64, 44 characters, as wg pubkey tells it"
+            f"{text!r:.60} is not a WireGuard key: 32 bytes in base64, 44 characters, as wg pubkey prints it"
         )
     return key
 
