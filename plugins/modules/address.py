@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: address
-short_description: Give links addresses and take them away
+short_description: Manage IP addresses of links
 version_added: "0.1.0"
 description:
-  - Makes sure that a link has an IP address, or has it not. Its other addresses are left alone.
+  - Adds or removes an IP address on a link. Its other addresses are left alone.
   - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
 extends_documentation_fragment:
   - podnet.cluster.attributes
@@ -26,7 +26,7 @@ options:
     type: str
     required: true
   state:
-    description: Whether the link is to have the address.
+    description: Whether the address should exist on the link.
     type: str
     choices: [present, absent]
     default: present
@@ -49,12 +49,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give a bridge its address
+- name: Add an address to a bridge
   podnet.cluster.address:
     dev: br0
     address: 10.244.1.1/24
 
-- name: Take it away
+- name: Remove it
   podnet.cluster.address:
     dev: br0
     address: 10.244.1.1/24

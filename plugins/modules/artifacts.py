@@ -10,6 +10,7 @@ module: artifacts
 short_description: Install executables and container images that come as files
 version_added: "0.1.0"
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Installs executables, and imports images into containerd, from files on the controller or on the node. Every file's
     checksum is verified on the node before anything is installed.
   - Only what the node lacks is copied to it. An executable is compared by its content, an image by its name.
@@ -21,8 +22,7 @@ options:
   archive:
     description:
       - A Kubernetes archive; a directory with C(SHA256SUMS), C(manifest.json), C(bin/) and C(images/). Everything in
-        it is
-        installed.
+        it is installed.
     type: path
   bin_dir:
     description: Where the executables of O(archive) go.
@@ -77,7 +77,7 @@ options:
     type: bool
     default: false
   plan:
-    description: Only tell what is lacking. The action plugin of the same name uses it to know what to copy.
+    description: Whether to only return what is missing, by which the action plugin of the same name knows what to copy.
     type: bool
     default: false
 attributes:
@@ -97,7 +97,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was installed, or in check mode would be.
+  description: What was done, or in check mode would be, one line each.
   returned: always
   type: list
   elements: str

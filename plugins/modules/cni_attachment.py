@@ -21,7 +21,7 @@ author:
 options:
   state:
     description:
-      - V(present) connects (ADD); an attachment that CHECK finds damaged is removed first and made again.
+      - V(present) connects (ADD); an attachment that CHECK finds damaged is recreated.
       - V(absent) disconnects (DEL).
       - V(checked) changes nothing, and fails unless the attachment is there and as it was made.
     type: str
@@ -47,11 +47,11 @@ options:
   capabilities:
     description:
       - What the runtime supplies for capabilities, such as C(portMappings); each plugin gets what it declares.
-      - An attachment that was made with others is made anew; where none are given it stays as it is.
+      - An attachment with others is recreated; where none are given it stays as it is.
     type: dict
     default: {}
   args:
-    description: CNI_ARGS, keys and values; others than it was made with count as with O(capabilities).
+    description: CNI_ARGS, keys and values; others than it has recreate it, as with O(capabilities).
     type: dict
     default: {}
   bin_dirs:
@@ -69,7 +69,7 @@ attributes:
     description: What ADD would give (addresses, names of links) is the plugins' choice and not known before.
   diff_mode:
     support: partial
-    description: Before is the result in the cache; after is it, or none. What ADD gives is told once it has been done.
+    description: Before is the result in the cache; after is it, or none. What ADD returns is shown once it is done.
   idempotent:
     support: full
 seealso:
@@ -89,7 +89,7 @@ EXAMPLES = r"""
           protocol: tcp
   register: attachment
 
-- name: Tell its address
+- name: Show its address
   ansible.builtin.debug:
     msg: "{{ attachment.result.ips[0].address }}"
 

@@ -19,7 +19,7 @@ author:
   - podnet.cluster contributors (@podnet)
 options:
   state:
-    description: Whether the file is to be there.
+    description: Whether the file should exist.
     type: str
     choices: [present, absent]
     default: present
@@ -36,7 +36,7 @@ options:
     type: str
     default: podnet
   cni_version:
-    description: The version of the CNI specification that the runtime and the plugins are to speak.
+    description: The version of the CNI specification that the runtime and the plugins speak.
     type: str
     choices: ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']
     default: '1.0.0'
@@ -47,7 +47,7 @@ options:
     type: list
     elements: dict
   bin_dirs:
-    description: Where the runtime finds the plugins. All that the list names must be there; check mode doesn't look.
+    description: Where the runtime finds the plugins. Each plugin must be in one of them, except in check mode.
     type: list
     elements: path
     default: [/opt/podnet/current/bin]
@@ -59,11 +59,11 @@ attributes:
   idempotent:
     support: full
 seealso:
-  - module: podnet.cluster.library
+  - module: podnet.cluster.node_runtime
 """
 
 EXAMPLES = r"""
-- name: Let pods join the pod network
+- name: Attach pods to the pod network
   podnet.cluster.conflist:
     plugins:
       - type: flannel
@@ -86,7 +86,7 @@ EXAMPLES = r"""
           type: host-local
           ranges: [[{subnet: 10.22.0.0/16}]]
 
-- name: Take new pods from the network
+- name: Detach new pods from the network
   podnet.cluster.conflist:
     state: absent
 """
@@ -154,7 +154,7 @@ def main() -> None:
 def _converge(module: AnsibleModule) -> None:
     wanted = module.params
     if "/" in wanted["file"] or not wanted["file"].endswith(".conflist"):
-        module.fail_json(msg=f"file: a name that ends in .conflist is wanted, not {wanted['file']!r}")
+        module.fail_json(msg=f"file: {wanted['file']!r} is not a file name that ends in .conflist")
     path = os.path.join(wanted["directory"], wanted["file"])
     spec = {"path": path, "state": "absent", "mode": "0644"}
     if wanted["state"] == "present":

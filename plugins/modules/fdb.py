@@ -7,12 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fdb
-short_description: Make and remove forwarding entries of VXLAN devices
+short_description: Manage FDB entries of VXLAN devices
 version_added: "0.1.0"
 description:
-  - Makes sure that a VXLAN device has a permanent forwarding entry, which says to which VTEP frames for a MAC
-    address go, or that it has none.
-  - A unicast MAC address has one destination; an entry to another one is replaced.
+  - Adds or removes the permanent FDB entry of a VXLAN device that maps a MAC address to a VTEP.
+  - A unicast MAC address has one VTEP; an entry with another one is replaced.
   - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
 extends_documentation_fragment:
   - podnet.cluster.attributes
@@ -24,7 +23,7 @@ options:
     type: str
     required: true
   mac:
-    description: The MAC address; V(00:00:00:00:00:00) is where frames without an entry of their own go.
+    description: The MAC address; V(00:00:00:00:00:00) matches frames without an entry of their own.
     type: str
     required: true
   dst:
@@ -32,7 +31,7 @@ options:
     type: str
     required: true
   state:
-    description: Whether the entry is to be there.
+    description: Whether the entry should exist.
     type: str
     choices: [present, absent]
     default: present
@@ -48,7 +47,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say where the VTEP with a MAC address is
+- name: Map a MAC address to its VTEP
   podnet.cluster.fdb:
     dev: flannel.1
     mac: "02:1a:2b:3c:4d:5e"

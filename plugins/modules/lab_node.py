@@ -8,11 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lab_node
-short_description: Starts, stops or kills one node of a lab
+short_description: Start, stop or kill a node of a lab
 version_added: "0.1.0"
 author:
   - podnet.cluster contributors (@podnet)
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Starts, shuts down, kills or restarts one node of a lab that M(podnet.cluster.lab_nodes) made. Its disk is kept.
   - What the node's network held is gone with its boot, as on a machine that is switched off.
 extends_documentation_fragment:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lab_nodes
-short_description: Runs a cluster's nodes as systemd-nspawn machines on this host
+short_description: Run a cluster's nodes as systemd-nspawn machines on this host
 version_added: "0.1.0"
 author:
   - podnet.cluster contributors (@podnet)
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Brings a lab to the wanted nodes and underlay network, or takes it down and leaves the host as it was found.
   - A recorded node that does not run is started; a node that is no longer wanted is removed with its disk.
   - Runs as root on the host that carries the lab.
@@ -68,7 +69,7 @@ options:
     type: dict
     default: {}
   state:
-    description: Whether the lab is there.
+    description: Whether the lab should exist.
     type: str
     choices: [present, absent]
     default: present

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: link
-short_description: Make, change and remove network links
+short_description: Manage network links
 version_added: "0.1.0"
 description:
-  - Makes a bridge, a VXLAN device or another virtual link what it is to be, or removes it.
+  - Creates, changes or removes a bridge, a VXLAN device or another virtual link; changes a physical one.
   - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
-  - What cannot be changed on a living link (its kind, a VXLAN device's VNI, port, source or underlay) makes it be
-    deleted and made anew.
+  - A link is recreated where a value cannot be changed in place (its kind, a VXLAN device's VNI, port, source or
+    underlay device).
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -24,14 +24,14 @@ options:
     type: str
     required: true
   state:
-    description: Whether the link is to be there.
+    description: Whether the link should exist.
     type: str
     choices: [present, absent]
     default: present
   kind:
     description:
       - The link's kind.
-      - Without it the link must be there already, as a physical device is, and is only changed.
+      - Required to create a link. Leave it out for one that exists, such as a physical device.
     type: str
     choices: [bridge, dummy, ipvlan, macvlan, vlan, vrf, vxlan]
   mac:
@@ -41,11 +41,11 @@ options:
     description: The MTU in bytes.
     type: int
   up:
-    description: Whether the link is to be up.
+    description: Whether the link should be up.
     type: bool
     default: true
   master:
-    description: The bridge that the link is to be a port of; the empty string for none.
+    description: The bridge that the link should be a port of; the empty string for none.
     type: str
   alias:
     description: A text that the kernel keeps with the link.
@@ -76,14 +76,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make a bridge with a fixed MAC address
+- name: Create a bridge with a fixed MAC address
   podnet.cluster.link:
     name: br0
     kind: bridge
     mac: "02:00:00:00:00:01"
     mtu: 1450
 
-- name: Make a VXLAN device
+- name: Create a VXLAN device
   podnet.cluster.link:
     name: vxlan7
     kind: vxlan

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: neighbour
-short_description: Make and remove permanent neighbour entries
+short_description: Manage permanent neighbour entries
 version_added: "0.1.0"
 description:
-  - Makes sure that a link has a permanent neighbour (ARP or NDP) entry, which says which MAC address an IP address
-    has, or that it has none for that IP address.
+  - Adds, changes or removes the permanent neighbour (ARP or NDP) entry of a link for an IP address.
   - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
 extends_documentation_fragment:
   - podnet.cluster.attributes
@@ -30,7 +29,7 @@ options:
     description: The neighbour's MAC address. Required if O(state=present).
     type: str
   state:
-    description: Whether the entry is to be there.
+    description: Whether the entry should exist.
     type: str
     choices: [present, absent]
     default: present
@@ -46,7 +45,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say which MAC address a peer's VTEP has
+- name: Resolve a peer's VTEP
   podnet.cluster.neighbour:
     dev: flannel.1
     dst: 10.244.2.0

@@ -10,10 +10,11 @@ module: node_state
 short_description: Declare a node's files, kernel settings and systemd units in one task
 version_added: "0.1.0"
 description:
-  - Brings files, the host name, kernel modules, sysctls, swap and systemd units to the declared state, in this order,
-    and says what it did.
+  - Used by this collection's roles. Its options may change with any release.
+  - Brings files, the host name, kernel modules, sysctls, swap and systemd units to the declared state, in this
+    order.
   - One task instead of one for each thing, since a task's start costs more than its work.
-  - A unit that is to be restarted when a file changed is restarted by the next run if this one fails in between.
+  - A restart that is due after a file changed is kept for the next run where this one fails in between.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -26,13 +27,13 @@ options:
     default: []
     suboptions:
       path:
-        description: The absolute path. Missing directories above it are made.
+        description: The absolute path. Missing parent directories are created.
         type: path
         required: true
       state:
         description:
           - V(absent) removes whatever is there, a directory with all that is in it.
-          - V(restored) brings back what O(files[].backup) kept, or removes a file that was written by this collection.
+          - V(restored) restores what O(files[].backup) kept, or removes a file that was written by this collection.
         type: str
         choices: [file, directory, link, absent, restored]
         default: file
@@ -42,7 +43,7 @@ options:
         default: ""
       block:
         description: Manage only the part of the file between two marks with this name; an empty O(files[].content)
-          takes it away.
+          removes it.
         type: str
       target:
         description: What a link points to.
@@ -62,14 +63,14 @@ options:
         type: bool
         default: false
       secret:
-        description: Whether diff mode must not show the content.
+        description: Whether diff mode hides the content.
         type: bool
         default: false
   hostname:
     description: The host name, now and for the next boot.
     type: str
   kernel_modules:
-    description: Modules to be loaded now. One that is built in, or whose proof exists, counts as loaded.
+    description: Modules to load now. One that is built in, or whose proof exists, counts as loaded.
     type: list
     elements: str
     default: []
@@ -144,11 +145,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was done, or in check mode would be, in words and in order.
+  description: What was done, or in check mode would be, one line each.
   returned: always
   type: list
   elements: str
-  sample: [write /etc/containerd/config.toml, restart containerd.service]
+  sample: [write file /etc/containerd/config.toml, restart containerd.service]
 """
 
 from ansible.module_utils.basic import AnsibleModule

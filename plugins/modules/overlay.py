@@ -7,12 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: overlay
-short_description: Make a node's part of the pod network what it must be
+short_description: Configure a node's overlay network
 version_added: "0.1.0"
 description:
-  - "Compares what a node's overlay must be with what the kernel has, and makes good what differs: the tunnel's device
-    and its address, what leads to each peer (neighbour, forwarding entry, WireGuard peer, route), forwarding,
-    masquerade, and C(subnet.env) for the CNI plugin."
+  - "Reconciles a node's overlay: the tunnel's device and its address, what leads to each peer (neighbour and FDB entry,
+    WireGuard peer, route), forwarding, masquerade, and C(subnet.env) for the CNI plugin."
   - Stale peers' state is removed. What is not the overlay's own is never touched.
   - A lease that contradicts itself or the others is refused with a reason; the other peers are served all the same.
   - Given O(config) and O(leases) it also writes them to O(directory), from which C(podnetctl apply) restores the
@@ -25,15 +24,15 @@ author:
 options:
   state:
     description:
-      - V(present) makes the overlay.
-      - V(absent) removes all that the overlay made on the node, its files in O(directory) included, and nothing
-        else. Forwarding stays enabled, since others may rely on it.
+      - V(present) configures the overlay.
+      - V(absent) removes everything that the overlay created on the node, its files in O(directory) included, and
+        nothing else. Forwarding stays enabled, since others may rely on it.
     type: str
     choices: [present, absent]
     default: present
   config:
     description:
-      - What the overlay is to be. Without it C(overlay.json) in O(directory) says so.
+      - The overlay's configuration. The default is C(overlay.json) in O(directory).
     type: dict
     suboptions:
       node_name:
@@ -126,13 +125,13 @@ options:
       - "The nodes of the cluster, this one among them. Each has C(name), C(address) (the underlay address that
         tunnels end at), C(pod_cidrs), and may have C(vtep_mac) (otherwise it follows from the name),
         C(addresses) (the underlay addresses of both IP versions) and C(public_key) (for WireGuard)."
-      - Without it C(leases.json) in O(directory) says so.
+      - The default is C(leases.json) in O(directory).
     type: list
     elements: raw
   peers:
     description:
-      - Who sees to the way to the other nodes.
-      - V(leases) has this module make what leads to the nodes in O(leases), and remove what leads to others.
+      - What programs the peers.
+      - V(leases) has this module program the nodes in O(leases), and remove what leads to others.
       - V(agent) leaves that, and C(subnet.env), to C(podnetd), which learns of the nodes itself and may know some that
         O(leases) does not. Only the node's own side is made.
     type: str
@@ -155,11 +154,11 @@ attributes:
   idempotent:
     support: full
 seealso:
-  - module: podnet.cluster.pod_cidrs
+  - module: podnet.cluster.pod_cidrs_info
 """
 
 EXAMPLES = r"""
-- name: Make this node part of the pod network
+- name: Connect this node to the pod network
   podnet.cluster.overlay:
     config:
       node_name: node1
@@ -174,10 +173,10 @@ EXAMPLES = r"""
         address: 192.0.2.12
         pod_cidrs: [10.244.1.0/24]
 
-- name: Put right what was changed by hand
+- name: Repair what was changed by hand
   podnet.cluster.overlay:
 
-- name: Take the overlay away
+- name: Remove the overlay
   podnet.cluster.overlay:
     state: absent
 """

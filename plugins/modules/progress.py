@@ -10,6 +10,7 @@ module: progress
 short_description: Run a long program on the controller and show its messages as they come
 version_added: "0.1.0"
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - M(ansible.builtin.command) shows what a program printed once it has ended; this shows each line of its standard
     error while it runs. For builds that take minutes.
   - Runs on the controller, whichever host the task is for. Fails if the program does.
@@ -35,7 +36,7 @@ attributes:
     support: none
   idempotent:
     support: N/A
-    details: That is the program's matter. RV(ignore:changed) is false unless C(changed_when) tells otherwise.
+    details: That depends on the program. RV(ignore:changed) is false unless C(changed_when) says otherwise.
 """
 
 EXAMPLES = r"""

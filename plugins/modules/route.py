@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: route
-short_description: Make, change and remove routes
+short_description: Manage routes
 version_added: "0.1.0"
 description:
-  - Makes sure that there is a route to a destination, or none. The kernel knows one route for each destination,
-    table and metric; the one that is there is changed in place.
+  - Adds, changes or removes a route. The kernel has one route for each destination, table and metric; an existing one
+    is changed in place.
   - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
 extends_documentation_fragment:
   - podnet.cluster.attributes
@@ -23,22 +23,22 @@ options:
     type: str
     required: true
   state:
-    description: Whether the route is to be there.
+    description: Whether the route should exist.
     type: str
     choices: [present, absent]
     default: present
   dev:
-    description: The link that packets leave by. Needed unless O(gateway) tells it or O(type) has none.
+    description: The link that packets leave by. Required unless it follows from O(gateway), or O(type) needs none.
     type: str
   gateway:
-    description: The address of the router that packets go to.
+    description: The next hop's address.
     type: str
   onlink:
-    description: The gateway is on the link even though none of the link's networks has it.
+    description: Whether the gateway is reached on the link although none of the link's networks contains it.
     type: bool
     default: false
   src:
-    description: The source address of packets that the node itself sends this way.
+    description: The source address of packets that the node itself sends by this route.
     type: str
   type:
     description: What happens to packets to the destination.
@@ -46,7 +46,7 @@ options:
     choices: [unicast, local, blackhole, unreachable, prohibit]
     default: unicast
   protocol:
-    description: The number of who made the route, as in iproute2's C(rt_protos); V(4) is static.
+    description: The number of the routing protocol that owns the route, as in iproute2's C(rt_protos); V(4) is static.
     type: int
     default: 4
   metric:

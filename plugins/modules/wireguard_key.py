@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wireguard_key
-short_description: Make a node's WireGuard key, and tell its public half
+short_description: Create a node's WireGuard key
 version_added: "0.1.0"
 description:
-  - Makes a private key on the node, in a file that only root reads, unless there is one. It never leaves the node and
-    is shown nowhere, in a diff neither.
-  - The public half goes into the node's lease, by which M(podnet.cluster.overlay) has the peers know it.
-  - Needs nothing but Python on the node. A key that C(wg genkey) made is as good.
+  - Creates a private key on the node, in a file that only root reads, where there is none. It never leaves the node,
+    and diff mode does not show it.
+  - The public half goes into the node's lease, from which M(podnet.cluster.overlay) configures the peers.
+  - Needs nothing but Python on the node. A key that C(wg genkey) created is kept.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -35,11 +35,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the node's key
+- name: Create the node's key
   podnet.cluster.wireguard_key:
   register: key
 
-- name: Tell it
+- name: Show the public key
   ansible.builtin.debug:
     var: key.public_key
 """
@@ -52,7 +52,7 @@ changes:
   elements: str
   sample: ["write file /var/lib/podnet/wireguard.key"]
 public_key:
-  description: The public key, in base64 as C(wg pubkey) tells it; null in check mode where there is no key yet.
+  description: The public key, in base64 as C(wg pubkey) prints it; null in check mode where there is no key yet.
   returned: always
   type: str
   sample: pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk=

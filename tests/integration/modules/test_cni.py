@@ -97,7 +97,7 @@ def test_check_mode_on_a_fresh_node(run_module, place):
 
 @pytest.fixture
 def library(run_module, tmp_path):
-    """The module library as its action plugin calls it, with an archive on the node."""
+    """The module node_runtime as its action plugin calls it, with an archive on the node."""
     files = install.read_tree(os.path.dirname(install.__file__))
     archive = tmp_path / "library.tar"
     archive.write_bytes(install.pack(files))
@@ -108,7 +108,7 @@ def library(run_module, tmp_path):
     }
 
     def run(**more):
-        return run_module(None, "library", **{**given, **more})
+        return run_module(None, "node_runtime", **{**given, **more})
 
     return run
 
@@ -128,7 +128,7 @@ def test_library_installed_once(library, tmp_path):
 
 
 def test_library_refuses(library, tmp_path):
-    assert "isn't on the node" in library(interpreter="/none/python3", fails=True)["msg"]
+    assert "is not installed" in library(interpreter="/none/python3", fails=True)["msg"]
     (tmp_path / "library.tar").write_bytes(install.pack({"cni/x.py": b""}))
     assert "does not hold version" in library(fails=True)["msg"]
     (tmp_path / "library.tar").write_bytes(b"no archive")

@@ -179,18 +179,18 @@ def test_without_files_and_arguments_it_says_who_writes_them(run_module, node, p
 def test_pod_cidrs_of_the_allocator_stay_where_they_are(run_module, tmp_path):
     file = tmp_path / "leases.json"
     arguments = {"source": "allocator", "networks": ["10.244.0.0/16"], "leases_file": str(file)}
-    first = run_module(None, "pod_cidrs", nodes=NODES, **arguments)
+    first = run_module(None, "pod_cidrs_info", nodes=NODES, **arguments)
     assert not first["changed"]
     assert first["pod_cidrs"] == {f"node{number}": [f"10.244.{number - 1}.0/24"] for number in (1, 2, 3)}
     assert first["leases"][1] == {"name": "node2", "address": "192.0.2.2", "pod_cidrs": ["10.244.1.0/24"]}
     file.write_text(json.dumps({"leases": first["leases"]}))
-    later = run_module(None, "pod_cidrs", nodes=[NODES[2], {"name": "new", "address": "192.0.2.9"}], **arguments)
+    later = run_module(None, "pod_cidrs_info", nodes=[NODES[2], {"name": "new", "address": "192.0.2.9"}], **arguments)
     assert later["pod_cidrs"] == {"node3": ["10.244.2.0/24"], "new": ["10.244.3.0/24"]}
 
 
 def test_pod_cidrs_keeps_off_services_and_does_dual_stack(run_module, tmp_path):
     result = run_module(
-        None, "pod_cidrs", nodes=NODES[:1], source="allocator", networks=["10.96.0.0/11", "fd00::/48"],
+        None, "pod_cidrs_info", nodes=NODES[:1], source="allocator", networks=["10.96.0.0/11", "fd00::/48"],
         services=["10.96.0.0/12"], leases_file=str(tmp_path / "none"), node_prefix=26,
     )  # fmt: skip
     assert result["pod_cidrs"] == {"node1": ["10.112.0.0/26", "fd00::/64"]}
@@ -202,17 +202,17 @@ def test_pod_cidrs_of_the_api_win_and_the_rest_is_predicted_in_check_mode(run_mo
     kubectl.write_text(f"#!/bin/sh\ncat <<END\n{json.dumps({'items': nodes})}\nEND\n")
     kubectl.chmod(0o755)
     arguments = {"nodes": NODES, "networks": ["10.244.0.0/16"], "kubectl": str(kubectl), "timeout": 0}
-    predicted = run_module(None, "pod_cidrs", check=True, **arguments)
+    predicted = run_module(None, "pod_cidrs_info", check=True, **arguments)
     assert predicted["pod_cidrs"]["node2"] == ["10.244.0.0/24"] and predicted["predicted"] == ["node1", "node3"]
-    failed = run_module(None, "pod_cidrs", fails=True, **arguments)
+    failed = run_module(None, "pod_cidrs_info", fails=True, **arguments)
     assert "these nodes have no .spec.podCIDRs: node1, node3" in failed["msg"]
 
 
 def test_pod_cidrs_in_check_mode_on_a_node_without_kubectl(run_module):
     arguments = {"nodes": NODES, "networks": ["10.244.0.0/16"], "kubectl": "/nowhere/kubectl", "timeout": 0}
-    result = run_module(None, "pod_cidrs", check=True, **arguments)
+    result = run_module(None, "pod_cidrs_info", check=True, **arguments)
     assert result["predicted"] == ["node1", "node2", "node3"]
-    assert "/nowhere/kubectl: No such file" in run_module(None, "pod_cidrs", fails=True, **arguments)["msg"]
+    assert "/nowhere/kubectl: No such file" in run_module(None, "pod_cidrs_info", fails=True, **arguments)["msg"]
 
 
 def test_pod_cidrs_leaves_out_who_is_not_required_and_takes_addresses_from_the_api(run_module, tmp_path):
@@ -224,13 +224,13 @@ def test_pod_cidrs_leaves_out_who_is_not_required_and_takes_addresses_from_the_a
     kubectl.chmod(0o755)
     nodes = [NODES[0], {"name": "node2"}, {"name": "node3"}]
     arguments = {"nodes": nodes, "networks": ["10.244.0.0/16"], "kubectl": str(kubectl), "timeout": 0}
-    result = run_module(None, "pod_cidrs", required=["node1"], **arguments)
+    result = run_module(None, "pod_cidrs_info", required=["node1"], **arguments)
     assert [(lease["name"], lease["address"]) for lease in result["leases"]] == [
         ("node1", "192.0.2.1"),
         ("node2", "192.0.2.2"),
     ]
     assert result["left_out"] == ["node3"] and result["warnings"]
-    assert "node3" in run_module(None, "pod_cidrs", fails=True, **arguments)["msg"]
+    assert "node3" in run_module(None, "pod_cidrs_info", fails=True, **arguments)["msg"]
 
 
 def test_pod_cidrs_needs_an_address_of_each_required_node(run_module, tmp_path):
@@ -241,5 +241,5 @@ def test_pod_cidrs_needs_an_address_of_each_required_node(run_module, tmp_path):
         "leases_file": file,
         "nodes": [{"name": "node1"}],
     }
-    assert "node1 has no address" in run_module(None, "pod_cidrs", fails=True, **arguments)["msg"]
-    assert run_module(None, "pod_cidrs", required=[], **arguments)["left_out"] == ["node1"]
+    assert "node1 has no address" in run_module(None, "pod_cidrs_info", fails=True, **arguments)["msg"]
+    assert run_module(None, "pod_cidrs_info", required=[], **arguments)["left_out"] == ["node1"]

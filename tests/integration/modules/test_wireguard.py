@@ -64,7 +64,7 @@ def test_a_node_that_was_not_asked_keeps_the_key_that_was_told_before(run_module
     known.write_text(json.dumps({"leases": LEASES}))
     nodes = [{"name": "node1", "address": "192.0.2.1", "public_key": KEY}, {"name": "node2", "address": "192.0.2.2"}]
     result = run_module(
-        None, "pod_cidrs", source="allocator", nodes=nodes, networks=["10.244.0.0/16"], leases_file=str(known)
+        None, "pod_cidrs_info", source="allocator", nodes=nodes, networks=["10.244.0.0/16"], leases_file=str(known)
     )
     assert [lease["public_key"] for lease in result["leases"]] == [KEY, KEY]
 

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: pod_cidrs
-short_description: Tell which pod CIDRs the nodes have
+module: pod_cidrs_info
+short_description: Get the pod CIDRs of nodes
 version_added: "0.1.0"
 description:
-  - Reads the nodes' C(.spec.podCIDRs) from the Kubernetes API, waiting for those that have none yet, or gives pod
-    CIDRs out as kube-controller-manager's range allocator does, for clusters that don't allocate.
+  - Reads the nodes' C(.spec.podCIDRs) from the Kubernetes API, waiting for those that have none yet. For clusters
+    without a controller that allocates them, computes what kube-controller-manager's range allocator would.
   - Run it on a control plane node. It changes nothing.
-  - In check mode it says what is to be expected where the API does not answer yet.
+  - In check mode, where the API does not answer yet, returns what to expect.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -31,7 +31,7 @@ options:
         required: true
       address:
         description:
-          - The underlay address that the node's tunnels end at. The default is what the API or O(leases_file) tells.
+          - The underlay address of the node's tunnels. The default is that of the API or of O(leases_file).
         type: str
       addresses:
         description: The node's underlay addresses of both IP versions, where it has both.
@@ -41,7 +41,7 @@ options:
         description: The MAC address of the node's VTEP. By default it follows from the name.
         type: str
       public_key:
-        description: The node's WireGuard key. The default is what O(leases_file) tells.
+        description: The node's WireGuard public key. The default is that of O(leases_file).
         type: str
   required:
     description:
@@ -104,7 +104,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Read the pod CIDRs of all nodes
-  podnet.cluster.pod_cidrs:
+  podnet.cluster.pod_cidrs_info:
     nodes:
       - name: node1
         address: 192.0.2.11
@@ -146,8 +146,7 @@ left_out:
   elements: str
   sample: []
 predicted:
-  description: The names of nodes whose pod CIDRs are not given out yet; theirs are what is to be expected (check
-    mode only).
+  description: The names of nodes whose pod CIDRs are not allocated yet and were predicted (check mode only).
   returned: always
   type: list
   elements: str
@@ -156,6 +155,7 @@ predicted:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.module import run
 from ..module_utils.ipam.allocator import AllocationError, assign
 from ..module_utils.ipam.nodes import ApiError, Known, from_api, from_leases
 
@@ -206,23 +206,23 @@ def main() -> None:
                 cidrs.update(_assign(wanted, predicted, cidrs, {}))
     except (AllocationError, ApiError) as error:
         module.fail_json(msg=str(error))
-    told_before = from_leases(wanted["leases_file"])
+    known_before = from_leases(wanted["leases_file"])
     leases = []
     for node in wanted["nodes"]:
         name = node["name"]
         address = node["address"] or (known[name].address if name in known else None)
         if address and name in cidrs:
-            if node["public_key"] is None and name in told_before:
-                node["public_key"] = told_before[name].public_key
+            if node["public_key"] is None and name in known_before:
+                node["public_key"] = known_before[name].public_key
             more = {key: value for key, value in node.items() if value is not None}
             leases.append({**more, "address": address, "pod_cidrs": cidrs[name]})
         elif name in required:
-            module.fail_json(msg=f"nodes: {name} has no address, and neither API nor leases tell one: give its address")
-    told = {lease["name"]: lease["pod_cidrs"] for lease in leases}
-    left_out = [name for name in names if name not in told]
+            module.fail_json(msg=f"nodes: {name} has no address, and neither API nor leases have one: give its address")
+    cidrs = {lease["name"]: lease["pod_cidrs"] for lease in leases}
+    left_out = [name for name in names if name not in cidrs]
     for name in left_out:
         module.warn(f"{name} is left out: it has no pod CIDR")
-    module.exit_json(changed=False, leases=leases, pod_cidrs=told, left_out=left_out, predicted=predicted)
+    run(module, leases=leases, pod_cidrs=cidrs, left_out=left_out, predicted=predicted)
 
 
 def _cidrs(known: dict[str, Known]) -> dict[str, list[str]]:

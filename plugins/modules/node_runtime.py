@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: library
-short_description: Install the library, the CNI executables and the commands on a node
+module: node_runtime
+short_description: Install podnet's library, CNI executables and commands on a node
 version_added: "0.1.0"
 description:
   - Installs this collection's library below O(root), as a directory of its own for each version, with the CNI
@@ -21,7 +21,7 @@ author:
   - podnet.cluster contributors (@podnet)
 options:
   state:
-    description: Whether the library is to be installed, or removed with all its versions.
+    description: Whether the library should be installed; V(absent) removes all its versions.
     type: str
     choices: [present, absent]
     default: present
@@ -34,10 +34,10 @@ options:
     type: path
     default: /usr/bin/python3
   version:
-    description: The name of the wanted version. The controller computes it; there is no need to give it.
+    description: The wanted version. The controller computes it; leave it out.
     type: str
   archive:
-    description: The library's archive on the node. The controller sends it where it is needed; no need to give it.
+    description: The library's archive on the node. The controller sends it where it is needed; leave it out.
     type: path
 attributes:
   check_mode:
@@ -52,14 +52,14 @@ seealso:
 
 EXAMPLES = r"""
 - name: Install the library and the CNI executables
-  podnet.cluster.library:
+  podnet.cluster.node_runtime:
 
 - name: Install them for another interpreter
-  podnet.cluster.library:
+  podnet.cluster.node_runtime:
     interpreter: /usr/bin/python3.11
 
 - name: Remove them
-  podnet.cluster.library:
+  podnet.cluster.node_runtime:
     state: absent
 """
 
@@ -108,16 +108,16 @@ def main() -> None:
             _absent(module)
         _present(module)
     except (OSError, ValueError) as error:
-        module.fail_json(msg=f"library: {error}")
+        module.fail_json(msg=f"node_runtime: {error}")
 
 
 def _present(module: AnsibleModule) -> None:
     root, interpreter, wanted = (module.params[name] for name in ("root", "interpreter", "version"))
     if not wanted:
-        module.fail_json(msg="library: the version is missing; it comes from the action plugin of the same name")
+        module.fail_json(msg="node_runtime: the version is missing; it comes from the action plugin of the same name")
     before = install.installed(root)
     if before != wanted and not os.access(interpreter, os.X_OK):
-        module.fail_json(msg=f"interpreter: {interpreter} isn't on the node: install it, or name another Python >= 3.9")
+        module.fail_json(msg=f"interpreter: {interpreter} is not installed: install it, or name another Python >= 3.9")
 
     def do() -> None:
         archive = module.params["archive"]

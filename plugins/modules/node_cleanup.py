@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: leftovers
-short_description: Remove what a cluster leaves on a node, and nothing else
+module: node_cleanup
+short_description: Remove what a cluster left on a node
 version_added: "0.1.0"
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Removes containers, mounts, network namespaces, links, routes, packet filter chains and tables, control groups and
     paths, in an order in which they can go. What is not named stays.
-  - In check mode it tells what is left; a task with C(check_mode) and C(failed_when) on its result proves that nothing
-    is.
+  - Check mode reports what is left; a task with C(check_mode) and C(failed_when) on its result proves that nothing is.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -89,11 +89,11 @@ attributes:
 
 EXAMPLES = r"""
 - name: Remove what kube-proxy made
-  podnet.cluster.leftovers:
+  podnet.cluster.node_cleanup:
     chain_prefixes: [KUBE-]
 
 - name: Prove that nothing is left of it
-  podnet.cluster.leftovers:
+  podnet.cluster.node_cleanup:
     chain_prefixes: [KUBE-]
   check_mode: true
   register: left
@@ -102,7 +102,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was removed, or in check mode is left, in words and in order.
+  description: What was removed, or in check mode is left, one line each.
   returned: always
   type: list
   elements: str
@@ -113,7 +113,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Plan
-from ..module_utils.provision.leftovers import find
+from ..module_utils.provision.cleanup import find
 
 TEXTS = (
     "container_namespaces",

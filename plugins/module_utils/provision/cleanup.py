@@ -37,7 +37,7 @@ IPTABLES = ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legac
 
 
 def find(given: dict[str, Any]) -> Iterator[Change]:
-    """All that is left of ``given`` (leftovers' parameters), in the order in which it can go. Lazy: what follows is
+    """All that is left of ``given`` (node_cleanup's options), in the order in which it can go. Lazy: what follows is
     looked for once the change before it is applied."""
     for namespace in given["container_namespaces"]:
         yield from containers(namespace)

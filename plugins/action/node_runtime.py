@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's part of the module library: packs the library, and sends it only to a node that lacks it."""
+"""The controller's part of the module node_runtime: packs the library, and sends it only to a node that lacks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import install
 
-MODULE = "podnet.cluster.library"
+MODULE = "podnet.cluster.node_runtime"
 
 
 class ActionModule(ActionBase):
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         try:
             files = install.own_tree()
         except OSError as error:
-            raise AnsibleActionFail(f"library: {error}") from None
+            raise AnsibleActionFail(f"node_runtime: {error}") from None
         interpreter = arguments.get("interpreter") or install.INTERPRETER
         arguments["version"] = install.version_name(install.digest(files, interpreter))
         told = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
