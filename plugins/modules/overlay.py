@@ -120,6 +120,18 @@ options:
           - The name of the pods' bridge, which is made where it is missing, and kept up with its addresses. Without it
             the bridge is the CNI plugin's alone.
         type: str
+      service_networks:
+        description: The Services' address blocks. A peer whose own address is said to be inside one of them is refused.
+        type: list
+        elements: str
+        default: []
+      underlay_networks:
+        description:
+          - The address blocks of the nodes' own addresses. A peer whose address is said to be elsewhere is refused.
+          - Without any, every address outside the pod and service networks is believed, such as a gateway's.
+        type: list
+        elements: str
+        default: []
   leases:
     description:
       - "The nodes of the cluster, this one among them. Each has C(name), C(address) (the underlay address that
@@ -262,6 +274,8 @@ CONFIGURATION = {
     "not_masqueraded": {"type": "list", "elements": "str", "default": []},
     "masquerade_nodes": {"type": "bool", "default": False},
     "bridge": {"type": "str"},
+    "service_networks": {"type": "list", "elements": "str", "default": []},
+    "underlay_networks": {"type": "list", "elements": "str", "default": []},
 }
 
 

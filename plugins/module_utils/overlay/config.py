@@ -6,7 +6,8 @@
 
 {"node_name": "node1", "networks": ["10.244.0.0/16"],
  "backend": {"type": "vxlan", "vni": 1, "port": 8472, "direct_routing": false, "mtu": null},
- "masquerade": true, "not_masqueraded": [], "masquerade_nodes": false, "bridge": null}
+ "masquerade": true, "not_masqueraded": [], "masquerade_nodes": false, "bridge": null,
+ "service_networks": ["10.96.0.0/12"], "underlay_networks": []}
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Config(NamedTuple):
     """One node's configuration. ``networks``: the pods' address blocks, one for each IP version at most;
     ``not_masqueraded``: further destinations that see pods by their own addresses; ``masquerade_nodes``: whether the
     other nodes' own addresses don't (for an underlay that drops pods' addresses); ``bridge``: the name of the pods'
-    bridge that is kept with its addresses, None for none."""
+    bridge that is kept with its addresses, None for none. ``service_networks``: the Services' address blocks;
+    ``underlay_networks``: where nodes' own addresses may be, none: anywhere but among pods and Services. A peer that
+    says otherwise is refused: its address is where others' packets would go, and who sees pods unmasqueraded."""
 
     node_name: str
     networks: tuple[Prefix, ...]
@@ -60,6 +63,8 @@ class Config(NamedTuple):
     not_masqueraded: tuple[Prefix, ...] = ()
     masquerade_nodes: bool = False
     bridge: str | None = None
+    service_networks: tuple[Prefix, ...] = ()
+    underlay_networks: tuple[Prefix, ...] = ()
 
     def network(self, version: int) -> Prefix | None:
         """The pod network of IP ``version``, None when the cluster has none."""
@@ -75,6 +80,8 @@ class Config(NamedTuple):
             "not_masqueraded": [str(block) for block in self.not_masqueraded],
             "masquerade_nodes": self.masquerade_nodes,
             "bridge": self.bridge,
+            "service_networks": [str(block) for block in self.service_networks],
+            "underlay_networks": [str(block) for block in self.underlay_networks],
         }
 
 
@@ -89,6 +96,8 @@ def parse(data: object) -> Config:
         _blocks(values.get("not_masqueraded", []), "not_masqueraded"),
         _boolean(values.get("masquerade_nodes", False), "masquerade_nodes"),
         _bridge(values.get("bridge")),
+        _blocks(values.get("service_networks", []), "service_networks"),
+        _blocks(values.get("underlay_networks", []), "underlay_networks"),
     )
 
 

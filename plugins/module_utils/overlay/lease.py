@@ -154,6 +154,10 @@ class Book:
 
     def __init__(self, config: Config, own: Lease | None) -> None:
         self.networks = {network.version: network for network in config.networks}
+        #: Where no node's own address is, and whose addresses are there.
+        self.others = [(network, "pod") for network in config.networks]
+        self.others += [(network, "service") for network in config.service_networks]
+        self.underlay = config.underlay_networks
         self.names: set[str] = set()
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
@@ -168,6 +172,7 @@ class Book:
         if lease.name in self.names:
             raise Taken(f"name: {lease.name} has a lease already: names must differ", lease.name)
         for address in lease.addresses:
+            self._check_underlay(address)
             if address in self.addresses:
                 other = self.addresses[address]
                 raise Taken(f"address: {address} is {self._who(other)} address already", other)
@@ -201,6 +206,17 @@ class Book:
             starts, entries = self.blocks[cidr.version]
             place = bisect_left(starts, cidr.first)
             del starts[place], entries[place]
+
+    def _check_underlay(self, address: str) -> None:
+        """Raises LeaseError for an address that can't be a node's own."""
+        version, number = parse_address(address)
+        for network, whose in self.others:
+            if network.holds(version, number):
+                raise LeaseError(f"address: {address} is inside the {whose} network {network}: a node's own never is")
+        if self.underlay and not any(network.holds(version, number) for network in self.underlay):
+            raise LeaseError(
+                f"address: {address} is in none of the underlay_networks {', '.join(map(str, self.underlay))}"
+            )
 
     def _place(self, cidr: Prefix) -> int:
         """Where it belongs among the blocks of its IP version. Raises LeaseError where it cannot be; Taken."""

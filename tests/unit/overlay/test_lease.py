@@ -32,7 +32,9 @@ def test_defaults_are_flannels():
 
 
 def test_configuration_survives_its_json():
-    parsed = config.parse({**MINIMAL, "networks": ["10.244.0.0/16", "fd00:1::/48"], "backend": {"type": "host-gw"}})
+    more = {"service_networks": ["10.96.0.0/12"], "underlay_networks": ["10.77.0.0/24"]}
+    networks = ["10.244.0.0/16", "fd00:1::/48"]
+    parsed = config.parse({**MINIMAL, **more, "networks": networks, "backend": {"type": "host-gw"}})
     assert config.parse(parsed.as_json()) == parsed
 
 
@@ -118,6 +120,46 @@ def test_a_wrong_peer_is_refused_with_the_reason_and_the_others_work(change, wor
     assert list(leases.refused) == ["node2"]
     assert words in leases.refused["node2"]
     assert [peer.name for peer in leases.peers] == ["node3", "node4"]
+
+
+DUAL = {
+    "networks": ["10.244.0.0/16", "fd00:244::/48"],
+    "service_networks": ["10.96.0.0/12", "fd00:96::/112"],
+    "underlay_networks": ["10.77.0.0/24", "10.78.0.0/16", "fd77::/64"],
+}
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("10.244.1.2", "address: 10.244.1.2 is inside the pod network 10.244.0.0/16"),
+        ("10.244.3.9", "is inside the pod network 10.244.0.0/16"),
+        ("10.96.0.1", "is inside the service network 10.96.0.0/12"),
+        ("fd00:244:0:1::2", "is inside the pod network fd00:244::/48"),
+        ("fd00:96::a", "is inside the service network fd00:96::/112"),
+        ("8.8.8.8", "is in none of the underlay_networks 10.77.0.0/24, 10.78.0.0/16, fd77::/64"),
+        ("10.77.1.1", "is in none of the underlay_networks"),
+        ("fd78::1", "is in none of the underlay_networks"),
+    ],
+)
+def test_an_address_where_no_node_is_is_nobodys(address, words):
+    """As the tunnel's end, and as a further address of one that is right: neither the tunnel nor masquerade is led by
+    it, and the others work."""
+    version = ":" in address
+    other = "10.77.0.12" if version else "fd77::12"
+    for addresses in ([address, other], [other, address]):
+        wrong = entry(2, address=addresses[0], addresses=addresses)
+        leases = admit(entry(1), wrong, entry(3), **DUAL)
+        assert words in leases.refused["node2"]
+        assert [peer.name for peer in leases.peers] == ["node3"]
+    with pytest.raises(ConfigError, match="node1, this node: address: "):
+        admit(entry(1, address=address), entry(3), **DUAL)
+
+
+def test_without_underlay_networks_every_other_address_may_be_a_nodes():
+    networks = {key: value for key, value in DUAL.items() if key != "underlay_networks"}
+    leases = admit(entry(1), entry(2, address="192.0.2.1"), entry(3, address="10.96.0.9"), **networks)
+    assert [peer.name for peer in leases.peers] == ["node2"] and set(leases.refused) == {"node3"}
 
 
 @pytest.mark.parametrize("garbage", [None, 3, "node2", [], {}, {"name": 7}, {"name": "../etc"}])

@@ -46,6 +46,19 @@ def test_one_that_stays_refused_has_nobody_looked_at_again():
     assert {peer.name for peer in admission.leases().peers} == {"a", "b", "c"}
 
 
+def test_a_node_whose_address_is_anothers_place_is_refused_alone():
+    """A pod's, a Service's, and one out of the underlay: by what it says of itself, then right again."""
+    networks = {"service_networks": ["10.96.0.0/12"], "underlay_networks": ["192.0.2.0/24"]}
+    admission = Admission(config.parse({**CONFIG.as_json(), **networks}))
+    admission.change({"own": text("own", 1), "a": text("a", 2), "b": text("b", 3)})
+    for address, words in (("10.0.3.7", "pod network"), ("10.96.0.1", "service network"), ("8.8.8.8", "underlay")):
+        admission.change({"b": text("b", 3, addresses=["192.0.2.3"])})
+        assert [peer.name for peer in admission.leases().peers] == ["a", "b"]
+        admission.change({"b": text("b", 3, address=address)})
+        assert [peer.name for peer in admission.leases().peers] == ["a"]
+        assert words in admission.leases().refused["b"]
+
+
 def test_our_own_wins_over_an_older_one():
     admission = Admission(CONFIG)
     admission.change({"own": text("own", 1, 30), "thief": text("thief", 1, 0)})
