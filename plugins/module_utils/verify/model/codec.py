@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Dataclasses to JSON and back: the one writer and the one reader of what travels between nodes and controller.
+
+The field's type decides: dataclasses nest, ``Optional``, ``list``, ``dict`` with text keys, tuples and unions of
+scalars do what they say. A dataclass with ``OBJECT`` writes that as ``object``, by which a union of such is read.
+Configuration, leases and findings are read by their own parsers.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from typing import Any, Callable, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from ...findings.finding import Finding, finding_from
+from ...overlay import config, lease
+from ...overlay.config import Config
+from ...overlay.lease import Lease
+
+T = TypeVar("T")
+
+#: Types that bring their own ``as_json``, and what reads it back.
+PARSERS: dict[type, Callable[[Any], Any]] = {Config: config.parse, Lease: lease.parse, Finding: finding_from}
+
+
+def to_json(value: Any) -> Any:
+    """``value`` as what ``json.dumps`` takes. A value that is not known (None) stays null."""
+    if type(value) in PARSERS:
+        return value.as_json()
+    if is_dataclass(value):
+        tag = {"object": kind} if (kind := getattr(value, "OBJECT", "")) else {}
+        return {**tag, **{each.name: to_json(getattr(value, each.name)) for each in fields(value)}}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: to_json(each) for key, each in value.items()}
+    return [to_json(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def from_json(kind: type[T], values: Any) -> T:
+    """The ``kind``, a dataclass, that ``to_json`` made these ``values`` from. Raises ValueError that names the field
+    which is missing, unknown, or of another type."""
+    return cast(T, _read(kind, values, kind.__name__))
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if kind in PARSERS:
+        return _parsed(kind, value, where)
+    if is_dataclass(kind):
+        return _dataclass(kind, value, where)
+    if origin is Union:
+        return _union(get_args(kind), value, where)
+    if origin in (list, dict, tuple):
+        return _collection(origin, get_args(kind), value, where)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _parsed(kind, value, where)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{where}: {value!r:.80} is not of type {getattr(kind, '__name__', kind)}")
+    return value
+
+
+def _parsed(kind: Any, value: Any, where: str) -> Any:
+    try:
+        return PARSERS.get(kind, kind)(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: {value!r:.80} is not an object")
+    known = _hints(kind)
+    tag = getattr(kind, "OBJECT", "")
+    unknown = [key for key in value if key not in known and not (tag and key == "object")]
+    missing = [each.name for each in fields(kind) if each.name not in value and _needed(each)]
+    if unknown or missing:
+        raise ValueError(f"{where}: unknown: {', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}")
+    return kind(**{key: _read(known[key], value[key], f"{where}.{key}") for key in value if key in known})
+
+
+def _needed(field: Any) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {each.name: hints[each.name] for each in fields(kind)}  # type: ignore[arg-type]
+
+
+def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    others = [kind for kind in kinds if kind is not type(None)]
+    if isinstance(value, dict) and len(others) > 1:
+        tagged = [kind for kind in others if getattr(kind, "OBJECT", "") == value.get("object")]
+        if not tagged:
+            raise ValueError(f"{where}: object {value.get('object')!r} is unknown")
+        return _read(tagged[0], value, where)
+    exact = next((kind for kind in others if type(value) is kind), others[0])
+    return _read(exact, value, where)
+
+
+def _collection(origin: Any, kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if not isinstance(value, dict if origin is dict else (list, tuple)):
+        raise ValueError(f"{where}: {value!r:.80} is not {'an object' if origin is dict else 'a list'}")
+    if origin is dict:
+        return {key: _read(kinds[1], each, f"{where}.{key}") for key, each in value.items()}
+    if origin is list or kinds[1:] == (...,):
+        return origin(_read(kinds[0], each, f"{where}[{number}]") for number, each in enumerate(value))
+    if len(value) != len(kinds):
+        raise ValueError(f"{where}: {len(kinds)} values expected, found {len(value)}")
+    return tuple(_read(kind, each, f"{where}[{number}]") for number, (kind, each) in enumerate(zip(kinds, value)))

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What packets show: probes, captures, ARP answers, translations. One node's part in one trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ...findings.finding import Finding
+
+#: The paths of a round trip.
+FORWARD, RETURN = "forward", "return"
+#: Which way a packet passes an interface.
+IN, OUT = "in", "out"
+#: The capture points of the node itself, among those of its pods.
+NODE = "node"
+
+
+@dataclass
+class ProbeResult:
+    """One probe's outcome: ``source``, ``target`` and ``scope`` are the report's names for it; ``size`` the IP packet's
+    in bytes (icmp only), ``ms`` the round trip of the attempt that succeeded, ``attempts`` how many were made.
+    ``failure`` is None where it succeeded."""
+
+    source: str
+    target: str
+    scope: str
+    kind: str
+    address: str
+    port: Optional[int] = None
+    size: Optional[int] = None
+    ms: Optional[float] = None
+    attempts: int = 0
+    ok: bool = False
+    failure: Optional[Finding] = None
+
+
+@dataclass(frozen=True)
+class CapturePoint:
+    """Where packets are looked for: ``where`` is NODE or a pod's name, ``direction`` IN or OUT."""
+
+    where: str
+    device: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class OuterHeader:
+    """A tunnel packet's: underlay addresses, UDP destination port, VNI."""
+
+    source: str
+    destination: str
+    port: int
+    vni: int
+
+
+@dataclass(frozen=True)
+class Packet:
+    """Packets alike: of ``path`` FORWARD or RETURN, ``kind`` icmp, tcp or udp; ``large``: more than 500 bytes; inside a
+    tunnel with its ``outer`` header. ``partial``: one address and the port are those asked for, the other address is
+    not: it was translated, or is another's packet."""
+
+    path: str
+    kind: str
+    large: bool
+    source: str
+    destination: str
+    outer: Optional[OuterHeader] = None
+    bad_checksum: bool = False
+    partial: bool = False
+
+
+@dataclass
+class Capture:
+    """How many such packets passed a point."""
+
+    point: CapturePoint
+    packet: Packet
+    packets: int
+
+
+@dataclass
+class ArpAnswer:
+    """Which MAC addresses claimed ``address`` when ``asked_by``, NODE or a pod, asked for it (RFC 826)."""
+
+    address: str
+    asked_by: str
+    macs: list[str]
+
+
+@dataclass
+class UnresolvedNeighbor:
+    """A neighbor entry that is failed or incomplete, at NODE or in a pod (``where``)."""
+
+    where: str
+    address: str
+    dev: str
+
+
+@dataclass
+class Evidence:
+    """One node's part in the trace that bears ``mark``. ``sent``: it was the sender, whose ``probes`` these are.
+
+    ``began`` and ``ended`` (seconds since the epoch) are when it watched; of the sender, from when until when others
+    must watch. ``complete``: it saw all there is to see. ``snat_to`` is the address that the source was seen with
+    instead of its own, ``dnat_to`` that which was to answer instead of the target; "" for none. ``own_addresses`` are
+    the node's.
+    """
+
+    node: str
+    mark: str
+    sent: bool
+    began: float
+    ended: float
+    complete: bool
+    probes: list[ProbeResult] = field(default_factory=list)
+    captures: list[Capture] = field(default_factory=list)
+    arp: list[ArpAnswer] = field(default_factory=list)
+    unresolved: list[UnresolvedNeighbor] = field(default_factory=list)
+    snat_to: str = ""
+    dnat_to: str = ""
+    own_addresses: list[str] = field(default_factory=list)
