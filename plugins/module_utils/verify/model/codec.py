@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dataclasses to JSON and back: the one writer and the one reader of what travels between nodes and controller.
+"""Dataclasses and named tuples to JSON and back: the one writer and the one reader of what travels between nodes and controller.
 
-The field's type decides: dataclasses nest, ``Optional``, ``list``, ``dict`` with text keys, tuples and unions of
+The field's type decides: they nest, ``Optional``, ``list``, ``dict`` with text keys, tuples and unions of
 scalars do what they say. A dataclass with ``OBJECT`` writes that as ``object``, by which a union of such is read.
 Configuration, leases and findings are read by their own parsers.
 """
@@ -34,6 +34,8 @@ def to_json(value: Any) -> Any:
     if is_dataclass(value):
         tag = {"object": kind} if (kind := getattr(value, "OBJECT", "")) else {}
         return {**tag, **{each.name: to_json(getattr(value, each.name)) for each in fields(value)}}
+    if hasattr(value, "_fields"):
+        return {name: to_json(each) for name, each in zip(value._fields, value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
@@ -53,8 +55,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return value
     if kind in PARSERS:
         return _parsed(kind, value, where)
-    if is_dataclass(kind):
-        return _dataclass(kind, value, where)
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        return _record(kind, value, where)
     if origin is Union:
         return _union(get_args(kind), value, where)
     if origin in (list, dict, tuple):
@@ -75,26 +77,26 @@ def _parsed(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _dataclass(kind: Any, value: Any, where: str) -> Any:
+def _record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{where}: {value!r:.80} is not an object")
-    known = _hints(kind)
+    known, needed = _hints(kind)
     tag = getattr(kind, "OBJECT", "")
     unknown = [key for key in value if key not in known and not (tag and key == "object")]
-    missing = [each.name for each in fields(kind) if each.name not in value and _needed(each)]
+    missing = [name for name in needed if name not in value]
     if unknown or missing:
         raise ValueError(f"{where}: unknown: {', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}")
     return kind(**{key: _read(known[key], value[key], f"{where}.{key}") for key in value if key in known})
 
 
-def _needed(field: Any) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
-
-
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> tuple[dict[str, Any], list[str]]:
+    """The types of a dataclass' or named tuple's fields, and which of them have no default."""
     hints = get_type_hints(kind)
-    return {each.name: hints[each.name] for each in fields(kind)}  # type: ignore[arg-type]
+    if not is_dataclass(kind):
+        return {name: hints[name] for name in kind._fields}, [n for n in kind._fields if n not in kind._field_defaults]
+    needed = [e.name for e in fields(kind) if e.default is MISSING and e.default_factory is MISSING]
+    return {each.name: hints[each.name] for each in fields(kind)}, needed
 
 
 def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -7,16 +7,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ...findings.finding import Finding
-
-#: The paths of a round trip.
-FORWARD, RETURN = "forward", "return"
-#: Which way a packet passes an interface.
-IN, OUT = "in", "out"
-#: The capture points of the node itself, among those of its pods.
-NODE = "node"
+from .hop import CapturePoint
+from .path import Direction
 
 
 @dataclass
@@ -38,17 +33,7 @@ class ProbeResult:
     failure: Optional[Finding] = None
 
 
-@dataclass(frozen=True)
-class CapturePoint:
-    """Where packets are looked for: ``where`` is NODE or a pod's name, ``direction`` IN or OUT."""
-
-    where: str
-    device: str
-    direction: str
-
-
-@dataclass(frozen=True)
-class OuterHeader:
+class OuterHeader(NamedTuple):
     """A tunnel packet's: underlay addresses, UDP destination port, VNI."""
 
     source: str
@@ -57,13 +42,12 @@ class OuterHeader:
     vni: int
 
 
-@dataclass(frozen=True)
-class Packet:
-    """Packets alike: of ``path`` FORWARD or RETURN, ``kind`` icmp, tcp or udp; ``large``: more than 500 bytes; inside a
+class Packet(NamedTuple):
+    """Packets alike: on which ``path``, ``kind`` icmp, tcp or udp; ``large``: more than 500 bytes; inside a
     tunnel with its ``outer`` header. ``partial``: one address and the port are those asked for, the other address is
     not: it was translated, or is another's packet."""
 
-    path: str
+    path: Direction
     kind: str
     large: bool
     source: str
@@ -93,9 +77,9 @@ class ArpAnswer:
 
 @dataclass
 class UnresolvedNeighbor:
-    """A neighbor entry that is failed or incomplete, at NODE or in a pod (``where``)."""
+    """A neighbor entry that is failed or incomplete, at NODE or in a pod (``owner``)."""
 
-    where: str
+    owner: str
     address: str
     dev: str
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
@@ -26,13 +27,24 @@ PARSED = {
 }
 
 
+def names(kind: Any) -> list[str]:
+    """The fields of a dataclass or named tuple."""
+    return [each.name for each in fields(kind)] if is_dataclass(kind) else list(getattr(kind, "_fields", ()))
+
+
+def issubclass_of(kind: Any, parent: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, parent)
+
+
 def example(kind: Any) -> Any:
     """A value of the kind with every field filled: of a union the last member that is not None."""
     if kind in PARSED:
         return PARSED[kind]
-    if is_dataclass(kind):
+    if issubclass_of(kind, Enum):
+        return list(kind)[-1]
+    if names(kind):
         hints = get_type_hints(kind)
-        return kind(**{each.name: example(hints[each.name]) for each in fields(kind)})
+        return kind(**{name: example(hints[name]) for name in names(kind)})
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Union:
         return example([one for one in inner if one is not type(None)][-1])
@@ -45,11 +57,11 @@ def example(kind: Any) -> Any:
 
 def shapes(kind: Any, found: dict[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass and of all that it holds, by their classes' names."""
-    if is_dataclass(kind) and kind not in PARSED and kind.__name__ not in found:
+    if names(kind) and kind not in PARSED and kind.__name__ not in found:
         hints = get_type_hints(kind)
-        found[kind.__name__] = {each.name: shown(hints[each.name]) for each in fields(kind)}
-        for each in fields(kind):
-            shapes(hints[each.name], found)
+        found[kind.__name__] = {name: shown(hints[name]) for name in names(kind)}
+        for name in names(kind):
+            shapes(hints[name], found)
     for inner in get_args(kind):
         shapes(inner, found)
     return found
