@@ -7,7 +7,19 @@
 from __future__ import annotations
 
 from ..codes import Code
-from . import identity, pod
+from . import bridge, filter, identity, nat, neighbor, packets, pod, port, route, tunnel, underlay
 from .entry import Entry
 
-ENTRIES: dict[Code, Entry] = {**pod.ENTRIES, **identity.ENTRIES}
+ENTRIES: dict[Code, Entry] = {
+    **bridge.ENTRIES,
+    **filter.ENTRIES,
+    **identity.ENTRIES,
+    **nat.ENTRIES,
+    **neighbor.ENTRIES,
+    **packets.ENTRIES,
+    **pod.ENTRIES,
+    **port.ENTRIES,
+    **route.ENTRIES,
+    **tunnel.ENTRIES,
+    **underlay.ENTRIES,
+}

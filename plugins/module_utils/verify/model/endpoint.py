@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class EndError(ValueError):
+class EndpointError(ValueError):
     """What was given for an end of the way can't be one; the text says why and what would be right."""
 
 
 @dataclass(frozen=True)
-class End:
+class Endpoint:
     """One end: ``kind`` is pod, node, service or outside; ``node`` is "" for what lies outside."""
 
     kind: str
@@ -28,6 +28,6 @@ class End:
         return self.address if self.name == self.address else f"{self.name} ({self.address})"
 
 
-def as_end(values: dict[str, Any]) -> End:
-    """An End from its JSON."""
-    return End(values["kind"], values["name"], values["address"], values["node"], tuple(values["backends"]))
+def endpoint_from(values: dict[str, Any]) -> Endpoint:
+    """An endpoint from its JSON."""
+    return Endpoint(values["kind"], values["name"], values["address"], values["node"], tuple(values["backends"]))

@@ -2,83 +2,135 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A hop of a packet's way, and what is found there."""
+"""A hop of a packet's path, and what is found there."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
 
-OK, BROKEN, SUSPECT, UNKNOWN = "ok", "broken", "suspect", "unknown"
-APPLY = "podnetctl apply"
+from ...findings.codes import Code
+from ...findings.finding import Finding, Value
+
+
+class Step(str, Enum):
+    """The kinds of hops, in a packet's order; docs/tracing.md explains them. The value is what JSON has."""
+
+    POD = "pod"
+    POD_ROUTE = "pod-route"
+    POD_NEIGHBOR = "pod-neighbor"
+    PORT = "port"
+    BRIDGE = "bridge"
+    SERVICE = "service"
+    FORWARDING = "forwarding"
+    FILTER = "filter"
+    ROUTE = "route"
+    RP_FILTER = "rp_filter"
+    NAT = "nat"
+    DEVICE = "device"
+    NEIGHBOR = "neighbor"
+    FDB = "fdb"
+    WIREGUARD = "wireguard"
+    LEASE = "lease"
+    UNDERLAY = "underlay"
+    WIRE = "wire"
+    INPUT = "input"
+    DELIVER = "deliver"
+    NODE = "node"
+    OUTSIDE = "outside"
+    # of a node's checks alone
+    CNI = "cni"
+    IPAM = "ipam"
+    SUBNET_ENV = "subnet.env"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Verdict(str, Enum):
+    """On a hop: as desired, broken, perhaps the cause, or nobody looked."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    SUSPECT = "suspect"
+    UNKNOWN = "unknown"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+#: The ``owner`` of a capture point in the node's own network namespace.
+NODE = "node"
+
+
+class CapturePoint(NamedTuple):
+    """Where a packet is captured: ``owner`` of the network namespace (NODE, or a pod's name), the link there, and
+    whether it is captured coming ``in`` or going ``out``."""
+
+    owner: str
+    device: str
+    direction: str
 
 
 @dataclass
 class Hop:
-    """One hop. ``step`` is its kind (STEPS), ``name`` the object there, ``found`` and ``wanted`` say what is and what
-    must be, ``verdict`` is ok, broken, suspect (it may be the cause) or unknown (nobody looked).
+    """One hop on ``node``: of which kind, and how it is. ``name`` is the object's, as its tools call it; ``actual`` and
+    ``desired`` show its state to people. No code reads these three.
 
-    ``follows``: what is wrong here is an effect of another hop's fault. ``sights``: where a packet must be seen that
-    passes here, as (place, link, way); place is "node" or a pod's name. ``seen``: how many were.
+    ``finding`` is the fault of a broken hop, ``suspected`` all that may lose packets here, ``unlikely`` what does so on
+    a healthy node, too. ``consequence``: the fault is an effect of another hop's. ``evidence``: what packets showed.
+    ``capture_points``: where a packet that passes here is seen; ``seen``: how many were, None where nobody looked.
+
+    What a hop leads to, as far as its kind has it: ``peer``, a node; ``device`` that it sends by; ``destination``, the
+    IP address asked for, ``next_hop`` the router to it; ``pod`` whose kernel decides, "" for the node's; ``udp_port``
+    of the tunnel.
     """
 
     node: str
-    step: str
+    step: Step
     name: str
-    found: str = ""
-    wanted: str = ""
-    verdict: str = OK
-    cause: str = ""
-    cure: str = ""
-    follows: bool = False
-    sights: list[tuple[str, str, str]] = field(default_factory=list)
+    actual: str = ""
+    desired: str = ""
+    verdict: Verdict = Verdict.OK
+    finding: Finding | None = None
+    suspected: list[Finding] = field(default_factory=list)
+    unlikely: list[Finding] = field(default_factory=list)
+    consequence: bool = False
+    evidence: Finding | None = None
+    capture_points: list[CapturePoint] = field(default_factory=list)
     seen: int | None = None
-    suspects: list[str] = field(default_factory=list)
+    peer: str = ""
+    device: str = ""
+    destination: str = ""
+    next_hop: str = ""
+    pod: str = ""
+    udp_port: int = 0
 
-    def blame(self, cause: str, cure: str, follows: bool = False) -> Hop:
+    def fail(self, code: Code, subject: str, consequence: bool = False, **parameters: Value) -> Hop:
         """Enter a fault; the first one stays."""
-        if self.verdict != BROKEN:
-            self.verdict, self.cause, self.cure, self.follows = BROKEN, cause, cure, follows
+        if self.verdict != Verdict.BROKEN:
+            self.verdict, self.consequence = Verdict.BROKEN, consequence
+            self.finding = Finding(code, self.node, subject, parameters)
         return self
 
-    def doubt(self, cause: str, cure: str = "") -> Hop:
+    def suspect(self, code: Code, subject: str, **parameters: Value) -> Hop:
         """Enter what may be a fault."""
-        self.suspects.append(cause)
-        if self.verdict == OK:
-            self.verdict, self.cause, self.cure = SUSPECT, cause, cure
+        self.suspected.append(Finding(code, self.node, subject, parameters))
+        if self.verdict == Verdict.OK:
+            self.verdict = Verdict.SUSPECT
         return self
 
-    def place(self) -> str:
-        """Where packets are looked for here."""
-        if not self.sights:
+    def convict(self, evidence: Finding | None) -> Hop:
+        """Packets accuse what is suspected here, the first of it."""
+        found = [*self.suspected, *self.unlikely]
+        self.verdict, self.finding, self.suspected, self.evidence = Verdict.BROKEN, found[0], found[1:], evidence
+        return self
+
+    @property
+    def capture_point(self) -> str:
+        """Where packets are looked for here, for people."""
+        if not self.capture_points:
             return f"{self.name} on {self.node}"
-        place, link, _way = self.sights[0]
-        return f"{link} of {self.node if place == 'node' else place}"
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-#: The kinds of hops, in a packet's order.
-STEPS = {
-    "pod": "the pod's interface",
-    "pod-route": "the pod's route",
-    "pod-neighbour": "the pod's neighbour entry for its gateway",
-    "port": "the node's end of the pod's veth pair, a port of the bridge",
-    "bridge": "the bridge",
-    "service": "the translation of a Service's address",
-    "forwarding": "forwarding",
-    "filter": "the packet filter on the way through the node",
-    "route": "the node's route",
-    "nat": "the translation of sources",
-    "device": "the tunnel's device",
-    "neighbour": "the neighbour entry for the peer's VTEP",
-    "fdb": "the forwarding entry for the peer's VTEP",
-    "lease": "what the node knows of the peer",
-    "underlay": "the underlay",
-    "wire": "the wire between the nodes",
-    "input": "the packet filter on the way into the node",
-    "deliver": "the neighbour entry for the pod",
-    "node": "the node itself",
-    "outside": "the world outside the cluster",
-}
+        owner, device, _direction = self.capture_points[0]
+        return f"{device} of {self.node if owner == NODE else owner}"

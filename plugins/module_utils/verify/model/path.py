@@ -2,25 +2,36 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a way in one direction is: its ends, and its hops in order."""
+"""What a path in one direction is: its ends, and its hops in order."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from enum import Enum
 
-from .endpoint import End
-from .hop import Hop
+from .endpoint import Endpoint
+from .hop import Hop, Step
+
+
+class Direction(str, Enum):
+    """From the trace's source to its target, or what is sent in answer."""
+
+    FORWARD = "forward"
+    RETURN = "return"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass
-class Leg:
-    """The way in one direction: ``way`` is "there" or "back"."""
+class Path:
+    """The path in one direction."""
 
-    way: str
-    source: End
-    target: End
+    direction: Direction
+    source: Endpoint
+    target: Endpoint
     hops: list[Hop] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def first(self, step: Step, node: str) -> Hop | None:
+        """The first hop of a kind on that node."""
+        return next((hop for hop in self.hops if hop.step == step and hop.node == node), None)

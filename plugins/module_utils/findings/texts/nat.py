@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses that are translated: masquerade, Services, and what should not be."""
+
+from __future__ import annotations
+
+from ..codes import Code
+from .entry import Entry
+
+ENTRIES = {
+    Code.NAT_DRIFTED: Entry(
+        "masquerade rules in {subject} have drifted (pending: {pending})",
+        "The table was flushed, deleted or changed; podnetd restores it while it runs.",
+        "podnetctl apply",
+    ),
+    Code.NAT_POD_SOURCE_HIDDEN: Entry(
+        "pod-to-pod traffic from {subject} is SNATed to {address}",
+        "A masquerade rule outside the pod network's own table does not except the pod network.",
+        "nft list ruleset (chains of type nat at postrouting): except the pod network there",
+    ),
+    Code.NAT_SOURCE_NOT_OF_NODE: Entry(
+        "traffic from {subject} is SNATed to {address}, which is not an address of {node}",
+        "Answers to such packets do not come back to the node.",
+        "nft list ruleset (chains of type nat at postrouting): except the pod network there",
+    ),
+    Code.NAT_DESTINATION_DIVERTED: Entry(
+        "packets to {subject} are DNATed to {address}",
+        "A DNAT rule outside the pod network's own table matches the packets.",
+        "nft list ruleset (chains of type nat at prerouting and output): remove that rule",
+    ),
+    Code.NAT_TUNNEL_DIVERTED: Entry(
+        "tunnel packets to {subject} leave by {device} to {address}, UDP port {port}, expected {subject}, UDP "
+        "port {expected}",
+        "A NAT rule translates the node's own tunnel packets.",
+        "nft list ruleset (chains of type nat at output): except UDP port {expected} there",
+    ),
+    Code.SERVICE_NO_ENDPOINTS: Entry(
+        "Service {subject} has no ready endpoints, so its address leads nowhere",
+        "No pod matches the Service's selector, or none of them is Ready.",
+        "kubectl describe service {name}",
+    ),
+    Code.SERVICE_NO_DNAT: Entry(
+        "no Service DNAT rules on {node}, so {subject} is not translated: is kube-proxy running?",
+        "kube-proxy has not written its rules, or they were flushed.",
+        "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
+    ),
+    Code.SERVICE_DNAT_WRONG: Entry(
+        "Service {subject} does not answer ({error}), though its endpoints do: Service DNAT on {node} is wrong",
+        "kube-proxy's rules are stale or missing: they lead to an endpoint that is gone, or nowhere.",
+        "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
+    ),
+}

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who has an IP address on a link: neighbor entries, and addresses that are there twice."""
+
+from __future__ import annotations
+
+from ..codes import Code
+from .entry import Entry
+
+ENTRIES = {
+    Code.NEIGHBOR_FAILED: Entry(
+        "{subject} does not answer ARP or NDP on {device} of {place}",
+        "The kernel's last requests for the MAC address were not answered, so packets to it wait or are dropped.",
+        "ip route get {subject} (is it up, and on the segment of {device}?), then {remove}",
+    ),
+    Code.NEIGHBOR_WRONG_MAC: Entry(
+        "neighbor entry for {subject} on {device} of {place} has MAC address {mac}, expected {expected} ({owner})",
+        "A permanent entry was added by hand, or another host answers ARP or NDP for the address.",
+        "{remove}",
+    ),
+    Code.NEIGHBOR_UNRESOLVED: Entry(
+        "{place} does not learn the MAC address of {subject} on {device}: ARP or NDP requests are not answered",
+        "Until the neighbor is resolved, packets to it do not even appear on the link.",
+        "ip route get {subject} (is it up?); nft list ruleset (families arp and bridge, icmpv6 at input and output)",
+    ),
+    Code.NEIGHBOR_REPLY_UNHEARD: Entry(
+        "{place} does not learn the MAC address of {subject} on {device}, though {mac} answers for it",
+        "The kernel sends no requests (mcast_solicit 0), or a filter drops them or the replies.",
+        "sysctl -a | grep neigh.{device}.mcast_solicit (0 sends no requests); nft list ruleset (family arp)",
+    ),
+    Code.ADDRESS_ON_TWO_NODES: Entry(
+        "{subject} is claimed by {macs}: two hosts have the address",
+        "Replies go to whichever host answered ARP last.",
+        "arping -D -I {device} {subject}, then remove {subject} from the host that is not the node",
+    ),
+    Code.ADDRESS_ON_TWO_PODS: Entry(
+        "{subject} is claimed by {macs}: two pods have the address",
+        "Frames go to whichever pod answered ARP last; one of them did not get the address from IPAM.",
+        "bridge fdb show br {device}; delete the pod that IPAM did not give {subject}",
+    ),
+}

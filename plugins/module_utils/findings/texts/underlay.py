@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node knows of a peer, and the underlay that leads to it."""
+
+from __future__ import annotations
+
+from ..codes import Code
+from .entry import Entry
+
+ENTRIES = {
+    Code.OVERLAY_INVALID: Entry(
+        "overlay of {subject} is invalid: {error}",
+        "The configuration or the leases of the node contradict its interfaces.",
+        "run podnet.cluster.site with that corrected",
+    ),
+    Code.LEASE_MISSING: Entry(
+        "{node} has no lease of {subject}, so nothing leads to its pods",
+        "podnetd has not learned of the peer: a static list without it, or a lost connection to the API server.",
+        "systemctl restart podnetd, or run podnet.cluster.site on all nodes",
+    ),
+    Code.LEASE_REFUSED: Entry(
+        "{node} refuses the lease of {subject}: {reason}",
+        "Two nodes claim one pod CIDR or one address, or a node's pod CIDR is outside the pod network.",
+        "give each node a pod CIDR and an address of its own",
+    ),
+    Code.LEASE_STALE: Entry(
+        "{node} expects {attribute} {actual} of {subject}, which has {expected}",
+        "The peer has changed since the node learned of it.",
+        "systemctl restart podnetd, or run podnet.cluster.site on all nodes",
+    ),
+    Code.UNDERLAY_DOWN: Entry(
+        "{subject}, the underlay interface of {node}, is down",
+        "The interface was set down.",
+        "ip link set {subject} up",
+    ),
+    Code.UNDERLAY_NO_CARRIER: Entry(
+        "{subject}, the underlay interface of {node}, has no carrier",
+        "The cable, the switch port, or the host's end of a virtual interface.",
+        "ip link show {subject}; check the cable, the switch, the host",
+    ),
+    Code.UNDERLAY_ARP_OFF: Entry(
+        "{subject} of {node} has ARP off, so no peer learns its MAC address",
+        "A link with NOARP neither asks nor answers.",
+        "ip link set {subject} arp on",
+    ),
+    Code.UNDERLAY_ARP_IGNORED: Entry(
+        "{key} is 8, so {node} does not answer ARP requests on {subject}",
+        "arp_ignore 8 answers for no local address.",
+        "sysctl -w {key}=0",
+    ),
+    Code.UNDERLAY_ROUTE_MISSING: Entry(
+        "no route to peer {subject} on the underlay ({error})",
+        "The underlay's route was removed, or a blackhole route covers the peer.",
+        "ip route get {subject}",
+    ),
+    Code.UNDERLAY_ROUTE_INTO_POD_NETWORK: Entry(
+        "packets to peer {subject} take the route {route}, into the pod network itself",
+        "A tunnel's own packets must not enter the tunnel.",
+        "ip route delete {route}",
+    ),
+    Code.UNDERLAY_OTHER_DEVICE: Entry(
+        "packets to peer {subject} leave by {device}, the tunnel is bound to {expected}",
+        "A route to the peer leads by another interface.",
+        "ip route get {subject}",
+    ),
+    Code.UNDERLAY_PEER_ADDRESS_LOCAL: Entry(
+        "{subject} is an address of {node}, too ({route}), so nothing is sent to the peer",
+        "The peer's address was added to this node by mistake.",
+        "{remove}",
+    ),
+    Code.UNDERLAY_MTU_TOO_SMALL: Entry(
+        "{subject} has MTU {mtu}: a pod's packet of {pod_mtu} bytes and {overhead} bytes of the tunnel do not fit",
+        "The underlay's MTU was lowered, or backend.mtu is too large for it.",
+        "ip link set {subject} mtu {expected}, or lower backend.mtu and podnetctl apply",
+    ),
+    Code.WIRE_SILENT: Entry(
+        "{subject} from {node} to {peer} is lost, and {peer} answers nothing on the underlay",
+        "Cable, switch, routes or firewalls between the nodes.",
+        "check the underlay between {node} and {peer}: cable, switch, routes, firewalls",
+    ),
+    Code.WIRE_BLOCKED: Entry(
+        "{subject} from {node} to {peer} is lost, though {peer} answers other packets on the underlay",
+        "A firewall, a security group or a packet filter between the nodes drops the tunnel's packets.",
+        "allow {subject} between the nodes: firewalls, security groups, packet filters",
+    ),
+    Code.WIRE_MTU_TOO_SMALL: Entry(
+        "{subject} from {node} to {peer} is lost when large: the underlay passes {passed} bytes, its MTU is "
+        "smaller than that of {node}",
+        "A link between the nodes has a smaller MTU, and no ICMP message says so.",
+        "make the underlay carry full packets, or set overlay_backend.mtu to {mtu} and run podnet.cluster.site",
+    ),
+    Code.WIRE_LOST: Entry(
+        "{subject} from {node} to {peer} is lost",
+        "Nothing else was sent between the nodes that could tell more.",
+        "check the underlay between {node} and {peer}: cable, switch, routes, firewalls",
+    ),
+}

@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A traced packet: its paths, what the probes on them showed, and the one fault that explains it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...findings.finding import Finding
+from .endpoint import Endpoint
+from .hop import Hop
+from .path import Path
+
+
+class Fault(NamedTuple):
+    """The broken hop that is to blame, and the path that it is on."""
+
+    path: Path
+    hop: Hop
+
+
+@dataclass
+class Trace:
+    """``notes`` are findings besides the fault's; ``swapped``: it was traced from its target's node."""
+
+    source: Endpoint
+    target: Endpoint
+    ok: bool
+    fault: Fault | None
+    paths: list[Path]
+    probes: list[dict[str, Any]]
+    notes: list[Finding] = field(default_factory=list)
+    swapped: bool = False
