@@ -51,6 +51,8 @@ STATES = {
     "permanent": 0x80,
 }  # fmt: skip
 STATE_NAMES = {value: name for name, value in STATES.items()}
+#: What a bridge's entries are called that it has not learned, by the state's bit.
+KEPT = {"static": STATES["noarp"], "permanent": STATES["permanent"]}
 NTF_SELF = 0x02
 NTF_MASTER = 0x04
 
@@ -109,6 +111,18 @@ class Fdb(KernelObject):
 
     def delete(self, index_of: IndexOf) -> list[Request]:
         return [delete_fdb(index_of(self.dev), self.mac, self.dst)]
+
+
+class BridgeEntry:
+    """By which ``port`` a ``bridge`` sends frames to ``mac``; ``state`` is static, permanent or learned."""
+
+    __slots__ = ("bridge", "mac", "port", "state")
+
+    def __init__(self, bridge: str, port: str, mac: str, state: str):
+        self.bridge = bridge
+        self.port = port
+        self.mac = mac
+        self.state = state
 
 
 def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
@@ -170,6 +184,20 @@ def dump_fdb(
         packed = S32.pack(index)
         payloads = [payload for payload in payloads if payload[4:8] == packed]
     return [entry for entry in _decode_all(payloads, names, seen) if isinstance(entry, Fdb)]
+
+
+def dump_bridges(channel: Channel, names: dict[int, str]) -> list[BridgeEntry]:
+    """The forwarding entries of all bridges of the namespace."""
+    body = INFO.pack(AF_BRIDGE, 0, 0, 0, 0)
+    found = []
+    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries")):
+        _family, index, state, _flags, _type = INFO.unpack_from(payload)
+        values = parse(payload, INFO.size)
+        if NDA_MASTER in values and NDA_LLADDR in values:
+            kept = next((name for name, bit in KEPT.items() if state & bit), "learned")
+            master = names.get(number(values[NDA_MASTER]), "")
+            found.append(BridgeEntry(master, names.get(index, ""), unpack_mac(values[NDA_LLADDR]), kept))
+    return found
 
 
 def _decode_all(payloads: list[bytes], names: dict[int, str] | None, seen: Seen | None) -> list[Neighbour | Fdb | None]:

@@ -9,7 +9,19 @@ from __future__ import annotations
 from struct import Struct
 
 from .objects import KernelObject
-from .wire import NLM_F_CREATE, NLM_F_EXCL, Request, attr, attr_u32, family_of, number, parse, split_prefix, unpack_ip
+from .wire import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    Request,
+    attr,
+    attr_u32,
+    family_of,
+    number,
+    parse,
+    split_prefix,
+    text,
+    unpack_ip,
+)
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -20,29 +32,45 @@ RTM_NEWRULE = 32
 RTM_DELRULE = 33
 RTM_GETRULE = 34
 
+_PORTS = Struct("=HH")  # struct fib_rule_port_range
 INFO = Struct("=BBBBBBBBI")  # struct fib_rule_hdr: family, dst, src lengths, tos, table, 2 reserved, action, flags
 
-FRA_SRC = 2
-FRA_PRIORITY = 6
-FRA_TABLE = 15
+FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 6, 10
+FRA_TABLE, FRA_FWMASK, FRA_OIFNAME = 15, 16, 17
+FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24
 FR_ACT_TO_TBL = 1
 
 
 class Rule(KernelObject):
     """``src`` ("10.1.0.5/32"; None in an actual rule that is for all sources) looks up ``table``.
 
-    ``priority`` None lets the kernel choose: one before all rules but the first.
+    ``priority`` None lets the kernel choose: one before all rules but the first. Read only: ``family``, ``action``
+    (FR_ACT_*), ``dst``, ``iif``, ``oif``, ``mark`` and its ``mask``, ``protocol`` (IPPROTO_*), ``sport`` and ``dport``
+    (first and last port); None for what a rule does not ask for.
     """
 
     RANK = 5
     KEY = ("src", "table")
     VALUES = ("priority",)
-    __slots__ = ("priority", "src", "table")
+    __slots__ = (
+        "action", "dport", "dst", "family", "iif", "mark", "mask", "oif", "priority", "protocol", "sport", "src",
+        "table",
+    )  # fmt: skip
 
     def __init__(self, src: str | None, table: int, priority: int | None = None):
         self.src = src
         self.table = table
         self.priority = priority
+        self.family = 0
+        self.action = FR_ACT_TO_TBL
+        self.dst: str | None = None
+        self.iif: str | None = None
+        self.oif: str | None = None
+        self.mark: int | None = None
+        self.mask: int | None = None
+        self.protocol: int | None = None
+        self.sport: tuple[int, int] | None = None
+        self.dport: tuple[int, int] | None = None
 
     def title(self) -> str:
         return f"rule from {self.src or 'all'} table {self.table}"
@@ -69,20 +97,37 @@ def delete(src: str, table: int, priority: int | None = None) -> Request:
 
 def dump(channel: Channel, family: int = 0) -> list[Rule]:
     """The namespace's rules that look up a table, in order; ``family`` 0 lists those of IPv4, then those of IPv6."""
-    rules = []
-    for wanted in [family] if family else [2, 10]:
-        request = (RTM_GETRULE, 0, INFO.pack(wanted, 0, 0, 0, 0, 0, 0, 0, 0), "list rules")
-        rules += [decode(payload) for payload in channel.dump(request)]
-    return [rule for rule in rules if rule.table]
+    return [rule for wanted in ([family] if family else [2, 10]) for rule in dump_all(channel, wanted) if rule.table]
+
+
+def dump_all(channel: Channel, family: int) -> list[Rule]:
+    """All rules of a family, in order. Raises NetlinkError, among others of a kernel without policy routing."""
+    request = (RTM_GETRULE, 0, INFO.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), "list rules")
+    return [decode(payload) for payload in channel.dump(request)]
 
 
 def decode(payload: bytes) -> Rule:
     """A Rule from an RTM_NEWRULE body."""
-    _family, _dst, length, _tos, table, *_rest = INFO.unpack_from(payload)
+    family, to_length, from_length, _tos, table, _res1, _res2, action, _flags = INFO.unpack_from(payload)
     found = parse(payload, INFO.size)
-    src = f"{unpack_ip(found[FRA_SRC])}/{length}" if FRA_SRC in found else None
-    priority = number(found[FRA_PRIORITY]) if FRA_PRIORITY in found else 0
-    return Rule(src, number(found[FRA_TABLE]) if FRA_TABLE in found else table, priority)
+
+    def value(attribute: int) -> int | None:
+        return number(found[attribute]) if attribute in found else None
+
+    def prefix(attribute: int, length: int) -> str | None:
+        return f"{unpack_ip(found[attribute])}/{length}" if attribute in found else None
+
+    def ports(attribute: int) -> tuple[int, int] | None:
+        return _PORTS.unpack(found[attribute]) if attribute in found else None
+
+    in_full = value(FRA_TABLE)
+    rule = Rule(prefix(FRA_SRC, from_length), table if in_full is None else in_full, value(FRA_PRIORITY) or 0)
+    rule.family, rule.action, rule.dst = family, action, prefix(FRA_DST, to_length)
+    rule.iif = text(found[FRA_IIFNAME]) if FRA_IIFNAME in found else None
+    rule.oif = text(found[FRA_OIFNAME]) if FRA_OIFNAME in found else None
+    rule.mark, rule.mask, rule.protocol = value(FRA_FWMARK), value(FRA_FWMASK), value(FRA_IP_PROTO)
+    rule.sport, rule.dport = ports(FRA_SPORT_RANGE), ports(FRA_DPORT_RANGE)
+    return rule
 
 
 def _body(src: str, table: int, priority: int | None) -> bytes:

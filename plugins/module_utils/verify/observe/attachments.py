@@ -8,35 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 
 from ...netlink.netns import is_netns
+from ..model.state import Attachment, HostPort
 
 RESULTS = "/var/lib/cni/results"
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """One pod's interface: ``pod`` is namespace/name, ``netns`` the path of its network namespace, ``addresses``
-    without length.
-
-    What else the plugins' result says: ``host``, the link at the node's end ("" where there is none), ``bridge``, the
-    interface's ``mac``, ``prefixes``, its addresses with length, and ``gateways``. ``ports`` are those of the node that
-    it publishes: protocol, port, address ("" for all) and the pod's port.
-    """
-
-    pod: str
-    container_id: str
-    network: str
-    interface: str
-    netns: str
-    addresses: tuple[str, ...]
-    host: str = ""
-    bridge: str = ""
-    mac: str = ""
-    prefixes: tuple[str, ...] = ()
-    gateways: tuple[str, ...] = ()
-    ports: tuple[tuple[str, int, str, int], ...] = ()
 
 
 def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachment]:
@@ -60,7 +36,7 @@ def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachm
             continue
         if attachment.interface == interface and is_netns(attachment.netns):
             found.append(attachment)
-    return sorted(found, key=lambda attachment: attachment.pod)
+    return sorted(found, key=lambda attachment: attachment.name)
 
 
 def _attachment(noted: dict) -> Attachment:
@@ -72,27 +48,27 @@ def _attachment(noted: dict) -> Attachment:
     outside = [entry["name"] for entry in interfaces if not entry.get("sandbox")]
     ips = result.get("ips", [])
     return Attachment(
-        pod=f"{arguments.get('K8S_POD_NAMESPACE', '')}/{arguments.get('K8S_POD_NAME', '')}",
+        name=f"{arguments.get('K8S_POD_NAMESPACE', '')}/{arguments.get('K8S_POD_NAME', '')}",
         container_id=noted["containerId"],
         network=noted["networkName"],
         interface=noted["ifName"],
         netns=noted.get("netns") or next((entry["sandbox"] for entry in inside), ""),
-        addresses=tuple(entry["address"].partition("/")[0] for entry in ips),
+        addresses=[entry["address"].partition("/")[0] for entry in ips],
         host=outside[-1] if outside else "",
         bridge=outside[0] if len(outside) > 1 else "",
         mac=next((entry.get("mac", "") for entry in inside), "").lower(),
-        prefixes=tuple(entry["address"] for entry in ips),
-        gateways=tuple(entry["gateway"] for entry in ips if entry.get("gateway")),
+        prefixes=[entry["address"] for entry in ips],
+        gateways=[entry["gateway"] for entry in ips if entry.get("gateway")],
         ports=_ports(noted),
     )
 
 
-def _ports(noted: dict) -> tuple[tuple[str, int, str, int], ...]:
+def _ports(noted: dict) -> list[HostPort]:
     """The ports that the runtime had mapped. containerd spells their keys HostPort, others hostPort: Go reads both."""
     found = []
     for each in (noted.get("capabilityArgs") or {}).get("portMappings") or []:
         port = {key.lower(): value for key, value in each.items()}
         if port.get("hostport") and port.get("containerport"):
             protocol = str(port.get("protocol") or "tcp").lower()
-            found.append((protocol, port["hostport"], port.get("hostip") or "", port["containerport"]))
-    return tuple(found)
+            found.append(HostPort(protocol, port["hostport"], port.get("hostip") or "", port["containerport"]))
+    return found

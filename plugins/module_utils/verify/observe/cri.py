@@ -15,6 +15,16 @@ from typing import Any
 
 from ... import install, launcher
 from ...cni.spec import conflist
+from ..model.state import (
+    MISSING,
+    MODIFIED,
+    NOT_EXECUTABLE,
+    CniState,
+    ConfFile,
+    InstalledLibrary,
+    Reservation,
+    RuntimeDirectories,
+)
 
 CONF_DIR = "/etc/cni/net.d"
 CONFLIST = "10-podnet.conflist"
@@ -26,51 +36,43 @@ _SECTION = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
 _VALUE = re.compile(r"""^\s*(bin_dirs?|conf_dir)\s*=\s*\[?\s*["']([^"']*)["']""")
 
 
-def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) -> dict[str, Any]:
-    """``files``: the configurations in the order in which a runtime tries them, each with ``error`` where it is none;
-    ``network``: that of ``file``, which is ours; ``bridge``, ``hairpin``, ``maps_ports``; ``plugins``: what lacks;
-    ``library``: the installed version and the executables that aren't as installed; ``containerd``: its directories;
-    ``foreign``: the executables there that aren't ours; ``reservations``: see below."""
-    found: dict[str, Any] = {
-        "conf_dir": conf_dir,
-        "files": [],
-        "ours": "",
-        "needs_overlay": False,
-        "network": "",
-        "bridge": "",
-        "hairpin": None,
-        "maps_ports": False,
-        "reservations": {},
-        "library": _library(root + library),
-        "containerd": directories(root + containerd),
-    }
-    types = []
+def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) -> CniState:
+    """What the container runtime goes by; ``file`` in ``conf_dir`` is our configuration list. ``root`` goes before all
+    paths."""
+    there = directories(root + containerd)
+    bin_dir = there.bin_dir if there else os.path.join(library, "current/bin")
+    found = CniState(conf_dir, bin_dir, library, _library(root + library), containerd=there)
     for path in conflist.files(root + conf_dir):
-        entry = {"path": path[len(root) :], "name": "", "error": ""}
+        entry = ConfFile(path[len(root) :])
+        found.files.append(entry)
         try:
             read = conflist.load(path)
         except (OSError, conflist.ConflistError) as error:
-            entry["error"] = str(error)
-        else:
-            entry["name"] = read.name
-            if entry["path"] == os.path.join(conf_dir, file):
-                found.update(ours=entry["path"], network=read.name, **_port(read))
-                found["maps_ports"] = any((each.get("capabilities") or {}).get("portMappings") for each in read.plugins)
-                found["needs_overlay"] = any(plugin["type"] == "flannel" for plugin in read.plugins)
-                types = read.types()
-                found["reservations"] = reservations(os.path.join(_below(root, _data_dir(read)), read.name))
-        found["files"].append(entry)
-    bin_dir = found["containerd"].get("bin_dir") or os.path.join(library, "current/bin")
-    found["bin_dir"] = bin_dir
-    found["lacking"] = _lacking(root + bin_dir, types)
-    found["foreign"] = [name for name in types if name not in found["lacking"] and not _ours(root + bin_dir, name)]
-    found["library_dir"] = library
+            entry.error = str(error)
+            continue
+        entry.name = read.name
+        if entry.path == os.path.join(conf_dir, file):
+            _ours(found, read, root)
+            found.ours = entry.path
     return found
 
 
-def reservations(directory: str) -> dict[str, dict[str, Any]]:
-    """host-local's reservations by address: ``owner`` ("containerID interface"), ``changed`` (seconds since the epoch)
-    and ``path``; nothing where there is no directory."""
+def _ours(found: CniState, read: conflist.Conflist, root: str) -> None:
+    """Enter what our configuration list asks for, and whether the runtime can do it."""
+    found.network = read.name
+    found.maps_ports = any((each.get("capabilities") or {}).get("portMappings") for each in read.plugins)
+    found.needs_overlay = any(plugin["type"] == "flannel" for plugin in read.plugins)
+    port = _bridge_port(read)
+    if port:
+        found.bridge, found.hairpin = port
+    found.reservations = reservations(os.path.join(_below(root, _data_dir(read)), read.name))
+    directory = root + found.bin_dir
+    found.lacking = _lacking(directory, read.types())
+    found.foreign = [name for name in read.types() if name not in found.lacking and not _is_ours(directory, name)]
+
+
+def reservations(directory: str) -> dict[str, Reservation]:
+    """host-local's reservations by address; {} where there is no directory."""
     found = {}
     try:
         names = os.listdir(directory)
@@ -81,40 +83,40 @@ def reservations(directory: str) -> dict[str, dict[str, Any]]:
             try:
                 path = os.path.join(directory, name)
                 owner = " ".join(_read(path)[:1000].split())
-                found[name] = {"owner": owner, "changed": os.stat(path).st_mtime, "path": path}
+                found[name] = Reservation(owner, os.stat(path).st_mtime, path)
             except OSError:
                 continue
     return found
 
 
-def directories(path: str) -> dict[str, str]:
-    """containerd's ``bin_dir`` and ``conf_dir`` as its configuration (version 2 or 3) has them; {} without a file.
+def directories(path: str) -> RuntimeDirectories | None:
+    """containerd's directories as its configuration (version 2 or 3) has them; None without a file.
 
     A key that is left out has containerd's default.
     """
-    found = {"bin_dir": "/opt/cni/bin", "conf_dir": CONF_DIR}
+    found = RuntimeDirectories("/opt/cni/bin", CONF_DIR)
     section = ""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
     except OSError:
-        return {}
+        return None
     for line in lines:
         header, value = _SECTION.match(line), _VALUE.match(line)
         if header:
             section = header.group(1)
         elif value and section.endswith(".cni"):
-            found["bin_dir" if value.group(1).startswith("bin") else "conf_dir"] = value.group(2)
+            setattr(found, "bin_dir" if value.group(1).startswith("bin") else "conf_dir", value.group(2))
     return found
 
 
-def _port(network: conflist.Conflist) -> dict[str, Any]:
-    """The bridge and its ports' hairpin mode as the bridge plugin gets them."""
+def _bridge_port(network: conflist.Conflist) -> tuple[str, bool] | None:
+    """The bridge and its ports' hairpin mode as the bridge plugin gets them, None without such a plugin."""
     for plugin in network.plugins:
         values = plugin.get("delegate") or {} if plugin["type"] == "flannel" else plugin
         if plugin["type"] in ("flannel", "bridge") and values.get("type", "bridge") == "bridge":
-            return {"bridge": values.get("bridge", "cni0"), "hairpin": bool(values.get("hairpinMode"))}
-    return {}
+            return values.get("bridge", "cni0"), bool(values.get("hairpinMode"))
+    return None
 
 
 def _data_dir(network: conflist.Conflist) -> str:
@@ -136,43 +138,42 @@ def _lacking(directory: str, types: list[str]) -> dict[str, str]:
     for name in types:
         path = os.path.join(directory, name)
         if not os.path.exists(path):
-            found[name] = "is missing"
+            found[name] = MISSING
         elif not os.access(path, os.X_OK) or not os.stat(path).st_mode & 0o111:
-            found[name] = "is not executable"
+            found[name] = NOT_EXECUTABLE
     return found
 
 
-def _ours(directory: str, name: str) -> bool:
-    """Whether an executable is one of the library's; a plugin that the library has not is nobody's business."""
+def _is_ours(directory: str, name: str) -> bool:
+    """Whether an executable is one of the library's, or a plugin that the library has not."""
     if name not in install.PLUGINS:
         return True
     return b"podnet" in _bytes(os.path.join(directory, name))
 
 
-def _library(root: str) -> dict[str, Any]:
-    """The installed version; whether its files are what they were (``whole``); and its executables that aren't.
-
-    One that other files than ours have made can't be told by ours: that it is another is a matter of the cluster.
+def _library(root: str) -> InstalledLibrary:
+    """What is installed. Executables that another version's files have made can't be judged by ours: that there are two
+    versions is a matter of the cluster.
     """
     version = install.installed(root)
     if not version:
-        return {"version": "", "whole": False, "changed": {}}
+        return InstalledLibrary()
     directory = os.path.join(root, version)
     files = install.read_tree(os.path.join(directory, "lib", "podnet"))
     if any(name in files and files[name] != source for name, source in _makers()):
-        return {"version": version, "whole": True, "changed": {}}
+        return InstalledLibrary(version, whole=True)
     changed = {}
     for name in install.PLUGINS:
         path = os.path.join(directory, "bin", name)
         wanted = install.PLUGIN_SCRIPT.format(interpreter="", what=f"The CNI plugin {name}", module="main", name=name)
         if not os.path.exists(path):
-            changed[name] = "is missing"
+            changed[name] = MISSING
         elif not os.stat(path).st_mode & 0o111:
-            changed[name] = "is not executable"
+            changed[name] = NOT_EXECUTABLE
         elif _body(_read(path)) != _body(wanted):
-            changed[name] = "is not as it was installed"
+            changed[name] = MODIFIED
     whole = install.version_name(install.digest(files)) == version
-    return {"version": version, "whole": whole, "changed": changed}
+    return InstalledLibrary(version, whole, changed)
 
 
 def _makers() -> list[tuple[str, bytes]]:

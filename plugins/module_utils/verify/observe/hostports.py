@@ -11,43 +11,51 @@ from collections.abc import Iterable
 from ...nat import pods
 from ...netlink.channel import Channel
 from ...netlink.nftables import get_element
-from ...netlink.wire import NETLINK_NETFILTER, NetlinkError
-from .attachments import Attachment
+from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, unpack_ip
+from ..model.state import Attachment, HostPort, HostPortMismatch
 
 UNSPECIFIED = ("", "0.0.0.0", "::")
+#: Bytes of a port in an element's data, after the address (nftables pads to words).
+PADDED_PORT = 4
 
 
-def astray(attached: Iterable[Attachment], network: str) -> list[dict[str, str]]:
-    """The ports that do not lead to the pod that publishes them: ``pod`` and ``reason``."""
+def mismatches(attached: Iterable[Attachment], network: str) -> list[HostPortMismatch]:
+    """The ports that do not lead to the pod that publishes them."""
     found = []
     publishing = [one for one in attached if one.ports and one.network == network]
     for one in publishing:
         try:
             with Channel(NETLINK_NETFILTER) as channel:
-                found += _astray(channel, one)
+                found += _of_pod(channel, one)
         except (NetlinkError, OSError):
             continue
     return found
 
 
-def _astray(channel: Channel, one: Attachment) -> list[dict[str, str]]:
+def _of_pod(channel: Channel, one: Attachment) -> list[HostPortMismatch]:
     found = []
     comment = pods.owner_comment(one.network, one.container_id, one.interface)
     firsts = {":" in address: address for address in reversed(one.addresses)}
-    for protocol, port, host_ip, pod_port in one.ports:
-        at = "" if host_ip in UNSPECIFIED else host_ip
+    for port in one.ports:
         for address in firsts.values():
-            if protocol not in pods.PROTOCOLS or (host_ip and (":" in host_ip) != (":" in address)):
+            if port.protocol not in pods.PROTOCOLS or (port.host_ip and (":" in port.host_ip) != (":" in address)):
                 continue
-            mapping = {
-                "protocol": protocol, "host_port": port, "host_ip": at, "pod_ip": address, "pod_port": pod_port,
-                "snat": False, "masq_all": False, "conditions": (),
-            }  # fmt: skip
-            ((name, key, data),) = pods.mapping_elements(mapping)
+            name, key, data = _element(port, address)
             there = get_element(channel, pods.TABLE, name, key)
             # one of a pod's interfaces has the port, the first that was made
             others = there and pods.is_of_container(there[1], one.container_id) and there[1] != comment
             if not there or (there[0] != data and not others):
-                told = f"the node's {protocol} port {port} leads {'elsewhere' if there else 'nowhere'}"
-                found.append({"pod": one.pod, "reason": told})
+                leads_to = unpack_ip(there[0][:-PADDED_PORT]) if there and isinstance(there[0], bytes) else ""
+                found.append(HostPortMismatch(one.name, port.protocol, port.host_port, leads_to))
     return found
+
+
+def _element(port: HostPort, address: str) -> pods.Element:
+    """The map's element that must be there: the map's name, key and data."""
+    mapping = {
+        "protocol": port.protocol, "host_port": port.host_port,
+        "host_ip": "" if port.host_ip in UNSPECIFIED else port.host_ip,
+        "pod_ip": address, "pod_port": port.pod_port, "snat": False, "masq_all": False, "conditions": (),
+    }  # fmt: skip
+    (element,) = pods.mapping_elements(mapping)
+    return element

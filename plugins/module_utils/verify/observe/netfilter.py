@@ -4,18 +4,19 @@
 
 """Who may drop or rewrite a packet on this node: chains of the packet filter, classifiers on links.
 
-Whether a rule matches a certain packet only the kernel knows; what is told here are suspects, for the case that a
-packet is lost between two places where it should have been seen.
+Whether a rule matches a certain packet only the kernel knows; these are suspects, for the case that a packet is lost
+between two points where it should have been captured.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...netlink.channel import Channel
 from ...netlink.nftables import GETCHAIN, GETRULE, GETSETELEM, HOOKS, INFO
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, attr_str, attributes, parse, text
+from ..model.kernel import BaseChain, Qdisc
 from . import xtables
 
 # linux/netfilter.h: families and verdicts
@@ -40,19 +41,15 @@ class _Chain(NamedTuple):
     devices: list[str]
 
 
-def suspects() -> list[dict[str, Any]]:
-    """The base chains of others that may drop (``drops``), translate (``translates``) or rewrite packets
-    (``rewrites``), each with ``family``, ``table``, ``chain``, ``hook``, ``devices`` (of family netdev), ``policy``
-    where that is what drops, and ``in``, the chains whose rules do.
-
-    Those of iptables' own kernel tables (iptables-legacy) are among them.
-    """
+def chains() -> list[BaseChain]:
+    """The base chains of others that may drop, translate or rewrite packets, those of iptables' own kernel tables
+    (iptables-legacy) among them."""
     try:
         with Channel(NETLINK_NETFILTER) as channel:
             found = _nftables(channel)
     except (NetlinkError, OSError):
         found = []
-    return found + xtables.suspects(target_effect)
+    return found + xtables.chains(target_effect)
 
 
 def has_chain(name: str) -> bool:
@@ -65,7 +62,7 @@ def has_chain(name: str) -> bool:
     return any(text(parse(payload, INFO.size)[CHAIN_NAME]) == name for payload in payloads)
 
 
-def _nftables(channel: Channel) -> list[dict[str, Any]]:
+def _nftables(channel: Channel) -> list[BaseChain]:
     bases: dict[tuple[str, str, str], _Chain] = {}
     for payload in channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains")):
         values = parse(payload, INFO.size)
@@ -103,12 +100,10 @@ def _nftables(channel: Channel) -> list[dict[str, Any]]:
         dropping, translating, rewriting = (bool(reached & chains) for chains in (drops, translates, rewrites))
         if key[:2] != OWN and (base.policy_drops or dropping or translating or rewriting):
             found.append(
-                {
-                    "family": key[0], "table": key[1], "chain": key[2], "hook": base.hook,
-                    "drops": base.policy_drops or dropping, "policy": base.policy_drops, "translates": translating,
-                    "rewrites": rewriting, "devices": base.devices,
-                    "in": sorted(name for _family, _table, name in reached & drops),
-                }
+                BaseChain(
+                    *key, base.hook, base.policy_drops or dropping, base.policy_drops, translating, rewriting,
+                    base.devices, dropping=sorted(name for _family, _table, name in reached & drops),
+                )
             )  # fmt: skip
     return found
 
@@ -190,8 +185,8 @@ _TCMSG = struct.Struct("=BxxxiIII")
 _USUAL = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "mqprio", "cake", "noop")
 
 
-def classifiers(channel: Channel, names: dict[int, str]) -> list[dict[str, str]]:
-    """The links with classifiers, shapers or other unusual queues: ``dev`` and ``kind`` of the queueing discipline."""
+def qdiscs(channel: Channel, names: dict[int, str]) -> list[Qdisc]:
+    """The queueing disciplines that are classifiers, shapers or other unusual ones."""
     found = []
     try:
         payloads = channel.dump((RTM_GETQDISC, 0, _TCMSG.pack(0, 0, 0, 0, 0), "list queueing disciplines"))
@@ -201,5 +196,5 @@ def classifiers(channel: Channel, names: dict[int, str]) -> list[dict[str, str]]
         index = _TCMSG.unpack_from(payload)[1]
         kind = text(parse(payload, _TCMSG.size).get(1, b""))
         if kind not in _USUAL:
-            found.append({"dev": names.get(index, str(index)), "kind": kind})
+            found.append(Qdisc(names.get(index, str(index)), kind))
     return found

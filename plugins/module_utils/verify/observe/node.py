@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a node has on its packets' way, read once: the input of ``way`` and ``checks``, JSON-ready.
+"""What a node has on its packets' way, read once: what trace and checks judge.
 
 ``collect`` runs on the node and changes nothing. For the flows that are asked about, pairs of addresses, the kernel's
 own routing decision is taken ("lookups"), from the pods and from each link by which such packets may come in.
@@ -15,13 +15,14 @@ import platform
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from dataclasses import fields
+from typing import NamedTuple
 
 from ...agent import client
 from ...agent.sources.source import DIRECTORY, FileSource
 from ...converge.kernel_objects import ObjectChange
-from ...converge.plan import Plan
+from ...converge.plan import Change, Plan
+from ...ipam.ip import parse_address
 from ...netlink import address as addresses
 from ...netlink import link as links
 from ...netlink import neighbour as neighbours
@@ -32,11 +33,23 @@ from ...overlay import reconcile, subnet_env
 from ...overlay.config import ConfigError
 from ...overlay.lease import Leases
 from ...overlay.lock import locked
+from ..model.kernel import AddressState, BridgeFdbEntry, FdbState, KernelState, LinkState, NeighborState, RouteState
+from ..model.state import (
+    AgentState,
+    Attachment,
+    DriftStep,
+    KubeProxyState,
+    NodeState,
+    OverlayState,
+    Peer,
+    PodState,
+    Process,
+)
 from . import cri, fib, hostports, netfilter, policy_rules, proc, xfrm
-from .attachments import RESULTS, Attachment, attachments
-from .fib import Flow, described
+from .attachments import RESULTS, attachments
+from .fib import Flow
+from .kernel import as_state, state_of
 
-SCHEMA = 1
 UNIT = "/etc/systemd/system/podnetd.service"
 
 
@@ -63,110 +76,119 @@ def at(conflist: str) -> Places:
     return Places(conf_dir=directory, conflist=name)
 
 
-def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> dict[str, Any]:
+def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> NodeState:
     """The node's state. Raises NetlinkError when the kernel can't be asked; all else that is wrong is part of it."""
     flows = [*flows, *((target, source) for source, target in flows)]
+    attached = attachments(places.root + places.results)
+    cni = cri.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
     with Channel() as channel:
-        found: dict[str, Any] = {"schema": SCHEMA, "node": platform.node(), "time": time.time()}
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
-        found["links"] = {link.name: _link(link) for link in all_links}
-        found["addresses"] = [described(each) for each in addresses.dump(channel, names)]
-        attached = attachments(places.root + places.results)
-        found["cni"] = cri.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
-        found["overlay"], found["wanted"], found["drift"] = _overlay(channel, places, flows)
-        if found["overlay"]["node"]:
-            found["node"] = found["overlay"]["node"]
-        found["rules"] = policy_rules.policy(channel)
-        found["lookups"] = fib.lookups(
-            channel, names, fib.entrances(found, attached), flows, found["overlay"], found["rules"]
+        overlay, desired, drift = _overlay(channel, places, flows)
+        state = NodeState(
+            overlay.config.node_name if overlay.config else platform.node(),
+            time.time(),
+            cni,
+            overlay,
+            links={link.name: as_state(LinkState, link) for link in all_links},
+            addresses=[as_state(AddressState, each) for each in addresses.dump(channel, names)],
+            desired=desired,
+            drift=drift,
+            rules=policy_rules.policy(channel),
+            sysctls=_sysctls(all_links),
+            chains=netfilter.chains(),
+            qdiscs=netfilter.qdiscs(channel, names),
+            xfrm_policies=xfrm.policies(),
+            agent=_agent(places),
+            kube_proxy=_kube_proxy(),
+            units=_units(places.root),
         )
-        concerned = {address for flow in flows for address in flow}
-        concerned |= {peer["address"] for peer in found["overlay"]["peers"] if peer["concerned"]}
-        concerned |= {entry["dst"] for entry in found["wanted"] if entry["object"] == "neighbour"}
-        concerned |= {gateway for entry in found["lookups"] if (gateway := (entry["route"] or {}).get("gateway"))}
-        found["neighbours"] = [described(each) for each in neighbours.dump(channel, names) if each.dst in concerned]
-        macs = {entry["mac"] for entry in found["wanted"] if entry["object"] in ("fdb", "neighbour")}
-        found["fdb"] = [described(each) for each in neighbours.dump_fdb(channel, names) if each.mac in macs]
-        bridges = {link.mac for link in all_links if link.kind == "bridge" and link.mac}
-        found["bridge_fdb"] = fib.bridge_fdb(channel, names, {one.mac for one in attached} | bridges)
-        found["foreign_routes"] = fib.foreign(channel, names, found)
-        found["sysctls"] = _sysctls(found["links"])
-        found["filters"] = netfilter.suspects()
-        found["classifiers"] = netfilter.classifiers(channel, names)
-        found["transforms"] = xfrm.policies()
-        maps = found["cni"]["maps_ports"] and not found["cni"]["foreign"]
-        found["ports_astray"] = hostports.astray(attached, found["cni"]["network"]) if maps else []
-        found["port_taken"] = _port_taken(found)
-        found["agent"] = _agent(places)
-        found["kube_proxy"] = _kube_proxy()
-        found["services"] = _services(places.root)
-    found["pods"] = [_pod(attachment, flows) for attachment in attached]
-    return found
+        entrances = fib.entrances(state.links, overlay, cni, attached)
+        state.lookups = fib.lookups(channel, names, entrances, flows, overlay, state.rules)
+        state.foreign_routes = fib.foreign(channel, names, state)
+        _neighbors(channel, names, state, attached, flows)
+    if cni.maps_ports and not cni.foreign:
+        state.hostport_mismatches = hostports.mismatches(attached, cni.network)
+    state.tunnel_port_holder = _tunnel_port_holder(state)
+    state.pods = [_pod(attachment, flows) for attachment in attached]
+    return state
 
 
-def _overlay(channel: Channel, places: Places, flows: list[Flow]) -> tuple[dict[str, Any], list[dict], list[dict]]:
-    """What the node is to be, the wanted objects of its own and of the peers on the way, and what differs."""
-    told: dict[str, Any] = {
-        "node": "", "error": "", "config": None, "lease": None, "peers": [], "refused": {}, "device": None,
-        "mtu": None, "underlay": None, "masquerade": [],
-    }  # fmt: skip
+def _neighbors(
+    channel: Channel, names: dict[int, str], state: NodeState, attached: list[Attachment], flows: list[Flow]
+) -> None:
+    """Enter the neighbor and FDB entries of those whom the flows, the peers and the desired objects concern."""
+    concerned = {address for flow in flows for address in flow}
+    concerned |= {peer.lease.address for peer in state.overlay.peers if peer.concerned}
+    concerned |= {each.dst for each in state.desired if isinstance(each, NeighborState)}
+    concerned |= {each.route.gateway for each in state.lookups if each.route and each.route.gateway}
+    entries = [each for each in neighbours.dump(channel, names) if each.dst in concerned]
+    state.neighbors = [as_state(NeighborState, each) for each in entries]
+    vteps = {each.mac for each in state.desired if isinstance(each, (FdbState, NeighborState))}
+    state.fdb = [as_state(FdbState, each) for each in neighbours.dump_fdb(channel, names) if each.mac in vteps]
+    macs = {one.mac for one in attached} | {link.mac for link in state.links.values() if link.kind == "bridge"}
+    known = (each for each in neighbours.dump_bridges(channel, names) if each.mac in macs)
+    state.bridge_fdb = [as_state(BridgeFdbEntry, each) for each in known]
+
+
+def _overlay(
+    channel: Channel, places: Places, flows: list[Flow]
+) -> tuple[OverlayState, list[KernelState], list[DriftStep]]:
+    """What the node should be, the desired objects of its own and of the peers on the path, and what differs."""
+    state = OverlayState()
     source = FileSource(places.root + places.config)
     try:
-        config = source.config()
-        told.update(node=config.node_name, config=config.as_json())
+        state.config = source.config()
         config, leases = client.known(places.root + places.run) or source.read()
-        told.update(lease=leases.own.as_json(), refused=dict(leases.refused), peers=_peers(leases, flows))
+        state.lease, state.refused, state.peers = leases.own, dict(leases.refused), _peers(leases, flows)
         with locked():  # not amid what the agent does
             overlay = reconcile.present(channel, config, leases, places.root + places.subnet_env)
     except ConfigError as error:
-        told["error"] = str(error)
-        return told, [], []
+        state.error = str(error)
+        return state, [], []
     desired = overlay.desired
     assert desired is not None
     assert overlay.wanted is not None
-    told.update(device=desired.device, mtu=desired.mtu, underlay=overlay.wanted.carrier.device)
-    told["refused"].update(desired.refused)
-    concerned = {peer["name"] for peer in told["peers"] if peer["concerned"]}
+    state.device, state.mtu, state.underlay = desired.device, desired.mtu, overlay.wanted.carrier.device
+    state.refused.update(desired.refused)
+    concerned = {peer.lease.name for peer in state.peers if peer.concerned}
     of_peers = [thing for name in concerned for thing in desired.peers.get(name, [])]
-    wanted = [*desired.own, *overlay.shared.values(), *of_peers]
-    return told, [thing.describe() for thing in wanted], _drift(overlay.plan)
+    objects = [*desired.own, *overlay.shared.values(), *of_peers]
+    return state, [state_of(thing) for thing in objects], _drift(overlay.movement)
 
 
-def _peers(leases: Leases, flows: list[Flow]) -> list[dict[str, Any]]:
-    """The peers; those that a flow has to do with come whole, of the others what tells them apart."""
-    asked = [routes.split_prefix(address) for flow in flows for address in flow]
-    found = []
-    for peer in leases.peers:
-        concerned = any(
-            cidr.holds(4 if len(packed) == 4 else 6, int.from_bytes(packed, "big"))
-            for cidr in peer.pod_cidrs
-            for packed, _length in asked
-        ) or any(address in flow for flow in flows for address in peer.addresses)
-        found.append({**peer.as_json(), "concerned": concerned})
-    return found
+def _peers(leases: Leases, flows: list[Flow]) -> list[Peer]:
+    """The peers, and which of them a flow has to do with."""
+    asked = [parse_address(address) for flow in flows for address in flow]
+    ends = {address for flow in flows for address in flow}
+    return [
+        Peer(peer, any(cidr.holds(*one) for cidr in peer.pod_cidrs for one in asked) or bool(ends & {*peer.addresses}))
+        for peer in leases.peers
+    ]
 
 
-def _drift(plan: Plan) -> list[dict[str, Any]]:
-    """The agent's plan, a step each; those of the kernel's objects with what is there and what must be."""
-    steps: list[dict[str, Any]] = []
+def _drift(plan: Plan) -> list[DriftStep]:
+    """The agent's plan, a step each; those of the kernel's objects with what is there and what should be."""
+    steps: list[DriftStep] = []
     for change in plan.changes:
-        step: dict[str, Any] = {"action": "", "text": str(change), "wanted": None, "actual": None}
         if isinstance(change, ObjectChange):
-            step["action"] = change.action
-            step["wanted"] = change.wanted.describe() if change.wanted else None
-            step["actual"] = change.actual.describe() if change.actual else None
-        steps.append(step)
+            subject = " ".join(str(getattr(change.subject, name)) for name in change.subject.KEY)
+            wanted = state_of(change.wanted) if change.wanted else None
+            actual = state_of(change.actual) if change.actual else None
+            steps.append(DriftStep(change.kind, change.action, subject, str(change), wanted, actual))
+        else:
+            subject = change.subject if isinstance(change, Change) else "inet podnet"
+            steps.append(DriftStep(change.kind, "change", subject, str(change)))
     return steps
 
 
-def _sysctls(known: dict[str, Any]) -> dict[str, str]:
+def _sysctls(known: list[links.Link]) -> dict[str, str]:
     """What decides about forwarding and reverse paths; those of a link by its name."""
     wanted = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables"]
     wanted += ["net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max"]
     wanted += ["net/ipv4/icmp_echo_ignore_all", "net/ipv6/icmp/echo_ignore_all"]
     # most links are pods' own ends of a veth pair, whose settings don't matter: they are ports of a bridge
-    for name in ["all", *(name for name, link in known.items() if not link["master"])]:
+    for name in ["all", *(link.name for link in known if not link.master)]:
         wanted += [f"net/ipv4/conf/{name}/rp_filter", f"net/ipv4/conf/{name}/forwarding"]
         wanted += [f"net/ipv6/conf/{name}/forwarding", f"net/ipv6/conf/{name}/disable_ipv6"]
         wanted.append(f"net/ipv4/conf/{name}/arp_ignore")
@@ -193,36 +215,33 @@ def _read_sysctls(wanted: list[str]) -> dict[str, str]:
     return found
 
 
-def _port_taken(found: dict[str, Any]) -> str:
-    """Who else has the UDP port of the tunnel's device, where that is not up; "" for nobody."""
-    name = found["overlay"]["device"]
-    wanted = next((thing for thing in found["wanted"] if thing["object"] == "link" and thing["name"] == name), None)
-    if not wanted or found["links"].get(name, {}).get("up"):
-        return ""
-    return proc.holder(wanted["data"].get("port") or 0)
+def _tunnel_port_holder(state: NodeState) -> Process | None:
+    """Which process has the UDP port of the tunnel's device, where that is not up; None for none."""
+    name = state.overlay.device
+    wanted = next((each for each in state.desired if isinstance(each, LinkState) and each.name == name), None)
+    link = state.links.get(name or "")
+    port = wanted.data.get("port") if wanted else None
+    return proc.holder(port) if isinstance(port, int) and not (link and link.up) else None
 
 
-def _agent(places: Places) -> dict[str, Any]:
-    """Whether podnetd is to run here, and what it tells of itself, None where it does not answer."""
-    unit = places.root + UNIT
-    return {"expected": os.path.exists(unit), "status": client.ask(places.root + places.run, "/status")}
+def _agent(places: Places) -> AgentState:
+    return AgentState(os.path.exists(places.root + UNIT), client.ask(places.root + places.run, "/status"))
 
 
-#: Services of systemd without which a node has no pods.
-SERVICES = ("containerd", "kubelet")
+#: systemd units without which a node has no pods.
+UNITS = ("containerd", "kubelet")
 ENABLED = "/etc/systemd/system/multi-user.target.wants"
 
 
-def _services(root: str) -> dict[str, bool]:
-    """Those of SERVICES that are enabled here, and whether each has a process."""
-    enabled = [name for name in SERVICES if os.path.lexists(f"{root}{ENABLED}/{name}.service")]
+def _units(root: str) -> dict[str, bool]:
+    """Those of UNITS that are enabled here, and whether each has a process."""
+    enabled = [name for name in UNITS if os.path.lexists(f"{root}{ENABLED}/{name}.service")]
     running = proc.names() if enabled else set()
     return {name: name in running for name in enabled}
 
 
-def _kube_proxy() -> dict[str, bool]:
-    """Whether Services are translated by kube-proxy here, and whether it is alive: something answers at its health
-    port (kube-proxy, --healthz-bind-address)."""
+def _kube_proxy() -> KubeProxyState:
+    """kube-proxy is alive where its health port answers (--healthz-bind-address)."""
     healthy = False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(3)  # a busy node is no dead one
@@ -232,49 +251,41 @@ def _kube_proxy() -> dict[str, bool]:
             healthy = probe.recv(16).startswith(b"HTTP/1.")
         except OSError:
             pass
-    return {"expected": healthy or netfilter.has_chain("KUBE-SERVICES"), "healthy": healthy}
+    return KubeProxyState(healthy or netfilter.has_chain("KUBE-SERVICES"), healthy)
 
 
-def _pod(attachment: Attachment, flows: list[Flow]) -> dict[str, Any]:
-    """A pod's side; with the routing decisions and neighbours of those that a flow is from or to."""
-    told: dict[str, Any] = {
-        **asdict(attachment), "error": "", "link": None, "has": [], "routes": [], "lookups": [], "neighbours": [],
-        "filters": [], "classifiers": [], "rules": [], "sysctls": {}, "loopback": True,
-    }  # fmt: skip
-    asked = [flow for flow in flows if set(flow) & set(attachment.addresses)]
+def _pod(attachment: Attachment, flows: list[Flow]) -> PodState:
+    """A pod's side; with the routing decisions and neighbors of those that a flow is from or to."""
+    state = PodState(**{each.name: getattr(attachment, each.name) for each in fields(attachment)})
     try:
         inside = Netns(attachment.netns)
     except OSError as error:
-        return {**told, "error": f"{attachment.netns}: {error.strerror}"}
+        state.error = error.strerror or str(error)
+        return state
+    asked = [flow for flow in flows if set(flow) & set(attachment.addresses)]
     try:
         with inside, Channel() as channel:
-            all_links = links.dump(channel)
-            names = {link.index: link.name for link in all_links}
-            told["link"] = next((_link(link) for link in all_links if link.name == attachment.interface), None)
-            told["loopback"] = any(link.loopback and link.up for link in all_links)
-            told["has"] = [each.address for each in addresses.dump(channel, names) if each.dev == attachment.interface]
-            told["lookups"] = [
-                fib.lookup(channel, names, target)
-                for target in dict.fromkeys([*(target for _source, target in asked), *attachment.gateways])
-            ]
-            told["routes"] = [described(route) for route in routes.dump(channel, names)]
-            if asked:
-                told["neighbours"] = [described(each) for each in neighbours.dump(channel, names)]
-                told["filters"] = netfilter.suspects()
-                told["classifiers"] = netfilter.classifiers(channel, names)
-                told["rules"] = policy_rules.policy(channel)
-                told["sysctls"] = _read_sysctls(POD_SYSCTLS)
+            _enter(state, channel, asked)
     finally:
         inside.close()
-    return told
+    return state
 
 
-def _link(link: links.Link) -> dict[str, Any]:
-    told = {name: getattr(link, name) for name in links.Link.VALUES}
-    return {
-        **told,
-        "operstate": link.operstate,
-        "peer_index": link.peer_index,
-        "index": link.index,
-        "noarp": link.noarp,
-    }
+def _enter(state: PodState, channel: Channel, asked: list[Flow]) -> None:
+    """Enter what is found in the pod's network namespace, which this thread is in."""
+    all_links = links.dump(channel)
+    names = {link.index: link.name for link in all_links}
+    link = next((link for link in all_links if link.name == state.interface), None)
+    state.link = as_state(LinkState, link) if link else None
+    state.loopback = any(link.loopback and link.up for link in all_links)
+    own = (each for each in addresses.dump(channel, names) if each.dev == state.interface)
+    state.addresses_found = [each.address for each in own]
+    targets = dict.fromkeys([*(target for _source, target in asked), *state.gateways])
+    state.lookups = [fib.lookup(channel, names, target) for target in targets]
+    state.routes = [as_state(RouteState, route) for route in routes.dump(channel, names)]
+    if asked:
+        state.neighbors = [as_state(NeighborState, each) for each in neighbours.dump(channel, names)]
+        state.chains = netfilter.chains()
+        state.qdiscs = netfilter.qdiscs(channel, names)
+        state.rules = policy_rules.policy(channel)
+        state.sysctls = _read_sysctls(POD_SYSCTLS)

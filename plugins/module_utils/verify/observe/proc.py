@@ -9,10 +9,12 @@ from __future__ import annotations
 import glob
 import os
 
+from ..model.state import Process
 
-def holder(port: int) -> str:
-    """The process whose socket is bound to UDP ``port`` in this network namespace, as "name (process 123)"; "" where
-    none is. The kernel's own sockets, as those of tunnels, are no process's."""
+
+def holder(port: int) -> Process | None:
+    """The process whose socket is bound to UDP ``port`` in this network namespace, None where none is. The kernel's own
+    sockets, as those of tunnels, belong to no process."""
     inodes = set()
     for path in ("/proc/self/net/udp", "/proc/self/net/udp6"):
         try:
@@ -27,10 +29,10 @@ def holder(port: int) -> str:
             if os.readlink(path) in inodes:
                 process = path.split("/")[2]
                 with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
-                    return f"{file.read().strip()} (process {process})"
+                    return Process(file.read().strip(), int(process))
         except OSError:  # it has ended
             continue
-    return ""
+    return None
 
 
 def names() -> set[str]:

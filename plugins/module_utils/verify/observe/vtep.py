@@ -6,25 +6,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...netlink import address as addresses
 from ...netlink import link as links
 from ...netlink.channel import Channel
+from ..model.kernel import Scalar
 
 
-def vteps(channel: Channel) -> list[dict]:
-    """Each VXLAN device: ``device``, ``mac``, ``vni``, ``port``, ``local`` (its end of the tunnel), ``mtu``, ``up``,
-    ``addresses``.
-    """
+@dataclass
+class Vtep:
+    """A VXLAN device: ``port`` is UDP's, ``local`` its end of the tunnel, ``mtu`` in bytes."""
+
+    device: str
+    mac: str | None
+    vni: Scalar
+    port: Scalar
+    local: Scalar
+    mtu: int | None
+    up: bool | None
+    addresses: list[str]
+
+
+def vteps(channel: Channel) -> list[Vtep]:
+    """The VXLAN devices of this network namespace."""
     return [
-        {
-            "device": link.name,
-            "mac": link.mac,
-            "vni": link.data.get("id"),
-            "port": link.data.get("port"),
-            "local": link.data.get("local", ""),
-            "mtu": link.mtu,
-            "up": link.up,
-            "addresses": [found.address for found in addresses.dump(channel, index=link.index)],
-        }
+        Vtep(
+            link.name,
+            link.mac,
+            link.data.get("id"),
+            link.data.get("port"),
+            link.data.get("local", ""),
+            link.mtu,
+            link.up,
+            [found.address for found in addresses.dump(channel, index=link.index)],
+        )
         for link in links.dump(channel, "vxlan")
     ]

@@ -2,16 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""IPsec's policies (ip-xfrm(8)): they block packets, or change them so that nobody on their way knows them again."""
+"""IPsec policies (ip-xfrm(8)): they block packets, or change them so that no capture further on recognizes them."""
 
 from __future__ import annotations
 
 import socket
 import struct
-from typing import Any
 
 from ...netlink.channel import Channel
 from ...netlink.wire import NetlinkError, attributes
+from ..model.kernel import XfrmPolicy
 
 NETLINK_XFRM = 6
 XFRM_MSG_GETPOLICY = 21
@@ -24,9 +24,8 @@ _DIRECTION, _SIZE = _SELECTOR.size + 64 + 32 + 8, 168
 HOOKS = {0: ("in", "input"), 1: ("out", "output"), 2: ("fwd", "forward")}
 
 
-def policies() -> list[dict[str, Any]]:
-    """Those that block or transform: ``text`` as ``ip xfrm policy`` writes it, ``hook`` (input, output, forward) and
-    whether it ``drops``. None where the kernel has no IPsec."""
+def policies() -> list[XfrmPolicy]:
+    """Those that block or transform; [] where the kernel has no IPsec."""
     found = []
     try:
         with Channel(NETLINK_XFRM) as channel:
@@ -40,12 +39,8 @@ def policies() -> list[dict[str, Any]]:
         direction, action = payload[_DIRECTION], payload[_DIRECTION + 1]
         templates = any(kind == XFRMA_TMPL for kind, _data in attributes(payload[_SIZE:]))
         if direction in HOOKS and (action == BLOCK or templates):
-            words, hook = HOOKS[direction]
-            ends = (
-                _prefix(each, length, family) for each, length in ((source, source_length), (target, target_length))
-            )
-            text = "src {} dst {}".format(*ends) + f" dir {words}"
-            found.append({"text": text, "hook": hook, "drops": action == BLOCK})
+            ends = _prefix(source, source_length, family), _prefix(target, target_length, family)
+            found.append(XfrmPolicy(*ends, *HOOKS[direction], drops=action == BLOCK))
     return found
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""iptables' own kernel tables (iptables-legacy), of which nftables knows nothing: who there may drop or rewrite.
+"""iptables' own kernel tables (iptables-legacy), which nftables does not show: chains that may drop or rewrite.
 
 linux/netfilter/x_tables.h, linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h.
 """
@@ -13,7 +13,8 @@ import ctypes
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+
+from ..model.kernel import BaseChain
 
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 SO_GET_INFO, SO_GET_ENTRIES = 64, 65
@@ -30,9 +31,9 @@ _FAMILIES = (
 )
 
 
-def suspects(effect_of: Callable[[str], set[str]]) -> list[dict[str, Any]]:
-    """The built-in chains that may drop, translate or rewrite, in the form of ``filters.suspects``; ``effect_of`` tells
-    what a target does. A table is there from its first use on."""
+def chains(effect_of: Callable[[str], set[str]]) -> list[BaseChain]:
+    """The built-in chains that may drop, translate or rewrite; ``effect_of`` says what a target does. A table is there
+    from its first use on."""
     found = []
     for family, level, names, tool in _FAMILIES:
         try:
@@ -48,7 +49,7 @@ def suspects(effect_of: Callable[[str], set[str]]) -> list[dict[str, Any]]:
 
 def _table(
     raw: socket.socket, family: int, level: int, table: str, tool: str, effect_of: Callable[[str], set[str]]
-) -> list[dict[str, Any]]:
+) -> list[BaseChain]:
     info = _GETINFO.unpack(_ask(raw, level, SO_GET_INFO, table, _GETINFO.size))
     valid, entries, underflows, size = info[1], info[2:7], info[7:12], info[13]
     rules = _ask(raw, level, SO_GET_ENTRIES, table, 40 + size, size)[40:]
@@ -62,12 +63,12 @@ def _table(
         )
         if policy == NF_DROP or effect:
             found.append(
-                {
-                    "family": tool, "table": table, "chain": hook.upper(), "hook": hook,
-                    "drops": policy == NF_DROP or "drop" in effect, "policy": policy == NF_DROP,
-                    "translates": "nat" in effect, "rewrites": "rewrite" in effect, "devices": [],
-                    "in": [hook.upper()] if "drop" in effect else [],
-                }
+                BaseChain(
+                    tool, table, hook.upper(), hook,
+                    drops=policy == NF_DROP or "drop" in effect, policy_drops=policy == NF_DROP,
+                    translates="nat" in effect, rewrites="rewrite" in effect,
+                    dropping=[hook.upper()] if "drop" in effect else [],
+                )
             )  # fmt: skip
     return found
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 
 from ansible_collections.podnet.cluster.plugins.module_utils import install
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import MODIFIED
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import cri
 
 FILES = install.read_tree(os.path.dirname(install.__file__))
 
 
 def library(root):
-    found = cri.collect("", str(root / "net.d"), "none", str(root / "config.toml"), str(root))["library"]
-    return found["version"], found["whole"], found["changed"]
+    found = cri.collect("", str(root / "net.d"), "none", str(root / "config.toml"), str(root)).library
+    return found.version, found.whole, found.changed
 
 
 def test_what_was_changed_since_is_told(tmp_path):
@@ -24,7 +25,7 @@ def test_what_was_changed_since_is_told(tmp_path):
     bridge = tmp_path / "current/bin/bridge"
     bridge.write_text(bridge.read_text() + "# more\n")
     (tmp_path / "current/lib/podnet/cni/bridge.py").write_text("")
-    assert library(tmp_path) == (version, False, {"bridge": "is not as it was installed"})
+    assert library(tmp_path) == (version, False, {"bridge": MODIFIED})
 
 
 def test_another_version_is_not_taken_for_a_changed_one(tmp_path):
