@@ -165,6 +165,21 @@ class Code(str, Enum):
     CERTIFICATE_SUBJECT = "certificate.subject"
     CERTIFICATE_KEY = "certificate.key"
     CERTIFICATE_EXTENSIONS = "certificate.extensions"
+    # -- a probe that failed
+    PROBE_NO_ANSWER = "probe.no-answer"
+    PROBE_REFUSED = "probe.refused"
+    PROBE_REFUSED_BY_ROUTER = "probe.refused-by-router"
+    PROBE_NO_ROUTE = "probe.no-route"
+    PROBE_UNREACHABLE = "probe.unreachable"
+    PROBE_REPORTED = "probe.reported"
+    PROBE_EXPIRED = "probe.expired"
+    PROBE_CLOSED = "probe.closed"
+    PROBE_WRONG_ANSWER = "probe.wrong-answer"
+    PROBE_TOO_LARGE = "probe.too-large"
+    PROBE_LARGE_LOST = "probe.large-lost"
+    PROBE_FILTERED = "probe.filtered"
+    PROBE_NETNS_GONE = "probe.netns-gone"
+    PROBE_ERROR = "probe.error"
 
     def __str__(self) -> str:
         return self.value

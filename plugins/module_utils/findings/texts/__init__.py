@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..codes import Code
-from . import bridge, filter, identity, nat, neighbor, packets, pod, port, route, tunnel, underlay
+from . import bridge, filter, identity, nat, neighbor, packets, pod, port, probe, route, tunnel, underlay
 from .entry import Entry
 
 ENTRIES: dict[Code, Entry] = {
@@ -19,6 +19,7 @@ ENTRIES: dict[Code, Entry] = {
     **packets.ENTRIES,
     **pod.ENTRIES,
     **port.ENTRIES,
+    **probe.ENTRIES,
     **route.ENTRIES,
     **tunnel.ENTRIES,
     **underlay.ENTRIES,

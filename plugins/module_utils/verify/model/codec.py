@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dataclasses and named tuples to JSON and back: the one writer and the one reader of what travels between nodes and controller.
+"""Dataclasses and named tuples to JSON and back: one writer and one reader for what travels between machines.
 
-The field's type decides: they nest, ``Optional``, ``list``, ``dict`` with text keys, tuples and unions of
-scalars do what they say. A dataclass with ``OBJECT`` writes that as ``object``, by which a union of such is read.
-Configuration, leases and findings are read by their own parsers.
+The field's type decides: they nest, ``Optional``, ``list``, ``dict`` with text keys, ``tuple[X, ...]`` and
+unions of scalars do what they say. A dataclass with ``OBJECT`` writes that as ``object``, by which a union of such is
+read. Configuration, leases and findings are read by their own parsers.
 """
 
 from __future__ import annotations
@@ -113,12 +113,10 @@ def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 
 
 def _collection(origin: Any, kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if not isinstance(value, dict if origin is dict else (list, tuple)):
-        raise ValueError(f"{where}: {value!r:.80} is not {'an object' if origin is dict else 'a list'}")
     if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: {value!r:.80} is not an object")
         return {key: _read(kinds[1], each, f"{where}.{key}") for key, each in value.items()}
-    if origin is list or kinds[1:] == (...,):
-        return origin(_read(kinds[0], each, f"{where}[{number}]") for number, each in enumerate(value))
-    if len(value) != len(kinds):
-        raise ValueError(f"{where}: {len(kinds)} values expected, found {len(value)}")
-    return tuple(_read(kind, each, f"{where}[{number}]") for number, (kind, each) in enumerate(zip(kinds, value)))
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{where}: {value!r:.80} is not a list")
+    return origin(_read(kinds[0], each, f"{where}[{number}]") for number, each in enumerate(value))

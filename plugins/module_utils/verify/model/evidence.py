@@ -13,6 +13,21 @@ from ...findings.finding import Finding
 from .hop import CapturePoint
 from .path import Direction
 
+#: Which way a packet passes an interface.
+IN, OUT = "in", "out"
+
+
+@dataclass
+class VxlanFlow:
+    """How many VXLAN packets passed ``device`` IN or OUT, by the underlay's addresses and the VNI."""
+
+    device: str
+    direction: str
+    source: str
+    destination: str
+    vni: int
+    packets: int
+
 
 @dataclass
 class ProbeResult:

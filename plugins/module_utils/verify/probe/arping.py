@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who answers for an IPv4 address on a link: ARP (RFC 826). Two answers are two owners.
+"""Which hosts answer for an IPv4 address on a link: ARP (RFC 826). Two answers are two owners.
 
-The question bears no address of its own (RFC 5227, ARP probe): who hears it learns nothing that it could not find out
-by itself, and so what was broken stays broken.
+The request bears no sender address (RFC 5227, ARP probe), so receivers learn nothing from it: what was broken stays
+broken.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ import struct
 import time
 
 from ...netlink.netns import Netns
+from ..model.evidence import ArpAnswer
+from ..model.hop import NODE
 
 ETH_P_ARP = 0x0806
 HEADER = struct.Struct("!HHBBH6s4s6s4s")
 REQUEST, REPLY = 1, 2
 
 
-class Question:
-    """Who has ``target`` on ``device`` (in the namespace at ``netns``, else this one)? Asked when it is made; whoever
-    has answered until then is in ``answers``. Raises OSError when it can't be sent."""
+class ArpProbe:
+    """Asks for ``target`` on ``device`` (in the namespace at ``netns``, else this one) when it is made; ``asked_by``
+    is NODE or the pod's name. Raises OSError when the request can't be sent."""
 
-    def __init__(self, device: str, mac: str, target: str, netns: str | None = None) -> None:
+    def __init__(self, device: str, mac: str, target: str, asked_by: str = NODE, netns: str | None = None) -> None:
+        self.asked_by = asked_by
         if netns:
             namespace = Netns(netns)
             try:
@@ -50,8 +53,12 @@ class Question:
         made.setblocking(False)
         return made
 
-    def answers(self, wait: float = 0) -> list[str]:
-        """The MAC addresses that claimed the target, after waiting up to ``wait`` seconds for the first."""
+    def answer(self, wait: float = 0) -> ArpAnswer:
+        """What claimed the target so far, after waiting up to ``wait`` seconds for the first; closes the socket."""
+        with self.socket:
+            return ArpAnswer(self.target, self.asked_by, self._macs(wait))
+
+    def _macs(self, wait: float) -> list[str]:
         found: set[str] = set()
         end = time.monotonic() + wait
         while True:
@@ -67,6 +74,3 @@ class Question:
                 if values[4] == REPLY and socket.inet_ntoa(values[6]) == self.target:
                     found.add(values[5].hex(":"))
         return sorted(found)
-
-    def close(self) -> None:
-        self.socket.close()

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether pods see each other's own addresses: the kernel remembers of each connection who was answered."""
+"""Whether pods see each other's own addresses: connection tracking knows both sides of each connection."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from typing import Any
 
-from ...ipam.ip import parse_address, parse_subnet
+from ...ipam.ip import parse_address
+from ...ipam.prefix import Prefix
 from ...netlink.channel import Channel
 from ...netlink.conntrack import CT_NEW_GROUP, Connection, connection, dump
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError
@@ -46,40 +46,29 @@ class Watch:
     def __exit__(self, *_exc: object) -> None:
         self._channel.close()
 
-    def changed(self, source: str, target: str) -> dict[str, str]:
-        """Of what ``source`` has sent to ``target`` meanwhile: ``hidden``, the address that it was seen with instead,
-        and ``diverted``, that which was to answer instead; "" if none."""
+    def translation(self, source: str, target: str) -> tuple[str, str]:
+        """Of what ``source`` has sent to ``target`` meanwhile: the address that it was seen with instead (SNAT), and
+        the one that was to answer instead (DNAT); "" for none."""
         told = [connection(payload) for _kind, _port, payload in self._channel.events(1 << 16)[0]]
         # what is too much to be told is remembered, or it was not told because nf_conntrack_events is 0
         made = [one for one in [*told, *remembered()] if one and one.key not in self._before]
         made = [one for one in made if (one.source, one.target) == (source, target)]
-        return {
-            "hidden": min((one.asker for one in made if one.asker != source), default=""),
-            "diverted": min((one.answering for one in made if one.answering != target), default=""),
-        }
+        return (
+            min((one.asker for one in made if one.asker != source), default=""),
+            min((one.answering for one in made if one.answering != target), default=""),
+        )
 
 
-def check(node: str, networks: list[str], before: list[Connection], after: list[Connection]) -> dict[str, Any]:
-    """The check, in the form of ``checks.checks``: what pods in ``networks`` have sent to pods meanwhile was seen with
-    their own addresses. What was remembered ``before`` is of another time and does not count."""
+def translated(before: list[Connection], after: list[Connection], networks: list[Prefix]) -> Connection | None:
+    """A connection between pods in ``networks`` that began meanwhile and whose source or target was translated, None if
+    there is none. What was remembered ``before`` is of another time and does not count."""
     old = {one.key for one in before}
-    reason = ""
     for one in after:
-        if one.key in old or not (_inside(one.source, networks) and _inside(one.target, networks)):
-            continue
-        if one.asker != one.source:
-            told = "what pods send to pods is masqueraded"
-            reason = f"{one.source} is hidden behind {one.asker} from {one.target}: {told}"
-            break
-        if one.answering != one.target:
-            reason = f"what {one.source} sends to {one.target} is diverted to {one.answering}"
-            break
-    cure = "nft list ruleset (chains of type nat): except the pod network there" if reason else ""
-    return {
-        "check": "pods see each other's own addresses", "subject": node, "node": node, "ok": not reason,
-        "reason": reason, "cure": cure, "step": "nat" if reason else "",
-    }  # fmt: skip
+        between_pods = _inside(one.source, networks) and _inside(one.target, networks)
+        if one.key not in old and between_pods and (one.asker != one.source or one.answering != one.target):
+            return one
+    return None
 
 
-def _inside(address: str, networks: list[str]) -> bool:
-    return any(parse_address(address) in parse_subnet(network) for network in networks)
+def _inside(address: str, networks: list[Prefix]) -> bool:
+    return any(network.holds(*parse_address(address)) for network in networks)

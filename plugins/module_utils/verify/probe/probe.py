@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A probe, a small proof that a packet gets from here to there, and one attempt at it."""
+"""A probe, which proves that packets get from here to there, and one attempt at it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from ...findings.codes import Code
+from ...findings.finding import Finding, Value
 from ...netlink.netns import Netns
 from ...packets import icmp
 
@@ -30,8 +33,6 @@ TIMESPEC = struct.Struct("ll")
 EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; the offender's address follows
 
 ORIGIN_ICMP, ORIGIN_ICMP6 = 2, 3  # SO_EE_ORIGIN_*, linux/errqueue.h
-DIED = "the packet's time to live ended"
-
 SMALL = 84  # bytes: the packet that ``ping`` sends by default
 READ_LIMIT = 65536  # bytes of a TCP answer that are looked at
 
@@ -40,7 +41,7 @@ _identifiers = itertools.count(os.getpid())
 
 @dataclass
 class Probe:
-    """One probe and what it must bring about.
+    """One probe and what should come of it.
 
     kind      icmp (echo, don't fragment), tcp (connect and, with ``send`` or ``expect``, an exchange) or udp (a
               datagram)
@@ -49,10 +50,10 @@ class Probe:
     size      icmp: bytes of the whole IP packet, 0 for as large as the path's MTU
     send      tcp, udp: what to say; icmp: what the echo's data begins with
     expect    tcp, udp: texts of which one must be in the answer; none: any answer will do
-    closed    tcp: a port where nothing listens will do: its refusal proves the way
+    closed    tcp: a port where nothing listens will do: its refusal proves the path
     timeout   seconds for one attempt
     attempts  how often to try before the probe counts as failed
-    source, target, scope   names for the report
+    source, target, scope   names for the report; ``node`` is where it starts
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Probe:
     source: str = ""
     target: str = ""
     scope: str = ""
+    node: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -95,16 +97,30 @@ class Probe:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-class Unreached(Exception):
-    """A probe's attempt failed; the text says why. ``final``: another attempt would end alike."""
+class Answer(NamedTuple):
+    """What an attempt measured: bytes of the IP packet, and the round trip in milliseconds."""
 
-    def __init__(self, reason: str, final: bool = False):
-        super().__init__(reason)
+    size: int | None = None
+    ms: float | None = None
+
+
+class Unreached(Exception):
+    """A probe's attempt failed, by ``failure``. ``final``: another attempt would end alike."""
+
+    def __init__(self, failure: Finding, final: bool = False):
+        super().__init__(failure.code)
+        self.failure = failure
         self.final = final
 
 
-async def attempt(probe: Probe, number: int) -> dict:
-    """One attempt; returns what it adds to the result. Raises OSError or Unreached when it fails."""
+def failure(probe: Probe, code: Code, **parameters: Value) -> Finding:
+    """Why a probe failed: its subject is where the probe goes."""
+    given: dict[str, Value] = {"source": probe.source, "address": probe.address}
+    return Finding(code, probe.node, probe.place, {**given, **parameters})
+
+
+async def attempt(probe: Probe, number: int) -> Answer:
+    """One attempt. Raises OSError or Unreached when it fails."""
     if probe.kind == "tcp":
         return await _tcp(probe)
     if probe.kind == "udp":
@@ -112,17 +128,23 @@ async def attempt(probe: Probe, number: int) -> dict:
     return await echo(probe, number)
 
 
-def explain(probe: Probe, error: OSError) -> str:
-    """An error of the kernel in the words of somebody who looks for the cause."""
-    texts = {
-        errno.ECONNREFUSED: f"{probe.place} refused: the packet arrived, nothing listens there",
-        errno.ENETUNREACH: f"no route to {probe.address}",
-        errno.EHOSTUNREACH: f"{probe.address} is unreachable: its neighbour entry does not resolve or a router says so",
-        errno.ECONNRESET: f"{probe.place} closed the connection instead of answering",
-        errno.ENOENT: f"the source's network namespace {probe.netns} is gone",
-        errno.EPERM: f"a filter on the source forbids packets to {probe.address}",
-    }
-    return texts.get(error.errno or 0, f"{probe.place}: {error.strerror or error}")
+#: What an error of the kernel means to a probe.
+ERRORS = {
+    errno.ECONNREFUSED: Code.PROBE_REFUSED,
+    errno.ENETUNREACH: Code.PROBE_NO_ROUTE,
+    errno.EHOSTUNREACH: Code.PROBE_UNREACHABLE,
+    errno.ECONNRESET: Code.PROBE_CLOSED,
+    errno.EPERM: Code.PROBE_FILTERED,
+}
+
+
+def explain(probe: Probe, error: OSError) -> Finding:
+    """An error of the kernel as the failure of the probe."""
+    if error.errno == errno.ENOENT:
+        return failure(probe, Code.PROBE_NETNS_GONE, netns=probe.netns or "")
+    if error.errno in ERRORS:
+        return failure(probe, ERRORS[error.errno])
+    return failure(probe, Code.PROBE_ERROR, error=error.strerror or str(error))
 
 
 def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
@@ -140,11 +162,11 @@ def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
     return made
 
 
-async def echo(probe: Probe, sequence: int, size: int | None = None) -> dict:
+async def echo(probe: Probe, sequence: int, size: int | None = None) -> Answer:
     """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it.
 
-    Size 0 follows the path's MTU down, as any sender does: a hop that says "too big" (RFC 1191) is no fault, one that
-    says nothing is.
+    Size 0 follows the path MTU down, as any sender does: a hop that reports "too big" (RFC 1191) is not a fault, a
+    silent one is.
     """
     family, size = probe.family, probe.size if size is None else size
     with _socket(probe, socket.SOCK_RAW, icmp.PROTOCOL[family]) as raw:
@@ -158,16 +180,13 @@ async def echo(probe: Probe, sequence: int, size: int | None = None) -> dict:
         sending = size or _mtu(raw)
         while True:
             try:
-                return {"size": sending, "ms": await _echo(raw, sequence, sending, probe.send)}
+                return Answer(sending, await _echo(raw, sequence, sending, probe.send))
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
-                    raise Unreached(_told(probe, raw, error)) from None
+                    raise Unreached(_reported(probe, raw, error)) from None
             known = _mtu(raw)
             if size or known >= sending:
-                message = (
-                    f"a packet of {sending} bytes that must not be fragmented is larger than the path's MTU, {known}"
-                )
-                raise Unreached(message, final=True) from None
+                raise Unreached(failure(probe, Code.PROBE_TOO_LARGE, size=sending, mtu=known), final=True) from None
             sending = known
 
 
@@ -203,6 +222,13 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
     return time.time()
 
 
+def path_mtu(probe: Probe) -> int:
+    """The MTU in bytes of the path to the probe's address, as far as the kernel knows it. Raises OSError."""
+    with _socket(probe, socket.SOCK_DGRAM) as datagram:
+        datagram.connect((probe.address, 9))
+        return _mtu(datagram)
+
+
 def _mtu(connected: socket.socket) -> int:
     """The path MTU in bytes that the kernel knows for a connected socket."""
     if connected.family == socket.AF_INET:
@@ -210,7 +236,7 @@ def _mtu(connected: socket.socket) -> int:
     return connected.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
 
 
-async def _tcp(probe: Probe) -> dict:
+async def _tcp(probe: Probe) -> Answer:
     """Connect; say ``send``; read until one of ``expect`` (or, without any, the first byte) has come."""
     loop = asyncio.get_running_loop()
     with _socket(probe, socket.SOCK_STREAM) as stream:
@@ -219,24 +245,24 @@ async def _tcp(probe: Probe) -> dict:
             await loop.sock_connect(stream, (probe.address, probe.port))
         except ConnectionRefusedError:
             if probe.closed:
-                return {}
+                return Answer()
             raise
         if not probe.send and not probe.expect:
-            return {}
+            return Answer()
         await loop.sock_sendall(stream, probe.send.encode())
         answer = b""
         while len(answer) < READ_LIMIT:
             chunk = await loop.sock_recv(stream, READ_LIMIT)
             answer += chunk
             if chunk and _expected(probe, answer):
-                return {}
+                return Answer()
             if not chunk:
                 break
-    raise Unreached(_unexpected(probe, answer))
+    raise Unreached(_wrong(probe, answer))
 
 
-async def _udp(probe: Probe) -> dict:
-    """Send a datagram. An answer proves the way there and back; without ``expect`` so does the target's own
+async def _udp(probe: Probe) -> Answer:
+    """Send a datagram. An answer proves the round trip; without ``expect`` so does the target's own
     "port unreachable" (RFC 1122, 4.1.3.1), which shows as ECONNREFUSED with the target as offender."""
     loop = asyncio.get_running_loop()
     with _socket(probe, socket.SOCK_DGRAM) as datagram:
@@ -248,33 +274,36 @@ async def _udp(probe: Probe) -> dict:
         except ConnectionRefusedError:
             offender, _died = _offender(datagram)
             if offender != probe.address:
-                raise Unreached(f"{probe.place} was refused by {offender or 'a router'} on the way") from None
+                raise Unreached(failure(probe, Code.PROBE_REFUSED_BY_ROUTER, reporter=offender or "unknown")) from None
             if probe.expect:
                 raise
-            return {}
+            return Answer()
     if not _expected(probe, answer):
-        raise Unreached(_unexpected(probe, answer))
-    return {}
+        raise Unreached(_wrong(probe, answer))
+    return Answer()
 
 
 def _report_errors(made: socket.socket) -> None:
-    """Have the kernel report every ICMP error to this socket, and keep who sent it (ip(7), IP_RECVERR)."""
+    """Let the kernel report every ICMP error to this socket, and keep who sent it (ip(7), IP_RECVERR)."""
     if made.family == socket.AF_INET:
         made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
     else:
         made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
 
 
-def _told(probe: Probe, connected: socket.socket, error: OSError) -> str:
-    """The error, and who, other than the target, reported it: a hop that a reader should look at."""
-    offender, died = _offender(connected)
-    told = f"{DIED} on the way to {probe.address}" if died else explain(probe, error)
-    return told + (f" (says {offender})" if offender not in ("", "0.0.0.0", "::", probe.address) else "")
+def _reported(probe: Probe, connected: socket.socket, error: OSError) -> Finding:
+    """The error, and the router that reported it by ICMP, where it was one: a hop that a reader should look at."""
+    reporter, expired = _offender(connected)
+    if expired:
+        return failure(probe, Code.PROBE_EXPIRED, reporter=reporter)
+    if reporter in ("", "0.0.0.0", "::", probe.address):
+        return explain(probe, error)
+    return failure(probe, Code.PROBE_REPORTED, reporter=reporter, error=error.strerror or str(error))
 
 
 def _offender(connected: socket.socket) -> tuple[str, bool]:
-    """Who sent the ICMP error that a socket with IP_RECVERR has just reported, empty if unknown (ip(7)), and whether it
-    is "time exceeded" (RFC 792, RFC 4443)."""
+    """The sender of the ICMP error that a socket with IP_RECVERR has just reported, "" if unknown (ip(7)), and whether
+    it is "time exceeded" (RFC 792, RFC 4443)."""
     try:
         _data, ancillary, _flags, _address = connected.recvmsg(0, 512, MSG_ERRQUEUE)
     except OSError:
@@ -293,6 +322,6 @@ def _expected(probe: Probe, answer: bytes) -> bool:
     return not probe.expect or any(text.encode() in answer for text in probe.expect)
 
 
-def _unexpected(probe: Probe, answer: bytes) -> str:
+def _wrong(probe: Probe, answer: bytes) -> Finding:
     got = repr(answer[-60:].decode("utf-8", "replace")) if answer else "nothing"
-    return f"{probe.place} answered {got}, where one of {', '.join(map(repr, probe.expect)) or 'anything'} was expected"
+    return failure(probe, Code.PROBE_WRONG_ANSWER, answer=got, expected=[repr(text) for text in probe.expect])

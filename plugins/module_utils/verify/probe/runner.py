@@ -14,36 +14,33 @@ import asyncio
 import errno
 import socket
 import time
-from typing import Any
 
-from .probe import SMALL, SO_TIMESTAMPNS, Probe, Unreached, attempt, echo, explain
-from .vxlan_counter import Capture
+from ...findings.codes import Code
+from ..model.evidence import ProbeResult
+from .probe import SMALL, SO_TIMESTAMPNS, Probe, Unreached, attempt, echo, explain, failure, path_mtu
+from .vxlan_counter import VxlanCounter
 
 
-def run(probes: list[Probe], limit: int = 64, capture: Capture | None = None) -> list[dict]:
+def run(probes: list[Probe], limit: int = 64, counter: VxlanCounter | None = None) -> list[ProbeResult]:
     """Carry out all probes, at most ``limit`` at a time, and return their results in the same order.
 
-    ``capture`` is read meanwhile.
-
-    A result names ``source``, ``target``, ``scope``, ``kind``, ``address``, ``port``, ``ok``, ``reason`` (empty if
-    ok), ``ms`` (of the attempt that succeeded, else None), ``attempts`` (made) and, for icmp, ``size``. It takes at
-    most ceil(probes / limit) × attempts × timeout seconds, twice that where large packets fail and small ones are
-    tried.
+    ``counter`` is read meanwhile. It takes at most ceil(probes / limit) × attempts × timeout seconds, twice that where
+    large packets fail and small ones are tried.
     """
-    return asyncio.run(_run(probes, limit, capture))
+    return asyncio.run(_run(probes, limit, counter))
 
 
-async def _run(probes: list[Probe], limit: int, capture: Capture | None) -> list[dict]:
-    if capture:
-        asyncio.get_running_loop().add_reader(capture, capture.read)
+async def _run(probes: list[Probe], limit: int, counter: VxlanCounter | None) -> list[ProbeResult]:
+    if counter:
+        asyncio.get_running_loop().add_reader(counter, counter.read)
     return await attempt_all(probes, limit)
 
 
-async def attempt_all(probes: list[Probe], limit: int = 64) -> list[dict]:
+async def attempt_all(probes: list[Probe], limit: int = 64) -> list[ProbeResult]:
     """What ``run`` does, for a program that has an event loop."""
     room = asyncio.Semaphore(limit)
 
-    async def one(probe: Probe) -> dict:
+    async def one(probe: Probe) -> ProbeResult:
         async with room:
             return await _result(probe)
 
@@ -54,50 +51,44 @@ async def attempt_all(probes: list[Probe], limit: int = 64) -> list[dict]:
         return await asyncio.gather(*[one(probe) for probe in probes])
 
 
-async def _result(probe: Probe) -> dict:
-    result: dict[str, Any] = {
-        "source": probe.source,
-        "target": probe.target or probe.address,
-        "scope": probe.scope,
-        "kind": probe.kind,
-        "address": probe.address,
-        "port": probe.port,
-        "ok": False,
-        "reason": "",
-        "ms": None,
-        "attempts": 0,
-    }
+async def _result(probe: Probe) -> ProbeResult:
+    target = probe.target or probe.address
+    result = ProbeResult(probe.source, target, probe.scope, probe.kind, probe.address, probe.port)
     if probe.kind == "icmp":
-        result["size"] = probe.size
+        result.size = probe.size
     for number in range(1, probe.attempts + 1):
-        result["attempts"] = number
+        result.attempts = number
         started = time.monotonic()
         try:
-            more = await asyncio.wait_for(attempt(probe, number), probe.timeout)
-            result.update(ok=True, reason="", ms=round((time.monotonic() - started) * 1000, 3))
-            result.update(more)
-            return result
+            answer = await asyncio.wait_for(attempt(probe, number), probe.timeout)
         except asyncio.TimeoutError:
-            result["reason"] = f"no answer from {probe.place} in {probe.timeout:g} s"
+            result.failure = failure(probe, Code.PROBE_NO_ANSWER, timeout=probe.timeout)
         except Unreached as error:
-            result["reason"] = str(error)
+            result.failure = error.failure
             if error.final:
                 break
         except OSError as error:
-            result["reason"] = explain(probe, error)
+            result.failure = explain(probe, error)
             if error.errno == errno.ENOENT:  # the namespace is gone: no second attempt will find it
                 break
+        else:
+            result.ok, result.failure = True, None
+            taken = round((time.monotonic() - started) * 1000, 3)
+            result.ms = taken if answer.ms is None else answer.ms
+            result.size = result.size if answer.size is None else answer.size
+            return result
         if number < probe.attempts:  # a refusal comes at once; leave the cause a moment to pass
             await asyncio.sleep(max(0.0, min(probe.timeout, 0.2) - (time.monotonic() - started)))
-    if probe.kind == "icmp" and probe.size != SMALL:
-        await _blame_size(probe, result)
+    if result.failure and result.failure.code == Code.PROBE_NO_ANSWER and probe.kind == "icmp" and probe.size != SMALL:
+        await _suspect_size(probe, result)
     return result
 
 
-async def _blame_size(probe: Probe, result: dict) -> None:
+async def _suspect_size(probe: Probe, result: ProbeResult) -> None:
     """Say so when it is the packet's size that fails: the usual sign of an MTU too large for the underlay."""
     try:
         await asyncio.wait_for(echo(probe, 1, SMALL), probe.timeout)
+        size = probe.size or path_mtu(probe)
     except (asyncio.TimeoutError, OSError, Unreached):
         return
-    result["reason"] += f"; packets of {SMALL} bytes get through, so an MTU on the way is smaller than the sender's"
+    result.failure = failure(probe, Code.PROBE_LARGE_LOST, size=size, small=SMALL)

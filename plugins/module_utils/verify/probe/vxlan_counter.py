@@ -2,45 +2,34 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small capture of a tunnel's packets on the underlay: who sends UDP to the VXLAN port to whom (RFC 7348)."""
+"""Counts a tunnel's packets on the underlay: who sends UDP to the VXLAN port to whom (RFC 7348)."""
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from collections import Counter
 
-ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003  # linux/if_ether.h
+from ..model.evidence import VxlanFlow
+from .packet_socket import ETH_P_IP, PacketSocket
+
 SKF_AD_PROTOCOL = 0xFFFFF000  # linux/filter.h: where a filter finds the packet's ethertype
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-PACKET_OUTGOING = 4  # linux/if_packet.h
 VXLAN = struct.Struct("!B3xI")  # flags, VNI in the upper three bytes of a word
 SNAP = 128  # bytes: IPv4, UDP, VXLAN, the inner Ethernet and IPv4 headers
 
 
-class Capture:
-    """Counts the VXLAN packets over IPv4 that pass this namespace's devices.
+class VxlanCounter:
+    """Counts the VXLAN packets over IPv4 that pass this namespace's devices, from the moment it is made.
 
-    Packets from the moment it is made are counted; ``read`` takes what the kernel has queued, ``flows`` tells. Give
-    ``fileno`` to an event loop. Needs CAP_NET_RAW; raises OSError where packet sockets are missing.
+    ``read`` takes what the kernel has queued. A context manager; see PacketSocket for what it needs.
     """
 
     def __init__(self, port: int = 8472):
         self.port = port
-        self.counted: Counter[tuple] = Counter()
-        # SOCK_DGRAM: packets start at the IP header. ETH_P_ALL: only then does the kernel show outgoing ones
-        # (packet(7)).
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
-        self.socket.setblocking(False)
-        program = _filter(port)
-        code = ctypes.create_string_buffer(program)
-        # struct sock_fprog: number of instructions, pointer to them (linux/filter.h)
-        self.socket.setsockopt(
-            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, ctypes.addressof(code))
-        )
+        self.counted: Counter[tuple[str, str, str, str, int]] = Counter()
+        self.socket = PacketSocket(SNAP, _filter(port))
 
-    def __enter__(self) -> Capture:
+    def __enter__(self) -> VxlanCounter:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -51,22 +40,15 @@ class Capture:
 
     def read(self) -> None:
         """Count what has arrived, without waiting."""
-        while True:
-            try:
-                packet, (device, _protocol, way, _hardware, _mac) = self.socket.recvfrom(SNAP)
-            except BlockingIOError:
-                return
-            flow = dissect(packet, self.port)
+        for seen in self.socket.packets():
+            flow = dissect(seen.data, self.port)
             if flow:
-                seen = (device, "out" if way == PACKET_OUTGOING else "in", *flow)
-                self.counted[seen] += 1
+                key = (seen.device, seen.direction, *flow)
+                self.counted[key] += 1
 
-    def flows(self) -> list[dict]:
-        """What was seen: ``device``, ``way`` (in or out), ``source`` and ``destination`` (outer addresses), ``vni``,
-        ``packets``.
-        """
-        names = ("device", "way", "source", "destination", "vni")
-        return [dict(zip(names, flow), packets=packets) for flow, packets in sorted(self.counted.items())]
+    def flows(self) -> list[VxlanFlow]:
+        """What was seen so far."""
+        return [VxlanFlow(*flow, packets) for flow, packets in sorted(self.counted.items())]
 
 
 def dissect(packet: bytes, port: int) -> tuple[str, str, int] | None:

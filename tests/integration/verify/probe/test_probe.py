@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 import types
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe.attachments import attachments
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.probe import Probe
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.runner import run
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.vxlan_counter import Capture
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.vxlan_counter import VxlanCounter
 
 POD = {1: "10.244.1.2", 2: "10.244.2.2"}
 
@@ -92,21 +94,29 @@ def one(kind, address, netns, **more):
     return result
 
 
+def assert_failed(result, code, **parameters):
+    """The probe failed by that code, and these are among its finding's parameters."""
+    assert not result.ok
+    assert result.failure is not None
+    assert result.failure.code == code, result.failure
+    assert {**result.failure.parameters, **parameters} == result.failure.parameters
+
+
 def test_pod_reaches_pod_through_the_tunnel_in_full_packets(two):
     result = one("icmp", POD[2], two.pods[1], size=0)
-    assert result["ok"], result["reason"]
-    assert result["size"] == 1450
-    assert result["ms"] > 0
+    assert result.ok, result.failure
+    assert result.size == 1450
+    assert result.ms > 0
 
 
 def test_exchange_by_tcp_and_udp(two, server):
     server(two.pods[2], 8080, "pod two")
     for kind in ("tcp", "udp"):
         good = one(kind, POD[2], two.pods[1], port=8080, send="who?", expect=["pod one", "pod two"], timeout=5)
-        assert good["ok"], good["reason"]
+        assert good.ok, good.failure
         wrong = one(kind, POD[2], two.pods[1], port=8080, send="who?", expect=["pod three"])
-        assert not wrong["ok"]
-        assert "answered 'pod two', where one of 'pod three' was expected" in wrong["reason"]
+        assert not wrong.ok
+        assert_failed(wrong, Code.PROBE_WRONG_ANSWER, answer="'pod two'", expected=["'pod three'"])
 
 
 def test_ipv6(make_netns):
@@ -116,25 +126,62 @@ def test_ipv6(make_netns):
         netns.run(f"ip address add {address} dev eth0 nodad")
         netns.run("ip link set eth0 up")
     echo = one("icmp", "fd00::2", a, size=0, attempts=20)  # neighbour discovery takes its time on a fresh link
-    assert echo["ok"], echo["reason"]
-    assert one("udp", "fd00::2", a, port=9)["ok"]
+    assert echo.ok, echo.failure
+    assert one("udp", "fd00::2", a, port=9).ok
     refused = one("tcp", "fd00::2", a, port=9)
-    assert "[fd00::2]:9 refused" in refused["reason"]
+    assert_failed(refused, Code.PROBE_REFUSED)
+    assert refused.failure.subject == "[fd00::2]:9"
 
 
-def test_reasons(two):
-    """Each fault, made with other tools than ours, is told in its own words."""
+def test_each_fault_has_its_code(two):
+    """Each fault is made with other tools than ours."""
     source = two.pods[1]
-    assert "refused: the packet arrived" in one("tcp", POD[2], source, port=9)["reason"]
-    assert one("udp", POD[2], source, port=9)["ok"], "port unreachable from the target itself proves the way"
-    assert "no answer from 10.244.2.9" in one("icmp", "10.244.2.9", source, attempts=1)["reason"]
+    assert_failed(one("tcp", POD[2], source, port=9), Code.PROBE_REFUSED)
+    assert one("udp", POD[2], source, port=9).ok, "port unreachable from the target itself proves the path"
+    assert_failed(one("icmp", "10.244.2.9", source, attempts=1), Code.PROBE_NO_ANSWER, timeout=0.3)
     two.nodes[1].run("ip route delete 10.244.2.0/24")
-    assert one("icmp", POD[2], source)["reason"] == f"no route to {POD[2]} (says 10.244.1.1)"
+    assert_failed(one("icmp", POD[2], source), Code.PROBE_REPORTED, reporter="10.244.1.1")
     source.run("ip route delete default")
-    assert one("icmp", POD[2], source)["reason"] == f"no route to {POD[2]}"
+    assert_failed(one("icmp", POD[2], source), Code.PROBE_NO_ROUTE, address=POD[2])
 
 
-def test_a_refusal_by_somebody_else_is_not_the_target_s(two):
+def test_a_loop_and_a_filter_have_their_codes(two):
+    two.nodes[2].run("ip route replace 10.244.9.0/24 via 198.18.0.1")
+    two.nodes[1].run("ip route add 10.244.9.0/24 via 198.18.0.2")
+    assert_failed(one("icmp", "10.244.9.9", two.pods[1], timeout=2), Code.PROBE_EXPIRED)
+    two.pods[1].run("nft", "add table ip t; add chain ip t o { type filter hook output priority 0; policy drop; };")
+    assert_failed(one("icmp", POD[2], two.pods[1]), Code.PROBE_FILTERED)
+
+
+def test_no_neighbor_no_path(two):
+    result = one("icmp", "10.244.1.77", two.nodes[1], timeout=5, attempts=1)
+    assert_failed(result, Code.PROBE_UNREACHABLE)
+
+
+def test_a_connection_that_is_reset(two):
+    with two.pods[2].entered():
+        stream = socket.socket()
+    with stream:
+        stream.bind(("", 8081))
+        stream.listen()
+        threading.Thread(target=_reset, args=(stream,), daemon=True).start()
+        result = one("tcp", POD[2], two.pods[1], port=8081, send="x", expect=["y"], attempts=1, timeout=5)
+    assert_failed(result, Code.PROBE_CLOSED)
+
+
+def _reset(stream):
+    peer, _address = stream.accept()
+    peer.recv(1)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+def test_another_error_of_the_kernel_is_passed_on(two):
+    two.pods[1].run("ip route add prohibit 10.244.2.2")
+    assert_failed(one("icmp", POD[2], two.pods[1]), Code.PROBE_ERROR, error="Permission denied")
+
+
+def test_a_refusal_by_a_router_is_not_the_target_s(two):
     """A router that answers "port unreachable" in the target's stead proves nothing about the target."""
     two.nodes[2].run(
         "nft",
@@ -142,11 +189,11 @@ def test_a_refusal_by_somebody_else_is_not_the_target_s(two):
         "add rule ip t f ip daddr 10.244.2.2 udp dport 9 reject with icmp type port-unreachable",
     )
     result = one("udp", POD[2], two.pods[1], port=9)
-    assert not result["ok"]
-    assert "was refused by 198.18.0.2" in result["reason"] or "was refused by 10.244.2." in result["reason"]
+    assert_failed(result, Code.PROBE_REFUSED_BY_ROUTER)
+    assert result.failure.parameters["reporter"].startswith(("198.18.0.2", "10.244.2."))
 
 
-def test_an_mtu_too_large_is_told_from_a_broken_way(two):
+def test_an_mtu_too_large_has_another_code_than_a_broken_path(two):
     """Small packets pass, large ones don't: the underlay carries less than the pods think."""
     for node in two.nodes.values():
         node.run("ip link set under mtu 1400")
@@ -156,29 +203,29 @@ def test_an_mtu_too_large_is_told_from_a_broken_way(two):
             "add rule ip t p ip frag-off & 0x1fff != 0 drop",
         )
     result = one("icmp", POD[2], two.pods[1], size=1450)
-    assert not result["ok"]
-    assert "packets of 84 bytes get through, so an MTU on the way is smaller" in result["reason"]
+    assert not result.ok
+    assert_failed(result, Code.PROBE_LARGE_LOST, size=1450, small=84)
 
 
-def test_a_smaller_mtu_that_is_told_is_followed(two):
+def test_a_reported_smaller_mtu_is_followed(two):
     """A pod with a smaller MTU than its node's, as after a change of the back end: the node is told, and no fault."""
     two.nodes[2].run("ip link set pod mtu 1300")
     two.pods[2].run("ip link set eth0 mtu 1300")
     result = one("icmp", POD[2], two.pods[1], size=0)
-    assert (result["ok"], result["size"]) == (True, 1300), result["reason"]
+    assert (result.ok, result.size) == (True, 1300), result.failure
     fixed = one("icmp", POD[2], two.pods[1], size=1450)
-    assert "larger than the path's MTU, 1300" in fixed["reason"]
+    assert_failed(fixed, Code.PROBE_TOO_LARGE, size=1450, mtu=1300)
 
 
 def test_a_packet_larger_than_the_own_mtu_is_refused_at_once(two):
     result = one("icmp", POD[2], two.pods[1], size=1451)
-    assert (result["ok"], result["attempts"]) == (False, 1)
-    assert "1451 bytes that must not be fragmented is larger than the path's MTU, 1450" in result["reason"]
+    assert (result.ok, result.attempts) == (False, 1)
+    assert_failed(result, Code.PROBE_TOO_LARGE, size=1451, mtu=1450)
 
 
-def test_a_namespace_that_is_gone_is_told(two):
+def test_a_namespace_that_is_gone(two):
     result = run([Probe("icmp", POD[2], netns="/run/netns/podnet-test-none")])[0]
-    assert result["reason"] == "the source's network namespace /run/netns/podnet-test-none is gone"
+    assert_failed(result, Code.PROBE_NETNS_GONE, netns="/run/netns/podnet-test-none")
 
 
 def test_many_at_a_time_keep_their_order_and_source(two, server):
@@ -186,29 +233,29 @@ def test_many_at_a_time_keep_their_order_and_source(two, server):
     probes = [Probe("icmp", POD[2], netns=two.pods[1].path, source=str(number)) for number in range(300)]
     probes += [Probe("tcp", POD[2], port=8080, netns=two.nodes[1].path, source="node", send="?", expect=["two"])] * 100
     results = run(probes, limit=32)
-    assert [result["source"] for result in results] == [str(number) for number in range(300)] + ["node"] * 100
-    assert all(result["ok"] for result in results)
+    assert [result.source for result in results] == [str(number) for number in range(300)] + ["node"] * 100
+    assert all(result.ok for result in results)
 
 
 def test_capture_sees_the_tunnel_and_nothing_else(two):
     with two.nodes[1].entered():
-        capture = Capture(8472)
-    with capture:
+        counter = VxlanCounter(8472)
+    with counter:
         probes = [Probe("icmp", POD[2], netns=two.pods[1].path), Probe("icmp", "198.18.0.2", netns=two.nodes[1].path)]
-        assert all(result["ok"] for result in run(probes, capture=capture))
-        capture.read()
-        flows = capture.flows()
-    way = {flow["way"]: (flow["source"], flow["destination"], flow["vni"]) for flow in flows}
-    assert way == {"out": ("198.18.0.1", "198.18.0.2", 1), "in": ("198.18.0.2", "198.18.0.1", 1)}
+        assert all(result.ok for result in run(probes, counter=counter))
+        counter.read()
+        flows = counter.flows()
+    seen = {flow.direction: (flow.source, flow.destination, flow.vni) for flow in flows}
+    assert seen == {"out": ("198.18.0.1", "198.18.0.2", 1), "in": ("198.18.0.2", "198.18.0.1", 1)}
 
 
 def test_capture_on_another_port_sees_nothing(two):
     with two.nodes[1].entered():
-        capture = Capture(4789)
-    with capture:
-        assert one("icmp", POD[2], two.pods[1])["ok"]
-        capture.read()
-        assert capture.flows() == []
+        counter = VxlanCounter(4789)
+    with counter:
+        assert one("icmp", POD[2], two.pods[1]).ok
+        counter.read()
+        assert counter.flows() == []
 
 
 def noted(netns_path: str, interface: str = "eth0") -> str:
@@ -234,7 +281,7 @@ def test_attachments_are_those_whose_namespace_lives(tmp_path, netns):
     (tmp_path / "cni-loopback-4f5c-lo").write_text(noted(netns.path, "lo"))
     (tmp_path / "broken").write_text("{")
     (found,) = attachments(str(tmp_path))
-    assert (found.pod, found.netns, found.addresses) == ("default/web-0", netns.path, ("10.244.1.2",))
+    assert (found.name, found.netns, found.addresses) == ("default/web-0", netns.path, ["10.244.1.2"])
     assert attachments(str(tmp_path / "none")) == []
 
 
