@@ -2,62 +2,139 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A traced way as text."""
+"""A trace in words, and as JSON (docs/tracing.md has the keys): here its findings get their texts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-MARKS = {"ok": "✓", "broken": "✗", "suspect": "?", "unknown": "·"}
+from ..findings import render as words
+from ..findings.finding import Finding
+from ..verify.model.codec import to_json
+from ..verify.model.endpoint import Endpoint
+from ..verify.model.evidence import ProbeResult
+from ..verify.model.hop import Hop, Verdict
+from ..verify.model.path import Direction, Path
+from ..verify.model.trace import Fault, Trace
+
+#: The number of the JSON's shape: it goes up with every change that an older reader would misread.
+SCHEMA = 2
+
+MARKS = {Verdict.OK: "✓", Verdict.BROKEN: "✗", Verdict.SUSPECT: "?", Verdict.UNKNOWN: "·"}
+ARROWS = {Direction.FORWARD: "→", Direction.RETURN: "←"}
 
 
-def render(trace: dict[str, Any]) -> str:
-    """The way, a line a hop; what is wrong with it below the hop; at the end the verdict."""
+def as_json(trace: Trace) -> dict[str, Any]:
+    """The trace as data, each finding with its words beside it."""
+    return {
+        "schema": SCHEMA,
+        "from": to_json(trace.source),
+        "to": to_json(trace.target),
+        "ok": trace.ok,
+        "verdict": _verdict_as_json(trace.fault) if trace.fault else None,
+        "paths": [_path_as_json(path) for path in trace.paths],
+        "probes": [_probe_as_json(probe) for probe in trace.probes],
+        "notes": [words.as_json(note) for note in trace.notes],
+        "swapped": trace.swapped,
+    }
+
+
+def _verdict_as_json(fault: Fault) -> dict[str, Any]:
+    path, hop = fault
+    assert hop.finding is not None
+    return {
+        **words.as_json(hop.finding),
+        "step": hop.step.value,
+        "hop": hop.name,
+        "direction": path.direction.value,
+        "suspected": [words.as_json(each) for each in hop.suspected],
+        "evidence": words.as_json(hop.evidence) if hop.evidence else None,
+    }
+
+
+def _path_as_json(path: Path) -> dict[str, Any]:
+    ends = {"source": to_json(path.source), "target": to_json(path.target)}
+    return {"direction": path.direction.value, **ends, "hops": [_hop_as_json(hop) for hop in path.hops]}
+
+
+def _hop_as_json(hop: Hop) -> dict[str, Any]:
+    return {
+        "node": hop.node,
+        "peer": hop.peer,
+        "step": hop.step.value,
+        "name": hop.name,
+        "actual": hop.actual,
+        "desired": hop.desired,
+        "verdict": hop.verdict.value,
+        "finding": words.as_json(hop.finding) if hop.finding else None,
+        "suspected": [words.as_json(each) for each in hop.suspected],
+        "consequence": hop.consequence,
+        "capture_points": to_json(hop.capture_points),
+        "seen": hop.seen,
+    }
+
+
+def _probe_as_json(probe: ProbeResult) -> dict[str, Any]:
+    return {**to_json(probe), "failure": words.as_json(probe.failure) if probe.failure else None}
+
+
+def render(trace: Trace) -> str:
+    """The paths, a line a hop; what is wrong with it below the hop; at the end the verdict."""
     lines = []
-    for leg in trace["legs"]:
-        arrow = "→" if leg["way"] == "there" else "←"
-        lines.append(f"{arrow} {_end(leg['source'])} to {_end(leg['target'])}")
-        width = max([len(hop["node"]) for hop in leg["hops"]] or [0])
-        node = ""
-        for hop in leg["hops"]:
-            shown = "" if hop["node"] == node else hop["node"]
-            node = hop["node"]
-            seen = "" if hop["seen"] is None else f"  [{hop['seen']} seen]" if hop["seen"] else "  [never seen]"
-            lines.append(f"  {MARKS[hop['verdict']]} {shown:<{width}}  {hop['name']}: {hop['found'] or '–'}{seen}")
-            if hop["verdict"] == "broken":
-                if hop["wanted"]:
-                    lines.append(f"    {'':<{width}}  must be: {hop['wanted']}")
-                lines.append(f"    {'':<{width}}  {hop['cause']}")
-        lines.append("")
-    for probe in _told(trace["probes"]):
-        size = f" {probe['size']} bytes" if probe.get("size") else f" port {probe['port']}" if probe["port"] else ""
-        outcome = f"{probe['ms']} ms" if probe["ok"] else probe["reason"]
-        mark = "✓" if probe["ok"] else "✗"
-        lines.append(f"  {mark} {probe['scope']}: {probe['kind']}{size} to {probe['target']}: {outcome}")
-    lines += [f"  note: {note}" for note in trace["notes"]]
-    return "\n".join(line for line in [*lines, *verdict(trace)] if line is not None) + "\n"
+    for path in trace.paths:
+        lines += [f"{ARROWS[path.direction]} {_end(path.source)} to {_end(path.target)}", *_hops(path), ""]
+    lines += [_probe(probe) for probe in _told(trace.probes)]
+    if trace.swapped:
+        lines.append(f"  note: traced from the other end: {trace.source.node} has {trace.source}, not {trace.target}")
+    lines += [f"  note: {note.node}: {words.text(note)}" for note in trace.notes]
+    return "\n".join([*lines, *verdict(trace)]) + "\n"
 
 
-def _told(probes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _hops(path: Path) -> list[str]:
+    lines = []
+    width = max(len(hop.node) for hop in path.hops)
+    node = ""
+    for hop in path.hops:
+        shown, node = "" if hop.node == node else hop.node, hop.node
+        seen = "" if hop.seen is None else f"  [{hop.seen} seen]" if hop.seen else "  [never seen]"
+        name = f"{hop.name} (to {hop.peer})" if hop.step.value == "wire" else hop.name
+        lines.append(f"  {MARKS[hop.verdict]} {shown:<{width}}  {name}: {hop.actual or '–'}{seen}")
+        below = [f"expected: {hop.desired}"] if hop.finding and hop.desired else []
+        below += [words.text(hop.finding)] if hop.finding else []
+        below += [f"suspected: {words.text(each)}" for each in hop.suspected]
+        lines += [f"    {'':<{width}}  {line}" for line in below]
+    return lines
+
+
+def _told(probes: list[ProbeResult]) -> list[ProbeResult]:
     """The probes without those that only measure the underlay's MTU, where it carries the largest of them."""
-    under = [probe for probe in probes if probe["scope"] == "underlay"]
-    if not all(probe["ok"] for probe in under):
+    under = [probe for probe in probes if probe.scope == "underlay"]
+    if not all(probe.ok for probe in under):
         return probes
-    return [probe for probe in probes if probe not in under] + under[:1]
+    return [probe for probe in probes if probe.scope != "underlay"] + under[:1]
 
 
-def verdict(trace: dict[str, Any]) -> list[str]:
-    """The verdict in two or three lines."""
-    found = trace["verdict"]
-    if not found:
-        return ["The way is whole." if trace["ok"] else "It does not arrive, and nothing that was looked at is wrong."]
+def _probe(probe: ProbeResult) -> str:
+    size = f" {probe.size} bytes" if probe.size else f" port {probe.port}" if probe.port else ""
+    outcome = words.text(probe.failure) if probe.failure else f"{probe.ms} ms"
+    return f"  {'✓' if probe.ok else '✗'} {probe.scope}: {probe.kind}{size} to {probe.target}: {outcome}"
+
+
+def verdict(trace: Trace) -> list[str]:
+    """The verdict in a few lines."""
+    if trace.fault is None:
+        return ["Path OK." if trace.ok else "Packets are lost, but every inspected hop looks correct."]
+    path, hop = trace.fault
+    assert hop.finding is not None
+    told: list[tuple[str, Finding]] = [("cause:   ", hop.finding)]
+    told += [("or:      ", each) for each in hop.suspected]
+    told += [("evidence:", hop.evidence)] if hop.evidence else []
     return [
-        f"Broken on {found['node']}, at {found['name']} ({found['what']}), on the way {found['way']}:",
-        f"  cause: {found['cause']}",
-        f"  cure:  {found['cure']}",
+        f"Broken at {hop.node}, {hop.name} ({path.direction} path):",
+        *(f"  {word} {words.text(each)}" for word, each in told),
+        f"  fix:      {words.fix(hop.finding)}",
     ]
 
 
-def _end(end: dict[str, Any]) -> str:
-    name = end["address"] if end["name"] == end["address"] else f"{end['name']} ({end['address']})"
-    return f"{name} on {end['node']}" if end["node"] and end["kind"] != "node" else name
+def _end(end: Endpoint) -> str:
+    return f"{end} on {end.node}" if end.node and end.kind != "node" else str(end)

@@ -2,40 +2,43 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""podnetctl inspect and podnetctl trace: what this node has on its packets' way, and the way itself, hop by hop."""
+"""podnetctl inspect and podnetctl trace: this node's network state, and a packet's path, hop by hop."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..verify.model.state import NodeState
 
 TRACE = """\
 An end is a pod of this node (NAMESPACE/NAME or NAME), a node's name, or any address; one of them must be this node's.
 The node at the other end is judged by what comes back, unless its state is given: `podnetctl inspect --json` there, for
-the same two addresses. With the states of both ends' nodes, a way between two others is judged, too.
-Exit status: 0 the way is whole, 1 it is broken, 2 it could not be traced.
+the same two addresses. With the states of both ends' nodes, a path between two other nodes is judged, too.
+Exit status: 0 the path is OK, 1 it is broken, 2 it could not be traced.
 """
 
 
 def register(commands: Any) -> None:
     """Adds both commands to podnetctl's."""
-    command = commands.add_parser("inspect", help="tell what the node has on its packets' way, as JSON")
-    command.add_argument("ends", nargs="*", metavar="ADDRESS", help="two addresses whose way is asked about")
+    command = commands.add_parser("inspect", help="print the node's network state as JSON")
+    command.add_argument("ends", nargs="*", metavar="ADDRESS", help="two addresses: the path between them is inspected")
     command.add_argument("--json", action="store_true", help="(the only form there is)")
-    command.add_argument("--mark", default="", help="send or watch for packets of the trace that bears this mark, too")
+    command.add_argument("--mark", default="", help="also send, or watch for, packets of the trace with this mark")
     command.add_argument("--delay", type=float, default=0.7, metavar="SECONDS", help="before packets are sent (0.7)")
     command.add_argument("--root", default="", metavar="DIR", help="where the node's files are (/)")
     command.set_defaults(action=inspect)
     command = commands.add_parser(
-        "trace", help="follow a packet and tell where and why it is lost", epilog=TRACE,
+        "trace", help="trace a packet and report where and why it is lost", epilog=TRACE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.add_argument("source", metavar="FROM")
     command.add_argument("target", metavar="TO")
     command.add_argument("--state", action="append", default=[], metavar="FILE", help="another node's state")
-    command.add_argument("--no-probes", action="store_true", help="look only, send nothing")
+    command.add_argument("--no-probes", action="store_true", help="inspect states only, send nothing")
     command.add_argument("--port", type=int, default=9, help="TCP and UDP port to probe; closed ones do (9)")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--root", default="", metavar="DIR", help="where the node's files are (/)")
@@ -45,7 +48,7 @@ def register(commands: Any) -> None:
 def inspect(options: argparse.Namespace, _channel: object) -> int:
     """Prints the node's state."""
     from ..verify.checks import node as node_checks
-    from ..verify.model.endpoint import EndError
+    from ..verify.model.endpoint import EndpointError
     from ..verify.observe import node as node_state
     from ..verify.trace import resolve, run
 
@@ -56,17 +59,15 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
     if options.ends:
         try:
             source, target = (resolve.resolve(text, [found]) for text in options.ends)
-        except EndError as error:
+        except EndpointError as error:
             return _refuse(f"inspect: {error}")
         (found,) = run.look([run.Asked(source, target, options.mark)], places, options.delay)
-    found["checks"] = node_checks.checks(found)
-    print(json.dumps(found, indent=1))
+    print(json.dumps({**found.as_json(), "checks": node_checks.checks(found)}, indent=1))
     return 0
 
 
 def trace(options: argparse.Namespace, _channel: object) -> int:
-    """Prints the way, hop by hop."""
-    from ..verify.model.endpoint import EndError
+    """Prints the path, hop by hop."""
     from ..verify.observe import node as node_state
     from ..verify.trace import run
     from . import render_trace
@@ -77,22 +78,24 @@ def trace(options: argparse.Namespace, _channel: object) -> int:
         found = run.here(
             options.source, options.target, places, others, port=options.port, probing=not options.no_probes
         )
-    except (EndError, ValueError) as error:
+    except ValueError as error:  # an EndpointError is one
         return _refuse(f"trace: {error}")
-    print(json.dumps(found, indent=1) if options.json else render_trace.render(found), end="\n" if options.json else "")
-    return 0 if found["ok"] else 1
+    if options.json:
+        print(json.dumps(render_trace.as_json(found), indent=1))
+    else:
+        print(render_trace.render(found), end="")
+    return 0 if found.ok else 1
 
 
-def _load(path: str) -> dict[str, Any]:
-    """A state that another node told. Raises ValueError."""
+def _load(path: str) -> NodeState:
+    """The state of another node. Raises ValueError."""
+    from ..verify.model.state import state_from
+
     try:
         with open(path, encoding="utf-8") as file:
-            loaded = json.load(file)
+            return state_from(json.load(file))
     except ValueError as error:
-        raise ValueError(f"{path}: is not JSON: {error}") from None
-    if not isinstance(loaded, dict) or loaded.get("schema") != 1 or "overlay" not in loaded:
-        raise ValueError(f"{path}: is no state of a node; `podnetctl inspect --json` makes one")
-    return loaded
+        raise ValueError(f"{path}: {error}; `podnetctl inspect --json` makes a node state file") from None
 
 
 def _refuse(reason: str) -> int:

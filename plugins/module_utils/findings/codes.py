@@ -152,7 +152,6 @@ class Code(str, Enum):
     PACKETS_IGNORED = "packets.ignored"
     PACKETS_EXPIRED = "packets.expired"
     PACKETS_ANSWERED_BY_OTHER = "packets.answered-by-other"
-    PROBE_FAILED = "probe.failed"
     TRACE_WINDOW_MISSED = "trace.window-missed"
 
     # -- a node's agent and its client certificate

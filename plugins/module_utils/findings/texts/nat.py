@@ -39,7 +39,7 @@ ENTRIES = {
     Code.SERVICE_NO_ENDPOINTS: Entry(
         "Service {subject} has no ready endpoints, so its address leads nowhere",
         "No pod matches the Service's selector, or none of them is Ready.",
-        "kubectl describe service {name}",
+        "kubectl --namespace {namespace} describe service {name}",
     ),
     Code.SERVICE_NO_DNAT: Entry(
         "no Service DNAT rules on {node}, so {subject} is not translated: is kube-proxy running?",
@@ -47,7 +47,7 @@ ENTRIES = {
         "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
     ),
     Code.SERVICE_DNAT_WRONG: Entry(
-        "Service {subject} does not answer ({error}), though its endpoints do: Service DNAT on {node} is wrong",
+        "Service {subject} does not answer, though its endpoints do: Service DNAT on {node} is wrong",
         "kube-proxy's rules are stale or missing: they lead to an endpoint that is gone, or nowhere.",
         "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
     ),

@@ -36,7 +36,7 @@ ENTRIES = {
         "look into {subject}: nft list ruleset, tc filter show, ip rule, sysctl -a",
     ),
     Code.PACKETS_EXPIRED: Entry(
-        "{packets} packets were seen at {last} and never at {subject}: {error}",
+        "{packets} packets were seen at {last} and never at {subject}: their TTL expired at {router}",
         "Their TTL (hop limit) reached zero: a loop, or a rule or setting that lowers it.",
         "look between {last} and {subject}: nft list ruleset (ttl, hoplimit), ip route get",
     ),
@@ -44,11 +44,6 @@ ENTRIES = {
         "{packets} packets were seen at {last} and never at {subject}; another host answered for the target",
         "A filter that rejects with a TCP reset, or a proxy, answers in the target's name.",
         "look between {last} and {subject}: nft list ruleset (reject, tproxy, dnat)",
-    ),
-    Code.PROBE_FAILED: Entry(
-        "packets were seen at every hop, yet {subject} failed: {error}",
-        "Packets arrive changed, too late, or only some of them.",
-        "podnetctl trace once more",
     ),
     Code.TRACE_WINDOW_MISSED: Entry(
         "{subject} missed the probe window (busy node or clock skew), so its packets are unknown",

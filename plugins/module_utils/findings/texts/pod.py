@@ -88,7 +88,7 @@ ENTRIES = {
     Code.POD_ROUTE_FORBIDS: Entry(
         "route {route} in pod {subject} forbids packets to {destination}",
         "An unreachable, blackhole, prohibit or throw route in the pod covers the destination.",
-        "{restore}",
+        "{remove}",
     ),
     Code.POD_RULE_FORBIDS: Entry(
         "policy routing rule {rule} in pod {subject} blackholes packets to {destination}",

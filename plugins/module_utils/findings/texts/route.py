@@ -76,6 +76,6 @@ ENTRIES = {
         "rp_filter is strict (1) on {device} and drops packets from {subject}, since the route back leads by {route}",
         "A strict reverse path filter accepts packets only from the interface that the route back to their "
         "source leads by.",
-        "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{device}.rp_filter=0, or a route back by {device}",
+        "sysctl -w net.ipv4.conf.all.rp_filter=0 {key}=0, or a route back by {device}",
     ),
 }

@@ -107,14 +107,14 @@ class Hop:
     pod: str = ""
     udp_port: int = 0
 
-    def fail(self, code: Code, subject: str, consequence: bool = False, **parameters: Value) -> Hop:
-        """Enter a fault; the first one stays."""
+    def fail(self, code: Code, subject: str, consequence: bool = False, /, **parameters: Value) -> Hop:
+        """Enter a fault, perhaps as the ``consequence`` of another; the first one stays."""
         if self.verdict != Verdict.BROKEN:
             self.verdict, self.consequence = Verdict.BROKEN, consequence
             self.finding = Finding(code, self.node, subject, parameters)
         return self
 
-    def suspect(self, code: Code, subject: str, **parameters: Value) -> Hop:
+    def suspect(self, code: Code, subject: str, /, **parameters: Value) -> Hop:
         """Enter what may be a fault."""
         self.suspected.append(Finding(code, self.node, subject, parameters))
         if self.verdict == Verdict.OK:

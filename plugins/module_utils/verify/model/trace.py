@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...findings.finding import Finding
 from .endpoint import Endpoint
+from .evidence import ProbeResult
 from .hop import Hop
 from .path import Path
 
@@ -31,6 +32,6 @@ class Trace:
     ok: bool
     fault: Fault | None
     paths: list[Path]
-    probes: list[dict[str, Any]]
+    probes: list[ProbeResult]
     notes: list[Finding] = field(default_factory=list)
     swapped: bool = False

@@ -6,137 +6,146 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ...findings.codes import Code
 from ...ipam.ip import alike
 from ...overlay import overhead
-from ..model.endpoint import End
-from ..model.hop import APPLY, Hop
-from ..model.path import Leg
+from ...overlay.config import Config
+from ..model.endpoint import Endpoint
+from ..model.hop import Hop, Step
+from ..model.kernel import LinkState, RouteState, WireguardState
+from ..model.path import Path
 from .hops import netfilter, routing, tunnel, underlay
-from .hops.node_view import Look, covers
+from .hops.node_view import NodeView, covers
+from .hops.routing import Expected
 
 
-def cross(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, iif: str) -> None:
+def cross(path: Path, here: NodeView, there: NodeView | None, target: Endpoint, seen_as: str, iif: str) -> None:
     """From the node's routing decision to the wire."""
-    version = 6 if ":" in target.address else 4
-    peer = next((p for p in here.overlay["peers"] if p["name"] == target.node), None)
-    in_its_cidr = peer is not None and any(covers(cidr, target.address) for cidr in peer["pod_cidrs"])
+    peer = here.peer(target.node)
+    in_its_cidr = peer is not None and any(covers(cidr, target.address) for cidr in peer.lease.pod_cidrs)
     if target.kind != "pod" and not in_its_cidr:
-        _leave_cluster(leg, here, there, target, seen_as, iif)
+        _leave_cluster(path, here, there, target, seen_as, iif)
         return
     wanted = _route_to(here, target.address)
     if peer is None or wanted is None:
-        leg.hops.append(_unknown_peer(here, target, version))
+        path.hops.append(_unknown_peer(here, target))
         return
-    tunnelled = wanted["dev"] in (here.overlay["device"], f"{here.overlay['device']}-v6")
-    vtep = alike(peer["addresses"], here.overlay["lease"]["address"]) if tunnelled else wanted["gateway"]
-    known = underlay.lease(here, peer, there)
-    leg.hops += [known] if known else []
-    leg.hops.append(routing.route(here, target.address, seen_as, iif, wanted))
-    leg.hops.append(_translation(here))
+    lease, dev, gateway = peer.lease, wanted.dev or "", wanted.gateway or ""
+    tunnelled = dev in (here.device, f"{here.device}-v6")
+    vtep = alike(lease.addresses, here.lease.address) if tunnelled else gateway
+    known = underlay.lease(here, lease, there)
+    path.hops += [known] if known else []
+    path.hops.append(routing.route(here, target.address, seen_as, iif, Expected(dev, wanted.dst, gateway)))
+    path.hops.append(_translation(here, "pods' sources are kept between pods"))
     if tunnelled:
-        leg.hops.append(tunnel.device(here, "out"))
-        if here.wanted("wireguard", dev=wanted["dev"]):
-            leg.hops.append(tunnel.wireguard(here, peer, wanted["dev"]))
+        path.hops.append(tunnel.device(here, "out"))
+        if here.desired(WireguardState, dev=dev):
+            path.hops.append(tunnel.wireguard(here, lease, dev))
         else:
-            leg.hops.append(tunnel.neighbour(here, peer, wanted["gateway"]))
-            leg.hops.append(tunnel.fdb(here, peer, vtep))
-    leaving = [wanted["dev"], here.overlay["underlay"] or ""]
-    leg.hops.append(netfilter.packet_filter(here, "filter", ("output", "postrouting"), version, leaving))
-    leg.hops.append(underlay.underlay(here, vtep, _overhead(here, wanted["dev"], vtep) if tunnelled else 0, there))
-    leg.hops.append(_wire(here, target.node, vtep, tunnelled))
+            path.hops += [tunnel.neighbor(here, lease, gateway), tunnel.fdb(here, lease, vtep)]
+    leaving, version = [dev, here.underlay], 6 if ":" in target.address else 4
+    path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, leaving))
+    path.hops.append(underlay.underlay(here, vtep, _overhead(here, dev, vtep) if tunnelled else 0, there))
+    path.hops.append(_wire(here, target.node, vtep, tunnelled))
 
 
-def _overhead(look: Look, dev: str, vtep: str) -> int:
+def _overhead(look: NodeView, dev: str, vtep: str) -> int:
     """Bytes that the tunnel adds to a pod's packet."""
-    of_tunnel = overhead.WIREGUARD if look.wanted("wireguard", dev=dev) else overhead.VXLAN
+    of_tunnel = overhead.WIREGUARD if look.desired(WireguardState, dev=dev) else overhead.VXLAN
     return of_tunnel[6 if ":" in vtep else 4]
 
 
-def _route_to(look: Look, address: str) -> dict[str, Any] | None:
-    """The wanted route to the peer whose pods' address that is."""
-    routes = [thing for thing in look.state["wanted"] if thing["object"] == "route" and thing.get("type") == "unicast"]
-    return next((route for route in routes if covers(route["dst"], address)), None)
-
-
-def _wire(here: Look, node: str, vtep: str, tunnelled: bool) -> Hop:
-    dev = here.overlay["device"]
-    data = here.wanted("wireguard", dev=dev) or (here.wanted("link", name=dev) or {}).get("data", {})
-    how = f"UDP {data.get('port')}" if tunnelled else "IP"
-    own = alike(here.overlay["lease"]["addresses"], vtep)
-    outer = f"to {vtep}, UDP port {data.get('port')}" if tunnelled else ""
-    return Hop(f"{here.node} → {node}", "wire", f"{how} from {own} to {vtep}", wanted=outer)
-
-
-def _unknown_peer(here: Look, target: End, version: int) -> Hop:
-    """Nothing on the node is meant to lead to that pod."""
-    hop = Hop(here.node, "lease", f"lease of {target.node}", wanted=f"a lease whose pod CIDR holds {target.address}")
-    reason = here.overlay["refused"].get(target.node)
-    if here.overlay["error"]:
-        told = f"the overlay of {here.node} can't be what it must: {here.overlay['error']}"
-        return hop.blame(told, "see the message")
-    if reason:
-        told = f"{here.node} refuses the lease of {target.node}: {reason}"
-        return hop.blame(told, "give each node a pod CIDR of its own")
-    told = f"{here.node} has no lease of {target.node}, so nothing leads to its pods"
-    return hop.blame(told, "run the overlay role on all nodes (podnet.cluster.site), or restart the agent")
-
-
-def _translation(look: Look) -> Hop:
-    """Pods see each other's own addresses: the table's rules and sets are as they must be."""
-    hop = Hop(look.node, "nat", "table inet podnet", wanted="sources of pods to pods stay as they are")
-    changes = [step["text"] for step in look.state["drift"] if "inet podnet" in step["text"]]
-    hop.found = "; ".join(changes) or "as it must be"
-    if changes:
-        hop.blame(f"the translation of sources is not what it must be (to do: {changes[0]})", APPLY)
-    return hop
-
-
-def _leave_cluster(leg: Leg, here: Look, there: Look | None, target: End, seen_as: str, iif: str) -> None:
-    """To a node's own address, or out of the cluster: as the node itself would go, translated if so configured."""
-    found = here.lookup(target.address, seen_as, iif)
-    dev = here.overlay["underlay"] if target.kind == "node" else ((found or {}).get("route") or {}).get("dev")
-    leg.hops.append(routing.route(here, target.address, seen_as, iif, {"dev": dev or "any", "gateway": None}))
-    if iif:
-        hop = _translation(here)
-        config = here.overlay["config"] or {}
-        seen = _is_node(here, target.address) and not config.get("masquerade_nodes")
-        hidden = hides(config, target.address) and not seen
-        hop.wanted = "the pod's address becomes the node's" if hidden else "the pod's address stays"
-        leg.hops.append(hop)
-    version = 6 if ":" in target.address else 4
-    leg.hops.append(netfilter.packet_filter(here, "filter", ("output", "postrouting"), version, [dev or ""]))
-    if target.kind == "node":
-        leg.hops.append(underlay.underlay(here, target.address, 0, there))
-        leg.hops.append(Hop(f"{here.node} → {target.node}", "wire", f"IP to {target.address}"))
-
-
-def tunnels(look: Look, other: str) -> bool:
-    """Whether packets between pods of this node and of the ``other`` travel in the tunnel."""
-    device = look.overlay["device"]
-    peer = next((peer for peer in look.overlay["peers"] if peer["name"] == other), None)
-    wanted = _route_to(look, peer["pod_cidrs"][0].partition("/")[0]) if peer and peer["pod_cidrs"] else None
-    return bool(device) and (wanted is None or wanted["dev"] in (device, f"{device}-v6"))
-
-
-def contradiction(here: Look, there: Look) -> Hop | None:
-    """Two nodes' devices that can't talk though each is as its own node wants it."""
-    ours, theirs = (look.wanted("link", name=look.overlay["device"]) or {} for look in (here, there))
-    for key in ("id", "port"):
-        one, other = (ours.get("data") or {}).get(key), (theirs.get("data") or {}).get(key)
-        if one != other and one and other:
-            hop = Hop(there.node, "device", there.overlay["device"], found=f"{key} {other}", wanted=f"{key} {one}")
-            told = f"the nodes are configured differently: {key} {one} on {here.node}, {other} on {there.node}"
-            return hop.blame(told, "run podnet.cluster.site on all nodes with one overlay_backend")
+def _route_to(look: NodeView, address: str) -> RouteState | None:
+    """The desired route to the peer whose pods' address that is."""
+    for thing in look.state.desired:
+        if isinstance(thing, RouteState) and thing.type == "unicast" and covers(thing.dst, address):
+            return thing
     return None
 
 
-def hides(config: dict[str, Any] | None, address: str) -> bool:
+def _wire(here: NodeView, node: str, vtep: str, tunnelled: bool) -> Hop:
+    hop = Hop(here.node, Step.WIRE, f"IP to {vtep}", peer=node, destination=vtep)
+    own = alike(here.lease.addresses, vtep)
+    if tunnelled:
+        wireguard = here.desired(WireguardState, dev=here.device)
+        port = wireguard.port if wireguard else here.desired_link().data.get("port")
+        hop.udp_port = int(port or 0)
+    hop.name = f"UDP {hop.udp_port} from {own} to {vtep}" if tunnelled else f"IP from {own} to {vtep}"
+    return hop
+
+
+def _unknown_peer(here: NodeView, target: Endpoint) -> Hop:
+    """Nothing on the node is meant to lead to that pod."""
+    hop = Hop(here.node, Step.LEASE, f"lease of {target.node}", "missing", f"a pod CIDR that holds {target.address}")
+    reason = here.overlay.refused.get(target.node)
+    if here.overlay.error:
+        return hop.fail(Code.OVERLAY_INVALID, here.node, error=here.overlay.error)
+    if reason:
+        return hop.fail(Code.LEASE_REFUSED, target.node, reason=reason)
+    return hop.fail(Code.LEASE_MISSING, target.node)
+
+
+def _translation(look: NodeView, desired: str) -> Hop:
+    """Pods see each other's own addresses: the table's rules and sets are in sync."""
+    hop = Hop(look.node, Step.NAT, "table inet podnet", desired=desired)
+    changes = [step for step in look.state.drift if step.kind == "nftables"]
+    hop.actual = "; ".join(step.text for step in changes) or "in sync"
+    if changes:
+        hop.fail(Code.NAT_DRIFTED, "table inet podnet", pending=changes[0].text)
+    return hop
+
+
+def _leave_cluster(
+    path: Path, here: NodeView, there: NodeView | None, target: Endpoint, seen_as: str, iif: str
+) -> None:
+    """To a node's own address, or out of the cluster: as the node itself would go, translated if so configured."""
+    found = here.lookup(target.address, seen_as, iif)
+    by_default = found.route.dev if found and found.route else None
+    dev = (here.underlay if target.kind == "node" else by_default) or ""
+    path.hops.append(routing.route(here, target.address, seen_as, iif, Expected(dev)))
+    if iif:
+        kept = not hides(here.overlay.config, target.address) or _seen_by_node(here, target.address)
+        path.hops.append(_translation(here, "the pod's source is kept" if kept else "SNAT to the node's address"))
+    version = 6 if ":" in target.address else 4
+    path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, [dev]))
+    if target.kind == "node":
+        path.hops.append(underlay.underlay(here, target.address, 0, there))
+        name = f"IP to {target.address}"
+        path.hops.append(Hop(here.node, Step.WIRE, name, peer=target.node, destination=target.address))
+
+
+def _seen_by_node(here: NodeView, address: str) -> bool:
+    """Whether that is another node's address, and nodes see pods' own."""
+    config = here.overlay.config
+    is_node = any(address in peer.lease.addresses for peer in here.overlay.peers)
+    return is_node and not (config and config.masquerade_nodes)
+
+
+def tunnels(look: NodeView, other: str) -> bool:
+    """Whether packets between pods of this node and of the ``other`` travel in the tunnel."""
+    peer = look.peer(other)
+    wanted = _route_to(look, peer.lease.pod_cidrs[0].address()) if peer and peer.lease.pod_cidrs else None
+    return bool(look.device) and (wanted is None or wanted.dev in (look.device, f"{look.device}-v6"))
+
+
+def contradiction(here: NodeView, there: NodeView) -> Hop | None:
+    """Two nodes' devices that can't talk though each is as its own node wants it."""
+    ours, theirs = _tunnel_of(here), _tunnel_of(there)
+    for key in ("id", "port"):
+        one, other = ours.get(key), theirs.get(key)
+        if one != other and one and other:
+            hop = Hop(there.node, Step.DEVICE, there.device, f"{key} {other}", f"{key} {one}", device=there.device)
+            told = {"attribute": tunnel.ATTRIBUTES[key], "actual": other, "expected": one, "peer": here.node}
+            return hop.fail(Code.TUNNEL_MISMATCH, there.device, **told)
+    return None
+
+
+def _tunnel_of(look: NodeView) -> dict:
+    link = look.desired(LinkState, name=look.device)
+    return link.data if link else {}
+
+
+def hides(config: Config | None, address: str) -> bool:
     """Whether what pods send to that address is to leave with the node's."""
-    kept = [*(config or {}).get("networks", []), *(config or {}).get("not_masqueraded", [])]
-    return bool((config or {}).get("masquerade")) and not any(covers(each, address) for each in kept)
-
-
-def _is_node(look: Look, address: str) -> bool:
-    return any(address in peer["addresses"] for peer in look.overlay["peers"])
+    kept = [*config.networks, *config.not_masqueraded] if config else []
+    return bool(config and config.masquerade) and not any(covers(each, address) for each in kept)

@@ -9,39 +9,40 @@ from __future__ import annotations
 from typing import Any
 
 from ...ipam.ip import parse_address
-from ..model.endpoint import End, EndError
-from .hops.node_view import Look, covers
+from ..model.endpoint import Endpoint, EndpointError
+from ..model.state import NodeState
+from .hops.node_view import NodeView, covers
 
 
-def resolve(text: str, states: list[dict[str, Any]], services: list[dict[str, Any]] | None = None) -> End:
+def resolve(text: str, states: list[NodeState], services: list[dict[str, Any]] | None = None) -> Endpoint:
     """What ``text`` names: a pod (namespace/name, or its name alone where only one has it), a node, a Service
-    ("service/namespace/name" or namespace/name) or an address of anything. Raises EndError.
+    ("service/namespace/name" or namespace/name) or an address of anything. Raises EndpointError.
 
     ``services``: entries with ``name``, ``address`` and ``backends``, addresses of pods.
     """
-    looks = [Look(state) for state in states]
+    looks = [NodeView(state) for state in states]
     for service in services or []:
         if text in (service["name"], f"service/{service['name']}", service["address"]):
-            return End("service", service["name"], service["address"], "", tuple(service["backends"]))
+            return Endpoint("service", service["name"], service["address"], "", tuple(service["backends"]))
     if _is_address(text):
         return at(text, looks)
     pods = [
-        End("pod", pod["pod"], pod["addresses"][0], look.node)
+        Endpoint("pod", pod.name, pod.addresses[0], look.node)
         for look in looks
-        for pod in look.state["pods"]
-        if pod["addresses"] and text in (pod["pod"], pod["pod"].partition("/")[2])
+        for pod in look.state.pods
+        if pod.addresses and text in (pod.name, pod.name.partition("/")[2])
     ]
     nodes = _nodes(looks)
     if len(pods) > 1:
         names = ", ".join(sorted(end.name for end in pods))
-        raise EndError(f"{text}: there are {names}: say which, with its namespace")
+        raise EndpointError(f"{text}: there are {names}: say which, with its namespace")
     if pods:
         return pods[0]
     if text in nodes:
-        return End("node", text, nodes[text], text)
-    known = ", ".join(sorted({pod["pod"] for look in looks for pod in look.state["pods"]})[:8]) or "none"
+        return Endpoint("node", text, nodes[text], text)
+    known = ", ".join(sorted({pod.name for look in looks for pod in look.state.pods})[:8]) or "none"
     looked = ", ".join(look.node for look in looks)
-    raise EndError(
+    raise EndpointError(
         f"{text}: no pod of {looked} has that name (there are {known}), and no node; "
         "of a pod elsewhere give the address, or let the controller look: playbooks/trace.yml"
     )
@@ -55,31 +56,30 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _nodes(looks: list[Look]) -> dict[str, str]:
+def _nodes(looks: list[NodeView]) -> dict[str, str]:
     """The underlay addresses of all nodes that are known of."""
     found: dict[str, str] = {}
     for look in looks:
-        for lease in [look.overlay["lease"], *look.overlay["peers"]]:
-            if lease:
-                found.setdefault(lease["name"], lease["address"])
+        for lease in look.leases():
+            found.setdefault(lease.name, lease.address)
     return found
 
 
-def at(address: str, looks: list[Look]) -> End:
+def at(address: str, looks: list[NodeView]) -> Endpoint:
     """Whose address that is."""
     for look in looks:
         pod = look.pod_with(address)
         if pod:
-            return End("pod", pod["pod"], address, look.node)
+            return Endpoint("pod", pod.name, address, look.node)
     for look in looks:
         # one that a node has by mistake stays its peer's
-        theirs = (cidr for peer in look.overlay["peers"] for cidr in peer["pod_cidrs"])
+        theirs = (cidr for peer in look.overlay.peers for cidr in peer.lease.pod_cidrs)
         if look.has_address(address) and not any(covers(cidr, address) for cidr in theirs):
-            return End("node", look.node, address, look.node)
+            return Endpoint("node", look.node, address, look.node)
     for look in looks:
-        for lease in [look.overlay["lease"], *look.overlay["peers"]]:
-            if lease and address in lease["addresses"]:
-                return End("node", lease["name"], address, lease["name"])
-            if lease and any(covers(cidr, address) for cidr in lease["pod_cidrs"]):
-                return End("pod", address, address, lease["name"])
-    return End("outside", address, address)
+        for lease in look.leases():
+            if address in lease.addresses:
+                return Endpoint("node", lease.name, address, lease.name)
+            if any(covers(cidr, address) for cidr in lease.pod_cidrs):
+                return Endpoint("pod", address, address, lease.name)
+    return Endpoint("outside", address, address)

@@ -2,29 +2,34 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The packet's way, from one end to the other and back.
+"""A packet's path from one end to the other and back.
 
-A pure function of the nodes' states (``state.collect``), and of what is known of Services.
+A pure function of the nodes' states, and of what is known of Services.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
-from ...ipam.ip import alike, parse_subnet, to_text
-from ..model.endpoint import End
-from ..model.hop import BROKEN, Hop
-from ..model.path import Leg
-from .hops.node_view import Look
+from ...ipam.ip import alike
+from ...overlay.lease import Lease
+from ..model.endpoint import Endpoint
+from ..model.hop import Verdict
+from ..model.path import Direction, Path
+from ..model.state import NodeState
+from ..model.trace import Fault
+from .hops.node_view import NodeView
 from .node_to_node import hides, tunnels
 from .one_way import deliver, go
 from .resolve import at
 
+Looks = dict[str, NodeView]  # by the node's name
 
-def flows(source: End, target: End, states: list[dict[str, Any]]) -> list[tuple[str, str]]:
+
+def flows(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> list[tuple[str, str]]:
     """The (source, destination) addresses that the nodes must be asked about."""
-    looks = {state["node"]: Look(state) for state in states}
+    looks = _views(states)
     targets = target.backends or (target.address,)
     pairs = [(_seen_as(source, at(each, [*looks.values()]), looks), each) for each in targets]
     if source.kind == "node":
@@ -38,14 +43,14 @@ def flows(source: End, target: End, states: list[dict[str, Any]]) -> list[tuple[
     return [*dict.fromkeys(pairs)]
 
 
-def walk(source: End, target: End, states: list[dict[str, Any]]) -> list[Leg]:
-    """The way there and back, every hop judged. A Service is followed to its first backend that another node has."""
-    looks = {state["node"]: Look(state) for state in states}
-    final = _backend(source, target, looks)
+def walk(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> list[Path]:
+    """The paths forward and back, every hop judged. A Service is followed to its first endpoint on another node."""
+    looks = _views(states)
+    final = _endpoint_of(source, target, looks)
     seen_as = _seen_as(source, final, looks)
-    there = Leg("there", source, final)
-    go(there, looks, seen_as, target if target.kind == "service" else None)
-    back = Leg("back", final, replace(source, address=seen_as))
+    forward = Path(Direction.FORWARD, source, final)
+    go(forward, looks, seen_as, target if target.kind == "service" else None)
+    back = Path(Direction.RETURN, final, replace(source, address=seen_as))
     mask = _mask(source, final, looks)
     if mask:
         back.target = mask
@@ -56,68 +61,68 @@ def walk(source: End, target: End, states: list[dict[str, Any]]) -> list[Leg]:
             deliver(back, looks[source.node], source, pod)
     elif final.kind != "outside" and not (final.kind == source.kind == "pod" and final.address == source.address):
         go(back, looks, final.address, None)
-    return [leg for leg in (there, back) if leg.hops]
+    return [path for path in (forward, back) if path.hops]
 
 
-def final(source: End, target: End, states: list[dict[str, Any]]) -> tuple[End, str]:
-    """Where the way ends, which for a Service is a pod behind it, and the source's address on its packets."""
-    looks = {state["node"]: Look(state) for state in states}
-    end = _backend(source, target, looks)
+def final(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> tuple[Endpoint, str]:
+    """Where the path ends, which for a Service is a pod behind it, and the source's address on its packets."""
+    looks = _views(states)
+    end = _endpoint_of(source, target, looks)
     return end, _seen_as(source, end, looks)
 
 
-def _backend(source: End, target: End, looks: dict[str, Look]) -> End:
+def first_fault(paths: list[Path]) -> Fault | None:
+    """The first broken hop that is no effect of another; else the first broken one."""
+    broken = [Fault(path, hop) for path in paths for hop in path.hops if hop.verdict == Verdict.BROKEN]
+    return next((fault for fault in broken if not fault.hop.consequence), broken[0] if broken else None)
+
+
+def _views(states: Iterable[NodeState]) -> Looks:
+    return {state.node: NodeView(state) for state in states}
+
+
+def _endpoint_of(source: Endpoint, target: Endpoint, looks: Looks) -> Endpoint:
+    """The target, or an endpoint of the Service that it is."""
     if target.kind != "service" or not target.backends:
         return target
     ends = [at(each, [*looks.values()]) for each in target.backends]
     return next((end for end in ends if end.node != source.node), ends[0])
 
 
-def _mask(source: End, target: End, looks: dict[str, Look]) -> End | None:
+def _mask(source: Endpoint, target: Endpoint, looks: Looks) -> Endpoint | None:
     """The node whose address hides the pod's from another node, None where nothing is hidden."""
     look = looks.get(source.node)
     if source.kind != "pod" or target.kind != "node" or source.node == target.node or look is None:
         return None
-    own, config = look.overlay["lease"], look.overlay["config"]
-    if not own or not config or not config["masquerade_nodes"] or not hides(config, target.address):
+    own, config = look.overlay.lease, look.overlay.config
+    if not own or not config or not config.masquerade_nodes or not hides(config, target.address):
         return None
-    return End("node", look.node, own["address"], look.node)
+    return Endpoint("node", look.node, own.address, look.node)
 
 
-def _seen_as(source: End, target: End, looks: dict[str, Look]) -> str:
+def _seen_as(source: Endpoint, target: Endpoint, looks: Looks) -> str:
     """The address that the source's packets to the target bear: a node's own come from the tunnel's device."""
     lease = _lease(source.node, looks)
-    if source.kind == "node" and target.kind == "pod" and lease:
-        cidr = alike(lease["pod_cidrs"], target.address)
-        if cidr and target.node == source.node:
-            return _gateway(cidr)
-        ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
-        if cidr and any(tunnels(look, other) for look, other in ends if look):
-            return cidr.partition("/")[0]
-        return _own_address(source, target.address, looks)
-    return source.address
+    if source.kind != "node" or target.kind != "pod" or not lease:
+        return source.address
+    version = 6 if ":" in target.address else 4
+    cidr = next((cidr for cidr in lease.pod_cidrs if cidr.version == version), None)
+    if cidr and target.node == source.node:
+        return cidr.address(1)  # the bridge's
+    ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
+    if cidr and any(tunnels(look, other) for look, other in ends if look):
+        return cidr.address()
+    return _own_address(source, target.address, looks)
 
 
-def _own_address(source: End, target: str, looks: dict[str, Look]) -> str:
+def _own_address(source: Endpoint, target: str, looks: Looks) -> str:
     """The node's address on the underlay of the target's IP version."""
-    lease = _lease(source.node, looks) or {"addresses": []}
-    return alike(lease["addresses"], target) or source.address
+    lease = _lease(source.node, looks)
+    return alike(lease.addresses if lease else (), target) or source.address
 
 
-def _lease(node: str, looks: dict[str, Look]) -> dict[str, Any] | None:
+def _lease(node: str, looks: Looks) -> Lease | None:
     """The lease of a node, as itself or as another node knows it."""
     if node in looks:
-        return looks[node].overlay["lease"]
-    peers = (peer for look in looks.values() for peer in look.overlay["peers"])
-    return next((peer for peer in peers if peer["name"] == node), None)
-
-
-def _gateway(cidr: str) -> str:
-    subnet = parse_subnet(cidr)
-    return to_text(subnet.family, subnet.first + 1)
-
-
-def first_fault(legs: list[Leg]) -> tuple[Leg, Hop] | None:
-    """The first broken hop of the way that is no effect of another; else the first broken one."""
-    broken = [(leg, hop) for leg in legs for hop in leg.hops if hop.verdict == BROKEN]
-    return next((found for found in broken if not found[1].follows), broken[0] if broken else None)
+        return looks[node].overlay.lease
+    return next((peer.lease for look in looks.values() for peer in [look.peer(node)] if peer), None)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..model.endpoint import End, EndError
+from ..model.endpoint import Endpoint, EndpointError
+from ..model.state import NodeState
+from ..model.trace import Trace
 from ..observe import node as node_state
 from ..observe.node import Places
 from ..probe import session
@@ -27,61 +29,61 @@ def new_mark() -> str:
 
 
 class Asked(NamedTuple):
-    """A way that is asked about: its ends; with ``mark``, what its echoes are known by, packets are sent along it, to
+    """A path that is asked about: its ends; with ``mark``, what its echoes are known by, packets are sent along it, to
     the TCP and UDP ``port``, or watched for."""
 
-    source: End
-    target: End
+    source: Endpoint
+    target: Endpoint
     mark: str = ""
     port: int = 9
 
 
-def look(ways: Sequence[Asked], places: Places, delay: float = DELAY) -> list[dict[str, Any]]:
-    """This node's state for each of ``ways``; for those with a mark also its ``evidence``, which takes part in a trace
-    of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch. All ways at a time,
+def look(paths: Sequence[Asked], places: Places, delay: float = DELAY) -> list[NodeState]:
+    """This node's state for each of ``paths``; for those with a mark also its ``evidence``, which takes part in a trace
+    of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch. All paths at a time,
     so that however long one takes, its nodes look at the next one together.
 
     Raises OSError and NetlinkError where the node can't be asked.
     """
     own = node_state.collect((), places)
-    found = [node_state.collect(round_trip.flows(one.source, one.target, [own]), places) for one in ways]
-    marked = [(told, *one, delay) for told, one in zip(found, ways) if one.mark]
+    found = [node_state.collect(round_trip.flows(one.source, one.target, [own]), places) for one in paths]
+    marked = [(state, *one, delay) for state, one in zip(found, paths) if one.mark]
     if marked:
         with ThreadPoolExecutor(len(marked)) as threads:  # each thread enters pods' namespaces for itself (setns(2))
             list(threads.map(lambda arguments: _gather(*arguments), marked))
     return found
 
 
-def _gather(own: dict[str, Any], source: End, target: End, mark: str, port: int, delay: float) -> None:
+def _gather(own: NodeState, source: Endpoint, target: Endpoint, mark: str, port: int, delay: float) -> None:
     """Put this node's evidence into its state."""
     final, seen_as = round_trip.final(source, target, [own])
     asked = target if target.kind == "service" else None
-    own["evidence"] = session.gather(own, source, final, mark, port, seen_as, delay, asked)
+    own.evidence = session.gather(own, source, final, mark, port, seen_as, delay, asked)
 
 
 def here(
-    source_text: str, target_text: str, places: Places, others: list[dict[str, Any]], *, port: int, probing: bool
-) -> dict[str, Any]:
+    source_text: str, target_text: str, places: Places, others: list[NodeState], *, port: int, probing: bool
+) -> Trace:
     """Trace from this node, whose pod (or itself) the source is; ``others`` are the states of other nodes.
 
-    Raises EndError for ends that can't be traced from here, OSError and NetlinkError where the node can't be asked.
+    Raises EndpointError for ends that can't be traced from here, OSError and NetlinkError where the node can't be
+    asked.
     """
     own = node_state.collect((), places)
     source = resolve.resolve(source_text, [own, *others])
     target = resolve.resolve(target_text, [own, *others])
-    turned = source.node != own["node"] and target.node == own["node"] and target.kind in ("pod", "node")
-    if turned:
+    swapped = source.node != own.node and target.node == own.node and target.kind in ("pod", "node")
+    if swapped:
         source, target = target, source
-    if source.node != own["node"] and any(one["node"] == source.node for one in others):
-        probing = False  # by what the other node told, and what this one has
-    elif source.node != own["node"]:
-        where = f"{source.node}'s" if source.node else "outside the cluster"
-        raise EndError(f"{source}: is {where}, this is {own['node']}: trace it there, or with playbooks/trace.yml")
+    if source.node != own.node and any(one.node == source.node for one in others):
+        probing = False  # by the other node's state, and this one's
+    elif source.node != own.node:
+        where = f"on {source.node}" if source.node else "outside the cluster"
+        raise EndpointError(f"{source}: is {where}, this is {own.node}: trace it there, or with playbooks/trace.yml")
     pairs = round_trip.flows(source, target, [own, *others])
     states = [node_state.collect(pairs, places), *others]
     if probing:
         _gather(states[0], source, target, new_mark(), port, 0)
-    told = verdict.judge(source, target, states)
-    if turned:
-        told["notes"].insert(0, f"traced from its other end: {own['node']} has {source}, not {target}")
-    return told
+    trace = verdict.judge(source, target, states)
+    trace.swapped = swapped
+    return trace

@@ -6,108 +6,106 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ....findings.codes import Code
+from ....findings.finding import Value
+from ....ipam.ip import alike
+from ...model.hop import NODE, CapturePoint, Hop, Step
+from ...model.state import PodState
+from .node_view import NodeView, recreate, sysctl_name
 
-from ...model.hop import APPLY, Hop
-from .node_view import Look, recreate
-
-ADD_AGAIN = "restart the node's pods"
-
-
-#: Settings of a port that may lose packets: name, what it usually is, what is told of another.
+#: Settings of a port that may lose packets: name, what it usually is, and what another is.
 _PORT_SETTINGS = (
-    ("isolated", False, "is isolated from {bridge}'s other isolated ports"),
-    ("locked", False, "is locked: {bridge} takes frames only from stations that it knows"),
-    ("flood", True, "gets no frames for stations that {bridge} does not know"),
-    ("bcast_flood", True, "gets no broadcasts from {bridge}, so nobody can ask it for a MAC address"),
-    ("neigh_suppress", False, "gets no questions for MAC addresses that {bridge} answers itself"),
+    ("isolated", False, Code.PORT_ISOLATED),
+    ("locked", False, Code.PORT_LOCKED),
+    ("flood", True, Code.PORT_NO_FLOOD),
+    ("bcast_flood", True, Code.PORT_NO_BROADCAST),
+    ("neigh_suppress", False, Code.PORT_NEIGHBOR_SUPPRESSED),
 )
+#: What keeps a bridge from being the pods' gateway, and not from bridging.
+OF_GATEWAY = (Code.BRIDGE_ADDRESS_MISSING, Code.BRIDGE_IPV6_DISABLED, Code.BRIDGE_ARP_IGNORED, Code.BRIDGE_ARP_OFF)
 
 
-def port(look: Look, pod: dict[str, Any], way: str, to_itself: bool = False) -> Hop:
+def port(look: NodeView, pod: PodState, direction: str, to_itself: bool = False) -> Hop:
     """The node's end of the veth pair: up, and a forwarding port of the bridge."""
-    name, bridge = pod["host"], look.bridge_of(pod)
-    hop = Hop(look.node, "port", name, wanted=f"up, port of {bridge}", sights=[("node", name, way)])
+    name, bridge = pod.host, look.bridge_of(pod)
+    hop = Hop(look.node, Step.PORT, name, desired=f"up, port of {bridge}")
+    hop.capture_points = [CapturePoint(NODE, name, direction)]
     link = look.links.get(name)
     if link is None:
-        hop.found = "missing"
-        return hop.blame(f"{name}, the node's end of the pod's veth pair, is missing", recreate(pod))
-    state = link["port"].get("state", "")
-    hop.found = f"{'up' if link['up'] else 'down'}, {'port of ' + link['master'] if link['master'] else 'no port'}"
-    if not link["up"]:
-        return hop.blame(f"{name} is down", f"ip link set {name} up")
-    if link["master"] != bridge:
-        where = f"a port of {link['master']}" if link["master"] else "no port of any bridge"
-        return hop.blame(f"{name} is {where}, it must be one of {bridge}", f"ip link set {name} master {bridge}")
-    hop.found += f" ({state}{', hairpin' if link['port'].get('hairpin') else ''})"
-    peer = (pod["link"] or {}).get("up", True)
-    bridge_up = look.links.get(bridge, {}).get("up", False)
+        hop.actual = "missing"
+        return hop.fail(Code.PORT_MISSING, name, pod=pod.name, recreate=recreate(pod))
+    state, hairpin = link.port.get("state", ""), link.port.get("hairpin")
+    hop.actual = f"{'up' if link.up else 'down'}, {f'port of {link.master}' if link.master else 'not a bridge port'}"
+    if not link.up:
+        return hop.fail(Code.PORT_DOWN, name, pod=pod.name)
+    if not link.master:
+        return hop.fail(Code.PORT_DETACHED, name, bridge=bridge)
+    if link.master != bridge:
+        return hop.fail(Code.PORT_OF_OTHER_BRIDGE, name, bridge=bridge, master=link.master)
+    hop.actual += f" ({state}{', hairpin' if hairpin else ''})"
     if state and state != "forwarding":
-        cure = f"bridge link set dev {name} state 3"
-        hop.blame(f"{name} is a {state} port of {bridge}", cure, follows=not peer or not bridge_up)
-    inside = pod["link"] or {"mtu": link["mtu"]}
-    if inside["mtu"] != link["mtu"]:
-        told = f"{name}'s MTU is {link['mtu']}, at its other end the pod's is {inside['mtu']}: the smaller one drops"
-        wanted = max(inside["mtu"], link["mtu"])
-        hop.blame(told, f"ip link set {name} mtu {wanted}, and the same in the pod (or {recreate(pod)})")
-    for key, usual, told in _PORT_SETTINGS:
-        if link["port"].get(key, usual) != usual:
-            cure = f"bridge link set dev {name} {key} {'on' if usual else 'off'}"
-            hop.doubt(f"{name} {told.format(bridge=bridge)}", cure)
-    if to_itself and not link["port"].get("hairpin"):
-        hop.blame(
-            f"{name} is not in hairpin mode: what the pod sends to itself through a Service does not come back to it",
-            f"bridge link set dev {name} hairpin on",
-        )
-    elif look.state["cni"]["hairpin"] and not link["port"].get("hairpin"):
-        told = f"{name} is not in hairpin mode, as its network's ports are: what the node sends back to it is lost"
-        hop.doubt(told, f"bridge link set dev {name} hairpin on")
-    for entry in look.state["bridge_fdb"]:
-        if entry["mac"] == pod["mac"] and entry["port"] != name and entry["bridge"] == bridge:
-            told = f"{bridge} sends frames to {pod['mac']} by {entry['port']} ({entry['state']}), not by {name}"
-            cure = f"bridge fdb delete {pod['mac']} dev {entry['port']} master"
-            if entry["state"] == "learned":
-                hop.doubt(f"{told}: who else has that MAC address?", cure)
+        above = look.links.get(bridge)
+        shut = bool(pod.link and not pod.link.up) or not (above and above.up)
+        hop.fail(Code.PORT_NOT_FORWARDING, name, shut, bridge=bridge, state=state)
+    mtu, inside = link.mtu or 0, (pod.link or link).mtu or 0
+    if inside != mtu:
+        told: dict[str, Value] = {
+            "mtu": mtu,
+            "pod_mtu": inside,
+            "expected": max(inside, mtu),
+            "recreate": recreate(pod),
+        }
+        hop.fail(Code.PORT_MTU_MISMATCH, name, **told)
+    for key, usual, code in _PORT_SETTINGS:
+        if link.port.get(key, usual) != usual:
+            hop.suspect(code, name, bridge=bridge)
+    if to_itself and not hairpin:
+        hop.fail(Code.PORT_NO_HAIRPIN, name)
+    elif look.state.cni.hairpin and not hairpin:
+        hop.suspect(Code.PORT_NO_HAIRPIN, name)
+    for entry in look.state.bridge_fdb:
+        if entry.mac == pod.mac and entry.port != name and entry.bridge == bridge:
+            entered: dict[str, Value] = {"bridge": bridge, "mac": entry.mac, "port": entry.port, "state": entry.state}
+            if entry.state == "learned":
+                hop.suspect(Code.PORT_MAC_LEARNED_ELSEWHERE, name, **entered)
             else:
-                hop.blame(told, cure)
+                hop.fail(Code.PORT_FDB_ASTRAY, name, **entered)
     return hop
 
 
-def bridge(look: Look, name: str, way: str, gateways: list[str]) -> Hop:
+def bridge(look: NodeView, name: str, direction: str, gateways: list[str]) -> Hop:
     """The bridge: up, and with the addresses that pods have as their gateways. ``gateways`` with prefix lengths."""
-    hop = Hop(look.node, "bridge", name, wanted=f"up, {', '.join(gateways)}".rstrip(", "), sights=[("node", name, way)])
+    hop = Hop(look.node, Step.BRIDGE, name, desired=", ".join(["up", *gateways]))
+    hop.capture_points = [CapturePoint(NODE, name, direction)]
     link = look.links.get(name)
     if link is None:
-        hop.found = "missing"
-        return hop.blame(f"there is no bridge {name}", f"{ADD_AGAIN} (the next pod that is started makes it)")
-    has = [each["address"] for each in look.state["addresses"] if each["dev"] == name]
+        hop.actual = "missing"
+        return hop.fail(Code.BRIDGE_MISSING, name)
+    has = [each.address for each in look.state.addresses if each.dev == name]
     shown = [each for each in has if not each.startswith("fe80:")]
-    hop.found = f"{'up' if link['up'] else 'down'}, {', '.join(shown) or 'no address'}"
-    if not link["up"]:
-        hop.blame(f"{name} is down", f"ip link set {name} up")
-    if look.sysctl(f"net/ipv6/conf/{name}/disable_ipv6") == "1" and any(":" in each for each in gateways):
-        key = f"net.ipv6.conf.{name}.disable_ipv6"
-        hop.blame(f"{key} is 1, and so {name} has no IPv6 address", f"sysctl -w {key}=0; {APPLY}")
+    hop.actual = f"{'up' if link.up else 'down'}, {', '.join(shown) or 'no address'}"
+    if not link.up:
+        hop.fail(Code.BRIDGE_DOWN, name)
+    path = f"net/ipv6/conf/{name}/disable_ipv6"
+    if look.sysctl(path) == "1" and alike(gateways, "::"):
+        hop.fail(Code.BRIDGE_IPV6_DISABLED, name, key=sysctl_name(path))
     for wanted in gateways:
         if wanted not in has:
-            told = f"{name} does not have {wanted}, its pods' gateway; it has {', '.join(shown) or 'no address'}"
-            hop.blame(told, f"ip address add {wanted} dev {name}")
-    silent = next((n for n in ("all", name) if (look.sysctl(f"net/ipv4/conf/{n}/arp_ignore") or "0") == "8"), "")
-    if silent and any(":" not in each for each in gateways):
-        key = f"net.ipv4.conf.{silent}.arp_ignore"
-        hop.blame(f"{key} is 8: {name} answers no pod that asks for its gateway's MAC address", f"sysctl -w {key}=0")
-    if link.get("noarp"):
-        hop.blame(f"{name} has ARP off: no pod learns its gateway's MAC address", f"ip link set {name} arp on")
-    ports = [look.links[pod["host"]] for pod in look.state["pods"] if pod["host"] in look.links]
-    least = min([port["mtu"] for port in ports if port["master"] == name] or [0])
-    if link["mtu"] < least:
-        told = f"{name}'s MTU is {link['mtu']}, its ports' is {least}: pods' large packets do not pass whole"
-        hop.blame(told, f"ip link set {name} mtu {least}")
+            hop.fail(Code.BRIDGE_ADDRESS_MISSING, name, address=wanted, actual=shown)
+    paths = [f"net/ipv4/conf/{each}/arp_ignore" for each in ("all", name)]
+    silent = next((path for path in paths if look.sysctl(path) == "8"), "")
+    if silent and alike(gateways, "0.0.0.0"):
+        hop.fail(Code.BRIDGE_ARP_IGNORED, name, key=sysctl_name(silent))
+    if link.noarp:
+        hop.fail(Code.BRIDGE_ARP_OFF, name)
+    ports = [look.links[pod.host] for pod in look.state.pods if pod.host in look.links]
+    least = min([port.mtu or 0 for port in ports if port.master == name] or [0])
+    if (link.mtu or 0) < least:
+        hop.fail(Code.BRIDGE_MTU_TOO_SMALL, name, mtu=link.mtu, port_mtu=least)
     # a port's, too: whose MAC address the bridge has taken for its own; what is permanent is for the bridge itself
-    own = [each for each in look.state["bridge_fdb"] if (each["bridge"], each["mac"]) == (name, link["mac"])]
-    if not any(each["state"] == "permanent" for each in own):
-        told = f"{name} has no forwarding entry for its own MAC address, {link['mac']}: it takes no frames to it"
-        hop.doubt(told, f"bridge fdb add {link['mac']} dev {name} self permanent")
-    if link["data"].get("vlan_filtering"):
-        hop.doubt(f"{name} filters VLANs", f"ip link set {name} type bridge vlan_filtering 0")
+    own = [each for each in look.state.bridge_fdb if (each.bridge, each.mac) == (name, link.mac)]
+    if not any(each.state == "permanent" for each in own):
+        hop.suspect(Code.BRIDGE_OWN_MAC_MISSING, name, mac=link.mac)
+    if link.data.get("vlan_filtering"):
+        hop.suspect(Code.BRIDGE_VLAN_FILTERING, name)
     return hop

@@ -2,175 +2,178 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pod's end of the way: its interface, its routes, whom it takes its gateway for."""
+"""The pod's end of the path: its interface, its routes, whom it takes its gateway for."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from ....findings.codes import Code
 from ....ipam.ip import alike
-from ...model.hop import UNKNOWN, Hop
-from .netfilter import filter_cure, told_chain, told_classifier
+from ...model.hop import CapturePoint, Hop, Step, Verdict
+from ...model.kernel import LinkState, NeighborState, RouteState
+from ...model.state import PodState
+from .netfilter import suspect_chain, suspect_qdisc
 from .node_view import (
-    FORBIDDING,
-    Look,
+    NodeView,
     covers,
+    enter,
     find_lookup,
     forbidding,
+    forbids,
     inside,
     recreate,
+    show_lookup,
     show_route,
-    told_route,
+    sysctl_name,
     without,
 )
 
 #: Fewer hops than these do not lead out of a cluster and its surroundings.
 FEW = 16
+DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
-def pod(look: Look, pod: dict[str, Any], way: str) -> Hop:
+def pod(look: NodeView, pod: PodState, direction: str) -> Hop:
     """The pod's interface: there, up, with its addresses and the network's MTU."""
-    link, name = pod["link"], pod["interface"]
-    hop = Hop(look.node, "pod", f"{pod['pod']} {name}", sights=[(pod["pod"], name, way)])
-    hop.wanted = f"up, {', '.join(pod['prefixes'])}, MTU {look.overlay['mtu']}"
-    if pod["error"]:
-        return hop.blame(f"the pod's network namespace is gone: {pod['error']}", recreate(pod))
+    link, name, mtu = pod.link, pod.interface, look.overlay.mtu
+    hop = Hop(look.node, Step.POD, f"{pod.name} {name}", capture_points=[CapturePoint(pod.name, name, direction)])
+    hop.desired = f"up, {', '.join(pod.prefixes)}, MTU {mtu}"
+    if pod.error:
+        return hop.fail(Code.POD_NETNS_GONE, pod.name, error=pod.error, recreate=recreate(pod))
     if link is None:
-        hop.found = "missing"
-        return hop.blame(f"the pod has no {name}", recreate(pod))
-    hop.found = f"{'up' if link['up'] else 'down'}, {', '.join(pod['has']) or 'no address'}, MTU {link['mtu']}"
-    if not link["up"]:
-        hop.blame(f"{name} of the pod is down", inside(pod, f"ip link set {name} up"))
-    for wanted in pod["prefixes"]:
-        if wanted not in pod["has"]:
-            had = f"it has {', '.join(each for each in pod['has'] if not each.startswith('fe80:')) or 'none'}"
-            cure = inside(pod, f"ip address add {wanted} dev {name}") + f" (or {recreate(pod)})"
-            hop.blame(f"the pod does not have its address {wanted}: {had}", cure)
-    if link["up"] and link["operstate"] in ("DOWN", "LOWERLAYERDOWN"):
-        hop.blame(f"{name} of the pod has no carrier: the node's end is down", "see the port", follows=True)
-    if pod["mac"] and link["mac"] != pod["mac"]:
-        told = f"{name} has the MAC address {link['mac']}; the plugin gave it {pod['mac']}"
-        hop.doubt(told, inside(pod, f"ip link set {name} address {pod['mac']}") + f" (or {recreate(pod)})")
-    mtu = look.overlay["mtu"]
-    if mtu and link["mtu"] > mtu:
-        cure = inside(pod, f"ip link set {name} mtu {mtu}") + f" (or {recreate(pod)})"
-        hop.blame(f"{name}'s MTU is {link['mtu']}, larger than the pod network's {mtu}: large packets get lost", cure)
+        hop.actual = "missing"
+        return hop.fail(Code.POD_INTERFACE_MISSING, pod.name, interface=name, recreate=recreate(pod))
+    hop.actual = f"{'up' if link.up else 'down'}, {', '.join(pod.addresses_found) or 'no address'}, MTU {link.mtu}"
+    if not link.up:
+        hop.fail(Code.POD_INTERFACE_DOWN, pod.name, interface=name, enter=enter(pod))
+    again = {"interface": name, "enter": enter(pod), "recreate": recreate(pod)}
+    for wanted in pod.prefixes:
+        if wanted not in pod.addresses_found:
+            actual = [each for each in pod.addresses_found if not each.startswith("fe80:")]
+            hop.fail(Code.POD_ADDRESS_MISSING, pod.name, address=wanted, actual=actual, **again)
+    if link.up and link.operstate in ("DOWN", "LOWERLAYERDOWN"):
+        port_is_down = True
+        hop.fail(Code.POD_NO_CARRIER, pod.name, port_is_down, interface=name, port=pod.host)
+    if pod.mac and link.mac != pod.mac:
+        hop.suspect(Code.POD_MAC_CHANGED, pod.name, mac=link.mac, expected=pod.mac, **again)
+    if mtu and (link.mtu or 0) > mtu:
+        hop.fail(Code.POD_MTU_TOO_LARGE, pod.name, mtu=link.mtu, expected=mtu, **again)
     _answering(hop, pod, link)
-    for chain in pod["filters"]:
-        if chain["drops"] or chain["translates"] or chain["rewrites"]:
-            hop.doubt(f"in the pod, {told_chain(chain)}", inside(pod, filter_cure(chain)))
-    for classifier in pod["classifiers"]:
-        told, cure = told_classifier(classifier)
-        hop.doubt(f"in the pod, {told}", inside(pod, cure))
+    for chain in pod.chains:
+        suspect_chain(hop, chain, pod.name, enter(pod))
+    for qdisc in pod.qdiscs:
+        suspect_qdisc(hop, qdisc, pod.name, enter(pod))
     return hop
 
 
-def _answering(hop: Hop, pod: dict[str, Any], link: dict[str, Any]) -> None:
+def _answering(hop: Hop, pod: PodState, link: LinkState) -> None:
     """Settings in the pod that keep it from answering."""
-    name, sysctls = pod["interface"], pod["sysctls"]
-    if link.get("noarp"):
-        hop.blame(f"{name} of the pod has ARP off: nobody can reach it", inside(pod, f"ip link set {name} arp on"))
-    for key, odd, told in (
-        *((f"net/ipv4/conf/{n}/arp_ignore", "8", "it tells nobody its MAC address") for n in ("all", name)),
-        ("net/ipv4/icmp_echo_ignore_all", "1", "the pod answers no ping"),
-        ("net/ipv6/icmp/echo_ignore_all", "1", "the pod answers no ping"),
+    name, sysctls = pod.interface, pod.sysctls
+    if link.noarp:
+        hop.fail(Code.POD_ARP_OFF, pod.name, interface=name, enter=enter(pod))
+    for path, odd, code in (
+        *((f"net/ipv4/conf/{each}/arp_ignore", "8", Code.POD_ARP_IGNORED) for each in ("all", name)),
+        ("net/ipv4/icmp_echo_ignore_all", "1", Code.POD_ECHO_IGNORED),
+        ("net/ipv6/icmp/echo_ignore_all", "1", Code.POD_ECHO_IGNORED),
     ):
-        if sysctls.get(key) == odd:
-            key = key.replace("/", ".")
-            hop.doubt(f"in the pod, {key} is {odd}: {told}", inside(pod, f"sysctl -w {key}=0"))
-    for key in ("net/ipv4/ip_default_ttl", "net/ipv6/conf/eth0/hop_limit"):
-        if int(sysctls.get(key) or 64) < FEW:
-            told = f"in the pod, {key.replace('/', '.')} is {sysctls[key]}: what it sends dies after so many hops"
-            hop.doubt(told, inside(pod, f"sysctl -w {key.replace('/', '.')}=64"))
-    for which in ("all", name):
-        key = f"net/ipv6/conf/{which}/disable_ipv6"
-        if sysctls.get(key) == "1" and any(":" in prefix for prefix in pod["prefixes"]):
-            key = key.replace("/", ".")
-            hop.blame(f"in the pod, {key} is 1, and so it has no IPv6", inside(pod, f"sysctl -w {key}=0"))
+        if sysctls.get(path) == odd:
+            hop.suspect(code, pod.name, key=sysctl_name(path), value=odd, enter=enter(pod))
+    for path in ("net/ipv4/ip_default_ttl", "net/ipv6/conf/eth0/hop_limit"):
+        value = sysctls.get(path) or "64"
+        if int(value) < FEW:
+            hop.suspect(Code.POD_TTL_TOO_LOW, pod.name, key=sysctl_name(path), value=value, enter=enter(pod))
+    for each in ("all", name):
+        path = f"net/ipv6/conf/{each}/disable_ipv6"
+        if sysctls.get(path) == "1" and alike(pod.prefixes, "::"):
+            again = {"enter": enter(pod), "recreate": recreate(pod)}
+            hop.fail(Code.POD_IPV6_DISABLED, pod.name, key=sysctl_name(path), **again)
 
 
-def pod_route(look: Look, pod: dict[str, Any], target: str) -> Hop:
+def pod_route(look: NodeView, pod: PodState, target: str) -> Hop:
     """The route that the pod's own kernel takes."""
-    gateway = alike(pod["gateways"], target)
-    hop = Hop(look.node, "pod-route", f"route to {target} in {pod['pod']}")
-    local = any(covers(prefix, target) for prefix in pod["prefixes"])
-    hop.wanted = f"dev {pod['interface']}" if local else f"via {gateway} dev {pod['interface']}"
-    found = find_lookup(pod["lookups"], target)
+    gateway = alike(pod.gateways, target)
+    hop = Hop(look.node, Step.POD_ROUTE, f"route to {target} in {pod.name}", destination=target, pod=pod.name)
+    local = any(covers(prefix, target) for prefix in pod.prefixes)
+    hop.desired = f"dev {pod.interface}" if local else f"via {gateway} dev {pod.interface}"
+    found = find_lookup(pod.lookups, target)
     if found is None:
-        hop.verdict = UNKNOWN
+        hop.verdict = Verdict.UNKNOWN
         return hop
-    route = found["route"]
-    hop.found = told_route(found)
-    put_back = _put_back(pod, gateway or "", route)
-    down = not (pod["link"] or {}).get("up")
-    if route is None or route.get("type") in FORBIDDING:
-        wall = forbidding(pod["routes"], target)
+    route = found.route
+    hop.actual = show_lookup(found)
+    restore = _restore(pod, gateway, route)
+    down = not (pod.link and pod.link.up)
+    if route is None or forbids(route):
+        wall = forbidding(pod.routes, target)
         if wall:
-            return hop.blame(f"the pod has no route to {target}, but {show_route(wall)}", inside(pod, without(wall)))
-        if pod["rules"]:
-            told = f"the pod has a policy rule that leads {target} nowhere: {pod['rules'][0]['rule']}"
-            return hop.blame(told, inside(pod, pod["rules"][0]["cure"]), follows=down)
-        return hop.blame(f"the pod has no route to {target} ({found['error']})", put_back, follows=down)
-    if route.get("dev") != pod["interface"] or (not local and route.get("gateway") != gateway):
-        odd = f"the pod's route to {target} is {told_route(found)}, not {hop.wanted}"
-        cure = put_back if route["dst"] in ("0.0.0.0/0", "::/0") else inside(pod, f"ip route delete {route['dst']}")
-        return hop.blame(odd, cure, follows=down)
-    for rule in pod["rules"]:  # the route that was asked for has no source
-        hop.doubt(f"the pod has a policy rule: {rule['rule']}", inside(pod, rule["cure"]))
+            told = {"destination": target, "route": show_route(wall), "remove": inside(pod, without(wall))}
+            return hop.fail(Code.POD_ROUTE_FORBIDS, pod.name, **told)
+        if pod.rules:
+            rule, remove = str(pod.rules[0]), inside(pod, pod.rules[0].fix)
+            return hop.fail(Code.POD_RULE_FORBIDS, pod.name, down, destination=target, rule=rule, remove=remove)
+        return hop.fail(Code.POD_ROUTE_MISSING, pod.name, down, destination=target, error=found.error, restore=restore)
+    if route.dev != pod.interface or (not local and route.gateway != gateway):
+        if route.dst not in DEFAULTS:
+            restore = inside(pod, f"ip route delete {route.dst}")
+        told = {"destination": target, "route": show_route(route), "expected": hop.desired, "restore": restore}
+        return hop.fail(Code.POD_ROUTE_WRONG, pod.name, down, **told)
+    for each in pod.rules:  # the route that was asked for has no source
+        hop.suspect(Code.POD_RULE_FOREIGN, pod.name, rule=str(each), remove=inside(pod, each.fix))
     return hop
 
 
-def pod_gateways(look: Look, pod: dict[str, Any]) -> list[Hop]:
+def pod_gateways(look: NodeView, pod: PodState) -> list[Hop]:
     """The pod's routes to all that is not on its own link."""
     found = []
-    for gateway in pod["gateways"]:
-        everything = "::/0" if ":" in gateway else "0.0.0.0/0"
-        hop = Hop(look.node, "pod-route", f"default route of {pod['pod']}", wanted=f"via {gateway}")
-        default = next((route for route in pod["routes"] if route["dst"] == everything), None)
-        hop.found = show_route(default) if default else "missing"
-        down = not (pod["link"] or {}).get("up") or bool(pod["error"])
-        if default is None or default.get("gateway") != gateway:
-            told = f"the pod's default route is {hop.found}" if default else "the pod has no default route"
-            hop.blame(f"{told}; it must be via {gateway}", _put_back(pod, gateway, default), follows=down)
+    down = not (pod.link and pod.link.up) or bool(pod.error)
+    for gateway in pod.gateways:
+        hop = Hop(look.node, Step.POD_ROUTE, f"default route of {pod.name}", desired=f"via {gateway}", pod=pod.name)
+        default = next((route for route in pod.routes if route.dst == alike(DEFAULTS, gateway)), None)
+        hop.actual = show_route(default) if default else "missing"
+        restore = _restore(pod, gateway, default)
+        if default is None:
+            hop.fail(Code.POD_DEFAULT_ROUTE_MISSING, pod.name, down, gateway=gateway, restore=restore)
+        elif default.gateway != gateway:
+            told = {"route": show_route(default), "gateway": gateway, "restore": restore}
+            hop.fail(Code.POD_DEFAULT_ROUTE_WRONG, pod.name, down, **told)
         found.append(hop)
     return found
 
 
-def _put_back(pod: dict[str, Any], gateway: str, taken: dict[str, Any] | None) -> str:
+def _restore(pod: PodState, gateway: str, taken: RouteState | None) -> str:
     """What makes the pod's default route lead by its gateway: where it does so already, another comes before it."""
-    defaults = [route for route in pod["routes"] if route["dst"] in ("0.0.0.0/0", "::/0")]
-    shadowed = taken in defaults and any(route.get("gateway") == gateway for route in defaults)
-    command = without(taken) if taken and shadowed else f"ip route replace default via {gateway} dev {pod['interface']}"
+    defaults = [route for route in pod.routes if route.dst in DEFAULTS]
+    shadowed = taken in defaults and any(route.gateway == gateway for route in defaults)
+    command = without(taken) if taken and shadowed else f"ip route replace default via {gateway} dev {pod.interface}"
     return f"{inside(pod, command)} (or {recreate(pod)})"
 
 
-def gateways(pod: dict[str, Any]) -> list[str]:
+def gateways(pod: PodState) -> list[str]:
     """The bridge's addresses as a pod's result implies them: its gateways, in its own prefixes."""
-    lengths = {":" in prefix: prefix.partition("/")[2] for prefix in pod["prefixes"]}
-    return [f"{each}/{lengths[':' in each]}" for each in pod["gateways"] if (":" in each) in lengths]
+    lengths = {":" in prefix: prefix.partition("/")[2] for prefix in pod.prefixes}
+    return [f"{each}/{lengths[':' in each]}" for each in pod.gateways if (":" in each) in lengths]
 
 
-def pod_neighbour(look: Look, pod: dict[str, Any], target: str, mac: str | None, whose: str) -> Hop:
-    """The pod's neighbour entry for who it sends to next: its gateway, or a pod on the same bridge."""
-    hop = Hop(look.node, "pod-neighbour", f"neighbour {target} in {pod['pod']}", wanted=f"{mac or 'a MAC address'}")
-    return entry(
-        hop, pod["neighbours"], target, pod["interface"], mac, whose,
-        inside(pod, f"ip neighbour delete {target} dev {pod['interface']}"),
-    )  # fmt: skip
+def pod_neighbor(look: NodeView, pod: PodState, target: str, mac: str | None, owner: str) -> Hop:
+    """The pod's neighbor entry for where it sends to next: its gateway, or a pod on the same bridge."""
+    hop = Hop(look.node, Step.POD_NEIGHBOR, f"neighbor {target} in {pod.name}", pod=pod.name)
+    hop.destination, hop.device = target, pod.interface
+    return entry(hop, pod.neighbors, mac, owner, pod.name, enter(pod))
 
 
-def entry(
-    hop: Hop, entries: list[dict[str, Any]], target: str, dev: str, mac: str | None, whose: str, cure: str
-) -> Hop:
-    """An entry that ARP or NDP make by themselves: none is fine, a wrong one that stays is not."""
-    known = next((each for each in entries if each["dst"] == target and each["dev"] == dev), None)
+def entry(hop: Hop, entries: list[NeighborState], mac: str | None, owner: str, place: str, enter: str = "") -> Hop:
+    """The entry for the hop's destination on its device, which ARP or NDP make by themselves: none is fine, a wrong one
+    that stays is not. ``mac`` is what ``owner`` has."""
+    target, dev = hop.destination, hop.device
+    hop.desired = mac or "a MAC address"
+    known = next((each for each in entries if (each.dst, each.dev) == (target, dev)), None)
     if known is None:
-        hop.found = "none yet; it is asked for"
+        hop.actual = "no entry (resolved on demand)"
         return hop
-    hop.found = f"{known.get('mac') or 'no MAC address'} ({known.get('state')})"
-    if known.get("state") in ("failed", "incomplete"):
-        return hop.doubt(f"{target} does not answer when asked for its MAC address", cure)
-    if mac and known.get("mac") != mac:
-        told = f"{target} is taken to be at {known.get('mac')}; {whose} has {mac}"
-        return hop.blame(told, cure) if known.get("state") in ("permanent", "noarp") else hop.doubt(told, cure)
+    hop.actual = f"{known.mac or 'no MAC address'} ({known.state})"
+    told = {"device": dev, "place": place, "remove": f"{enter}ip neighbour delete {target} dev {dev}"}
+    if known.state in ("failed", "incomplete"):
+        return hop.suspect(Code.NEIGHBOR_FAILED, target, **told)
+    if mac and known.mac != mac:
+        report = hop.fail if known.state in ("permanent", "noarp") else hop.suspect
+        return report(Code.NEIGHBOR_WRONG_MAC, target, mac=known.mac, expected=mac, owner=owner, **told)
     return hop

@@ -6,73 +6,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ....findings.codes import Code
+from ....overlay.lease import Lease
+from ...model.hop import NODE, CapturePoint, Hop, Step, Verdict
+from ...model.kernel import LinkState
+from .node_view import NodeView, show_lookup, show_route
 
-from ...model.hop import APPLY, UNKNOWN, Hop
-from .node_view import Look, show_route, told_route
 
-
-def lease(look: Look, peer: dict[str, Any], there: Look | None) -> Hop | None:
+def lease(look: NodeView, peer: Lease, there: NodeView | None) -> Hop | None:
     """What the node knows of the peer against what the peer says of itself; None where they agree or it can't be
     told."""
-    own = there.overlay["lease"] if there else None
-    if not own or not there:
+    own = there.overlay.lease if there else None
+    if not own:
         return None
-    hop = Hop(look.node, "lease", f"lease of {peer['name']}")
     for key in ("address", "vtep_mac", "pod_cidrs"):
-        if own[key] != peer[key]:
-            hop.wanted, hop.found = f"{key} {own[key]}", f"{key} {peer[key]}"
-            return hop.blame(
-                f"{look.node} takes {peer['name']}'s {key} to be {peer[key]}; {peer['name']} has {own[key]}",
-                "run the overlay role on all nodes (podnet.cluster.site), or restart the agent",
-            )
+        actual, expected = _shown(getattr(peer, key)), _shown(getattr(own, key))
+        if actual != expected:
+            hop = Hop(look.node, Step.LEASE, f"lease of {peer.name}", f"{key} {actual}", f"{key} {expected}")
+            return hop.fail(Code.LEASE_STALE, peer.name, attribute=key, actual=actual, expected=expected)
     return None
 
 
-def underlay(look: Look, vtep: str, overhead: int, there: Look | None = None) -> Hop:
-    """The underlay's route to the peer and whether a full tunnel packet fits. ``there``: the peer, where it was looked
-    at."""
-    dev = look.overlay["underlay"]
-    hop = Hop(look.node, "underlay", f"underlay to {vtep}", wanted=f"dev {dev}", sights=[("node", dev or "", "out")])
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def underlay(look: NodeView, vtep: str, overhead: int, there: NodeView | None = None) -> Hop:
+    """The underlay's route to the peer and whether a full tunnel packet fits: it adds ``overhead`` bytes. ``there``:
+    the peer, where it was looked at."""
+    dev = look.underlay
+    hop = Hop(look.node, Step.UNDERLAY, f"underlay to {vtep}", desired=f"dev {dev}", device=dev, destination=vtep)
+    hop.capture_points = [CapturePoint(NODE, dev, "out")]
     found = look.lookup(vtep)
     if found is None or not dev:
-        hop.verdict = UNKNOWN
+        hop.verdict = Verdict.UNKNOWN
         return hop
-    link = look.links.get(dev, {})
-    hop.found = f"{told_route(found)}, MTU {link.get('mtu')}"
-    taken = found["route"]
-    if not link.get("up"):
-        return hop.blame(f"{dev}, the underlay's interface, is down", f"ip link set {dev} up")
+    link = look.links.get(dev) or LinkState(dev)
+    hop.actual = f"{show_lookup(found)}, MTU {link.mtu}"
+    taken = found.route
+    if not link.up:
+        return hop.fail(Code.UNDERLAY_DOWN, dev)
     if taken is None:
-        return hop.blame(f"there is no route to {vtep} on the underlay ({found['error']})", f"ip route get {vtep}")
-    if taken.get("type") == "local":
-        has = next((e for e in look.state["addresses"] if e["address"].partition("/")[0] == vtep), None)
-        told = f"{vtep} is an address of {look.node} itself, too ({show_route(taken)}): nothing is sent to the peer"
-        return hop.blame(
-            told, f"ip address delete {has['address']} dev {has['dev']}" if has else f"ip route get {vtep}"
-        )
-    if taken.get("dev") in (look.overlay["device"], look.state["cni"]["bridge"]):
-        told = f"packets to the node {vtep} take {show_route(taken)}, into the pod network itself"
-        return hop.blame(told, f"ip route delete {show_route(taken)}")
-    if taken.get("dev") != dev:
-        told = f"packets to {vtep} leave by {taken.get('dev')}, the tunnel is bound to {dev}"
-        hop.doubt(told, f"ip route get {vtep}")
-    if link.get("operstate") in ("DOWN", "LOWERLAYERDOWN"):
-        hop.blame(f"{dev}, the underlay's interface, has no carrier", "look at the cable, the switch, the host")
-    mtu = look.overlay["mtu"]
-    if mtu and link.get("mtu", 0) < mtu + overhead:
-        told = f"{dev}'s MTU is {link['mtu']}: a pod's packet of {mtu} bytes and {overhead} of the tunnel do not fit"
-        hop.blame(told, f"ip link set {dev} mtu {mtu + overhead}, or a smaller backend.mtu ({APPLY})")
-    gateway = taken.get("gateway") or vtep
-    entry = next((e for e in look.state["neighbours"] if e["dst"] == gateway and e["dev"] == dev), None)
-    mac = there.links.get(there.overlay["underlay"] or "", {}).get("mac") if there and gateway == vtep else None
-    if there and entry and mac and entry.get("mac", mac) != mac:
-        told = f"{vtep} is taken to be at {entry.get('mac')} ({entry['state']}); {there.node} has {mac}"
-        if entry.get("state") in ("permanent", "noarp"):
-            hop.blame(told, f"ip neighbour delete {vtep} dev {dev}")
-        else:
-            hop.doubt(told, f"find who answers for {vtep} (proxy_arp?), then ip neighbour delete {vtep} dev {dev}")
-    if entry and entry.get("state") in ("failed", "incomplete"):
-        told = f"{gateway} does not answer on {dev} when asked for its MAC address"
-        hop.doubt(told, f"is {gateway} up, and on {dev}'s segment? Look at the switch, and nft list ruleset (arp)")
+        return hop.fail(Code.UNDERLAY_ROUTE_MISSING, vtep, error=found.error)
+    if taken.type == "local":
+        has = next((each for each in look.state.addresses if each.ip == vtep), None)
+        remove = f"ip address delete {has.address} dev {has.dev}" if has else f"ip route get {vtep}"
+        return hop.fail(Code.UNDERLAY_PEER_ADDRESS_LOCAL, vtep, route=show_route(taken), remove=remove)
+    if taken.dev in (look.device, look.state.cni.bridge):
+        return hop.fail(Code.UNDERLAY_ROUTE_INTO_POD_NETWORK, vtep, route=show_route(taken))
+    hop.next_hop = taken.gateway or ""
+    if taken.dev != dev:
+        hop.suspect(Code.UNDERLAY_OTHER_DEVICE, vtep, device=taken.dev, expected=dev)
+    if link.operstate in ("DOWN", "LOWERLAYERDOWN"):
+        hop.fail(Code.UNDERLAY_NO_CARRIER, dev)
+    mtu = look.overlay.mtu
+    if mtu and (link.mtu or 0) < mtu + overhead:
+        told = {"mtu": link.mtu, "pod_mtu": mtu, "overhead": overhead, "expected": mtu + overhead}
+        hop.fail(Code.UNDERLAY_MTU_TOO_SMALL, dev, **told)
+    _neighbor(look, hop, there)
     return hop
+
+
+def _neighbor(look: NodeView, hop: Hop, there: NodeView | None) -> None:
+    """Where the node takes the peer, or the router to it, to be."""
+    dev, address = hop.device, hop.next_hop or hop.destination
+    entry = next((each for each in look.state.neighbors if (each.dst, each.dev) == (address, dev)), None)
+    if entry is None:
+        return
+    told = {"device": dev, "place": look.node, "remove": f"ip neighbour delete {address} dev {dev}"}
+    theirs = there.links.get(there.underlay) if there and not hop.next_hop else None
+    if there and theirs and theirs.mac and (entry.mac or theirs.mac) != theirs.mac:
+        report = hop.fail if entry.state in ("permanent", "noarp") else hop.suspect
+        report(Code.NEIGHBOR_WRONG_MAC, address, mac=entry.mac, expected=theirs.mac, owner=there.node, **told)
+    if entry.state in ("failed", "incomplete"):
+        hop.suspect(Code.NEIGHBOR_FAILED, address, **told)
