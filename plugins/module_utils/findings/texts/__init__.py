@@ -7,15 +7,32 @@
 from __future__ import annotations
 
 from ..codes import Code
-from . import bridge, filter, identity, nat, neighbor, packets, pod, port, probe, route, tunnel, underlay
+from . import (
+    bridge,
+    cluster,
+    filter,
+    identity,
+    nat,
+    neighbor,
+    node,
+    packets,
+    pod,
+    port,
+    probe,
+    route,
+    tunnel,
+    underlay,
+)
 from .entry import Entry
 
 ENTRIES: dict[Code, Entry] = {
     **bridge.ENTRIES,
+    **cluster.ENTRIES,
     **filter.ENTRIES,
     **identity.ENTRIES,
     **nat.ENTRIES,
     **neighbor.ENTRIES,
+    **node.ENTRIES,
     **packets.ENTRIES,
     **pod.ENTRIES,
     **port.ENTRIES,

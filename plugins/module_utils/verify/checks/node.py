@@ -7,242 +7,257 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
-from ...ipam.ip import parse_subnet
-from ..model.hop import APPLY, BROKEN, Hop
+from ...findings.codes import Code
+from ...findings.finding import Finding, Value
+from ...netlink.conntrack import Connection
+from ..model.answer import About
+from ..model.check import Check, CheckName
+from ..model.hop import Hop, Step, Verdict
+from ..model.state import MISSING, MODIFIED, NOT_EXECUTABLE, DriftStep, HostPortMismatch, NodeState, PodState
 from ..trace.hops import bridge as bridge_hops
 from ..trace.hops import pod as pod_hops
-from ..trace.hops.node_view import Look, inside, maker, recreate, show_route, without
+from ..trace.hops.node_view import NodeView, enter, maker, recreate, show_route, without
 
-AGENT = "systemctl start podnetd; journalctl -u podnetd"
 #: Seconds after which a reservation without a pod counts as leaked: an ADD or DEL may be under way.
 GRACE = 60
+FILES = {
+    MISSING: Code.CNI_PLUGIN_MISSING,
+    NOT_EXECUTABLE: Code.CNI_PLUGIN_NOT_EXECUTABLE,
+    MODIFIED: Code.CNI_PLUGIN_MODIFIED,
+}
 
 
-def checks(state: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each with ``check``, ``subject``, ``node``, ``ok``, ``reason`` and ``cure`` (empty if ok), ``step`` (the kind of
-    hop that it is about, "" for none)."""
-    look = Look(state)
-    found = _Found(look.node)
-    _overlay(look, found)
-    _runtime(look, found)
-    _reservations(look, found)
-    _pods(look, found)
-    _services(look, found)
+def checks(state: NodeState) -> list[Check]:
+    """What passes once for each kind of check, what fails one by one."""
+    view = NodeView(state)
+    found = _Found(view.node)
+    _overlay(view, found)
+    _runtime(view, found)
+    _reservations(view, found)
+    _pods(view, found)
+    _services(view, found)
     return found.checks
 
 
 class _Found:
-    """The checks so far. What is right is told once for each kind, what is wrong one by one."""
+    """The checks so far."""
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self.checks: list[dict[str, Any]] = []
+        self.checks: list[Check] = []
 
-    def add(self, check: str, wrong: list[tuple[str, str, str]], step: str = "") -> None:
-        """``wrong``: subject, reason and cure of each failure."""
-        for subject, reason, cure in wrong or [(self.node, "", "")]:
-            self.checks.append(
-                {
-                    "check": check, "subject": subject, "node": self.node, "ok": not reason, "reason": reason,
-                    "cure": cure, "step": step,
-                }
-            )  # fmt: skip
+    def finding(self, code: Code, subject: str, **parameters: Value) -> Finding:
+        return Finding(code, self.node, subject, parameters)
 
-    def hops(self, check: str, judged: list[Hop]) -> None:
+    def add(self, name: CheckName, step: Step | None, findings: list[Finding]) -> None:
+        """A check, which passes where nothing was found."""
+        if not findings:
+            self.checks.append(Check(name, self.node, self.node, step))
+        self.checks += [Check(name, each.subject, self.node, step, each) for each in findings]
+
+    def hops(self, name: CheckName, step: Step, judged: list[Hop]) -> None:
         """Hops, of which the broken ones fail."""
-        broken = [hop for hop in judged if hop.verdict == BROKEN]
-        own = [hop for hop in broken if not hop.follows] or broken
-        self.add(check, [(hop.name, hop.cause, hop.cure) for hop in own], own[0].step if own else "")
+        broken = [hop for hop in judged if hop.verdict == Verdict.BROKEN and hop.finding]
+        own = [hop for hop in broken if not hop.consequence] or broken
+        if not own:
+            self.add(name, step, [])
+        self.checks += [Check(name, hop.name, self.node, hop.step, hop.finding) for hop in own]
 
 
-def _overlay(look: Look, found: _Found) -> None:
-    overlay, node = look.overlay, look.node
-    config = overlay["config"]
-    if config is None and not look.state["cni"]["needs_overlay"]:
+def _overlay(view: NodeView, found: _Found) -> None:
+    overlay, node, state = view.overlay, view.node, view.state
+    if overlay.config is None and not state.cni.needs_overlay:
         return  # a node without our overlay, as kubenet's: nothing is wanted of it
-    error = overlay["error"]
-    wrong = [(node, error, "see the message; run podnet.cluster.site")] if error else []
-    found.add("overlay can be what it must", wrong)
-    by_step: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for step in look.state["drift"]:
-        by_step[_step_of(step, look.state["cni"]["bridge"])].append((node, step["text"], APPLY))
-    for kind, wrong in by_step.items():
-        found.add("node is as the agent wants it", wrong, kind)
-    if not by_step and not error:
-        found.add("node is as the agent wants it", [])
-    mend = "give each node a pod CIDR and an address of its own"
-    found.add("every peer is served", [(name, why, mend) for name, why in overlay["refused"].items()], "lease")
+    invalid = [found.finding(Code.OVERLAY_INVALID, node, error=overlay.error)] if overlay.error else []
+    found.add(CheckName.OVERLAY_VALID, None, invalid)
+    by_step: dict[Step, list[Finding]] = defaultdict(list)
+    for each in state.drift:
+        drifted = found.finding(Code.NODE_DRIFTED, each.subject, pending=each.text)
+        by_step[_step_of(each, state.cni.bridge)].append(drifted)
+    for step, drift in by_step.items():
+        found.add(CheckName.NODE_IN_SYNC, step, drift)
+    if not by_step and not overlay.error:
+        found.add(CheckName.NODE_IN_SYNC, None, [])
+    refused = [found.finding(Code.LEASE_REFUSED, peer, reason=reason) for peer, reason in overlay.refused.items()]
+    found.add(CheckName.LEASES_ACCEPTED, Step.LEASE, refused)
     routes = [
-        (node, f"{show_route(route)} ({maker(route)}) takes packets from the pod network", without(route))
-        for route in look.state["foreign_routes"]
+        found.finding(Code.ROUTE_FOREIGN, show_route(route), origin=maker(route), remove=without(route))
+        for route in state.foreign_routes
     ]
-    found.add("nobody else routes the pod network", routes, "route")
-    agent = look.state["agent"]
-    if agent["expected"]:
-        status = agent["status"]
-        wrong = [(node, "podnetd does not answer: nobody puts right what drifts", AGENT)] if status is None else []
-        wrong += [(node, f"podnetd: {reason}", AGENT) for reason in (status or {}).get("ready", [])]
-        found.add("agent runs", wrong)
+    found.add(CheckName.NO_FOREIGN_ROUTES, Step.ROUTE, routes)
+    if state.agent.expected:
+        status = state.agent.status
+        silent = [found.finding(Code.AGENT_SILENT, node)] if status is None else []
+        reasons = [found.finding(Code.AGENT_NOT_READY, node, reason=each) for each in (status or {}).get("ready", [])]
+        found.add(CheckName.AGENT_RUNNING, None, silent + reasons)
 
 
-def _step_of(step: dict[str, Any], bridge: str) -> str:
+#: What part of a packet's path a sysctl is about, by the last part of its name.
+SYSCTLS = {"ip_forward": Step.FORWARDING, "forwarding": Step.FORWARDING, "rp_filter": Step.RP_FILTER}
+OBJECTS = {"neighbour": Step.NEIGHBOR, "fdb": Step.FDB, "route": Step.ROUTE, "nftables": Step.NAT}
+
+
+def _step_of(drift: DriftStep, bridge: str) -> Step:
     """The kind of hop that a step of the plan is about."""
-    thing = step["wanted"] or step["actual"]
-    if thing:
-        known = {"neighbour": "neighbour", "fdb": "fdb", "route": "route"}
-        usual = "bridge" if (thing.get("dev") or thing.get("name")) == bridge else "device"
-        return known.get(thing["object"], usual)
-    words = {"inet podnet": "nat", "forward": "forwarding", "rp_filter": "rp_filter", "subnet.env": "subnet.env"}
-    return next((hop for word, hop in words.items() if word in step["text"]), "device")
+    if drift.kind == "sysctl":
+        return SYSCTLS.get(drift.subject.rpartition("/")[2], Step.DEVICE)
+    if drift.kind == "file":
+        return Step.SUBNET_ENV
+    thing = drift.wanted or drift.actual
+    on_bridge = bridge in (getattr(thing, "dev", None), getattr(thing, "name", None))
+    return OBJECTS.get(drift.kind, Step.BRIDGE if thing and on_bridge else Step.DEVICE)
 
 
-def _runtime(look: Look, found: _Found) -> None:
-    cni, node = look.state["cni"], look.node
-    first = cni["files"][0]["path"] if cni["files"] else ""
-    if not cni["ours"]:
-        wrong = [(node, f"{cni['conf_dir']} has no configuration of ours", "run the cni role (podnet.cluster.site)")]
-    elif first != cni["ours"]:
-        told = f"it sorts before {cni['ours']}: the runtime takes it instead"
-        wrong = [(first, told, f"mv {first} {first}.disabled")]
-    else:
-        wrong = []
-    found.add("our configuration comes first", wrong, "cni")
-    wrong = [(f["path"], f["error"], f"mend or move {f['path']}") for f in cni["files"] if f["error"]]
-    found.add("every configuration is valid", wrong, "cni")
-    again = "install the library again (podnet.cluster.site)"
-    wrong = [(f"{cni['bin_dir']}/{name}", f"{name} {reason}", again) for name, reason in cni["lacking"].items()]
-    found.add("plugins can be executed", wrong, "cni")
-    library = cni["library"]
-    wrong = [(name, f"{name} {reason}", again) for name, reason in library["changed"].items()]
-    if not library["whole"]:
-        told = "the library's files are not as they were installed" if library["version"] else "the library is missing"
-        wrong.append((node, told, again))
-    found.add("library is as it was installed", wrong, "cni")
-    containerd = cni["containerd"]
-    if containerd:
-        wrong = []
-        if containerd["conf_dir"] != cni["conf_dir"]:
-            told = f"containerd looks for configurations in {containerd['conf_dir']}, ours is in {cni['conf_dir']}"
-            wrong.append(("containerd", told, _containerd("conf_dir", cni["conf_dir"])))
-        if cni["foreign"]:
-            told = f"containerd executes {cni['bin_dir']}/{cni['foreign'][0]}, which is not ours"
-            wrong.append(("containerd", told, _containerd("bin_dir", f"{cni['library_dir']}/current/bin")))
-        found.add("containerd looks in our directories", wrong, "cni")
+def _runtime(view: NodeView, found: _Found) -> None:
+    cni, node = view.state.cni, view.node
+    first = cni.files[0].path if cni.files else ""
+    conflist = []
+    if not cni.ours:
+        conflist = [found.finding(Code.CNI_CONFLIST_MISSING, cni.conf_dir)]
+    elif first != cni.ours:
+        conflist = [found.finding(Code.CNI_CONFLIST_SHADOWED, first, ours=cni.ours)]
+    found.add(CheckName.CONFLIST_FIRST, Step.CNI, conflist)
+    invalid = [
+        found.finding(Code.CNI_CONFIGURATION_INVALID, file.path, error=file.error) for file in cni.files if file.error
+    ]
+    found.add(CheckName.CONFIGURATIONS_VALID, Step.CNI, invalid)
+    lacking = [found.finding(FILES[state], f"{cni.bin_dir}/{name}") for name, state in cni.lacking.items()]
+    found.add(CheckName.PLUGINS_EXECUTABLE, Step.CNI, lacking)
+    library = cni.library
+    modified = [found.finding(FILES[state], name) for name, state in library.changed.items()]
+    if not library.version:
+        modified.append(found.finding(Code.LIBRARY_MISSING, node))
+    elif not library.whole:
+        modified.append(found.finding(Code.LIBRARY_MODIFIED, node, version=library.version))
+    found.add(CheckName.LIBRARY_UNMODIFIED, Step.CNI, modified)
+    if cni.containerd:
+        elsewhere = []
+        if cni.containerd.conf_dir != cni.conf_dir:
+            there = {"actual": cni.containerd.conf_dir, "expected": cni.conf_dir}
+            elsewhere.append(found.finding(Code.RUNTIME_OTHER_CONF_DIR, "containerd", **there))
+        if cni.foreign:
+            there = {"path": f"{cni.bin_dir}/{cni.foreign[0]}", "expected": f"{cni.library_dir}/current/bin"}
+            elsewhere.append(found.finding(Code.RUNTIME_FOREIGN_PLUGIN, "containerd", **there))
+        found.add(CheckName.RUNTIME_DIRECTORIES, Step.CNI, elsewhere)
 
 
-def _containerd(key: str, value: str) -> str:
-    return f'set {key} = "{value}" in /etc/containerd/config.toml (podnet.cluster.site), systemctl restart containerd'
-
-
-def _reservations(look: Look, found: _Found) -> None:
-    reserved = look.state["cni"]["reservations"]
-    pods = [pod for pod in look.state["pods"] if pod["network"] == look.state["cni"]["network"]]
-    attached = {address: pod for pod in pods for address in pod["addresses"]}
-    now = look.state["time"]
+def _reservations(view: NodeView, found: _Found) -> None:
+    cni = view.state.cni
+    pods = [pod for pod in view.state.pods if pod.network == cni.network]
+    attached = {address: pod for pod in pods for address in pod.addresses}
     leaked = [
-        (address, f"it is reserved for {entry['owner'] or 'nobody'}, which has no pod here", f"rm {entry['path']}")
-        for address, entry in reserved.items()
-        if address not in attached and now - entry["changed"] > GRACE
+        found.finding(Code.IPAM_LEAKED, address, owner=entry.owner or "no container", path=entry.path)
+        for address, entry in cni.reservations.items()
+        if address not in attached and view.state.time - entry.changed > GRACE
     ]
-    found.add("every reservation is a pod's", leaked, "ipam")
+    found.add(CheckName.NO_LEAKED_RESERVATIONS, Step.IPAM, leaked)
     unreserved = [
-        (pod["pod"], f"{address} is not reserved: the next pod may be given it, too", recreate(pod))
+        found.finding(Code.IPAM_UNRESERVED, pod.name, address=address, recreate=recreate(pod))
         for address, pod in attached.items()
-        if address not in reserved
+        if address not in cni.reservations
     ]
-    found.add("every pod's address is reserved", unreserved, "ipam")
-    wrong = []
-    for cidr in (look.overlay["lease"] or {}).get("pod_cidrs", []):
-        subnet = parse_subnet(cidr)
-        if subnet.family == 4:
-            # without the network's own address, the gateway's and the broadcast address
-            room = subnet.last - subnet.first - 2
-            taken = sum(":" not in address for address in reserved)
-            if taken >= room:
-                told = f"all {room} addresses of {cidr} are reserved: no further pod can start"
-                cure = "remove what is leaked (podnet-cni gc), run fewer pods here, or a shorter overlay_node_prefix"
-                wrong.append((cidr, told, cure))
-    found.add("addresses are left", wrong, "ipam")
+    found.add(CheckName.ADDRESSES_RESERVED, Step.IPAM, unreserved)
+    exhausted = []
+    for cidr in view.overlay.lease.pod_cidrs if view.overlay.lease else ():
+        # without the network's own address, the gateway's and the broadcast address
+        room = cidr.last - cidr.first - 2
+        if cidr.version == 4 and sum(":" not in address for address in cni.reservations) >= room:
+            exhausted.append(found.finding(Code.IPAM_EXHAUSTED, str(cidr), room=room))
+    found.add(CheckName.FREE_ADDRESSES, Step.IPAM, exhausted)
 
 
-def _pods(look: Look, found: _Found) -> None:
-    owners: dict[str, list[str]] = defaultdict(list)
+def _pods(view: NodeView, found: _Found) -> None:
+    cni, pods = view.state.cni, view.state.pods
     judged: list[Hop] = []
     bridges: dict[str, list[str]] = {}
-    for pod in look.state["pods"]:
-        for address in pod["has"]:
-            if not address.startswith("fe80:"):
-                owners[address.partition("/")[0]].append(pod["pod"])
-        if pod["bridge"] and pod["link"]:
-            owners[f"{pod['link']['mac']} on {pod['bridge']}"].append(pod["pod"])
-        if pod["bridge"]:
-            bridges.setdefault(pod["bridge"], pod_hops.gateways(pod))
-        to_itself = bool(pod["bridge"]) and look.state["cni"]["hairpin"]
-        judged += [bridge_hops.port(look, pod, "in", to_itself), pod_hops.pod(look, pod, "out")]
-        judged += pod_hops.pod_gateways(look, pod)
-    found.hops(
-        "bridge is there", [bridge_hops.bridge(look, name, "in", gateways) for name, gateways in bridges.items()]
-    )
-    found.hops("pod is connected", judged)
-    cni = look.state["cni"]
-    mend = f"{cni['library_dir']}/current/bin/podnet-cni restore {cni['network']}"
-    astray = [(each["pod"], each["reason"], mend) for each in look.state["ports_astray"]]
-    found.add("ports that pods publish lead to them", astray, "nat")
+    for pod in pods:
+        if pod.bridge:
+            bridges.setdefault(pod.bridge, pod_hops.gateways(pod))
+        to_itself = bool(pod.bridge) and bool(cni.hairpin)
+        judged += [bridge_hops.port(view, pod, "in", to_itself), pod_hops.pod(view, pod, "out")]
+        judged += pod_hops.pod_gateways(view, pod)
+    there = [bridge_hops.bridge(view, name, "in", gateways) for name, gateways in bridges.items()]
+    found.hops(CheckName.BRIDGE_PRESENT, Step.BRIDGE, there)
+    found.hops(CheckName.POD_CONNECTED, Step.POD, judged)
+    restore = f"{cni.library_dir}/current/bin/podnet-cni restore {cni.network}"
+    astray = [_astray(found, each, restore) for each in view.state.hostport_mismatches]
+    found.add(CheckName.HOST_PORTS, Step.NAT, astray)
     silent = [
-        (pod["pod"], "its loopback interface is down", inside(pod, "ip link set lo up"))
-        for pod in look.state["pods"]
-        if not pod["error"] and not pod["loopback"]
+        found.finding(Code.POD_LOOPBACK_DOWN, pod.name, enter=enter(pod))
+        for pod in pods
+        if not pod.error and not pod.loopback
     ]
-    found.add("pod's loopback is up", silent, "pod")
+    found.add(CheckName.LOOPBACK_UP, Step.POD, silent)
+    found.add(CheckName.NO_DUPLICATE_POD_ADDRESSES, Step.DELIVER, _duplicates(found, pods))
+
+
+def _astray(found: _Found, one: HostPortMismatch, restore: str) -> Finding:
+    more: dict[str, Value] = {"protocol": one.protocol, "port": one.host_port, "restore": restore}
+    if one.found:
+        return found.finding(Code.HOST_PORT_WRONG, one.pod, found=one.found, **more)
+    return found.finding(Code.HOST_PORT_MISSING, one.pod, **more)
+
+
+def _duplicates(found: _Found, pods: list[PodState]) -> list[Finding]:
+    """IP addresses on two pods, and MAC addresses on two ports of one bridge."""
+    ips: dict[str, list[str]] = defaultdict(list)
+    macs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for pod in pods:
+        for address in pod.addresses_found:
+            if not address.startswith("fe80:"):
+                ips[address.partition("/")[0]].append(pod.name)
+        if pod.bridge and pod.link and pod.link.mac:
+            macs[pod.link.mac, pod.bridge].append(pod.name)
     twice = [
-        (address, f"it is on {' and '.join(pods)}", f"delete the pod that was not given it ({address})")
-        for address, pods in owners.items()
-        if len(pods) > 1
+        found.finding(Code.POD_ADDRESS_DUPLICATE, address, owners=owners)
+        for address, owners in ips.items()
+        if len(owners) > 1
     ]
-    found.add("no address is on two pods", twice, "deliver")
-
-
-def _services(look: Look, found: _Found) -> None:
-    ended = [
-        (name, f"{name} is enabled and does not run", f"systemctl start {name}; journalctl -u {name}")
-        for name, runs in look.state["services"].items()
-        if not runs
+    return twice + [
+        found.finding(Code.POD_MAC_DUPLICATE, mac, bridge=bridge, owners=owners)
+        for (mac, bridge), owners in macs.items()
+        if len(owners) > 1
     ]
-    found.add("node's services run", ended, "node")
-    proxy = look.state["kube_proxy"]
-    if proxy["expected"]:
-        told = "kube-proxy does not answer on 127.0.0.1:10256: Services are translated as they were when it ended"
-        found.add("kube-proxy runs", [] if proxy["healthy"] else [(look.node, told, KUBE_PROXY)], "service")
 
 
-KUBE_PROXY = "kubectl --namespace kube-system get daemonset kube-proxy; describe its pod on this node"
+def _services(view: NodeView, found: _Found) -> None:
+    ended = [found.finding(Code.UNIT_NOT_RUNNING, name) for name, runs in view.state.units.items() if not runs]
+    found.add(CheckName.UNITS_RUNNING, Step.NODE, ended)
+    proxy = view.state.kube_proxy
+    if proxy.expected:
+        silent = [] if proxy.healthy else [found.finding(Code.KUBE_PROXY_SILENT, view.node)]
+        found.add(CheckName.KUBE_PROXY_RUNNING, Step.SERVICE, silent)
 
 
-def _underlay_addresses(state: dict[str, Any]) -> list[str]:
+def nat_between_pods(node: str, translated: Connection | None) -> Check:
+    """Pods see each other's own addresses: ``translated`` is a connection between them that was (conntrack.py)."""
+    check = Check(CheckName.NO_NAT_BETWEEN_PODS, node, node, Step.NAT)
+    if translated and translated.asker != translated.source:
+        there = {"address": translated.asker}
+        check.finding = Finding(Code.NAT_POD_SOURCE_HIDDEN, node, translated.source, there)
+    elif translated:
+        there = {"address": translated.answering}
+        check.finding = Finding(Code.NAT_DESTINATION_DIVERTED, node, translated.target, there)
+    return check
+
+
+def _underlay_addresses(state: NodeState) -> list[str]:
     """By what others know the node: the addresses of the underlay's interface, its MAC address and the tunnel's."""
-    names = [name for name in (state["overlay"]["underlay"], state["overlay"]["device"]) if name]
-    under = state["overlay"]["underlay"]
-    own = [each["address"].partition("/")[0] for each in state["addresses"] if each["dev"] == under]
-    macs = [state["links"][name]["mac"] for name in names if (state["links"].get(name) or {}).get("mac")]
-    return [*(each for each in own if not each.startswith("fe80:")), *dict.fromkeys(macs)]
+    under = state.overlay.underlay
+    links = [state.links[name] for name in (under, state.overlay.device) if name and name in state.links]
+    own = [each.ip for each in state.addresses if each.dev == under and not each.ip.startswith("fe80:")]
+    return [*own, *dict.fromkeys(link.mac for link in links if link.mac)]
 
 
-def about(state: dict[str, Any]) -> dict[str, Any]:
+def about(state: NodeState) -> About:
     """What comparisons between nodes need."""
-    overlay = state["overlay"]
-    return {
-        "node": state["node"],
-        "time": state["time"],
-        "library": state["cni"]["library"]["version"],
-        "lease": overlay["lease"],
-        "mtu": overlay["mtu"],
-        "device": overlay["device"],
-        "backend": (overlay["config"] or {}).get("backend"),
-        "peers": len(overlay["peers"]),
-        "conflist": state["cni"]["ours"],
-        "addresses": _underlay_addresses(state),
-        "reserved": len(state["cni"]["reservations"]),
-        "pods": len(state["pods"]),
-    }
+    return About(
+        state.node,
+        state.time,
+        state.cni.library.version,
+        state.overlay.lease,
+        state.overlay.mtu,
+        len(state.overlay.peers),
+        _underlay_addresses(state),
+    )

@@ -19,7 +19,7 @@ IN, OUT = "in", "out"
 
 @dataclass
 class VxlanFlow:
-    """How many VXLAN packets passed ``device`` IN or OUT, by the underlay's addresses and the VNI."""
+    """How many VXLAN packets passed ``device`` of ``node`` IN or OUT, by the underlay's addresses and the VNI."""
 
     device: str
     direction: str
@@ -27,13 +27,14 @@ class VxlanFlow:
     destination: str
     vni: int
     packets: int
+    node: str = ""
 
 
 @dataclass
 class ProbeResult:
-    """One probe's outcome: ``source``, ``target`` and ``scope`` are the report's names for it; ``size`` the IP packet's
-    in bytes (icmp only), ``ms`` the round trip of the attempt that succeeded, ``attempts`` how many were made.
-    ``failure`` is None where it succeeded."""
+    """One probe's outcome: ``source``, ``target`` and ``scope`` are the report's names for it, ``node`` is where it was
+    made; ``size`` is the IP packet's in bytes (icmp only), ``ms`` the round trip of the attempt that succeeded,
+    ``attempts`` how many were made. ``failure`` is None where it succeeded."""
 
     source: str
     target: str
@@ -46,6 +47,7 @@ class ProbeResult:
     attempts: int = 0
     ok: bool = False
     failure: Optional[Finding] = None
+    node: str = ""
 
 
 class OuterHeader(NamedTuple):

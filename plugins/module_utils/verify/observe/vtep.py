@@ -6,26 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...netlink import address as addresses
 from ...netlink import link as links
 from ...netlink.channel import Channel
-from ..model.kernel import Scalar
-
-
-@dataclass
-class Vtep:
-    """A VXLAN device: ``port`` is UDP's, ``local`` its end of the tunnel, ``mtu`` in bytes."""
-
-    device: str
-    mac: str | None
-    vni: Scalar
-    port: Scalar
-    local: Scalar
-    mtu: int | None
-    up: bool | None
-    addresses: list[str]
+from ..model.answer import Vtep
 
 
 def vteps(channel: Channel) -> list[Vtep]:

@@ -53,7 +53,7 @@ async def attempt_all(probes: list[Probe], limit: int = 64) -> list[ProbeResult]
 
 async def _result(probe: Probe) -> ProbeResult:
     target = probe.target or probe.address
-    result = ProbeResult(probe.source, target, probe.scope, probe.kind, probe.address, probe.port)
+    result = ProbeResult(probe.source, target, probe.scope, probe.kind, probe.address, probe.port, node=probe.node)
     if probe.kind == "icmp":
         result.size = probe.size
     for number in range(1, probe.attempts + 1):

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node answers to verification: its probes, captures, checks, and what comparisons between nodes need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ...overlay.lease import Lease
+from .check import Check
+from .evidence import ProbeResult, VxlanFlow
+from .kernel import Scalar
+from .state import Attachment
+
+
+@dataclass
+class Vtep:
+    """A VXLAN device: ``port`` is UDP's, ``local`` its end of the tunnel, ``mtu`` in bytes, ``addresses`` with
+    length."""
+
+    device: str
+    mac: Optional[str] = None
+    vni: Scalar = None
+    port: Scalar = None
+    local: Scalar = None
+    mtu: Optional[int] = None
+    up: Optional[bool] = None
+    addresses: list[str] = field(default_factory=list)
+
+
+@dataclass
+class About:
+    """``time`` is the node's clock in seconds since the epoch, ``library`` the installed version ("" for none), ``mtu``
+    the pods' in bytes, ``peers`` how many the node knows, ``addresses`` by what others know the node: IP and MAC
+    addresses of the underlay's interface, the tunnel's MAC address."""
+
+    node: str
+    time: float
+    library: str
+    lease: Optional[Lease] = None
+    mtu: Optional[int] = None
+    peers: int = 0
+    addresses: list[str] = field(default_factory=list)
+
+
+@dataclass
+class NodeAnswer:
+    """One node's part in a run of verification. ``about`` is None where the checks were not asked for."""
+
+    node: str
+    results: list[ProbeResult] = field(default_factory=list)
+    flows: list[VxlanFlow] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    vteps: list[Vtep] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    about: Optional[About] = None
