@@ -32,7 +32,7 @@ def filled(text: str, known: dict[str, str]) -> str:
 
 
 def run(fault: dict, steps: list[str], known: dict[str, str], at: Callable[[str, str], None]) -> None:
-    """Have ``at(place, script)`` run a fault's commands, ``inject`` or ``cure``, each in one shell with those before it
+    """Have ``at(place, script)`` run a fault's commands, ``inject`` or ``fix``, each in one shell with those before it
     at the same place; the script is "apply" where the node is to put itself right."""
     before, gathered = fault["at"], []
     for step in [*steps, ""]:
@@ -45,3 +45,28 @@ def run(fault: dict, steps: list[str], known: dict[str, str], at: Callable[[str,
         elif step:
             before = place
             gathered.append(filled(command, known))
+
+
+def named(wanted: dict, found: dict, known: dict[str, str]) -> bool:
+    """Whether a finding (as JSON) is the ``wanted`` one: its code, and subject and parameters as far as they are given;
+    of a parameter a part does."""
+    if found["code"] != wanted["code"]:
+        return False
+    if "subject" in wanted and found["subject"] != filled(wanted["subject"], known):
+        return False
+    return all(
+        filled(str(value), known) in _shown(found["parameters"][name])
+        for name, value in wanted.get("parameters", {}).items()
+    )
+
+
+def judged(wanted: dict, verdict: dict, known: dict[str, str]) -> bool:
+    """Whether a trace's verdict (as JSON) names what is wanted, first or among others that it suspects at that hop, by
+    the evidence that is wanted."""
+    by = wanted.get("evidence")
+    proven = by is None or (verdict["evidence"] is not None and named(by, verdict["evidence"], known))
+    return proven and any(named(wanted, each, known) for each in [verdict, *verdict["suspected"]])
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -89,7 +89,7 @@ class World:
 
     def idle(self, chosen: list[tuple[dict, dict[str, str]]]) -> None:
         """Stop the agents that would put right what these faults make drift."""
-        for name in {known[f"node{fault['at'][-1]}"] for fault, known in chosen if "apply" in fault["cure"]}:
+        for name in {known[f"node{fault['at'][-1]}"] for fault, known in chosen if "apply" in fault["fix"]}:
             self.lab.node(name, "systemctl stop podnetd")
 
     def everywhere(self, jobs: list[tuple[dict, list[str], dict[str, str]]]) -> None:

@@ -21,8 +21,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks import node as node_checks
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import End
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import Check
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import NodeState
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import node as node_state
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import session
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import run, verdict
@@ -191,22 +194,22 @@ class Cluster:
     def __init__(self, nodes: list[Node], switch) -> None:
         self.nodes = nodes
         self.switch = switch
-        self.services: list[End] = []
+        self.services: list[Endpoint] = []
 
-    def end(self, what) -> End:
-        """The end of a way as the API knows it: a pod, its short name, a node's name, an address, a Service's."""
+    def end(self, what) -> Endpoint:
+        """An endpoint as the API knows it: a pod, its short name, a node's name, an address, a Service's."""
         for node in self.nodes:
             if what in (node.name, node.address):
-                return End("node", node.name, node.address, node.name)
+                return Endpoint("node", node.name, node.address, node.name)
             for pod in node.pods:
                 if what in (pod, pod.name.partition("/")[2], *pod.addresses):
                     address = what if what in pod.addresses else pod.address
-                    return End("pod", pod.name, address, node.name)
+                    return Endpoint("pod", pod.name, address, node.name)
         known = next((one for one in self.services if what in (one.name, one.address)), None)
-        return known or End("outside", what, what)
+        return known or Endpoint("outside", what, what)
 
     def traced(self, source, target, port: int = 9, patience: float = 1.6) -> dict:
-        """The way between two ends, with the state of their nodes and what each saw of the packets meanwhile: who
+        """The trace between two ends, with the state of their nodes and what each saw of the packets meanwhile: who
         watches leaves the sender PATIENCE seconds to begin, and ends when it has seen all."""
         return self._judged(source, target, run.new_mark(), port, patience)
 
@@ -215,7 +218,7 @@ class Cluster:
         return self._judged(source, target)
 
     def asked(self, place: tuple[str, str], *ends, packets: bool) -> dict:
-        """The way between the ends, asked once more where a busy machine had it name another place (node, step)."""
+        """The trace between the ends, once more where a busy machine had it name another hop (node, step)."""
         found: dict = {}
         for _time in range(2):
             found = self.traced(*ends) if packets else self.looked_at(*ends)
@@ -223,11 +226,9 @@ class Cluster:
                 break
         return found
 
-    def failures(self) -> list[dict]:
+    def failures(self) -> list[Check]:
         """The checks of all nodes that fail."""
-        asked = [
-            Inside(node.netns, lambda node=node: _checked(node_state.collect((), node.places))) for node in self.nodes
-        ]
+        asked = [Inside(node.netns, node_state.collect, (), node.places) for node in self.nodes]
         return [check for one in asked for check in _failing(one.result())]
 
     def _judged(self, source, target, mark: str = "", port: int = 9, patience: float = 0) -> dict:
@@ -242,22 +243,19 @@ class Cluster:
             if mark and not sends:
                 node.watches()
         states = [one.result() for one in asked]
-        told = verdict.judge(source, target, states)
+        told = render_trace.as_json(verdict.judge(source, target, states))
         return {**told, "failures": [check for one in states for check in _failing(one)]}
 
 
-def _looked(way: run.Asked, places: node_state.Places, delay: float) -> dict:
-    (found,) = run.look([way], places, delay)
-    return _checked(found)
+def _looked(path: run.Asked, places: node_state.Places, delay: float) -> NodeState:
+    (found,) = run.look([path], places, delay)
+    return found
 
 
-def _checked(found: dict) -> dict:
-    return {**found, "checks": node_checks.checks(found)}
-
-
-def _failing(found: dict) -> list[dict]:
-    assert len(found["checks"]) > 10
-    return [check for check in found["checks"] if not check["ok"]]
+def _failing(state: NodeState) -> list[Check]:
+    checks = node_checks.checks(state)
+    assert len(checks) > 10
+    return [check for check in checks if not check.ok]
 
 
 @pytest.fixture(scope="session")

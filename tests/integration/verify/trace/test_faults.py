@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each fault of the packet's way (tests/faults) is injected with tools that are not ours; the verdict must name the
-right node, hop and cause, and after the cure all must be clean again.
+"""Each fault of a path (tests/faults) is injected with tools that are not ours; the verdict must be the right finding
+at the right hop, and after the fix all must be clean again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_a_fault_is_named(cluster, impatient, fault):
 
 
 def named(cluster, fault: dict, known: dict[str, str], ends: list[str]) -> None:
-    """Inject the fault: the verdict on the way between these ends names it; after the cure nothing is told."""
+    """Inject the fault: the verdict on the path between these ends is it; after the fix nothing is found."""
     wanted = fault["verdict"]
     try:
         run(cluster, fault, fault["inject"], known)
@@ -77,10 +77,10 @@ def named(cluster, fault: dict, known: dict[str, str], ends: list[str]) -> None:
         assert not found["ok"], told
         assert found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
         assert (found["verdict"]["node"], found["verdict"]["step"]) == place, told
-        assert faults.filled(wanted["cause"], known) in found["verdict"]["cause"], told
-        assert found["verdict"]["cure"], told
+        assert faults.judged(wanted, found["verdict"], known), told
+        assert found["verdict"]["fix"], told
     finally:
-        run(cluster, fault, fault["cure"], known)
+        run(cluster, fault, fault["fix"], known)
     after = cluster.looked_at(*ends)
     assert after["ok"], after["verdict"]
     assert after["failures"] == []

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of IPv6 packets' way, in a cluster of both IP versions: named as those of IPv4 are."""
+"""Faults of IPv6 packets' paths, in a cluster of both IP versions: named as those of IPv4 are."""
 
 from __future__ import annotations
 

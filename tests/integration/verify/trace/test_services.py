@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packet's way to a Service, translated as kube-proxy does it; a server answers in the pods behind it."""
+"""A path to a Service, translated as kube-proxy does it; a server answers in the pods behind it."""
 
 from __future__ import annotations
 
 import subprocess
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import End
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
 
 ADDRESS, PORT = "10.96.0.50", 8080
 #: A Service's chains as kube-proxy makes them: what a pod sends to itself must come back to it under another address.
@@ -34,14 +34,14 @@ def service(cluster):
     """A function that puts a Service before a pod; all is gone after the test."""
     node, servers = cluster.nodes[0], []
 
-    def serve(pod) -> End:
+    def serve(pod) -> Endpoint:
         listening = f"TCP4-LISTEN:{PORT},reuseaddr,fork"
         words = ["nsenter", f"--net={pod.netns.path}", "socat", listening, "SYSTEM:echo ok"]
         servers.append(subprocess.Popen(words))
         pod.netns.run("sh", "-c", f"while ! ss -Hltn sport {PORT} | grep -q {PORT}; do sleep 0.05; done")
         rules = RULES.format(service=ADDRESS, port=PORT, pod=pod.address)
         node.netns.run("iptables-restore", input=rules)
-        end = End("service", "default/web", ADDRESS, "", (pod.address,))
+        end = Endpoint("service", "default/web", ADDRESS, "", (pod.address,))
         cluster.services[:] = [end]
         return end
 
@@ -59,7 +59,7 @@ def test_a_service_of_another_node_s_pod(cluster, service):
     found = cluster.traced(cluster.nodes[0].pods[0], "default/web", PORT)
     assert found["ok"] and not found["verdict"], found["verdict"]
     assert [probe["ok"] for probe in found["probes"] if probe["scope"] == "service"] == [True]
-    assert [hop["verdict"] for hop in found["legs"][0]["hops"] if hop["step"] == "service"] == ["ok"]
+    assert [hop["verdict"] for hop in found["paths"][0]["hops"] if hop["step"] == "service"] == ["ok"]
 
 
 def test_a_service_s_own_pod_needs_hairpin_mode(cluster, service):
@@ -74,8 +74,8 @@ def test_a_service_s_own_pod_needs_hairpin_mode(cluster, service):
         assert [probe["ok"] for probe in found["probes"] if probe["scope"] == "service"] == [False]
         verdict = found["verdict"]
         assert (verdict["node"], verdict["step"]) == ("node1", "port")
-        assert "is not in hairpin mode" in verdict["cause"]
-        assert verdict["cure"] == f"bridge link set dev {pod.host} hairpin on"
+        assert (verdict["code"], verdict["subject"]) == ("port.no-hairpin", pod.host)
+        assert verdict["fix"] == f"bridge link set dev {pod.host} hairpin on"
     finally:
         node.run(f"bridge link set dev {pod.host} hairpin on")
     assert cluster.traced(pod, ADDRESS, PORT)["ok"]
@@ -85,22 +85,20 @@ def test_a_service_that_is_not_translated(cluster, service):
     service(cluster.nodes[1].pods[0])
     cluster.nodes[0].run("iptables -t nat -F KUBE-SERVICES")
     found = cluster.traced(cluster.nodes[0].pods[0], "default/web", PORT)
-    assert (found["verdict"]["node"], found["verdict"]["step"]) == ("node1", "service"), found["verdict"]
-    assert "kube-proxy" in found["verdict"]["cure"]
+    assert (found["verdict"]["node"], found["verdict"]["code"]) == ("node1", "service.no-dnat"), found["verdict"]
 
 
 def test_a_service_that_leads_to_a_pod_that_is_gone(cluster, service):
     service(cluster.nodes[1].pods[0])
     cluster.nodes[0].run(f"iptables -t nat -R KUBE-SEP 2 -p tcp -j DNAT --to-destination 10.244.2.200:{PORT}")
     found = cluster.traced(cluster.nodes[0].pods[0], "default/web", PORT)
-    assert (found["verdict"]["node"], found["verdict"]["step"]) == ("node1", "service"), found["verdict"]
-    assert "the pods behind it are reached" in found["verdict"]["cause"]
+    assert (found["verdict"]["node"], found["verdict"]["code"]) == ("node1", "service.dnat-wrong"), found["verdict"]
 
 
 def test_a_service_without_a_pod(cluster):
-    cluster.services[:] = [End("service", "default/web", ADDRESS)]
+    cluster.services[:] = [Endpoint("service", "default/web", ADDRESS)]
     try:
         verdict = cluster.looked_at(cluster.nodes[0].pods[0], "default/web")["verdict"]
-        assert verdict["step"] == "service" and "no ready pod is behind" in verdict["cause"]
+        assert (verdict["code"], verdict["subject"]) == ("service.no-endpoints", "default/web")
     finally:
         cluster.services.clear()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packet's way where the back end is wireguard."""
+"""Traces where the back end is wireguard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 
-def test_the_way_goes_through_the_peer_and_a_peer_that_is_lost_is_named(needs, request):
+def test_a_path_goes_through_the_peer_and_a_peer_that_is_lost_is_named(needs, request):
     needs("wireguard")
     if not shutil.which("wg"):
         pytest.skip("not installed: wg")
@@ -33,9 +33,10 @@ def test_the_way_goes_through_the_peer_and_a_peer_that_is_lost_is_named(needs, r
     one.run(f"ping -c 1 -W 10 {other.address}")
     found = cluster.traced(one, other)
     assert found["ok"] and found["verdict"] is None, found["verdict"]
-    steps = [hop["step"] for hop in found["legs"][0]["hops"]]
-    assert "wireguard" in steps and "fdb" not in steps and "neighbour" not in steps
-    assert any("UDP 51820" in hop["name"] for hop in found["legs"][0]["hops"] if hop["step"] == "wire")
+    steps = [hop["step"] for hop in found["paths"][0]["hops"]]
+    assert "wireguard" in steps and "fdb" not in steps and "neighbor" not in steps
+    assert any("UDP 51820" in hop["name"] for hop in found["paths"][0]["hops"] if hop["step"] == "wire")
     cluster.nodes[0].run(f"wg set flannel-wg peer {leases[1]['public_key']} remove")
     found = cluster.traced(one, other)
-    assert not found["ok"] and f"add peer flannel-wg {leases[1]['public_key']}" in str(found["verdict"])
+    assert not found["ok"] and found["verdict"]["code"] == "wireguard.drifted", found["verdict"]
+    assert leases[1]["public_key"] in found["verdict"]["parameters"]["pending"]

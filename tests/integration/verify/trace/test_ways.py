@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packet's way with other back ends and IP versions: whole where all is well, and a fault is named there too."""
+"""Traces with other back ends and IP versions: OK where all is well, and a fault is named there too."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def world(cluster_of):
 
 
 def whole(cluster, source, target) -> list[dict]:
-    """The hops of a way that must be whole, every interface on it having seen the echo pass."""
+    """The hops of a path that must be OK, every interface on it having seen the echo pass."""
     found = cluster.traced(source, target, patience=6)
     assert found["ok"] and found["verdict"] is None, (found["verdict"], [p for p in found["probes"] if not p["ok"]])
-    hops = [hop for leg in found["legs"] for hop in leg["hops"]]
+    hops = [hop for path in found["paths"] for hop in path["hops"]]
     assert {hop["verdict"] for hop in hops} <= {"ok", "unknown"}, [hop for hop in hops if hop["verdict"] != "ok"]
     unsure = [hop for hop in hops if hop["step"] in ("route", "underlay") and hop["verdict"] != "ok"]
     assert not unsure, (source, target, unsure)
-    unseen = [(hop["node"], hop["name"]) for hop in hops if hop["sights"] and not hop["seen"]]
+    unseen = [(hop["node"], hop["name"]) for hop in hops if hop["capture_points"] and not hop["seen"]]
     assert not unseen, (source, target, unseen)
     return hops
 
@@ -65,9 +65,9 @@ class TestWays:
             one.run(f"ip {six}route del {cidr}")
             verdict = world.looked_at(*ends)["verdict"]
             assert (verdict["node"], verdict["step"]) == ("node1", "route"), verdict
-            assert f"no route to {ends[1]}" in verdict["cause"]
+            assert (verdict["code"], verdict["subject"]) == ("route.missing", ends[1])
             verdict = world.looked_at(*reversed(ends))["verdict"]
-            assert verdict["node"] == "node1" and "no route" in verdict["cause"], verdict
+            assert (verdict["node"], verdict["code"]) in (("node1", "route.missing"), ("node1", "route.return-missing"))
             one.ctl("apply")
             table = "ip6tables" if six else "iptables"
             other.run(f"{table} -A FORWARD -d {ends[1]} -j DROP")
