@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 import faults
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import resolve, run, verdict
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import state_from
 from faults.world import World
 
 from .conftest import NAME, NETWORK
@@ -50,42 +52,39 @@ def test_a_fault_is_named(world, fault):
     try:
         world.idle([(fault, known)])
         world.run(fault, fault["inject"], known)
-        told = _of_a_node(world, known) if fault["name"] in OF_A_NODE else _of_the_way(world, fault, known)
+        found = _of_a_node(world, known) if fault["name"] in OF_A_NODE else _of_the_path(world, fault, known)
     finally:
-        world.run(fault, fault["cure"], known)
+        world.run(fault, fault["fix"], known)
     for wanted in [fault["verdict"], *fault.get("also", [])] if fault["name"] in OF_A_NODE else [fault["verdict"]]:
-        node, step, cause = (faults.filled(wanted[key], known) for key in ("node", "step", "cause"))
-        named = [each for each in told if (each["node"], each["step"]) == (node, step) and cause in each["cause"]]
-        assert named and all(each["cure"] for each in named), json.dumps(told, indent=1)
-    world.lab.until("nothing is told after the cure", lambda: not _left(world, fault, known), 30)
+        place = (faults.filled(wanted["node"], known), wanted["step"])
+        named = [each for each in found if (each["node"], each["step"]) == place and faults.judged(wanted, each, known)]
+        assert named and all(each["fix"] for each in named), json.dumps(found, indent=1)
+    world.lab.until("nothing is found after the fix", lambda: not _left(world, fault, known), 30)
 
 
 def _of_a_node(world: World, known: dict[str, str]) -> list[dict]:
-    """What the node's own checks tell."""
+    """What the node's own checks find."""
     state = json.loads(world.lab.node(known["node1"], "podnetctl", "inspect"))
-    return [
-        {"node": check["node"], "step": check["step"], "cause": check["reason"], "cure": check["cure"]}
-        for check in state["checks"]
-        if not check["ok"]
-    ]
+    failed = [check for check in state["checks"] if not check["ok"]]
+    return [{**check["finding"], "step": check["step"] or "", "suspected": [], "evidence": None} for check in failed]
 
 
-def _of_the_way(world: World, fault: dict, known: dict[str, str]) -> list[dict]:
-    """The one verdict on the fault's way, whose states were taken while packets were sent."""
+def _of_the_path(world: World, fault: dict, known: dict[str, str]) -> list[dict]:
+    """The one verdict on the fault's path, whose states were taken while packets were sent."""
     found, _failures = _traced(world, fault, known, run.new_mark())
-    assert not found["ok"]
-    return [found["verdict"] or {"node": "", "step": "", "cause": f"only {found['probes']}", "cure": ""}]
+    assert not found["ok"] and found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
+    return [found["verdict"]]
 
 
 def _left(world: World, fault: dict, known: dict[str, str]) -> list:
-    """What is still told of the fault's way and of the nodes at its ends."""
+    """What is still found on the fault's path and on the nodes at its ends."""
     found, failures = _traced(world, fault, known)
     return [*([] if found["ok"] else [found["verdict"]]), *failures]
 
 
 def _traced(world: World, fault: dict, known: dict[str, str], mark: str = "") -> tuple[dict, list[dict]]:
-    """The judged way of a fault, and the failed checks of its nodes; with a mark, of packets that the first node sends
-    when the others watch."""
+    """The trace of a fault, and the failed checks of its nodes; with a mark, of packets that the first node sends when
+    the others watch."""
     ends = fault.get("ends", ["a1", "a2"])
     source, target = (known[f"{'N' if name.startswith('node') else name[0].upper()}{name[-1]}"] for name in ends)
     where = list(dict.fromkeys(known[f"node{name[-1]}"] for name in ends))
@@ -95,6 +94,7 @@ def _traced(world: World, fault: dict, known: dict[str, str], mark: str = "") ->
         return json.loads(world.lab.node(name, "podnetctl", "inspect", source, target, *more))
 
     with ThreadPoolExecutor(len(where)) as threads:
-        states = list(threads.map(look, where))
+        told = list(threads.map(look, where))
+    states = [state_from(one) for one in told]
     found = verdict.judge(*(resolve.resolve(address, states) for address in (source, target)), states)
-    return found, [check for one in states for check in one["checks"] if not check["ok"]]
+    return render_trace.as_json(found), [check for one in told for check in one["checks"] if not check["ok"]]

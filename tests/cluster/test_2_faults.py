@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is broken in a cluster is named by verify.yml, with node, hop, cause and cure, and nobody else is accused; and
-after the cure all is clean again.
+"""What is broken in a cluster is named by verify.yml, with node, hop and fix, and nothing else is; and after the fix all
+is clean again.
 
 The faults are data, tests/faults; rounds.yml tells which ones are there at a time. Many more are injected between
 network namespaces: tests/integration/verify.
@@ -29,23 +29,23 @@ def world(_lab) -> World:
     return World(_lab, NAME)
 
 
-def test_a_healthy_way_is_whole(lab):
+def test_a_healthy_path_is_ok(lab):
     one, other = (pods(lab)[name][0]["metadata"]["name"] for name in ("node1", "node2"))
     ran = lab.play("trace", "-e", f"from={one}", "-e", f"to={other}")
-    assert "The way is whole." in ran.output
+    assert "Path OK." in ran.output
     lab.play("trace", "-e", f"from={one}", "-e", "to=podnet-verify/any")
     lab.play("trace", "-e", f"from={other}", "-e", "to=node3")
 
 
 @pytest.mark.parametrize("names", ROUNDS, ids=", ".join)
-def test_faults_are_named_and_nobody_else_is_accused(lab, world, names):
+def test_faults_are_named_and_nothing_else_is(lab, world, names):
     chosen = [(ENTRIES[name], world.known(nodes)) for name, nodes in names.items()]
     try:
         world.idle(chosen)
         world.everywhere([(fault, fault["inject"], known) for fault, known in chosen])
         found = failures(lab)
     finally:
-        world.everywhere([(fault, fault["cure"], known) for fault, known in chosen])
+        world.everywhere([(fault, fault["fix"], known) for fault, known in chosen])
     shown = "\n".join(f"{entry['node']}, {entry['step']}: {entry['text']}" for entry in found)
     named, effects = set(), set()
     for fault, known in chosen:
