@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import faults
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import resolve, run, verdict
 from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import state_from
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import resolve, run, verdict
 from faults.world import World
 
 from .conftest import NAME, NETWORK

@@ -46,18 +46,20 @@ def test_faults_are_named_and_nothing_else_is(lab, world, names):
         found = failures(lab)
     finally:
         world.everywhere([(fault, fault["fix"], known) for fault, known in chosen])
-    shown = "\n".join(f"{entry['node']}, {entry['step']}: {entry['text']}" for entry in found)
+    shown = "\n".join(f"{entry['node']}, {entry['step']}, {entry['code']}: {entry['text']}" for entry in found)
     named, effects = set(), set()
     for fault, known in chosen:
         for wanted in [fault["verdict"], *fault.get("also", [])]:
-            node, step, cause = (faults.filled(wanted[key], known) for key in ("node", "step", "cause"))
-            told = [entry["text"] for entry in found if (entry["node"], entry["step"]) == (node, step)]
-            assert any(cause in text for text in told), f"{fault['name']}: {node}, {step}: {cause}: not in\n{shown}"
-            named.add((node, step))
+            place = (faults.filled(wanted["node"], known), wanted["step"])
+            there = [entry for entry in found if (entry["node"], entry["step"]) == place]
+            assert any(faults.judged(wanted, each, known) for each in there), (
+                f"{fault['name']}: {wanted}: not in\n{shown}"
+            )
+            named.add(place)
             # what follows from it on the same node; that an agent was stopped, or a pod does not answer
             effects |= {(node, effect) for effect in ["", *fault.get("effects", [])]}
     assert {(entry["node"], entry["step"]) for entry in found} <= named | effects, shown
-    assert all(entry["cure"] for entry in found)
+    assert all(entry["fix"] for entry in found)
     assert lab.verify()["failures"] == []
 
 
