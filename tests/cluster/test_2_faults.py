@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is broken in a cluster is named by verify.yml, with node, hop and fix, and nothing else is; and after the fix all
-is clean again.
+"""What is broken in a cluster is named by verify.yml, with node, hop and fix, and nothing else is; and after the
+fix all is clean again.
 
 The faults are data, tests/faults; rounds.yml tells which ones are there at a time. Many more are injected between
 network namespaces: tests/integration/verify.
@@ -57,7 +57,7 @@ def test_faults_are_named_and_nothing_else_is(lab, world, names):
             )
             named.add(place)
             # what follows from it on the same node; that an agent was stopped, or a pod does not answer
-            effects |= {(node, effect) for effect in ["", *fault.get("effects", [])]}
+            effects |= {(place[0], effect) for effect in ["", *fault.get("effects", [])]}
     assert {(entry["node"], entry["step"]) for entry in found} <= named | effects, shown
     assert all(entry["fix"] for entry in found)
     assert lab.verify()["failures"] == []
