@@ -49,8 +49,10 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
     """Prints the node's state."""
     from ..verify.checks import node as node_checks
     from ..verify.model.endpoint import EndpointError
+    from ..verify.model.request import TraceRequest
     from ..verify.observe import node as node_state
     from ..verify.trace import resolve, run
+    from .render_report import check_as_json
 
     places = node_state.Places(options.root)
     if len(options.ends) not in (0, 2) or (options.mark and not options.ends):
@@ -61,8 +63,9 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
             source, target = (resolve.resolve(text, [found]) for text in options.ends)
         except EndpointError as error:
             return _refuse(f"inspect: {error}")
-        (found,) = run.look([run.Asked(source, target, options.mark)], places, options.delay)
-    print(json.dumps({**found.as_json(), "checks": node_checks.checks(found)}, indent=1))
+        (found,) = run.look([TraceRequest(source, target, options.mark)], places, options.delay)
+    checks = [check_as_json(each) for each in node_checks.checks(found)]
+    print(json.dumps({**found.as_json(), "checks": checks}, indent=1))
     return 0
 
 

@@ -207,6 +207,7 @@ class Code(str, Enum):
     CLOCK_SKEWED = "clock.skewed"
     PEERS_INCOMPLETE = "peers.incomplete"
     VXLAN_UNSEEN = "vxlan.unseen"
+    NOTHING_PROBED = "cluster.not-probed"
 
     # -- a probe that failed
     PROBE_NO_ANSWER = "probe.no-answer"

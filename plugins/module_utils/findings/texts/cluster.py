@@ -87,6 +87,11 @@ ENTRIES = {
         "Leases are missing or stale: a static list that is out of date, or no connection to the API server.",
         SITE,
     ),
+    Code.NOTHING_PROBED: Entry(
+        "no probe was made in namespace {subject}, so nothing is proven",
+        "The workload has no pods with an address, or no node answered.",
+        "kubectl --namespace {subject} get pods --output wide",
+    ),
     Code.VXLAN_UNSEEN: Entry(
         "VXLAN packets on the underlay of {subject}: {sent} sent to {peer}, {received} received from it",
         "Pods of the two nodes exchanged probes, yet no tunnel packets were captured in one direction or both.",

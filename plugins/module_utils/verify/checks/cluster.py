@@ -6,236 +6,279 @@
 
 from __future__ import annotations
 
-import ipaddress
+import statistics
 from collections import Counter, defaultdict
-from typing import Any
+from collections.abc import Mapping
 
-from ..cluster.api import Cluster
+from ...findings.codes import Code
+from ...findings.finding import Finding, Value
+from ...ipam.ip import parse_address
+from ...ipam.prefix import Prefix, parse_prefix
+from ..cluster.api import Cluster, Pod
 from ..cluster.matrix import DNS, probes, workload
+from ..model.answer import About, NodeAnswer
+from ..model.check import Check, CheckName
+from ..model.evidence import IN, OUT
+from ..model.hop import Step
 
 #: Seconds that nodes' clocks may differ; the nodes are asked within the same seconds, not at the same time.
 CLOCK = 10
-AGAIN = "run podnet.cluster.site"
+
+Answers = Mapping[str, NodeAnswer]
 
 
-def of_api(cluster: Cluster, namespace: str) -> list[dict]:
-    """What the API alone tells."""
+def of_api(cluster: Cluster, namespace: str) -> list[Check]:
+    """By the API alone."""
     return [*_nodes(cluster), *_pods(cluster, namespace), *_addresses(cluster), *_resolver(cluster)]
 
 
 def of_nodes(
-    cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int, tunnel: bool, library: str
-) -> list[dict]:
-    """What the nodes tell, each against the API and against the others; see ``report.report`` for what is given."""
+    cluster: Cluster, answers: Answers, namespace: str, port: int, sample: int, tunnel: bool, library: str
+) -> list[Check]:
+    """By the nodes' answers, each against the API and against the others; see ``report.report`` for what is given."""
     return [
-        *_attachments(cluster, found, namespace),
-        *_complete(cluster, found, namespace, port, sample),
-        *_between_nodes(cluster, found, library),
-        *(check for node in sorted(found) for check in found[node].get("checks", [])),
-        *(_tunnels(cluster, found, namespace) if tunnel else []),
+        *_attachments(cluster, answers, namespace),
+        *_complete(cluster, answers, namespace, port, sample),
+        *_between_nodes(cluster, answers, library),
+        *(check for node in sorted(answers) for check in answers[node].checks),
+        *(_tunnels(cluster, answers, namespace) if tunnel else []),
     ]
 
 
-def _check(
-    check: str, subject: str, reason: str = "", node: str = "", cure: str = "", step: str = ""
-) -> dict[str, Any]:
-    """A check's outcome: a reason means that it failed."""
-    told = {"check": check, "subject": subject, "node": node, "ok": not reason, "reason": reason}
-    return {**told, "cure": cure if reason else "", "step": step if reason else ""}
+def _check(name: CheckName, subject: str, node: str = "", step: Step | None = None) -> Check:
+    """One that passes until ``_fail``."""
+    return Check(name, subject, node, step)
 
 
-def _between_nodes(cluster: Cluster, found: dict[str, dict], library: str) -> list[dict]:
-    """What only several nodes together can tell: clocks, versions, and what each says of itself against the API."""
-    about = {node: has["about"] for node, has in found.items() if has.get("about")}
+def _fail(check: Check, code: Code, **parameters: Value) -> None:
+    check.finding = Finding(code, check.node, check.subject, parameters)
+
+
+def _names(pod: str) -> dict[str, Value]:
+    namespace, _slash, name = pod.partition("/")
+    return {"namespace": namespace, "name": name}
+
+
+def _between_nodes(cluster: Cluster, answers: Answers, library: str) -> list[Check]:
+    """Clocks, versions, addresses, and what each node says of itself against the API."""
+    about = {node: answer.about for node, answer in sorted(answers.items()) if answer.about}
     if not about:
         return []
-    checks = []
-    versions = Counter(entry["library"] for entry in about.values())
-    wanted = library or versions.most_common(1)[0][0]
-    who = "this collection has" if library else "most nodes have"
-    for name, entry in sorted(about.items()):
-        reason = "" if entry["library"] == wanted else f"it has {entry['library'] or 'none'}, {who} {wanted}"
-        checks.append(_check("library is the same everywhere", name, reason, name, AGAIN, "cni"))
-    times = sorted(entry["time"] for entry in about.values())
-    middle = times[len(times) // 2]
-    for name, entry in sorted(about.items()):
-        apart = abs(entry["time"] - middle)
-        reason = f"it is {apart:.0f} s from the other nodes' clocks" if apart > CLOCK else ""
-        cure = "start a time service (chrony, systemd-timesyncd)"
-        checks.append(_check("clock is right", name, reason, name, cure))
-    for node in cluster.nodes:
-        lease = about.get(node.name, {}).get("lease")
-        if lease:
-            ours, theirs = ", ".join(sorted(lease["pod_cidrs"])), ", ".join(sorted(node.pod_cidrs))
-            reason = f"the overlay has {ours}, the API {theirs}" if ours != theirs else ""
-            checks.append(_check("podCIDR is what the API says", node.name, reason, node.name, AGAIN, "lease"))
-            moved = lease["address"] != node.address and node.address not in lease["addresses"]
-            reason = f"the overlay has {lease['address']}, the API {node.address}" if moved else ""
-            checks.append(_check("address is what the API says", node.name, reason, node.name, AGAIN, "lease"))
-    others = len(cluster.nodes) - 1
-    for name, entry in sorted(about.items()):
-        if entry["lease"]:
-            reason = f"it knows {entry['peers']} peers; there are {others}" if entry["peers"] != others else ""
-            checks.append(_check("peers are complete, and none is stale", name, reason, name, AGAIN, "lease"))
-    return [*checks, *_own_addresses(about)]
+    return [
+        *_libraries(about, library),
+        *_clocks(about),
+        *_leases(cluster, about),
+        *_peers(about, len(cluster.nodes) - 1),
+        *_own_addresses(about),
+    ]
 
 
-def _own_addresses(about: dict[str, dict]) -> list[dict]:
-    """No two nodes have one address on the underlay, or one MAC address there or on the tunnel's device."""
-    holders: dict[str, list[str]] = defaultdict(list)
-    for name, entry in sorted(about.items()):
-        for address in entry.get("addresses", []):
-            holders[address].append(name)
+def _libraries(about: Mapping[str, About], library: str) -> list[Check]:
+    """All nodes have this version, without one that of most of them."""
+    wanted = library or Counter(entry.library for entry in about.values()).most_common(1)[0][0]
     checks = []
-    for name, entry in sorted(about.items()):
-        twice = [address for address in entry.get("addresses", []) if len(holders[address]) > 1]
-        told = [f"{each} is on {' and '.join(holders[each])}" for each in twice]
-        cure = f"take {', '.join(twice)} from all nodes but the one that it belongs to"
-        checks.append(_check("addresses are the node's own", name, "; ".join(told), name, cure, "underlay"))
+    for node, entry in about.items():
+        checks.append(_check(CheckName.SAME_LIBRARY, node, node, Step.CNI))
+        if entry.library != wanted:
+            _fail(checks[-1], Code.LIBRARY_MISMATCH, actual=entry.library or None, expected=wanted)
     return checks
 
 
-def _nodes(cluster: Cluster) -> list[dict]:
-    look = "systemctl status kubelet containerd; journalctl -u kubelet"
-    return [
-        _check("node is Ready", node.name, "" if node.ready else node.reason or "not Ready", node.name, look)
-        for node in cluster.nodes
-    ]
+def _clocks(about: Mapping[str, About]) -> list[Check]:
+    middle = statistics.median_high(entry.time for entry in about.values())
+    checks = []
+    for node, entry in about.items():
+        checks.append(_check(CheckName.CLOCKS_AGREE, node, node))
+        if abs(entry.time - middle) > CLOCK:
+            _fail(checks[-1], Code.CLOCK_SKEWED, seconds=round(abs(entry.time - middle)))
+    return checks
 
 
-def _pods(cluster: Cluster, namespace: str) -> list[dict]:
+def _leases(cluster: Cluster, about: Mapping[str, About]) -> list[Check]:
+    """A node's lease is what the API says."""
+    checks = []
+    for node in cluster.nodes:
+        lease = about[node.name].lease if node.name in about else None
+        if not lease:
+            continue
+        ours, theirs = sorted(map(str, lease.pod_cidrs)), sorted(node.pod_cidrs)
+        checks.append(_check(CheckName.POD_CIDR_MATCHES, node.name, node.name, Step.LEASE))
+        if ours != theirs:
+            _fail(checks[-1], Code.POD_CIDR_MISMATCH, actual=ours, expected=theirs)
+        checks.append(_check(CheckName.NODE_ADDRESS_MATCHES, node.name, node.name, Step.LEASE))
+        if node.address not in (lease.address, *lease.addresses):
+            _fail(checks[-1], Code.NODE_ADDRESS_MISMATCH, actual=lease.address, expected=node.address)
+    return checks
+
+
+def _peers(about: Mapping[str, About], others: int) -> list[Check]:
+    checks = []
+    for node, entry in about.items():
+        if entry.lease:
+            checks.append(_check(CheckName.PEERS_COMPLETE, node, node, Step.LEASE))
+            if entry.peers != others:
+                _fail(checks[-1], Code.PEERS_INCOMPLETE, actual=entry.peers, expected=others)
+    return checks
+
+
+def _own_addresses(about: Mapping[str, About]) -> list[Check]:
+    """No two nodes have one address on the underlay, or one MAC address there or on the tunnel's device."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for node, entry in about.items():
+        for address in entry.addresses:
+            holders[address].append(node)
+    checks = []
+    for node, entry in about.items():
+        checks.append(_check(CheckName.NO_DUPLICATE_NODE_ADDRESSES, node, node, Step.UNDERLAY))
+        shared = next((address for address in entry.addresses if len(holders[address]) > 1), "")
+        if shared:
+            others = [other for other in holders[shared] if other != node]
+            _fail(checks[-1], Code.NODE_ADDRESS_DUPLICATE, address=shared, others=others)
+    return checks
+
+
+def _nodes(cluster: Cluster) -> list[Check]:
+    checks = []
+    for node in cluster.nodes:
+        checks.append(_check(CheckName.NODE_READY, node.name, node.name))
+        if not node.ready:
+            _fail(checks[-1], Code.NODE_NOT_READY, reason=node.reason or "no reason given")
+    return checks
+
+
+def _pods(cluster: Cluster, namespace: str) -> list[Check]:
     checks = []
     for pod in cluster.pods:
         if pod.name.startswith(f"{namespace}/"):
-            reason = "" if pod.ready else f"not Ready on {pod.node or 'any node'}"
-            checks.append(_check("pod is Ready", pod.name, reason, pod.node, _describe(pod.name)))
+            checks.append(_check(CheckName.POD_READY, pod.name, pod.node))
+            if not pod.ready:
+                _fail(checks[-1], Code.POD_NOT_READY, host=pod.node or "any node", **_names(pod.name))
     return checks
 
 
-def _describe(name: str) -> str:
-    return "kubectl --namespace {} describe pod {}".format(*name.split("/"))
-
-
-def _resolver(cluster: Cluster) -> list[dict]:
+def _resolver(cluster: Cluster) -> list[Check]:
     """Where the cluster has a resolver, a pod is behind it."""
     service = next((one for one in cluster.services if one.name == DNS), None)
     if service is None:
         return []
-    ready = any(pod.ready for pod in cluster.behind(service))
-    reason = "" if ready else f"no ready pod is behind {DNS} ({service.address}): pods can't resolve names"
-    cure = "kubectl --namespace kube-system get pods --selector k8s-app=kube-dns --output wide; describe them"
-    return [_check("DNS is served", DNS, reason, "", cure, "service")]
+    check = _check(CheckName.DNS_ENDPOINTS, DNS, "", Step.SERVICE)
+    if not any(pod.ready for pod in cluster.behind(service)):
+        _fail(check, Code.SERVICE_NO_ENDPOINTS, **_names(DNS))
+    return [check]
 
 
-def _addresses(cluster: Cluster) -> list[dict]:
+def _addresses(cluster: Cluster) -> list[Check]:
     """Every pod's address lies inside its node's podCIDR, and no other pod has it; no two nodes' podCIDRs overlap."""
-    checks = []
-    cidrs = {node.name: [ipaddress.ip_network(cidr) for cidr in node.pod_cidrs] for node in cluster.nodes}
-    shared = _overlapping(cidrs)
-    for node in cluster.nodes:
-        reason = "" if cidrs[node.name] else "the API has given it none"
-        if node.name in shared:
-            other = shared[node.name]
-            reason = f"{', '.join(node.pod_cidrs)} overlaps {', '.join(map(str, cidrs[other]))} of {other}"
-        cure = f"kubectl get nodes; take {node.name} out (podnet.cluster.remove_node) and add it again"
-        checks.append(_check("podCIDR is the node's own", node.name, reason, node.name, cure, "lease"))
+    cidrs = {node.name: [parse_prefix(cidr) for cidr in node.pod_cidrs] for node in cluster.nodes}
     pods = [pod for pod in cluster.pods if not pod.host_network and pod.address]
     holders: dict[str, list[str]] = defaultdict(list)
     for pod in pods:
         holders[pod.address].append(pod.name)
+    checks = _own_cidrs(cluster, cidrs)
     for pod in pods:
-        inside = any(ipaddress.ip_address(pod.address) in cidr for cidr in cidrs.get(pod.node, []))
-        where = ", ".join(map(str, cidrs.get(pod.node, []))) or "none"
-        outside = f"{pod.address} is outside {pod.node}'s podCIDR, {where}"
-        again = "kubectl --namespace {} delete pod {}".format(*pod.name.split("/"))
-        checks.append(_check("address is in the podCIDR", pod.name, "" if inside else outside, pod.node, again, "ipam"))
+        checks.append(_inside(pod, cidrs.get(pod.node, [])))
+        checks.append(_check(CheckName.POD_ADDRESS_UNIQUE, pod.name, pod.node, Step.DELIVER))
         others = [name for name in holders[pod.address] if name != pod.name]
-        twice = f"{pod.address} is also that of {', '.join(others)}" if others else ""
-        checks.append(_check("address is unique", pod.name, twice, pod.node, again, "deliver"))
+        if others:
+            _fail(checks[-1], Code.POD_ADDRESS_SHARED, address=pod.address, others=others, **_names(pod.name))
     return checks
 
 
-def _overlapping(cidrs: dict[str, list[ipaddress.IPv4Network | ipaddress.IPv6Network]]) -> dict[str, str]:
+def _own_cidrs(cluster: Cluster, cidrs: dict[str, list[Prefix]]) -> list[Check]:
+    checks = []
+    shared = _overlapping(cidrs)
+    for node in cluster.nodes:
+        checks.append(_check(CheckName.POD_CIDR_UNIQUE, node.name, node.name, Step.LEASE))
+        if node.name in shared:
+            other = shared[node.name]
+            there: dict[str, Value] = {"cidrs": node.pod_cidrs, "others": [str(cidr) for cidr in cidrs[other]]}
+            _fail(checks[-1], Code.POD_CIDR_OVERLAPS, other=other, **there)
+        elif not cidrs[node.name]:
+            _fail(checks[-1], Code.POD_CIDR_MISSING)
+    return checks
+
+
+def _inside(pod: Pod, cidrs: list[Prefix]) -> Check:
+    check = _check(CheckName.POD_ADDRESS_INSIDE, pod.name, pod.node, Step.IPAM)
+    if not any(cidr.holds(*parse_address(pod.address)) for cidr in cidrs):
+        there: dict[str, Value] = {"address": pod.address, "host": pod.node, "cidrs": [str(cidr) for cidr in cidrs]}
+        _fail(check, Code.POD_ADDRESS_OUTSIDE, **there, **_names(pod.name))
+    return check
+
+
+def _overlapping(cidrs: dict[str, list[Prefix]]) -> dict[str, str]:
     """The nodes whose podCIDRs overlap another's, each with one of those: in one pass over all, by where they begin."""
-    blocks = sorted(
-        (cidr.version, int(cidr.network_address), int(cidr.broadcast_address), name)
-        for name, own in cidrs.items()
-        for cidr in own
-    )
     found: dict[str, str] = {}
-    before = None
-    for block in blocks:
-        if before and before[0] == block[0] and block[1] <= before[2] and before[3] != block[3]:
-            found.setdefault(before[3], block[3])
-            found.setdefault(block[3], before[3])
-        if before is None or before[0] != block[0] or block[2] > before[2]:
-            before = block
+    before: tuple[Prefix, str] | None = None
+    for block, name in sorted((cidr, name) for name, own in cidrs.items() for cidr in own):
+        if before and before[0].overlaps(block) and before[1] != name:
+            found.setdefault(before[1], name)
+            found.setdefault(name, before[1])
+        if before is None or before[0].version != block.version or block.last > before[0].last:
+            before = block, name
     return found
 
 
-def _attachments(cluster: Cluster, found: dict[str, dict], namespace: str) -> list[dict]:
-    """What the API says of a pod's address is what its node has.
+def _attachments(cluster: Cluster, answers: Answers, namespace: str) -> list[Check]:
+    """A pod's address in the API is what its node has.
 
     Asked of the workload only: others' pods may come and go between the API's answer and the nodes'.
     """
     checks = []
-    for node, has in sorted(found.items()):
-        attached = {entry["pod"]: entry for entry in has.get("attachments", [])}
-        expected = {pod.name: pod for pod in workload(cluster, namespace) if pod.node == node}
-        for name, pod in expected.items():
-            entry = attached.get(name)
-            reason = ""
-            if entry is None:
-                reason = f"{node} has no network namespace for it"
-            elif pod.address not in entry["addresses"]:
-                reason = f"the API says {pod.address}, {node} has {', '.join(entry['addresses']) or 'no address'}"
-            again = "kubectl --namespace {} delete pod {}".format(*name.split("/"))
-            checks.append(_check("address is what the node has", name, reason, node, again, "pod"))
+    for node, answer in sorted(answers.items()):
+        attached = {entry.name: entry.addresses for entry in answer.attachments}
+        for pod in workload(cluster, namespace):
+            if pod.node != node:
+                continue
+            checks.append(_check(CheckName.POD_ADDRESS_MATCHES, pod.name, node, Step.POD))
+            if pod.name not in attached:
+                _fail(checks[-1], Code.POD_ATTACHMENT_MISSING, host=node, **_names(pod.name))
+            elif pod.address not in attached[pod.name]:
+                there: dict[str, Value] = {"host": node, "actual": attached[pod.name], "expected": pod.address}
+                _fail(checks[-1], Code.POD_ADDRESS_MISMATCH, **there, **_names(pod.name))
     return checks
 
 
-def _complete(cluster: Cluster, found: dict[str, dict], namespace: str, port: int, sample: int) -> list[dict]:
+def _complete(cluster: Cluster, answers: Answers, namespace: str, port: int, sample: int) -> list[Check]:
     """Every node has made all its probes: one that could not be asked must not look healthy."""
     checks = []
     for node in cluster.nodes:
-        made = len(found.get(node.name, {}).get("results", []))
+        made = len(answers[node.name].results) if node.name in answers else 0
         due = len(probes(cluster, node.name, namespace, port, sample))
-        reason = "" if made == due else f"{made} of {due} probes were made"
-        cure = "is it in the inventory, and does Ansible reach it? (ansible -m ping)"
-        checks.append(_check("node was asked", node.name, reason, node.name, cure))
+        checks.append(_check(CheckName.NODE_PROBED, node.name, node.name))
+        if made != due:
+            _fail(checks[-1], Code.NODE_NOT_PROBED, actual=made, expected=due)
     return checks
 
 
-def _tunnels(cluster: Cluster, found: dict[str, dict], namespace: str) -> list[dict]:
+def _tunnels(cluster: Cluster, answers: Answers, namespace: str) -> list[Check]:
     """Between any two nodes between whose pods probes were sent, packets were seen on the underlay as VXLAN: out at one
     end, in from the other.
     """
     checks = []
     addresses = {node.name: node.address for node in cluster.nodes}
-    for node, peers in sorted(_probed(cluster, found, namespace).items()):
-        seen = {(flow["way"], flow["source"], flow["destination"]) for flow in found[node].get("flows", [])}
+    for node, peers in sorted(_probed(cluster, answers, namespace).items()):
+        counted: Counter[tuple[str, str, str]] = Counter()
+        for flow in answers[node].flows:
+            counted[flow.direction, flow.source, flow.destination] += flow.packets
         for peer in sorted(peers):
             here, there = addresses[node], addresses[peer]
-            missing = [
-                text
-                for text, flow in ((f"to {there}", ("out", here, there)), (f"from {there}", ("in", there, here)))
-                if flow not in seen
-            ]
-            reason = f"no VXLAN packet {' and none '.join(missing)} was seen on the underlay" if missing else ""
-            cure = f"podnet.cluster.trace -e from={node} -e to={peer}'s pod tells where they are lost"
-            checks.append(_check("packets travel in the tunnel", f"{node} ↔ {peer}", reason, "", cure, "wire"))
+            sent, received = counted[OUT, here, there], counted[IN, there, here]
+            checks.append(_check(CheckName.VXLAN_SEEN, node, node, Step.WIRE))
+            if not sent or not received:
+                _fail(checks[-1], Code.VXLAN_UNSEEN, peer=peer, sent=sent, received=received)
     return checks
 
 
-def _probed(cluster: Cluster, found: dict[str, dict], namespace: str) -> dict[str, set[str]]:
+def _probed(cluster: Cluster, answers: Answers, namespace: str) -> dict[str, set[str]]:
     """For each node that was asked the others with which its pods exchanged probes, whoever began."""
     pods = workload(cluster, namespace)
-    by_name, by_address = ({getattr(pod, key): pod.node for pod in pods} for key in ("name", "address"))
+    by_name, by_address = {pod.name: pod.node for pod in pods}, {pod.address: pod.node for pod in pods}
     pairs: dict[str, set[str]] = defaultdict(set)
-    for answer in found.values():
-        for result in answer.get("results", []):
-            one, other = by_name.get(result["source"]), by_address.get(result.get("address", ""))
-            if one and other and one != other and one in found and other in found:
+    for answer in answers.values():
+        for result in answer.results:
+            one, other = by_name.get(result.source), by_address.get(result.address)
+            if one and other and one != other and one in answers and other in answers:
                 pairs[one].add(other)
                 pairs[other].add(one)
     return pairs

@@ -2,147 +2,197 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on a cluster: probes, and what the API says against what the nodes have."""
+"""Everything that a run of verification found, and which of it are failures. docs/verify-report.md has the JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..cluster.api import Cluster
+from ...findings.codes import Code
+from ...findings.finding import Finding
+from ..cluster.api import Cluster, Node, Pod
 from ..cluster.matrix import workload
+from ..model.answer import NodeAnswer, Vtep
+from ..model.check import Check
+from ..model.evidence import IN, OUT, ProbeResult, VxlanFlow
+from ..model.hop import Step
+from ..model.trace import Trace
 from . import cluster as cluster_checks
 
-SCHEMA = 2
+
+class Count(NamedTuple):
+    """How many probes arrived, of how many."""
+
+    ok: int
+    total: int
+
+
+class Coverage(NamedTuple):
+    """How many of all pairs of the workload's pods, and of the nodes that they are on, were probed; how many others
+    each pod probed at least, and by how many it was."""
+
+    from_each_pod: int
+    to_each_pod: int
+    pod_pairs: int
+    all_pod_pairs: int
+    node_pairs: int
+    all_node_pairs: int
+
+
+class Tunnel(NamedTuple):
+    """VXLAN packets between two nodes, by their addresses and VNI: how many left, how many came in at the other end."""
+
+    sender: str
+    receiver: str
+    source: str
+    destination: str
+    vni: int
+    sent: int
+    received: int
+
+
+class Failure(NamedTuple):
+    """What failed: a Check, a ProbeResult or a Trace, None for the run itself. ``finding`` says why (None for a trace
+    that found no fault); ``fault`` is that of the ``trace`` (its number) which explains a probe's failure, with its
+    ``node`` and ``step``."""
+
+    failed: Check | ProbeResult | Trace | None
+    finding: Finding | None
+    node: str = ""
+    step: Step | None = None
+    fault: Finding | None = None
+    trace: int | None = None
+
+
+@dataclass
+class Report:
+    """``ok``: every check holds, every probe arrived, every traced path is healthy. ``vteps`` are by node, ``summary``
+    by scope."""
+
+    ok: bool
+    namespace: str
+    nodes: list[Node]
+    pods: list[Pod]
+    vteps: dict[str, list[Vtep]]
+    checks: list[Check]
+    probes: list[ProbeResult]
+    flows: list[VxlanFlow]
+    summary: dict[str, Count]
+    coverage: Coverage
+    tunnels: list[Tunnel]
+    traces: list[Trace]
+    failures: list[Failure]
 
 
 def report(
     cluster: Cluster,
-    found: dict[str, dict],
+    answers: Mapping[str, NodeAnswer],
     namespace: str,
     port: int,
     tunnel: bool,
-    traces: list[dict] | None = None,
+    traces: list[Trace] | None = None,
     sample: int = 0,
     library: str = "",
-) -> dict[str, Any]:
-    """Everything that verification found, ready for JSON; docs/verify-report.md describes it.
+) -> Report:
+    """Judge a run.
 
-    found    for each node the ``probe`` module's result: ``results``, ``flows``, ``attachments``, ``vteps``, ``checks``
-             and ``about``
-    tunnel   whether packets between nodes must travel as VXLAN
-    traces   the ways that were followed because probes on them failed (``follow.judge``)
+    answers  by node
+    tunnel   whether packets between nodes should travel as VXLAN
+    traces   those of paths on which probes failed
     sample   how many others each source probed at most, 0 for all
-    library  the version of the library that the nodes must have; without it, that of most of them
+    library  the version of the library that the nodes should have; without it, that of most of them
     """
     checks = [
         *cluster_checks.of_api(cluster, namespace),
-        *cluster_checks.of_nodes(cluster, found, namespace, port, sample, tunnel, library),
+        *cluster_checks.of_nodes(cluster, answers, namespace, port, sample, tunnel, library),
     ]
-    results = [dict(result, node=node) for node in sorted(found) for result in found[node].get("results", [])]
-    total = Counter(result["scope"] for result in results)
-    good = Counter(result["scope"] for result in results if result["ok"])
-    nodes = [dict(asdict(node), vteps=found.get(node.name, {}).get("vteps", [])) for node in cluster.nodes]
+    results = [result for node in sorted(answers) for result in answers[node].results]
+    total = Counter(result.scope for result in results)
+    good = Counter(result.scope for result in results if result.ok)
     traces = traces or []
-    return {
-        "schema": SCHEMA,
-        "ok": bool(results) and all(entry["ok"] for entry in [*checks, *results, *traces]),
-        "namespace": namespace,
-        "nodes": nodes,
-        "pods": [asdict(pod) for pod in cluster.pods],
-        "checks": checks,
-        "probes": results,
-        "flows": [dict(flow, node=node) for node in sorted(found) for flow in found[node].get("flows", [])],
-        "summary": {scope: {"ok": good[scope], "total": total[scope]} for scope in total},
-        "coverage": _coverage(cluster, results, namespace),
-        "tunnels": _tunnel_list(cluster, found),
-        "traces": traces,
-        "failures": _failures(checks, results, traces, cluster),
-    }
+    failures = _failures(checks, results, traces, cluster)
+    if not results:
+        failures.append(Failure(None, Finding(Code.NOTHING_PROBED, "", namespace)))
+    return Report(
+        ok=not failures,
+        namespace=namespace,
+        nodes=cluster.nodes,
+        pods=cluster.pods,
+        vteps={node: answer.vteps for node, answer in answers.items()},
+        checks=checks,
+        probes=results,
+        flows=[flow for node in sorted(answers) for flow in answers[node].flows],
+        summary={scope: Count(good[scope], total[scope]) for scope in total},
+        coverage=_coverage(cluster, results, namespace),
+        tunnels=_tunnels(cluster, answers),
+        traces=traces,
+        failures=failures,
+    )
 
 
-def _coverage(cluster: Cluster, results: list[dict], namespace: str) -> dict[str, int]:
-    """How many of all pairs of the workload's pods, and of the nodes that they are on, were probed; how many others
-    each pod probed at least, and by how many it was."""
+def _coverage(cluster: Cluster, results: list[ProbeResult], namespace: str) -> Coverage:
     pods = {pod.address: pod for pod in workload(cluster, namespace)}
     by_name = {pod.name: pod for pod in pods.values()}
-    probed = {(result["source"], result.get("address", "")) for result in results}
+    probed = {(result.source, result.address) for result in results}
     pairs = {(source, address) for source, address in probed if source in by_name and address in pods}
     nodes = {(by_name[source].node, pods[address].node) for source, address in pairs}
     busy = {pod.node for pod in pods.values()}
     sent, reached = Counter(source for source, _address in pairs), Counter(address for _source, address in pairs)
-    return {
-        "from_each_pod": min((sent[name] for name in by_name), default=0),
-        "to_each_pod": min((reached[address] for address in pods), default=0),
-        "pod_pairs": len(pairs),
-        "all_pod_pairs": len(pods) * (len(pods) - 1),
-        "node_pairs": len({(one, other) for one, other in nodes if one != other}),
-        "all_node_pairs": len(busy) * (len(busy) - 1),
-    }
+    return Coverage(
+        from_each_pod=min((sent[name] for name in by_name), default=0),
+        to_each_pod=min((reached[address] for address in pods), default=0),
+        pod_pairs=len(pairs),
+        all_pod_pairs=len(pods) * (len(pods) - 1),
+        node_pairs=len({(one, other) for one, other in nodes if one != other}),
+        all_node_pairs=len(busy) * (len(busy) - 1),
+    )
 
 
-def _tunnel_list(cluster: Cluster, found: dict[str, dict]) -> list[dict[str, Any]]:
-    """Between which nodes packets were seen as VXLAN: ``from``, ``to``, the addresses, ``vni``, packets sent, and how
-    many of them came in at the other end."""
+def _tunnels(cluster: Cluster, answers: Mapping[str, NodeAnswer]) -> list[Tunnel]:
     names = {node.address: node.name for node in cluster.nodes}
-    came: Counter[tuple] = Counter()
-    for node in found:
-        for flow in found[node].get("flows", []):
-            if flow["way"] == "in":
-                came[node, flow["source"], flow["destination"], flow["vni"]] += flow["packets"]
+    came: Counter[tuple[str, str, str, int]] = Counter()
+    for node, answer in answers.items():
+        for flow in answer.flows:
+            if flow.direction == IN:
+                came[node, flow.source, flow.destination, flow.vni] += flow.packets
     tunnels = []
-    for node in sorted(found):
-        for flow in found[node].get("flows", []):
-            if flow["way"] == "out" and flow["destination"] in names:
-                to, vni = names[flow["destination"]], flow["vni"]
-                tunnels.append(
-                    {
-                        "from": node, "to": to, "source": flow["source"], "destination": flow["destination"],
-                        "vni": vni, "sent": flow["packets"],
-                        "received": came[to, flow["source"], flow["destination"], vni],
-                    }
-                )  # fmt: skip
+    for node in sorted(answers):
+        for flow in answers[node].flows:
+            if flow.direction == OUT and flow.destination in names:
+                peer, ends = names[flow.destination], (flow.source, flow.destination, flow.vni)
+                key = (peer, *ends)
+                tunnels.append(Tunnel(node, peer, *ends, flow.packets, came[key]))
     return tunnels
 
 
-def _failures(checks: list[dict], results: list[dict], traces: list[dict], cluster: Cluster) -> list[dict[str, Any]]:
-    """Each failure: ``kind`` (check, probe or trace), ``text``, and where it is known ``node``, ``step``, ``cause``,
-    ``cure``, and ``trace``, the number of the trace that tells of it."""
-    found = []
+def _failures(checks: list[Check], results: list[ProbeResult], traces: list[Trace], cluster: Cluster) -> list[Failure]:
+    found = [Failure(check, check.finding, check.node, check.step, check.finding) for check in checks if not check.ok]
+    for number, trace in enumerate(traces):
+        if not trace.ok:
+            found.append(_explained(trace, trace, number)._replace(finding=_fault(trace)))
     where = {pod.name: pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
     at = {pod.address: pod.node for pod in cluster.pods if pod.address}
     at.update({node.address: node.name for node in cluster.nodes})
-    for entry in checks:
-        if not entry["ok"]:
-            text = f"{entry['check']}, {entry['subject']}: {entry['reason']}"
-            found.append(_failure("check", text, entry, entry["reason"]))
-    for number, trace in enumerate(traces):
-        if not trace["ok"]:
-            verdict = trace["verdict"] or {}
-            text = f"{trace['from']['name']} → {trace['to']['name']}: {verdict.get('cause', 'it does not arrive')}"
-            found.append({**_failure("trace", text, verdict, verdict.get("cause", "")), "trace": number})
-    pairs = {(one["from"]["node"], one["to"]["node"] or one["to"]["address"]): n for n, one in enumerate(traces)}
+    numbers = {(one.source.node, one.target.node or one.target.address): number for number, one in enumerate(traces)}
     for result in results:
-        if not result["ok"]:
-            text = f"{result['scope']}, {result['kind']}, {result['source']} → {result['target']}: {result['reason']}"
-            address = result.get("address", "")
-            known = pairs.get((where.get(result["source"], result["node"]), at.get(address, address)))
-            verdict = (traces[known]["verdict"] or {}) if known is not None else {}
-            found.append({**_failure("probe", text, verdict, verdict.get("cause", "")), "trace": known})
+        if not result.ok:
+            pair = (where.get(result.source, result.node), at.get(result.address, result.address))
+            known = numbers.get(pair)
+            trace = None if known is None else traces[known]
+            found.append(_explained(result, trace, known)._replace(finding=result.failure))
     return found
 
 
-def _failure(kind: str, text: str, about: dict, cause: str) -> dict[str, Any]:
-    return {
-        "kind": kind, "text": text, "node": about.get("node", ""), "step": about.get("step", ""), "cause": cause,
-        "cure": about.get("cure", ""), "trace": None,
-    }  # fmt: skip
+def _fault(trace: Trace) -> Finding | None:
+    return trace.fault.hop.finding if trace.fault else None
 
 
-def failures(report: dict[str, Any]) -> list[str]:
-    """Each failure of a report in a sentence."""
-    told = [entry["text"] for entry in report["failures"]]
-    if not report["probes"]:
-        told.append("probes: none was made, so nothing is proven")
-    return told
+def _explained(failed: ProbeResult | Trace, trace: Trace | None, number: int | None) -> Failure:
+    """A failure with the fault that a trace has found."""
+    if trace is None or trace.fault is None:
+        return Failure(failed, None, trace=number)
+    hop = trace.fault.hop
+    return Failure(failed, None, hop.node, hop.step, hop.finding, number)

@@ -2,74 +2,72 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ends of ways in a cluster, as the Kubernetes API knows them. Runs on the controller."""
+"""The ends of paths in a cluster, as the Kubernetes API knows them. Runs on the controller."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections import defaultdict
-from dataclasses import asdict
+from collections.abc import Iterable
 from itertools import zip_longest
-from typing import Any
 
-from ..model.endpoint import End, EndError
+from ...ipam.prefix import parse_prefix
+from ..model.directory import Directory
+from ..model.endpoint import Endpoint, EndpointError
+from ..model.evidence import ProbeResult
+from ..model.request import DISCARD, TraceRequest
 from .api import Cluster, Pod, Service
 
 
-def end_of(cluster: Cluster, text: str) -> End:
-    """What ``text`` names: a pod or a Service (namespace/name, or the name alone where one only has it), a node, an
-    address of any of them, or one outside. Raises EndError."""
-    ends = [_pod(pod) for pod in cluster.pods if pod.address and text in _names(pod.name, pod.address)]
-    # a pod in the node's own network is the node
-    ends = [end for end in ends if not (end.kind == "pod" and _on_host(cluster, end))] or [
-        End("node", pod.node, pod.address, pod.node) for pod in cluster.pods if text == pod.name and pod.host_network
-    ]
-    ends += [_service(cluster, one) for one in cluster.services if text in _names(one.name, one.address)]
-    ends += [End("node", one.name, one.address, one.name) for one in cluster.nodes if text in (one.name, one.address)]
-    if len({(end.kind, end.name) for end in ends}) > 1:
-        told = ", ".join(sorted(f"{end.kind} {end.name}" for end in ends))
-        raise EndError(f"{text}: there are {told}: say which, with its namespace, or give the address")
-    if ends:
-        return ends[0]
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise EndError(
-            f"{text}: the cluster has no pod, Service or node of that name, and it is no address; "
-            "`kubectl get pods,services -A -o wide` lists what there is"
-        ) from None
+def directory(cluster: Cluster) -> Directory:
+    """All endpoints of the cluster, and the nodes' podCIDRs."""
+    found = Directory("a pod, Service or node of the cluster; `kubectl get pods,services -A -o wide` lists them")
+    for pod in cluster.pods:
+        if pod.host_network:  # it is the node
+            found.named.append(Endpoint("pod", pod.name, pod.address, pod.node))
+        elif pod.address:
+            found.add(_pod(pod))
+    for service in cluster.services:
+        found.add(_service(cluster, service))
     for node in cluster.nodes:
-        if any(address in ipaddress.ip_network(cidr) for cidr in node.pod_cidrs):
-            return End("pod", text, text, node.name)
-    return End("outside", text, text)
+        found.add(Endpoint("node", node.name, node.address, node.name))
+        found.blocks += [(parse_prefix(cidr), node.name) for cidr in node.pod_cidrs]
+    return found
 
 
-def ways(cluster: Cluster, results: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """The ways to trace for probes that failed: ``from`` and ``to`` as JSON, one for each pair of nodes, at most so
-    many; from each node one before any has a second, and Services after the pods that may be behind them. Where a
-    node's port leads to a pod or a Service, that is the way's end."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+def resolve(cluster: Cluster, text: str) -> Endpoint:
+    """What ``text`` names, see Directory; a pod in its node's network is the node. Raises EndpointError."""
+    end = directory(cluster).resolve(text)
+    on_host = end.kind == "pod" and any(pod.name == end.name and pod.host_network for pod in cluster.pods)
+    return Endpoint("node", end.node, end.address, end.node) if on_host else end
+
+
+def requests(cluster: Cluster, results: Iterable[ProbeResult], most: int) -> list[TraceRequest]:
+    """What to trace for probes that failed: one for each pair of nodes, at most so many; from each node one before any
+    has a second, and Services after the pods that may be behind them. Where a node's port leads to a pod or a Service,
+    that is the target."""
+    known = directory(cluster)
+    found: dict[tuple[str, str, str], TraceRequest] = {}
     for result in results:
-        if result["ok"]:
+        if result.ok:
             continue
         try:
-            source, target = end_of(cluster, result["source"]), end_of(cluster, result["address"])
-        except EndError:
+            source, target = known.resolve(result.source), known.resolve(result.address)
+        except EndpointError:
             continue
         if source.kind in ("pod", "node"):
-            target, port = _behind(cluster, target, result.get("port") or 9)
-            entry = {"from": asdict(source), "to": asdict(target), "port": port}
-            found.setdefault((source.node, target.node or target.address, source.kind), entry)
+            target, port = _behind(cluster, target, result.port or DISCARD)
+            pair = (source.node, target.node or target.address, source.kind)
+            found.setdefault(pair, TraceRequest(source, target, port=port))
     # what comes from pods tells more than what comes from nodes
-    ordered = sorted(found.values(), key=lambda way: (way["from"]["kind"] != "pod", not way["to"]["node"]))
-    by_source: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for way in ordered:
-        by_source[way["from"]["node"]].setdefault(way["to"]["node"] or way["to"]["address"], way)
+    ordered = sorted(found.values(), key=lambda request: (request.source.kind != "pod", not request.target.node))
+    by_source: dict[str, dict[str, TraceRequest]] = defaultdict(dict)
+    for request in ordered:
+        by_source[request.source.node].setdefault(request.target.node or request.target.address, request)
     turns = zip_longest(*(kept.values() for kept in by_source.values()))
-    return [way for turn in turns for way in turn if way][:most]
+    return [request for turn in turns for request in turn if request][:most]
 
 
-def _behind(cluster: Cluster, target: End, port: int) -> tuple[End, int]:
+def _behind(cluster: Cluster, target: Endpoint, port: int) -> tuple[Endpoint, int]:
     """What a node's port leads to: the pod that publishes it, or the Service; else the node itself."""
     for pod in cluster.pods if target.kind == "node" else ():
         if pod.node == target.node and port in pod.host_ports:
@@ -81,26 +79,18 @@ def _behind(cluster: Cluster, target: End, port: int) -> tuple[End, int]:
     return target, port
 
 
-def nodes(way: dict[str, Any], cluster: Cluster) -> list[str]:
-    """The nodes that must be looked at for a way."""
-    target = way["to"]
-    behind = [pod.node for pod in cluster.pods if pod.address in target["backends"]]
-    behind += [node.name for node in cluster.nodes if node.address in target["backends"]]
-    return list(dict.fromkeys(filter(None, [way["from"]["node"], target["node"], *behind])))
+def nodes(request: TraceRequest, cluster: Cluster) -> list[str]:
+    """The nodes that must be inspected for a trace."""
+    backends = request.target.backends
+    behind = [pod.node for pod in cluster.pods if pod.address in backends]
+    behind += [node.name for node in cluster.nodes if node.address in backends]
+    return list(dict.fromkeys(filter(None, [request.source.node, request.target.node, *behind])))
 
 
-def _names(name: str, address: str) -> tuple[str, str, str]:
-    return name, name.partition("/")[2], address
+def _pod(pod: Pod) -> Endpoint:
+    return Endpoint("pod", pod.name, pod.address, pod.node)
 
 
-def _on_host(cluster: Cluster, end: End) -> bool:
-    return any(pod.name == end.name and pod.host_network for pod in cluster.pods)
-
-
-def _pod(pod: Pod) -> End:
-    return End("pod", pod.name, pod.address, pod.node)
-
-
-def _service(cluster: Cluster, service: Service) -> End:
+def _service(cluster: Cluster, service: Service) -> Endpoint:
     ready = [pod.address for pod in cluster.behind(service) if pod.ready and pod.address]
-    return End("service", service.name, service.address, "", (*ready, *service.endpoints))
+    return Endpoint("service", service.name, service.address, "", (*ready, *service.endpoints))

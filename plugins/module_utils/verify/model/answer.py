@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Optional
+from dataclasses import dataclass, field, fields
+from typing import Any, Optional
 
 from ...overlay.lease import Lease
 from .check import Check
+from .codec import from_json
 from .evidence import ProbeResult, VxlanFlow
 from .kernel import Scalar
 from .state import Attachment
@@ -57,3 +58,9 @@ class NodeAnswer:
     vteps: list[Vtep] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     about: Optional[About] = None
+
+
+def answer_from(values: dict[str, Any]) -> NodeAnswer:
+    """The answer in what the module ``probe`` returned. Raises ValueError where it is another version's."""
+    names = {each.name for each in fields(NodeAnswer)}
+    return from_json(NodeAnswer, {key: value for key, value in values.items() if key in names})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional
+from typing import ClassVar, Optional
 
 from ...findings.finding import Finding
 from .hop import Step
@@ -65,6 +65,7 @@ class Check:
     """One comparison. ``subject`` is the object compared, ``node`` where ("" for the cluster), ``step`` the kind of hop
     on a packet's path that it is about; ``finding`` says what is wrong, None where all is well."""
 
+    DERIVED: ClassVar[tuple[str, ...]] = ("ok",)
     name: CheckName
     subject: str
     node: str = ""

@@ -6,7 +6,7 @@
 
 The field's type decides: they nest, ``Optional``, ``list``, ``dict`` with text keys, ``tuple[X, ...]`` and
 unions of scalars do what they say. A dataclass with ``OBJECT`` writes that as ``object``, by which a union of such is
-read. Configuration, leases and findings are read by their own parsers.
+read; properties in ``DERIVED`` are written, not read. Configuration, leases and findings are read by their own parsers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def to_json(value: Any) -> Any:
         return value.as_json()
     if is_dataclass(value):
         tag = {"object": kind} if (kind := getattr(value, "OBJECT", "")) else {}
-        return {**tag, **{each.name: to_json(getattr(value, each.name)) for each in fields(value)}}
+        names = [*(each.name for each in fields(value)), *getattr(value, "DERIVED", ())]
+        return {**tag, **{name: to_json(getattr(value, name)) for name in names}}
     if hasattr(value, "_fields"):
         return {name: to_json(each) for name, each in zip(value._fields, value)}
     if isinstance(value, Enum):
@@ -81,8 +82,8 @@ def _record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{where}: {value!r:.80} is not an object")
     known, needed = _hints(kind)
-    tag = getattr(kind, "OBJECT", "")
-    unknown = [key for key in value if key not in known and not (tag and key == "object")]
+    ignored = {*getattr(kind, "DERIVED", ()), *(("object",) if getattr(kind, "OBJECT", "") else ())}
+    unknown = [key for key in value if key not in known and key not in ignored]
     missing = [name for name in needed if name not in value]
     if unknown or missing:
         raise ValueError(f"{where}: unknown: {', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}")

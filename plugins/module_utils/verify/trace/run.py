@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
-from ..model.endpoint import Endpoint, EndpointError
+from ..model.endpoint import EndpointError
+from ..model.request import TraceRequest, new_mark
 from ..model.state import NodeState
 from ..model.trace import Trace
 from ..observe import node as node_state
@@ -23,42 +22,28 @@ from . import resolve, round_trip, verdict
 DELAY = 0.7
 
 
-def new_mark() -> str:
-    """What a trace's echoes are known by."""
-    return f"podnet {secrets.token_hex(4)}"
-
-
-class Asked(NamedTuple):
-    """A path that is asked about: its ends; with ``mark``, what its echoes are known by, packets are sent along it, to
-    the TCP and UDP ``port``, or watched for."""
-
-    source: Endpoint
-    target: Endpoint
-    mark: str = ""
-    port: int = 9
-
-
-def look(paths: Sequence[Asked], places: Places, delay: float = DELAY) -> list[NodeState]:
-    """This node's state for each of ``paths``; for those with a mark also its ``evidence``, which takes part in a trace
-    of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch. All paths at a time,
+def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY) -> list[NodeState]:
+    """This node's state for each of ``requests``; for those with a mark also its ``evidence``, which takes part in a
+    trace of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch. All at a time,
     so that however long one takes, its nodes look at the next one together.
 
     Raises OSError and NetlinkError where the node can't be asked.
     """
     own = node_state.collect((), places)
-    found = [node_state.collect(round_trip.flows(one.source, one.target, [own]), places) for one in paths]
-    marked = [(state, *one, delay) for state, one in zip(found, paths) if one.mark]
+    found = [node_state.collect(round_trip.flows(one.source, one.target, [own]), places) for one in requests]
+    marked = [(state, one, delay) for state, one in zip(found, requests) if one.mark]
     if marked:
         with ThreadPoolExecutor(len(marked)) as threads:  # each thread enters pods' namespaces for itself (setns(2))
             list(threads.map(lambda arguments: _gather(*arguments), marked))
     return found
 
 
-def _gather(own: NodeState, source: Endpoint, target: Endpoint, mark: str, port: int, delay: float) -> None:
+def _gather(own: NodeState, request: TraceRequest, delay: float) -> None:
     """Put this node's evidence into its state."""
+    source, target = request.source, request.target
     final, seen_as = round_trip.final(source, target, [own])
     asked = target if target.kind == "service" else None
-    own.evidence = session.gather(own, source, final, mark, port, seen_as, delay, asked)
+    own.evidence = session.gather(own, source, final, request.mark, request.port, seen_as, delay, asked)
 
 
 def here(
@@ -83,7 +68,7 @@ def here(
     pairs = round_trip.flows(source, target, [own, *others])
     states = [node_state.collect(pairs, places), *others]
     if probing:
-        _gather(states[0], source, target, new_mark(), port, 0)
+        _gather(states[0], TraceRequest(source, target, new_mark(), port), 0)
     trace = verdict.judge(source, target, states)
     trace.swapped = swapped
     return trace

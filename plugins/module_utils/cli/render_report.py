@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks, probes and a report of verification as JSON (docs/verify-report.md has the keys): here findings get texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..findings import render as words
+from ..findings.finding import Finding
+from ..verify.checks.report import Failure, Report
+from ..verify.model.answer import NodeAnswer
+from ..verify.model.check import Check
+from ..verify.model.codec import to_json
+from ..verify.model.evidence import ProbeResult
+from ..verify.model.trace import Trace
+from . import render_trace
+
+#: The number of the report's shape: it goes up with every change that an older reader would misread.
+SCHEMA = 3
+
+
+def check_as_json(check: Check) -> dict[str, Any]:
+    return {**to_json(check), "finding": _finding(check.finding)}
+
+
+def probe_as_json(result: ProbeResult) -> dict[str, Any]:
+    return {**to_json(result), "failure": _finding(result.failure)}
+
+
+def answer_as_json(answer: NodeAnswer) -> dict[str, Any]:
+    """A node's answer, its findings with their words."""
+    return {
+        **to_json(answer),
+        "results": [probe_as_json(result) for result in answer.results],
+        "checks": [check_as_json(check) for check in answer.checks],
+    }
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "ok": report.ok,
+        "namespace": report.namespace,
+        "nodes": [{**to_json(node), "vteps": to_json(report.vteps.get(node.name, []))} for node in report.nodes],
+        "pods": to_json(report.pods),
+        "checks": [check_as_json(check) for check in report.checks],
+        "probes": [probe_as_json(result) for result in report.probes],
+        "flows": to_json(report.flows),
+        "summary": to_json(report.summary),
+        "coverage": to_json(report.coverage),
+        "tunnels": to_json(report.tunnels),
+        "traces": [render_trace.as_json(trace) for trace in report.traces],
+        "failures": [_failure(failure) for failure in report.failures],
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    kind, title = _title(failure.failed)
+    why = words.text(failure.finding) if failure.finding else "packets are lost, and every inspected hop looks correct"
+    return {
+        "kind": kind,
+        "text": f"{title}: {why}" if title else why,
+        "node": failure.node,
+        "step": to_json(failure.step),
+        "finding": _finding(failure.finding),
+        "fault": _finding(failure.fault),
+        "trace": failure.trace,
+    }
+
+
+def _title(failed: Check | ProbeResult | Trace | None) -> tuple[str, str]:
+    """The kind of what failed, and its name."""
+    if isinstance(failed, Check):
+        return "check", f"{failed.name}, {failed.subject}"
+    if isinstance(failed, Trace):
+        return "trace", f"{failed.source.name} → {failed.target.name}"
+    if isinstance(failed, ProbeResult):
+        return "probe", f"{failed.scope}, {failed.kind}, {failed.source} → {failed.target}"
+    return "run", ""
+
+
+def _finding(finding: Finding | None) -> dict[str, Any] | None:
+    return words.as_json(finding) if finding else None
