@@ -17,8 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 import faults
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import new_mark
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import state_from
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import resolve, run, verdict
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import resolve, verdict
 from faults.world import World
 
 from .conftest import NAME, NETWORK
@@ -71,7 +72,7 @@ def _of_a_node(world: World, known: dict[str, str]) -> list[dict]:
 
 def _of_the_path(world: World, fault: dict, known: dict[str, str]) -> list[dict]:
     """The one verdict on the fault's path, whose states were taken while packets were sent."""
-    found, _failures = _traced(world, fault, known, run.new_mark())
+    found, _failures = _traced(world, fault, known, new_mark())
     assert not found["ok"] and found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
     return [found["verdict"]]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/faults.md, made from the tests themselves: which faults are injected, and what must be said of each.
+"""docs/faults.md, made from the table of findings and from the tests: what each code means, and what provokes it.
 
 python tests/faults/listing.py [--write]
 """
@@ -10,83 +10,97 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import defaultdict
 from pathlib import Path
+from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "build/collections"))
+
+from ansible_collections.podnet.cluster.plugins.module_utils.findings import texts
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.texts.entry import Entry
 
 import faults
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-WAYS = ROOT / "tests/integration/verify"
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/faults.md"
-HEAD = """# Faults that are injected
+TABLES = (faults.WAYS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.LAB)
+#: Tests of the table itself: they have every code, and provoke none.
+OF_THE_TABLE = ROOT / "tests/unit/findings"
+HEAD = """# Findings
 
-Each of these is made by tools that are not ours; `podnetctl trace`, `playbooks/trace.yml` or `playbooks/verify.yml`
-must name the node, the hop (`step` in [the packet's way](tracing.md#the-hops)), the cause and a cure, and after
-the cure must be content again. This page is written by `tests/faults/listing.py`.
+<!-- Written by tests/faults/listing.py --write: edit plugins/module_utils/findings/texts/ instead. -->
 
-A pod a1 on node1 sends to a2 on node2, unless the ends are told. *Packets*: the states alone do not tell, packets are
-sent. A1, N2 and the like are addresses and names: [ways.yml](../tests/faults/ways.yml) tells them.
+What `podnetctl trace`, `podnetctl status`, `podnetd` and the playbooks `preflight`, `verify` and `trace` can find. A
+finding has a code, the node, a subject (`{subject}`: the kernel's or Kubernetes' name of the object at fault) and
+parameters. Its message and its fix name them in braces here. JSON carries all of it; a code keeps its meaning.
 
-*Lab*: injected in the lab too, in a cluster with the kubelet's pods, where `playbooks/verify.yml` itself must name
-node, hop and cause, accuse nobody else, and find nothing after the cure:
-[test_2_faults.py](../tests/cluster/test_2_faults.py), and [rounds.yml](../tests/faults/rounds.yml) for which at a time.
-`make faults` injects all that these tables have but those of IPv6 there, one at a time:
-[every_fault.py](../tests/cluster/every_fault.py).
+Each code is provoked by tests. Those in italics break a real path, with tools that are not this collection's, and must
+find nothing after the fix: [tests/faults](../tests/faults) has their commands. Those with ✓ do so in the lab as well,
+where `playbooks/verify.yml` must name the fault and nothing else. `make faults` injects all of them there, one by one.
 """
-TABLES = (
-    (faults.WAYS, "On the packet's way"),
-    (faults.OTHERS, "On the packet's way, besides"),
-    (faults.FOREIGN, "On the packet's way, by what is neither ours nor Kubernetes'"),
-    (faults.IPV6, "On the way of IPv6 packets, in a cluster of both versions"),
-    (faults.LAB, "Of a whole node, in the lab alone"),
-)
-TESTS = (
-    (WAYS / "checks/test_node.py", "Beside the packet's way: checks of each node"),
-    (WAYS / "trace/test_services.py", "On the way to a Service, with a server that answers"),
-    (WAYS / "trace/test_ways.py", "With other back ends and IP versions"),
-    (ROOT / "tests/unit/verify/checks/test_report.py", "Between nodes and against the API", "spoil_"),
-)
 
 
 def page() -> str:
     """The page's text."""
-    in_lab = {name for together in faults.load(faults.ROUNDS) for name in together}
+    provoking = provocations()
     parts = [HEAD]
-    for file, title in TABLES:
-        entries = faults.load(file)
-        parts.append(f"## {title}\n\n[{file}](../tests/faults/{file}): {len(entries)}\n")
-        parts.append(
-            "| Fault | Node | Hop | What is said, in part | Lab | |\n| --- | --- | --- | --- | --- | --- |\n"
-            + "".join(row(entry, entry["name"] in in_lab) for entry in entries)
-        )
-    for file, title, *prefix in TESTS:
-        where = file.relative_to(ROOT)
-        parts.append(f"## {title}\n\n[{file.name}](../{where})\n")
-        parts.append("".join(f"- {name}\n" for name in tests(file, *prefix)))
+    for name in sections():
+        module = getattr(texts, name)
+        parts.append(f"## {module.__doc__.splitlines()[0].rstrip('.')}\n")
+        parts += [section(code, entry, provoking[code]) for code, entry in module.ENTRIES.items()]
     return "\n".join(parts)
 
 
-def row(fault: dict, in_lab: bool) -> str:
-    verdict = fault["verdict"]
-    more = [" to ".join(fault["ends"])] if "ends" in fault else []
-    more += ["packets"] if fault.get("packets") else []
-    cause = verdict["cause"].replace("|", "\\|")
-    hop = f"`{verdict['step']}`" if verdict["step"] else ""
-    told = (fault["name"], verdict["node"], hop, cause, "✓" if in_lab else "", ", ".join(more))
-    return f"| {' | '.join(told)} |\n"
+def sections() -> list[str]:
+    """The modules of the table, in the order of the codes."""
+    modules = {name: module for name, module in vars(texts).items() if isinstance(module, ModuleType)}
+    order = list(Code)
+    with_entries = [name for name, module in modules.items() if hasattr(module, "ENTRIES")]
+    return sorted(with_entries, key=lambda name: order.index(next(iter(modules[name].ENTRIES))))
 
 
-def tests(file: Path, prefix: str = "test_") -> list[str]:
-    """The names of a file's tests, in words."""
-    functions = [
-        node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)
-    ]
-    chosen = [node for node in functions if node.name.startswith(prefix)]
-    if prefix != "test_":  # what such a function returns is what must be said
-        return [str(node.body[-1].value.value) for node in chosen]
-    return [node.name.removeprefix(prefix).replace("_s_", "'s ").replace("_", " ") for node in chosen]
+def section(code: Code, entry: Entry, by: list[str]) -> str:
+    fix = entry.fix if entry.fix.startswith("{") else f"`{entry.fix}`"
+    return f"### `{code}`\n\n`{entry.text}`\n\n{entry.cause}\n\n- Fix: {fix}\n- Tests: {', '.join(by)}\n"
+
+
+def provocations() -> dict[Code, list[str]]:
+    """By code the faults and the tests that provoke it."""
+    in_lab = {name for together in faults.load(faults.ROUNDS) for name in together}
+    found: dict[Code, list[str]] = defaultdict(list)
+    for file in TABLES:
+        for fault in faults.load(file):
+            mark = " ✓" if fault["name"] in in_lab else ""
+            for code in codes_of(fault):
+                found[code].append(f"*{fault['name']}*{mark}")
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if OF_THE_TABLE in path.parents:
+            continue
+        place = path.relative_to(ROOT)
+        for code in named_in(ast.parse(path.read_text(encoding="utf-8"))):
+            found[code].append(f"[{path.stem.removeprefix('test_')}](../{place})")
+    return found
+
+
+def codes_of(fault: dict) -> list[Code]:
+    """What a fault's entry must be found as, and by."""
+    wanted = [fault["verdict"], *fault.get("also", [])]
+    wanted += [each["evidence"] for each in wanted if "evidence" in each]
+    return [Code(each["code"]) for each in wanted]
+
+
+def named_in(tree: ast.AST) -> list[Code]:
+    """The codes that a test's text names, as Code.X or by their values."""
+    values = {code.value: code for code in Code}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
+            found.add(Code[node.attr])
+        elif isinstance(node, ast.Constant) and node.value in values:
+            found.add(values[node.value])
+    return sorted(found, key=list(Code).index)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_t
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks import node as node_checks
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import Check
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest, new_mark
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import NodeState
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import node as node_state
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import session
@@ -211,7 +212,7 @@ class Cluster:
     def traced(self, source, target, port: int = 9, patience: float = 1.6) -> dict:
         """The trace between two ends, with the state of their nodes and what each saw of the packets meanwhile: who
         watches leaves the sender PATIENCE seconds to begin, and ends when it has seen all."""
-        return self._judged(source, target, run.new_mark(), port, patience)
+        return self._judged(source, target, new_mark(), port, patience)
 
     def looked_at(self, source, target) -> dict:
         """The same by their nodes' states alone: nothing is sent."""
@@ -231,23 +232,31 @@ class Cluster:
         asked = [Inside(node.netns, node_state.collect, (), node.places) for node in self.nodes]
         return [check for one in asked for check in _failing(one.result())]
 
+    def states(self, source, target, packets: bool = False) -> list[NodeState]:
+        """The states of the nodes between two ends, with what each saw of packets if some are sent."""
+        source, target = self.end(source), self.end(target)
+        return self._states(source, target, new_mark() if packets else "", patience=1.6 if packets else 0)
+
     def _judged(self, source, target, mark: str = "", port: int = 9, patience: float = 0) -> dict:
         source, target = self.end(source), self.end(target)
-        behind = {self.end(address).node for address in target.backends}
-        nodes = [node for node in self.nodes if node.name in {source.node, target.node, *behind}]
-        nodes.sort(key=lambda node: node.name == source.node)  # who watches begins first
-        way, asked = run.Asked(source, target, mark, port), []
-        for node in nodes:
-            sends = node.name == source.node
-            asked.append(Inside(node.netns, _looked, way, node.places, 0 if sends else patience))
-            if mark and not sends:
-                node.watches()
-        states = [one.result() for one in asked]
+        states = self._states(source, target, mark, port, patience)
         told = render_trace.as_json(verdict.judge(source, target, states))
         return {**told, "failures": [check for one in states for check in _failing(one)]}
 
+    def _states(self, source, target, mark: str, port: int = 9, patience: float = 0) -> list[NodeState]:
+        behind = {self.end(address).node for address in target.backends}
+        nodes = [node for node in self.nodes if node.name in {source.node, target.node, *behind}]
+        nodes.sort(key=lambda node: node.name == source.node)  # who watches begins first
+        path, asked = TraceRequest(source, target, mark, port), []
+        for node in nodes:
+            sends = node.name == source.node
+            asked.append(Inside(node.netns, _looked, path, node.places, 0 if sends else patience))
+            if mark and not sends:
+                node.watches()
+        return [one.result() for one in asked]
 
-def _looked(path: run.Asked, places: node_state.Places, delay: float) -> NodeState:
+
+def _looked(path: TraceRequest, places: node_state.Places, delay: float) -> NodeState:
     (found,) = run.look([path], places, delay)
     return found
 
