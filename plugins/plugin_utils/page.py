@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import failures
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 #: More nodes than this are no picture any more; the table of nodes and the matrix tell of them.
@@ -35,8 +34,8 @@ QUICK, SLOW = 0.05, 50.0
 
 
 class Pair(NamedTuple):
-    """What is known of the way from one row to one column: probes made and arrived, the quickest echo's milliseconds
-    (None without one), and the reasons of those that did not arrive."""
+    """What is known of the path from one row to one column: probes made and arrived, the quickest echo's milliseconds
+    (None without one), and why the others did not arrive."""
 
     total: int
     arrived: int
@@ -53,7 +52,7 @@ class Pair(NamedTuple):
 
 
 def render(report: dict[str, Any], title: str, made: str = "") -> str:
-    """The page for a ``report`` (as module_utils/verify/checks/report.py makes it); ``made`` says when, in words."""
+    """The page for a ``report`` (as module_utils/cli/render_report.py makes it); ``made`` says when, in words."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -116,7 +115,7 @@ def _tunnels(report: dict[str, Any], middles: dict[str, tuple[float, float]]) ->
     names = {node["address"]: node["name"] for node in report["nodes"]}
     for flow in report["flows"]:
         ends = frozenset((names.get(flow["source"], ""), names.get(flow["destination"], "")))
-        if flow["way"] == "out":
+        if flow["direction"] == "out":
             packets[ends] = packets.get(ends, 0) + flow["packets"]
     nodes = [node["name"] for node in report["nodes"]]
     for index, one in enumerate(nodes):
@@ -189,23 +188,20 @@ def times(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _failures(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each failure in a sentence, with its cure where one is known; probes that are lost between the same two nodes
-    are told as one, with how many ``more`` there are, and the ``ends``."""
-    where = {pod["name"]: pod["node"] for pod in report["pods"]}
-    ways: dict[tuple[str, str], dict[str, Any]] = {}
-    told: list[dict[str, Any]] = []
+    """Each failure with its text and its ``fix`` where one is known; of probes that are lost between the same two nodes
+    only the first, with how many ``more`` there are."""
+    shown: list[dict[str, Any]] = []
+    between: dict[tuple[str, ...], dict[str, Any]] = {}
     for entry in report["failures"]:
-        said = {"said": entry["text"], "cure": entry["cure"], "more": 0, "ends": ()}
-        if entry.get("kind") == "probe":
-            source, _arrow, target = entry["text"].rpartition(", ")[2].partition(": ")[0].partition(" → ")
-            ends = where.get(source, source), where.get(target, target)
-            if ends in ways:
-                ways[ends]["more"] += 1
+        why = entry["fault"] or entry["finding"]
+        failure = {"text": entry["text"], "fix": why["fix"] if why else "", "more": 0, "ends": entry["ends"]}
+        if entry["kind"] == "probe":
+            first = between.setdefault(tuple(entry["ends"]), failure)
+            if first is not failure:
+                first["more"] += 1
                 continue
-            ways[ends] = said
-            said["ends"] = ends
-        told.append(said)
-    return told or [{"said": said, "cure": "", "more": 0, "ends": ()} for said in failures(report)]
+        shown.append(failure)
+    return shown
 
 
 def _workload(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -221,6 +217,10 @@ def _pairs(report: dict[str, Any], name_of: dict[str, str]) -> dict[tuple[str, s
     pairs = {}
     for ends, probes in found.items():
         echoes = [probe["ms"] for probe in probes if probe["ok"] and probe["kind"] == "icmp"]
-        reasons = [f"{probe['kind']}: {probe['reason']}" for probe in probes if not probe["ok"]]
+        reasons = [f"{probe['kind']}: {_reason(probe)}" for probe in probes if not probe["ok"]]
         pairs[ends] = Pair(len(probes), len(probes) - len(reasons), min(echoes, default=None), reasons)
     return pairs
+
+
+def _reason(probe: dict[str, Any]) -> str:
+    return probe["failure"]["text"] if probe["failure"] else "lost"

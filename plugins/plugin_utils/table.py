@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import failures
 from rich import box
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
@@ -24,8 +23,8 @@ SVG = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTA
 LARGEST_MATRIX = 16
 #: Beyond so many nodes, those that lose most are shown, and of the list of nodes those that are not Ready.
 LARGEST_BY_NODE = 12
-#: So many failures are told one by one on a terminal; the file has all.
-TOLD = 20
+#: So many failures are shown one by one on a terminal; the file has all.
+SHOWN = 20
 
 
 def render(report: dict[str, Any], width: int = 100, colour: bool = False) -> str:
@@ -46,23 +45,23 @@ def export_svg(report: dict[str, Any], title: str, width: int = 110) -> str:
 
 
 def tables(report: dict[str, Any]) -> Group:
-    """Nodes, reachability, the ways that were walked, and the verdict."""
-    parts: list[RenderableType] = [_nodes(report), _matrix(report), _ways(report)]
-    told = failures(report)
-    for line in told[:TOLD]:
-        parts.append(Text(f"✗ {line}", style="red"))
-    if len(told) > TOLD:
-        parts.append(Text(f"… and {len(told) - TOLD} more", style="red"))
-    parts.append(_verdict(report, told))
+    """Nodes, reachability, the paths that were probed, and the verdict."""
+    parts: list[RenderableType] = [_nodes(report), _matrix(report), _paths(report)]
+    failures = report["failures"]
+    for failure in failures[:SHOWN]:
+        parts.append(Text(f"✗ {failure['text']}", style="red"))
+    if len(failures) > SHOWN:
+        parts.append(Text(f"… and {len(failures) - SHOWN} more", style="red"))
+    parts.append(_verdict(report))
     return Group(*parts)
 
 
-def _verdict(report: dict[str, Any], told: list[str]) -> Text:
-    if told:
-        return Text(f"{len(told)} failures", style="bold red")
+def _verdict(report: dict[str, Any]) -> Text:
+    if report["failures"]:
+        return Text(f"{len(report['failures'])} failures", style="bold red")
     probes, checks = len(report["probes"]), len(report["checks"])
     text = f"All {probes} probes arrived, all {checks} checks hold"
-    packets = sum(flow["packets"] for flow in report["flows"] if flow["way"] == "out")
+    packets = sum(flow["packets"] for flow in report["flows"] if flow["direction"] == "out")
     if packets:
         port = {vtep["port"] for node in report["nodes"] for vtep in node["vteps"]}
         text += f"; {packets} packets between nodes travelled as VXLAN, UDP {', '.join(map(str, sorted(port)))}"
@@ -150,9 +149,9 @@ def _cell(results: list[dict], by_pod: bool) -> Text:
     return Text(f"{min(echoes):.1f}" if echoes else "✓", style=style)
 
 
-def _ways(report: dict[str, Any]) -> Table:
-    """How many probes of each way arrived."""
-    table = _table("Ways")
+def _paths(report: dict[str, Any]) -> Table:
+    """How many probes of each kind of path arrived."""
+    table = _table("Paths")
     for name, justify in (("From", "left"), ("To", "left"), ("Probes", "right"), ("Arrived", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for scope, count in _sorted(report["summary"].items()):
@@ -163,12 +162,12 @@ def _ways(report: dict[str, Any]) -> Table:
     return table
 
 
-def _sorted(ways: Iterable[tuple[str, dict]]) -> list[tuple[str, dict]]:
+def _sorted(paths: Iterable[tuple[str, dict]]) -> list[tuple[str, dict]]:
     """Pods before nodes, each with the direct ways before those through a service."""
     targets = ("pod", "node", "ClusterIP", "NodePort", "hostPort")
 
-    def place(way: tuple[str, dict]) -> tuple:
-        source, _to, target = way[0].partition(" to ")
+    def place(path: tuple[str, dict]) -> tuple:
+        source, _to, target = path[0].partition(" to ")
         return source != "pod", targets.index(target) if target in targets else len(targets), target
 
-    return sorted(ways, key=place)
+    return sorted(paths, key=place)

@@ -63,12 +63,21 @@ def _failure(failure: Failure) -> dict[str, Any]:
     return {
         "kind": kind,
         "text": f"{title}: {why}" if title else why,
-        "node": failure.node,
-        "step": to_json(failure.step),
         "finding": _finding(failure.finding),
-        "fault": _finding(failure.fault),
+        "fault": _fault(failure),
         "trace": failure.trace,
+        "ends": list(failure.ends),
     }
+
+
+def _fault(failure: Failure) -> dict[str, Any] | None:
+    """What is to blame, in the form of a trace's verdict; None where it is not known."""
+    if failure.fault:
+        return render_trace.verdict_as_json(failure.fault)
+    check = failure.failed
+    if not isinstance(check, Check) or not check.finding:
+        return None
+    return {**words.as_json(check.finding), "step": to_json(check.step), "suspected": [], "evidence": None}
 
 
 def _title(failed: Check | ProbeResult | Trace | None) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def as_json(trace: Trace) -> dict[str, Any]:
         "from": to_json(trace.source),
         "to": to_json(trace.target),
         "ok": trace.ok,
-        "verdict": _verdict_as_json(trace.fault) if trace.fault else None,
+        "verdict": verdict_as_json(trace.fault) if trace.fault else None,
         "paths": [_path_as_json(path) for path in trace.paths],
         "probes": [_probe_as_json(probe) for probe in trace.probes],
         "notes": [words.as_json(note) for note in trace.notes],
@@ -39,7 +39,8 @@ def as_json(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _verdict_as_json(fault: Fault) -> dict[str, Any]:
+def verdict_as_json(fault: Fault) -> dict[str, Any]:
+    """The fault's finding, where it is, and what else may be to blame."""
     path, hop = fault
     assert hop.finding is not None
     return {

@@ -18,8 +18,7 @@ from ..cluster.matrix import workload
 from ..model.answer import NodeAnswer, Vtep
 from ..model.check import Check
 from ..model.evidence import IN, OUT, ProbeResult, VxlanFlow
-from ..model.hop import Step
-from ..model.trace import Trace
+from ..model.trace import Fault, Trace
 from . import cluster as cluster_checks
 
 
@@ -56,15 +55,14 @@ class Tunnel(NamedTuple):
 
 class Failure(NamedTuple):
     """What failed: a Check, a ProbeResult or a Trace, None for the run itself. ``finding`` says why (None for a trace
-    that found no fault); ``fault`` is that of the ``trace`` (its number) which explains a probe's failure, with its
-    ``node`` and ``step``."""
+    that found no fault); ``trace`` is the number of the trace that explains it, whose ``fault`` stands beside; ``ends``
+    are the nodes (or addresses) at both ends of a probe or trace."""
 
     failed: Check | ProbeResult | Trace | None
     finding: Finding | None
-    node: str = ""
-    step: Step | None = None
-    fault: Finding | None = None
+    fault: Fault | None = None
     trace: int | None = None
+    ends: tuple[str, ...] = ()
 
 
 @dataclass
@@ -169,30 +167,21 @@ def _tunnels(cluster: Cluster, answers: Mapping[str, NodeAnswer]) -> list[Tunnel
 
 
 def _failures(checks: list[Check], results: list[ProbeResult], traces: list[Trace], cluster: Cluster) -> list[Failure]:
-    found = [Failure(check, check.finding, check.node, check.step, check.finding) for check in checks if not check.ok]
+    found = [Failure(check, check.finding) for check in checks if not check.ok]
+    numbers: dict[tuple[str, ...], int] = {}
     for number, trace in enumerate(traces):
+        ends = trace.source.node, trace.target.node or trace.target.address
+        numbers[ends] = number
         if not trace.ok:
-            found.append(_explained(trace, trace, number)._replace(finding=_fault(trace)))
+            finding = trace.fault.hop.finding if trace.fault else None
+            found.append(Failure(trace, finding, trace.fault, number, ends))
     where = {pod.name: pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
     at = {pod.address: pod.node for pod in cluster.pods if pod.address}
     at.update({node.address: node.name for node in cluster.nodes})
-    numbers = {(one.source.node, one.target.node or one.target.address): number for number, one in enumerate(traces)}
     for result in results:
         if not result.ok:
-            pair = (where.get(result.source, result.node), at.get(result.address, result.address))
-            known = numbers.get(pair)
-            trace = None if known is None else traces[known]
-            found.append(_explained(result, trace, known)._replace(finding=result.failure))
+            ends = where.get(result.source, result.node), at.get(result.address, result.address)
+            known = numbers.get(ends)
+            fault = None if known is None else traces[known].fault
+            found.append(Failure(result, result.failure, fault, known, ends))
     return found
-
-
-def _fault(trace: Trace) -> Finding | None:
-    return trace.fault.hop.finding if trace.fault else None
-
-
-def _explained(failed: ProbeResult | Trace, trace: Trace | None, number: int | None) -> Failure:
-    """A failure with the fault that a trace has found."""
-    if trace is None or trace.fault is None:
-        return Failure(failed, None, trace=number)
-    hop = trace.fault.hop
-    return Failure(failed, None, hop.node, hop.step, hop.finding, number)
