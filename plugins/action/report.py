@@ -15,9 +15,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import failures, report
+from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import as_end
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import answer_from
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.codec import from_json
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import NodeState, state_from
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.trace import Trace
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
 
 #: A pipe has no width; these columns hold the tables of a small cluster.
@@ -25,7 +30,7 @@ COLUMNS = 110
 
 
 class ActionModule(ActionBase):
-    """Judge what the probe module found on the nodes. Runs on the controller only; documented in
+    """Judge the answers of the nodes' probe module. Runs on the controller only; documented in
     plugins/modules/report.py.
     """
 
@@ -45,8 +50,8 @@ class ActionModule(ActionBase):
                 "svg": {"type": "path"},
                 "html": {"type": "path"},
                 "junit": {"type": "path"},
-                "looked": {"type": "list", "elements": "dict", "default": []},
-                "ways": {"type": "list", "elements": "dict", "default": []},
+                "inspected": {"type": "list", "elements": "dict", "default": []},
+                "requests": {"type": "list", "elements": "dict", "default": []},
                 "sample": {"type": "int", "default": 0},
                 "title": {"type": "str", "default": "podnet.cluster"},
             }
@@ -57,14 +62,21 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"the controller lacks the Python library rich ({error}): pip install rich"
             ) from error
-        by_node = {entry["node"]: entry for entry in wanted["found"] if "node" in entry}
         try:
-            found = report(
-                cluster(wanted["items"]), by_node, wanted["namespace"], wanted["port"], wanted["tunnel"],
-                _traces(wanted["ways"], wanted["looked"]), wanted["sample"], _library(),
-            )  # fmt: skip
+            answers = [answer_from(entry) for entry in wanted["found"] if "node" in entry]
+            judged = report(
+                cluster(wanted["items"]),
+                {answer.node: answer for answer in answers},
+                wanted["namespace"],
+                wanted["port"],
+                wanted["tunnel"],
+                _traces(wanted["requests"], wanted["inspected"]),
+                wanted["sample"],
+                _library(),
+            )
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
+        found = report_as_json(judged)
         if wanted["path"]:
             _write(wanted["path"], json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         if wanted["svg"]:
@@ -75,7 +87,7 @@ class ActionModule(ActionBase):
             _write(wanted["junit"], junit.render(found))
         display = Display()
         display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
-        told = failures(found)
+        told = [failure["text"] for failure in found["failures"]]
         result.update(changed=False, ok=found["ok"], summary=found["summary"], failures=told)
         facts = {key: found[key] for key in ("ok", "summary", "coverage", "failures")}
         result["ansible_facts"] = {"podnet_verify": facts}
@@ -89,22 +101,23 @@ def _library() -> str:
     return install.version_name(install.digest(install.own_tree()))
 
 
-def _traces(ways: list[dict], looked: list[dict]) -> list[dict]:
-    """Each way judged by what the nodes told of it: their states are in the order of the ways that they were given."""
-    traces = []
-    for way in ways:
-        states = [state for node in looked for state in node.get("states", []) if _of(state, way)]
-        if any(state["node"] == way["from"]["node"] for state in states):
-            traces.append(verdict.judge(as_end(way["from"]), as_end(way["to"]), states))
-    return traces
-
-
-def _of(state: dict, way: dict) -> bool:
-    return state.get("evidence", {}).get("mark") == way["mark"]
+def _traces(requests: list[dict], inspected: list[dict]) -> list[Trace]:
+    """Each path judged by the states of its nodes. Raises ValueError for another version's."""
+    asked = [from_json(TraceRequest, request) for request in requests]
+    by_mark: dict[str, list[NodeState]] = {request.mark: [] for request in asked}
+    for node in inspected:
+        for state in map(state_from, node.get("states", [])):
+            if state.evidence and state.evidence.mark in by_mark:
+                by_mark[state.evidence.mark].append(state)
+    return [
+        verdict.judge(request.source, request.target, by_mark[request.mark])
+        for request in asked
+        if any(state.node == request.source.node for state in by_mark[request.mark])
+    ]
 
 
 def _write(path: str, text: str) -> None:
-    """Write a file of the controller, its directory too. Raises AnsibleActionFail with the reason."""
+    """Write a file of the controller, making its directory. Raises AnsibleActionFail with the reason."""
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

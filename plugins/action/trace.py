@@ -12,12 +12,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import as_end
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.codec import from_json
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import state_from
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
 
 
 class ActionModule(ActionBase):
-    """Judge a way by what the nodes told of it. Runs on the controller only; documented in plugins/modules/trace.py."""
+    """Judge a path by the states of its nodes. Runs on the controller only; documented in plugins/modules/trace.py."""
 
     _requires_connection = False
     _supports_check_mode = True
@@ -26,21 +28,27 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, wanted = self.validate_argument_spec(
             argument_spec={
-                "way": {"type": "dict", "required": True},
+                "request": {"type": "dict", "required": True},
                 "states": {"type": "list", "elements": "dict", "required": True},
                 "path": {"type": "path"},
             }
         )
-        source, target = (as_end(wanted["way"][key]) for key in ("from", "to"))
-        if not any(state["node"] == source.node for state in wanted["states"]):
-            raise AnsibleActionFail(f"{source.node}, where {source} is, was not looked at: is it in the inventory?")
-        traced = verdict.judge(source, target, wanted["states"])
+        try:
+            request = from_json(TraceRequest, wanted["request"])
+            states = [state_from(state) for state in wanted["states"]]
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        source, target = request.source, request.target
+        if not any(state.node == source.node for state in states):
+            raise AnsibleActionFail(f"{source.node}, the node of {source}, was not inspected: is it in the inventory?")
+        trace = verdict.judge(source, target, states)
+        told = render_trace.as_json(trace)
         if wanted["path"]:
             path = Path(wanted["path"])
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(traced, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        Display().display(render_trace.render(traced))
-        result.update(changed=False, trace=traced, ok=traced["ok"])
-        if not traced["ok"]:
-            result.update(failed=True, msg=" ".join(line.strip() for line in render_trace.verdict(traced)))
+            path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        Display().display(render_trace.render(trace))
+        result.update(changed=False, trace=told, ok=trace.ok)
+        if not trace.ok:
+            result.update(failed=True, msg=" ".join(line.strip() for line in render_trace.verdict(trace)))
         return result

@@ -11,9 +11,9 @@ version_added: "0.1.0"
 author:
   - podnet.cluster contributors (@podnet)
 description:
-  - From what the Kubernetes API says of the cluster, the probes that one node makes, from itself and from the
-    workload's pods on it, so that all nodes together walk every way - pod to pod, pod to node, node to pod, ClusterIP,
-    NodePort, hostPort.
+  - From the objects of the Kubernetes API, the probes that one node makes, from itself and from the workload's pods on
+    it, so that all nodes together probe every path - pod to pod, pod to node, node to pod, ClusterIP, NodePort,
+    hostPort.
 positional: _input, node
 options:
   _input:

@@ -7,32 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: inspect
-short_description: Look at what a node has on its packets' way
+short_description: Compare a node with its desired state, and inspect it for traces
 version_added: "0.1.0"
 description:
-  - Compares what a node has with what it must have - links, addresses, routes, neighbours, forwarding entries, packet
-    filter, files, the container runtime's configuration, its pods - and tells what differs, with cause and cure.
-  - For ways between two ends it takes the kernel's own routing decisions, too; and, given marks, takes part in their
-    traces. The node of a way's source sends packets, and every node watches where they pass.
+  - Compares a node's links, addresses, routes, neighbor and FDB entries, packet filter, files, container runtime
+    configuration and pods with the desired state, and reports each difference with a code, its cause and a fix.
+  - For O(requests) it also asks the kernel for its routing decisions. For those with a mark it takes part in the
+    trace. The node of the source sends packets, and every node captures where they pass.
   - Changes nothing.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
   - podnet.cluster contributors (@podnet)
 options:
-  ways:
-    description:
-      - The ways to look at, each with RV(ignore:from) and RV(ignore:to) as P(podnet.cluster.ways#filter) makes them,
-        RV(ignore:port) and RV(ignore:mark).
+  requests:
+    description: What to trace, as P(podnet.cluster.trace_requests#filter) returns it.
     type: list
     elements: dict
     default: []
   delay:
-    description: Seconds that a sender waits, so that the other nodes watch when the packets come.
+    description: Seconds that the sender waits before it sends, until the other nodes capture packets.
     type: float
     default: 0.7
   conflist:
-    description: The configuration list that is ours, among those that the node's container runtime may find there.
+    description: Path of our CNI configuration list in the container runtime's directory.
     type: path
     default: /etc/cni/net.d/10-podnet.conflist
 attributes:
@@ -45,11 +43,11 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Compare what the node has with what it must have
+- name: Compare the node with its desired state
   podnet.cluster.inspect:
   register: found
 
-- name: Tell what is wrong
+- name: Show what is wrong
   ansible.builtin.debug:
     msg: "{{ found.checks | rejectattr('ok') }}"
 """
@@ -61,29 +59,37 @@ node:
   type: str
   sample: node1
 checks:
-  description: Each comparison; C(reason), C(cure) and C(step), the hop of a packet's way, are empty where all is well.
+  description:
+    - Each comparison, under a stable C(name). C(finding) is null where all is well. C(step) is the kind of hop on a
+      packet's path that the check is about.
   returned: always
   type: list
   elements: dict
   sample:
-    - check: nobody else routes the pod network
-      subject: node1
+    - name: no foreign routes in the pod network
+      subject: 10.244.2.0/25 dev eth0
       node: node1
-      ok: false
-      reason: 10.244.2.0/25 dev eth0 (added by hand) takes packets from the pod network
-      cure: ip route delete 10.244.2.0/25 dev eth0
       step: route
+      ok: false
+      finding:
+        code: route.foreign
+        node: node1
+        subject: 10.244.2.0/25 dev eth0
+        parameters: {origin: added by hand, remove: ip route delete 10.244.2.0/25 dev eth0}
+        text: route 10.244.2.0/25 dev eth0 (added by hand) takes packets from the pod network
+        fix: ip route delete 10.244.2.0/25 dev eth0
 about:
   description: What a comparison between nodes needs.
   returned: always
   type: dict
   sample:
+    node: node1
     time: 1763790000.1
     library: 0.1.0-7f1fe4f61d09
     mtu: 1450
     lease: {name: node1, address: 10.77.0.11, pod_cidrs: [10.244.1.0/24], vtep_mac: "02:1a:2b:3c:4d:5e"}
 states:
-  description: The node's state for each of O(ways), as C(podnetctl inspect --json) prints it.
+  description: The node's state for each of O(requests), as C(podnetctl inspect --json) prints it.
   returned: always
   type: list
   elements: dict
@@ -91,9 +97,11 @@ states:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.cli.render_report import check_as_json
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.verify.checks.node import about, checks
-from ..module_utils.verify.model.endpoint import as_end
+from ..module_utils.verify.model.codec import from_json, to_json
+from ..module_utils.verify.model.request import TraceRequest
 from ..module_utils.verify.observe.node import at, collect
 from ..module_utils.verify.trace import run
 
@@ -101,7 +109,7 @@ from ..module_utils.verify.trace import run
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "ways": {"type": "list", "elements": "dict", "default": []},
+            "requests": {"type": "list", "elements": "dict", "default": []},
             "delay": {"type": "float", "default": 0.7},
             "conflist": {"type": "path", "default": "/etc/cni/net.d/10-podnet.conflist"},
         },
@@ -109,17 +117,20 @@ def main() -> None:
     )
     places = at(module.params["conflist"])
     try:
+        requests = [from_json(TraceRequest, request) for request in module.params["requests"]]
         found = collect((), places)
-        ways = [
-            run.Asked(as_end(way["from"]), as_end(way["to"]), way["mark"], int(way["port"]))
-            for way in module.params["ways"]
-        ]
-        states = run.look(ways, places, module.params["delay"])
-    except KeyError as error:
-        module.fail_json(msg=f"ways: an entry lacks {error}; the filter podnet.cluster.ways makes them")
+        states = run.look(requests, places, module.params["delay"])
+    except ValueError as error:
+        module.fail_json(msg=f"requests: {error}; the filter podnet.cluster.trace_requests makes them")
     except (NetlinkError, OSError) as error:
-        module.fail_json(msg=f"cannot look at this node: {error}")
-    module.exit_json(changed=False, node=found["node"], checks=checks(found), about=about(found), states=states)
+        module.fail_json(msg=f"cannot inspect this node: {error}")
+    module.exit_json(
+        changed=False,
+        node=found.node,
+        checks=[check_as_json(check) for check in checks(found)],
+        about=to_json(about(found)),
+        states=[state.as_json() for state in states],
+    )
 
 
 if __name__ == "__main__":

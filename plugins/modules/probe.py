@@ -11,7 +11,7 @@ short_description: Prove that packets get from a node or a pod to an address
 version_added: "0.1.0"
 description:
   - Makes ICMP, TCP and UDP probes from the node itself or from the network namespace of a pod on it, many at a time,
-    and tells for each whether the packet came through, in which time, and if not, why.
+    and reports for each whether it was answered, in which time, and if not, why.
   - Can capture meanwhile which VXLAN packets pass the node's devices.
   - Finds pods by the results that the container runtime keeps of CNI calls; needs nothing but Python on the node and
     changes nothing there.
@@ -95,15 +95,15 @@ options:
     type: int
     default: 64
   checks:
-    description: Whether to compare what the node has with what it must have, too, as M(podnet.cluster.inspect) does.
+    description: Whether to compare the node with its desired state, as M(podnet.cluster.inspect) does.
     type: bool
     default: false
   conflist:
-    description: The configuration list that is ours, among those that the node's container runtime may find there.
+    description: Path of our CNI configuration list in the container runtime's directory.
     type: path
     default: /etc/cni/net.d/10-podnet.conflist
   required:
-    description: Whether the task fails when a probe does.
+    description: Whether the task should fail when a probe does.
     type: bool
     default: true
 attributes:
@@ -141,7 +141,8 @@ node:
   type: str
   sample: node1
 results:
-  description: One entry for each probe, in their order.
+  description:
+    - One entry for each probe, in their order. C(failure) is a finding with C(code), C(parameters), C(text) and C(fix).
   returned: always
   type: list
   elements: dict
@@ -153,30 +154,32 @@ results:
       address: 10.244.1.2
       port: null
       size: 1450
+      node: node1
       ok: true
-      reason: ""
+      failure: null
       ms: 0.412
       attempts: 1
 flows:
   description:
-    - The VXLAN packets that were seen, by device, direction (C(in) or C(out)), outer addresses and VNI.
+    - The VXLAN packets that were captured, by device, direction (C(in) or C(out)), outer addresses and VNI.
   returned: when O(capture) is given
   type: list
   elements: dict
   sample:
     - device: host0
-      way: out
+      node: node1
+      direction: out
       source: 10.77.0.11
       destination: 10.77.0.12
       vni: 1
       packets: 24
 checks:
-  description: What RV(podnet.cluster.inspect#module:checks) is, and whether pods saw each other's own addresses.
+  description: As RV(podnet.cluster.inspect#module:checks), and whether packets between pods were translated.
   returned: with O(checks)
   type: list
   elements: dict
 about:
-  description: What RV(podnet.cluster.inspect#module:about) is.
+  description: As RV(podnet.cluster.inspect#module:about).
   returned: with O(checks)
   type: dict
 attachments:
@@ -185,7 +188,7 @@ attachments:
   type: list
   elements: dict
   sample:
-    - pod: default/web-0
+    - name: default/web-0
       container_id: 4f5c1e1b0d2a
       network: podnet
       interface: eth0
@@ -208,19 +211,21 @@ vteps:
 """
 
 import platform
-from dataclasses import asdict
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.cli.render_report import answer_as_json, probe_text
 from ..module_utils.netlink.channel import Channel
-from ..module_utils.verify.checks.node import about, checks
+from ..module_utils.verify.checks.node import about, checks, nat_between_pods
+from ..module_utils.verify.model.answer import NodeAnswer
 from ..module_utils.verify.observe.attachments import attachments
 from ..module_utils.verify.observe.node import at, collect
 from ..module_utils.verify.observe.vtep import vteps
 from ..module_utils.verify.probe import conntrack
 from ..module_utils.verify.probe.probe import KINDS, Probe
 from ..module_utils.verify.probe.runner import run
-from ..module_utils.verify.probe.vxlan_counter import Capture
+from ..module_utils.verify.probe.vxlan_counter import VxlanCounter
 
 PROBE = {
     "kind": {"type": "str", "choices": list(KINDS), "required": True},
@@ -265,34 +270,39 @@ def main() -> None:
     node = wanted["node"] or platform.node()
     attached = attachments(interface=wanted["interface"])
     try:
-        probes = [_probe(entry, node, {one.pod: one.netns for one in attached}) for entry in wanted["probes"]]
+        probes = [_probe(entry, node, {one.name: one.netns for one in attached}) for entry in wanted["probes"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    found = {"changed": False, "node": node, "attachments": [asdict(one) for one in attached]}
+    answer = NodeAnswer(node, attachments=attached)
     try:
-        if wanted["checks"]:
-            state = collect((), at(wanted["conflist"]))
-            found.update(checks=checks(state), about=about(state))
-            before = conntrack.remembered(echoes=True)
-        with Channel() as channel:
-            found["vteps"] = vteps(channel)
-        if wanted["capture"]:
-            with Capture(wanted["capture"]) as capture:
-                found["results"] = run(probes, wanted["limit"], capture)
-                found["flows"] = capture.flows()
-        else:
-            found["results"] = run(probes, wanted["limit"])
-        if wanted["checks"] and state["overlay"]["config"]:
-            networks, after = state["overlay"]["config"]["networks"], conntrack.remembered(echoes=True)
-            found["checks"].append(conntrack.check(state["node"], networks, before, after))
+        _answer(answer, probes, wanted)
     except OSError as error:
         module.fail_json(msg=f"cannot probe from here: {error}")
-    failed = [result for result in found["results"] if not result["ok"]]
+    found = {"changed": False, **answer_as_json(answer)}
+    failed = [result for result in answer.results if not result.ok]
     if failed and wanted["required"]:
-        first = failed[0]
-        told = f"{first['kind']} from {first['source']} to {first['target']}: {first['reason']}"
-        module.fail_json(msg=f"{len(failed)} of {len(probes)} probes failed; {told}", **found)
+        module.fail_json(msg=f"{len(failed)} of {len(probes)} probes failed; {probe_text(failed[0])}", **found)
     module.exit_json(**found)
+
+
+def _answer(answer: NodeAnswer, probes: list[Probe], wanted: dict) -> None:
+    """Enter what the module was asked for. Raises OSError."""
+    state = collect((), at(wanted["conflist"])) if wanted["checks"] else None
+    before = conntrack.remembered(echoes=True) if state else []
+    with Channel() as channel:
+        answer.vteps = vteps(channel)
+    if wanted["capture"]:
+        with VxlanCounter(wanted["capture"]) as counter:
+            answer.results = run(probes, wanted["limit"], counter)
+            answer.flows = [replace(flow, node=answer.node) for flow in counter.flows()]
+    else:
+        answer.results = run(probes, wanted["limit"])
+    if state:
+        answer.checks, answer.about = checks(state), about(state)
+        if state.overlay.config:
+            after = conntrack.remembered(echoes=True)
+            translated = conntrack.translated(before, after, state.overlay.config.networks)
+            answer.checks.append(nat_between_pods(state.node, translated))
 
 
 def _probe(entry: dict, node: str, namespaces: dict[str, str]) -> Probe:
@@ -305,6 +315,7 @@ def _probe(entry: dict, node: str, namespaces: dict[str, str]) -> Probe:
         entry["netns"] = namespaces[pod]
     entry["source"] = entry["source"] or pod or entry["netns"] or node
     entry["target"] = entry["target"] or ""
+    entry["node"] = node
     try:
         return Probe(**entry)
     except ValueError as error:

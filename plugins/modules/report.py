@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: report
-short_description: Judge what verification found in a cluster
+short_description: Judge a run of verification
 version_added: "0.1.0"
 description:
-  - Takes what the Kubernetes API says of a cluster and what M(podnet.cluster.probe) found on its nodes, checks one
-    against the other, shows nodes, reachability and every failure as a table, and writes all of it as JSON.
+  - Compares the objects of the Kubernetes API with the results of M(podnet.cluster.probe) on the nodes, prints nodes,
+    reachability and every failure as a table, and writes the whole report as JSON.
   - Fails if any probe or check failed, or if no probe was made.
   - Runs on the controller, where it needs the Python library rich; makes no connection to a host.
 extends_documentation_fragment:
@@ -26,7 +26,7 @@ options:
     required: true
   found:
     description: >-
-      What M(podnet.cluster.probe) returned on each node; its RV(podnet.cluster.probe#module:node) is the
+      The results of M(podnet.cluster.probe) on each node; its RV(podnet.cluster.probe#module:node) is the
       node's name in the cluster.
     type: list
     elements: dict
@@ -40,7 +40,7 @@ options:
     type: int
     required: true
   tunnel:
-    description: Whether packets between nodes must have been seen as VXLAN.
+    description: Whether packets between nodes should have been captured as VXLAN.
     type: bool
     default: false
   path:
@@ -57,18 +57,18 @@ options:
   junit:
     description: The controller's file for checks and probes as JUnit's XML.
     type: path
-  ways:
-    description: The ways that were followed, as P(podnet.cluster.ways#filter) made them.
+  requests:
+    description: The traces that were requested, as P(podnet.cluster.trace_requests#filter) returned them.
     type: list
     elements: dict
     default: []
-  looked:
-    description: What M(podnet.cluster.inspect) told of them on the nodes.
+  inspected:
+    description: The results of M(podnet.cluster.inspect) for them on the nodes.
     type: list
     elements: dict
     default: []
   sample:
-    description: What P(podnet.cluster.probes#filter) was told of it.
+    description: The sample that was given to P(podnet.cluster.probes#filter).
     type: int
     default: 0
   title:
@@ -78,7 +78,7 @@ options:
 attributes:
   check_mode:
     support: full
-    details: The report's files are written in check mode too; they are no node's state.
+    details: The report's files are written in check mode too; they are not part of a node's state.
   diff_mode:
     support: none
   idempotent:
@@ -97,7 +97,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether everything arrived and holds.
+  description: Whether every probe was answered and every check passed.
   returned: always
   type: bool
 ansible_facts:
@@ -109,7 +109,7 @@ ansible_facts:
       description: The verdict in short.
       type: dict
 summary:
-  description: For each way how many probes were made and how many arrived.
+  description: For each kind of path how many probes were made and how many arrived.
   returned: always
   type: dict
   sample:

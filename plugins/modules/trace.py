@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trace
-short_description: Tell where and why a packet is lost
+short_description: Name the hop at which a packet is lost, and why
 version_added: "0.1.0"
 description:
-  - Walks a packet's way through the cluster hop by hop and back, by what M(podnet.cluster.inspect) found on the nodes,
-    and names the first hop that is broken, with the cause and the cure.
-  - Fails if the way is broken.
+  - Follows a packet through the cluster hop by hop and back, by the states that M(podnet.cluster.inspect) returned on
+    the nodes, and names the broken hop, with its cause and fix.
+  - Fails if the path is broken.
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
   - podnet.cluster contributors (@podnet)
 options:
-  way:
-    description: The way, as P(podnet.cluster.ways#filter) makes it.
+  request:
+    description: What to trace, as P(podnet.cluster.trace_requests#filter) returns it.
     type: dict
     required: true
   states:
-    description: What M(podnet.cluster.inspect) told of it on the nodes, RV(podnet.cluster.inspect#module:states).
+    description: The nodes' states, RV(podnet.cluster.inspect#module:states).
     type: list
     elements: dict
     required: true
@@ -34,7 +34,7 @@ options:
 attributes:
   check_mode:
     support: full
-    details: The file is written in check mode too; it is no node's state.
+    details: The file is written in check mode too; it is not part of a node's state.
   diff_mode:
     support: none
   idempotent:
@@ -42,20 +42,20 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Judge the way
+- name: Judge the path
   podnet.cluster.trace:
-    way: "{{ way }}"
-    states: "{{ ansible_play_hosts | map('extract', hostvars, 'looked') | map(attribute='states') | flatten }}"
+    request: "{{ request }}"
+    states: "{{ ansible_play_hosts | map('extract', hostvars, 'inspected') | map(attribute='states') | flatten }}"
   run_once: true
 """
 
 RETURN = r"""
 ok:
-  description: Whether the way is whole.
+  description: Whether the path is healthy.
   returned: always
   type: bool
 trace:
-  description: The way there and back; docs/tracing.md explains its keys.
+  description: The forward and the return path; docs/tracing.md explains the keys.
   returned: always
   type: dict
 """

@@ -30,6 +30,12 @@ def probe_as_json(result: ProbeResult) -> dict[str, Any]:
     return {**to_json(result), "failure": _finding(result.failure)}
 
 
+def probe_text(result: ProbeResult) -> str:
+    """What was probed, and why it failed."""
+    why = words.text(result.failure) if result.failure else "answered"
+    return f"{result.kind} from {result.source} to {result.target}: {why}"
+
+
 def answer_as_json(answer: NodeAnswer) -> dict[str, Any]:
     """A node's answer, its findings with their words."""
     return {

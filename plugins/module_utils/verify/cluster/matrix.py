@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which probes a node must make so that, all nodes together, every way through the cluster has been walked once."""
+"""Which probes a node must make so that, all nodes together, every path through the cluster is probed once."""
 
 from __future__ import annotations
 

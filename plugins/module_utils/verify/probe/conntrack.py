@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Iterable
 
 from ...ipam.ip import parse_address
 from ...ipam.prefix import Prefix
@@ -59,7 +60,7 @@ class Watch:
         )
 
 
-def translated(before: list[Connection], after: list[Connection], networks: list[Prefix]) -> Connection | None:
+def translated(before: list[Connection], after: list[Connection], networks: Iterable[Prefix]) -> Connection | None:
     """A connection between pods in ``networks`` that began meanwhile and whose source or target was translated, None if
     there is none. What was remembered ``before`` is of another time and does not count."""
     old = {one.key for one in before}
@@ -70,5 +71,5 @@ def translated(before: list[Connection], after: list[Connection], networks: list
     return None
 
 
-def _inside(address: str, networks: list[Prefix]) -> bool:
+def _inside(address: str, networks: Iterable[Prefix]) -> bool:
     return any(network.holds(*parse_address(address)) for network in networks)
