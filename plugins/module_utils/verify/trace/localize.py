@@ -241,6 +241,8 @@ def _by_service(paths: list[Path], probes: list[ProbeResult]) -> Fault | None:
     failure = next((probe.failure for probe in _of(probes, "service") if not probe.ok), None)
     for path in paths if failure else []:
         for hop in path.hops:
+            if hop.step == Step.SERVICE and hop.suspected:
+                return Fault(path, hop.convict(failure))
             if hop.step == Step.SERVICE:
                 hop.evidence = failure
                 return Fault(path, hop.fail(Code.SERVICE_DNAT_WRONG, hop.name))

@@ -26,8 +26,8 @@ def test_recorded_states_are_like_those_of_today(cluster, root, name):
     today = cluster.states(*ends, packets=True)
     path = root / f"tests/unit/verify/recorded/{name}.json"
     if os.environ.get("PODNET_RECORD"):
-        text = json.dumps([state.as_json() for state in today], indent=1)
-        path.write_text(text + "\n", encoding="utf-8")
+        lines = (json.dumps(state.as_json(), separators=(",", ":")) for state in today)
+        path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     recorded = [state_from(values) for values in json.loads(path.read_text(encoding="utf-8"))]
     source, target = (cluster.end(each) for each in ends)
     one, other = (render_trace.as_json(verdict.judge(source, target, states)) for states in (today, recorded))
