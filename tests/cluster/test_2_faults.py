@@ -46,20 +46,20 @@ def test_faults_are_named_and_nothing_else_is(lab, world, names):
         found = failures(lab)
     finally:
         world.everywhere([(fault, fault["fix"], known) for fault, known in chosen])
-    shown = "\n".join(f"{entry['node']}, {entry['step']}, {entry['code']}: {entry['text']}" for entry in found)
-    named, effects = set(), set()
+    shown = "\n".join(f"{each['node']}, {each['step']}, {each['code']}: {each['text']}" for each in found)
+    places, effects = set(), set()
     for fault, known in chosen:
         for wanted in [fault["verdict"], *fault.get("also", [])]:
             place = (faults.filled(wanted["node"], known), wanted["step"])
-            there = [entry for entry in found if (entry["node"], entry["step"]) == place]
+            there = [each for each in found if (each["node"], each["step"] or "") == place]
             assert any(faults.judged(wanted, each, known) for each in there), (
                 f"{fault['name']}: {wanted}: not in\n{shown}"
             )
-            named.add(place)
+            places.add(place)
             # what follows from it on the same node; that an agent was stopped, or a pod does not answer
             effects |= {(place[0], effect) for effect in ["", *fault.get("effects", [])]}
-    assert {(entry["node"], entry["step"]) for entry in found} <= named | effects, shown
-    assert all(entry["fix"] for entry in found)
+    assert {(each["node"], each["step"] or "") for each in found} <= places | effects, shown
+    assert all(each["fix"] for each in found)
     assert lab.verify()["failures"] == []
 
 
@@ -69,5 +69,6 @@ def failures(lab) -> list[dict]:
     # a pod that is not Ready is no reason to wait
     options = ("verify_keep=true", f"verify_result={result}", "verify_traces=6", "verify_timeout=1", "verify_delay=4")
     lab.play("verify", *(word for option in options for word in ("-e", option)), expect=2)
-    found = json.loads(result.read_text())["failures"]
-    return [entry for entry in found if entry["kind"] != "probe" and entry["node"]]
+    failures = json.loads(result.read_text())["failures"]
+    found = [failure["fault"] for failure in failures if failure["kind"] != "probe"]
+    return [fault for fault in found if fault and fault["node"]]
