@@ -86,7 +86,8 @@ class Recorded:
 
     def fail(self, probe: ProbeResult, code: Code = Code.PROBE_NO_ANSWER, **parameters) -> None:
         probe.ok = False
-        probe.failure = Finding(code, "node1", probe.target, parameters)
+        told = {"source": probe.source, "address": probe.address, "timeout": 0.4, **parameters}
+        probe.failure = Finding(code, "node1", probe.target, told)
 
 
 @pytest.fixture

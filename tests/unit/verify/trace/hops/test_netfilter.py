@@ -1,23 +1,66 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may drop a packet, where the kernel lets nobody bring it about in a namespace: nf_conntrack_max is the host's."""
+"""What may drop a packet: suspected, and never broken by itself."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace.hops.netfilter import packet_filter
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace.hops.node_view import Look
+from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import BaseChain, XfrmPolicy
 
 
 @pytest.mark.parametrize(
-    ("count", "most", "told"), [("262144", "262144", True), ("9", "262144", False), ("9", "0", False)]
+    ("count", "most", "full"), [("262144", "262144", True), ("9", "262144", False), ("9", "0", False)]
 )
-def test_a_full_connection_table_is_suspect(count, most, told):
-    sysctls = {"net/netfilter/nf_conntrack_count": count, "net/netfilter/nf_conntrack_max": most}
-    nothing = {key: [] for key in ("filters", "transforms", "classifiers")}
-    look = Look({"node": "node1", "overlay": {}, "links": {}, "sysctls": sysctls, **nothing})
-    hop = packet_filter(look, "filter", ("forward",), 4, ["cni0"])
-    assert (hop.verdict == "suspect") == told
-    assert any("nf_conntrack_max" in suspect for suspect in hop.suspects) == told
-    assert ("nf_conntrack_max=524288" in hop.cure) == told
+def test_a_full_connection_table_is_suspect(between_nodes, count, most, full):
+    """Not injected: nf_conntrack_max is the host's."""
+    between_nodes.one.sysctls["net/netfilter/nf_conntrack_count"] = count
+    between_nodes.one.sysctls["net/netfilter/nf_conntrack_max"] = most
+    found = [finding for hop in between_nodes.hops() for finding in hop.suspected]
+    assert ({finding.code for finding in found} == {Code.CONNTRACK_FULL}) == full
+    assert all("net.netfilter.nf_conntrack_max=524288" in render.fix(finding) for finding in found)
+
+
+@pytest.mark.parametrize(("drops", "code"), [(True, Code.XFRM_POLICY_BLOCKS), (False, Code.XFRM_POLICY_TRANSFORMS)])
+def test_an_ipsec_policy_is_suspect(between_nodes, drops, code):
+    policy = XfrmPolicy("10.244.1.2/32", "10.244.2.2/32", "fwd", "forward", drops)
+    between_nodes.one.xfrm_policies = [policy]
+    assert between_nodes.suspected() == {code}
+
+
+@pytest.mark.parametrize(
+    ("chain", "concerned"),
+    [
+        (BaseChain("ip", "filter", "FORWARD", "forward"), True),
+        (BaseChain("inet", "fw", "c", "forward"), True),
+        (BaseChain("ip6", "filter", "FORWARD", "forward"), False),
+        (BaseChain("netdev", "fw", "c", "ingress", devices=["cni0"]), True),
+        (BaseChain("netdev", "fw", "c", "ingress", devices=["eth9"]), False),
+        (BaseChain("bridge", "fw", "c", "input"), True),
+    ],
+    ids=str,
+)
+def test_chains_that_the_packet_does_not_come_by_are_not_suspect(between_nodes, chain, concerned):
+    chain.drops = chain.policy_drops = True
+    between_nodes.one.chains = [chain]
+    assert (between_nodes.suspected() == {Code.CHAIN_POLICY_DROP}) == concerned
+
+
+@pytest.mark.parametrize(
+    ("chain", "command"),
+    [
+        (BaseChain("ip", "filter", "FORWARD", "forward", True, True), "iptables -P FORWARD ACCEPT"),
+        (BaseChain("ip6", "filter", "FORWARD", "forward", True, True), "ip6tables -P FORWARD ACCEPT"),
+        (BaseChain("iptables-legacy", "filter", "FORWARD", "forward", True, True), "iptables-legacy -P FORWARD ACCEPT"),
+        (BaseChain("iptables-legacy", "mangle", "FORWARD", "forward", True), "iptables-legacy -t mangle -S FORWARD"),
+        (BaseChain("inet", "fw", "c", "forward", True, True), "nft list chain inet fw c"),
+    ],
+    ids=str,
+)
+def test_the_fix_is_that_of_the_tool_which_made_the_chain(on_one_bridge, chain, command):
+    chain.dropping = ["x"]
+    on_one_bridge.pod("a1").chains = [chain]
+    (finding,) = {finding for hop in on_one_bridge.hops() for finding in hop.suspected}
+    assert finding.parameters["command"] == f"nsenter --net={on_one_bridge.pod('a1').netns} {command}"
