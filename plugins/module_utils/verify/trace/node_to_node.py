@@ -49,15 +49,15 @@ def cross(path: Path, here: NodeView, there: NodeView | None, target: Endpoint, 
     path.hops.append(_wire(here, target.node, vtep, tunnelled))
 
 
-def _overhead(look: NodeView, dev: str, vtep: str) -> int:
+def _overhead(view: NodeView, dev: str, vtep: str) -> int:
     """Bytes that the tunnel adds to a pod's packet."""
-    of_tunnel = overhead.WIREGUARD if look.desired(WireguardState, dev=dev) else overhead.VXLAN
+    of_tunnel = overhead.WIREGUARD if view.desired(WireguardState, dev=dev) else overhead.VXLAN
     return of_tunnel[6 if ":" in vtep else 4]
 
 
-def _route_to(look: NodeView, address: str) -> RouteState | None:
+def _route_to(view: NodeView, address: str) -> RouteState | None:
     """The desired route to the peer whose pods' address that is."""
-    for thing in look.state.desired:
+    for thing in view.state.desired:
         if isinstance(thing, RouteState) and thing.type == "unicast" and covers(thing.dst, address):
             return thing
     return None
@@ -85,10 +85,10 @@ def _unknown_peer(here: NodeView, target: Endpoint) -> Hop:
     return hop.fail(Code.LEASE_MISSING, target.node)
 
 
-def _translation(look: NodeView, desired: str) -> Hop:
+def _translation(view: NodeView, desired: str) -> Hop:
     """Pods see each other's own addresses: the table's rules and sets are in sync."""
-    hop = Hop(look.node, Step.NAT, "table inet podnet", desired=desired)
-    changes = [step for step in look.state.drift if step.kind == "nftables"]
+    hop = Hop(view.node, Step.NAT, "table inet podnet", desired=desired)
+    changes = [step for step in view.state.drift if step.kind == "nftables"]
     hop.actual = "; ".join(step.text for step in changes) or "in sync"
     if changes:
         hop.fail(Code.NAT_DRIFTED, "table inet podnet", pending=changes[0].text)
@@ -121,11 +121,11 @@ def _seen_by_node(here: NodeView, address: str) -> bool:
     return is_node and not (config and config.masquerade_nodes)
 
 
-def tunnels(look: NodeView, other: str) -> bool:
+def tunnels(view: NodeView, other: str) -> bool:
     """Whether packets between pods of this node and of the ``other`` travel in the tunnel."""
-    peer = look.peer(other)
-    wanted = _route_to(look, peer.lease.pod_cidrs[0].address()) if peer and peer.lease.pod_cidrs else None
-    return bool(look.device) and (wanted is None or wanted.dev in (look.device, f"{look.device}-v6"))
+    peer = view.peer(other)
+    wanted = _route_to(view, peer.lease.pod_cidrs[0].address()) if peer and peer.lease.pod_cidrs else None
+    return bool(view.device) and (wanted is None or wanted.dev in (view.device, f"{view.device}-v6"))
 
 
 def contradiction(here: NodeView, there: NodeView) -> Hop | None:
@@ -140,8 +140,8 @@ def contradiction(here: NodeView, there: NodeView) -> Hop | None:
     return None
 
 
-def _tunnel_of(look: NodeView) -> dict:
-    link = look.desired(LinkState, name=look.device)
+def _tunnel_of(view: NodeView) -> dict:
+    link = view.desired(LinkState, name=view.device)
     return link.data if link else {}
 
 

@@ -25,10 +25,10 @@ from .hops.routing import Expected
 from .node_to_node import contradiction, cross, tunnels
 
 
-def go(path: Path, looks: dict[str, NodeView], seen_as: str, service: Endpoint | None) -> None:
+def go(path: Path, views: dict[str, NodeView], seen_as: str, service: Endpoint | None) -> None:
     """Fill in the hops from the path's source, whose packets bear the address ``seen_as``, to its target."""
     source, target = path.source, path.target
-    here, there = looks.get(source.node), looks.get(target.node)
+    here, there = views.get(source.node), views.get(target.node)
     if here is None:
         path.hops.append(_unseen(source.node or "outside", source))
     else:
@@ -62,42 +62,42 @@ def _unseen(node: str, end: Endpoint) -> Hop:
     return Hop(node, Step.NODE, f"{end.kind} {end}", "not inspected", desired, verdict=Verdict.UNKNOWN)
 
 
-def _leave_pod(path: Path, look: NodeView, source: Endpoint, target: Endpoint, service: Endpoint | None) -> str:
+def _leave_pod(path: Path, view: NodeView, source: Endpoint, target: Endpoint, service: Endpoint | None) -> str:
     """From the pod to the node; returns the link by which the packet enters the node, "" where it doesn't."""
-    pod = look.pod_with(source.address)
+    pod = view.pod_with(source.address)
     if pod is None:
-        path.hops.append(_no_pod(look, source))
+        path.hops.append(_no_pod(view, source))
         return ""
-    bridge = look.bridge_of(pod)
+    bridge = view.bridge_of(pod)
     asked = service.address if service else target.address
-    path.hops += [pod_hops.pod(look, pod, "out"), pod_hops.pod_route(look, pod, asked)]
-    neighbor = look.pod_with(target.address) if target.kind == "pod" and target.node == look.node else None
+    path.hops += [pod_hops.pod(view, pod, "out"), pod_hops.pod_route(view, pod, asked)]
+    neighbor = view.pod_with(target.address) if target.kind == "pod" and target.node == view.node else None
     if neighbor and not service and any(covers(prefix, target.address) for prefix in pod.prefixes):
-        _by_bridge(path, look, pod, neighbor, target)
+        _by_bridge(path, view, pod, neighbor, target)
         return ""
     gateway = alike(pod.gateways, asked)
-    link = look.links.get(bridge)
-    path.hops.append(pod_hops.pod_neighbor(look, pod, gateway, link.mac if link else None, bridge))
-    path.hops.append(bridge_hops.port(look, pod, "in", to_itself=bool(service) and target.address == source.address))
-    path.hops.append(bridge_hops.bridge(look, bridge, "in", pod_hops.gateways(pod)))
+    link = view.links.get(bridge)
+    path.hops.append(pod_hops.pod_neighbor(view, pod, gateway, link.mac if link else None, bridge))
+    path.hops.append(bridge_hops.port(view, pod, "in", to_itself=bool(service) and target.address == source.address))
+    path.hops.append(bridge_hops.bridge(view, bridge, "in", pod_hops.gateways(pod)))
     if service:
-        path.hops.append(_service(look, service))
+        path.hops.append(_service(view, service))
     return bridge
 
 
-def _by_bridge(path: Path, look: NodeView, pod: PodState, neighbor: PodState, target: Endpoint) -> None:
+def _by_bridge(path: Path, view: NodeView, pod: PodState, neighbor: PodState, target: Endpoint) -> None:
     """From one pod to another on the same bridge."""
-    bridge = look.bridge_of(pod)
-    path.hops.append(pod_hops.pod_neighbor(look, pod, target.address, neighbor.mac, neighbor.name))
-    path.hops.append(bridge_hops.port(look, pod, "in"))
-    path.hops.append(_bridging_only(bridge_hops.bridge(look, bridge, "", pod_hops.gateways(pod))))
+    bridge = view.bridge_of(pod)
+    path.hops.append(pod_hops.pod_neighbor(view, pod, target.address, neighbor.mac, neighbor.name))
+    path.hops.append(bridge_hops.port(view, pod, "in"))
+    path.hops.append(_bridging_only(bridge_hops.bridge(view, bridge, "", pod_hops.gateways(pod))))
     ports, hooks = [bridge, pod.host, neighbor.host], ("prerouting", "forward")
-    path.hops.append(netfilter.packet_filter(look, Step.FILTER, hooks, _version(target), ports))
-    path.hops += [bridge_hops.port(look, neighbor, "out"), pod_hops.pod(look, neighbor, "in")]
+    path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, _version(target), ports))
+    path.hops += [bridge_hops.port(view, neighbor, "out"), pod_hops.pod(view, neighbor, "in")]
 
 
-def _no_pod(look: NodeView, end: Endpoint) -> Hop:
-    hop = Hop(look.node, Step.POD, f"pod {end}", actual="missing", desired=f"a pod with {end.address}")
+def _no_pod(view: NodeView, end: Endpoint) -> Hop:
+    hop = Hop(view.node, Step.POD, f"pod {end}", actual="missing", desired=f"a pod with {end.address}")
     return hop.fail(Code.POD_MISSING, end.address)
 
 
@@ -109,9 +109,9 @@ def _bridging_only(hop: Hop) -> Hop:
     return hop
 
 
-def _service(look: NodeView, service: Endpoint) -> Hop:
-    hop = Hop(look.node, Step.SERVICE, str(service), desired=f"one of {', '.join(service.backends) or 'no endpoints'}")
-    chains = [chain for chain in look.state.chains if chain.translates and chain.hook == "prerouting"]
+def _service(view: NodeView, service: Endpoint) -> Hop:
+    hop = Hop(view.node, Step.SERVICE, str(service), desired=f"one of {', '.join(service.backends) or 'no endpoints'}")
+    chains = [chain for chain in view.state.chains if chain.translates and chain.hook == "prerouting"]
     hop.actual = "; ".join(map(str, chains)) or "no DNAT"
     if not service.backends:
         namespace, _slash, name = service.name.rpartition("/")
@@ -161,51 +161,51 @@ def _enter_node(there: NodeView, dev: str, outer: str) -> Hop:
     return hop
 
 
-def _answers(hop: Hop, look: NodeView, link: LinkState, address: str) -> None:
+def _answers(hop: Hop, view: NodeView, link: LinkState, address: str) -> None:
     """Settings that keep a node from telling its MAC address on the underlay."""
     if link.noarp:
         hop.fail(Code.UNDERLAY_ARP_OFF, link.name)
     for which in ("all", link.name):
         path = f"net/ipv4/conf/{which}/arp_ignore"
-        if ":" not in address and look.sysctl(path) == "8":
+        if ":" not in address and view.sysctl(path) == "8":
             hop.fail(Code.UNDERLAY_ARP_IGNORED, link.name, key=sysctl_name(path))
 
 
-def _arrive(path: Path, look: NodeView, target: Endpoint, seen_as: str, iif: str) -> None:
+def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str) -> None:
     """From the node's routing decision to the target on this node."""
     if target.kind == "node":
-        expected = Expected(look.has_address(target.address))
-        path.hops.append(routing.route(look, target.address, seen_as, iif, expected))
-        hop = netfilter.packet_filter(look, Step.INPUT, ("input",), _version(target), [iif])
+        expected = Expected(view.has_address(target.address))
+        path.hops.append(routing.route(view, target.address, seen_as, iif, expected))
+        hop = netfilter.packet_filter(view, Step.INPUT, ("input",), _version(target), [iif])
         ignoring = {4: "net/ipv4/icmp_echo_ignore_all", 6: "net/ipv6/icmp/echo_ignore_all"}[_version(target)]
-        if look.sysctl(ignoring) == "1":
+        if view.sysctl(ignoring) == "1":
             hop.suspect(Code.NODE_ECHO_IGNORED, sysctl_name(ignoring))
         path.hops.append(hop)
         return
-    pod = look.pod_with(target.address)
+    pod = view.pod_with(target.address)
     if pod is None:
-        path.hops.append(_no_pod(look, target))
+        path.hops.append(_no_pod(view, target))
         return
-    bridge = look.bridge_of(pod)
+    bridge = view.bridge_of(pod)
     if not iif:
         hooks, inside = ("output", "postrouting"), [bridge, pod.host]
-        path.hops.append(netfilter.packet_filter(look, Step.FILTER, hooks, _version(target), inside))
+        path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, _version(target), inside))
     # the bridge before the route that stands on its address
-    path.hops.append(bridge_hops.bridge(look, bridge, "out", pod_hops.gateways(pod)))
+    path.hops.append(bridge_hops.bridge(view, bridge, "out", pod_hops.gateways(pod)))
     block = next((_block(prefix) for prefix in pod.prefixes if covers(prefix, target.address)), "")
-    route = routing.route(look, target.address, seen_as, iif, Expected(bridge, block))
+    route = routing.route(view, target.address, seen_as, iif, Expected(bridge, block))
     route.consequence = route.consequence or path.hops[-1].verdict == Verdict.BROKEN
     path.hops.append(route)
-    deliver(path, look, target, pod)
+    deliver(path, view, target, pod)
 
 
-def deliver(path: Path, look: NodeView, target: Endpoint, pod: PodState) -> None:
+def deliver(path: Path, view: NodeView, target: Endpoint, pod: PodState) -> None:
     """From the bridge to the pod."""
-    bridge = look.bridge_of(pod)
-    hop = Hop(look.node, Step.DELIVER, f"neighbor {target.address} dev {bridge}")
+    bridge = view.bridge_of(pod)
+    hop = Hop(view.node, Step.DELIVER, f"neighbor {target.address} dev {bridge}")
     hop.destination, hop.device = target.address, bridge
-    path.hops.append(pod_hops.entry(hop, look.state.neighbors, pod.mac, pod.name, look.node))
-    path.hops += [bridge_hops.port(look, pod, "out"), pod_hops.pod(look, pod, "in")]
+    path.hops.append(pod_hops.entry(hop, view.state.neighbors, pod.mac, pod.name, view.node))
+    path.hops += [bridge_hops.port(view, pod, "out"), pod_hops.pod(view, pod, "in")]
 
 
 def _block(prefix: str) -> str:

@@ -24,20 +24,20 @@ from .node_to_node import hides, tunnels
 from .one_way import deliver, go
 from .resolve import at
 
-Looks = dict[str, NodeView]  # by the node's name
+Views = dict[str, NodeView]  # by the node's name
 
 
 def flows(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> list[tuple[str, str]]:
     """The (source, destination) addresses that the nodes must be asked about."""
-    looks = _views(states)
+    views = _views(states)
     targets = target.backends or (target.address,)
-    pairs = [(_seen_as(source, at(each, [*looks.values()]), looks), each) for each in targets]
+    pairs = [(_seen_as(source, at(each, [*views.values()]), views), each) for each in targets]
     if source.kind == "node":
         # the peer's state alone does not tell whether a node's own packets come by the tunnel
-        pairs += [(_own_address(source, each, looks), each) for each in targets]
+        pairs += [(_own_address(source, each, views), each) for each in targets]
     if target.kind == "service":
         pairs.append((source.address, target.address))
-    mask = _mask(source, target, looks)
+    mask = _mask(source, target, views)
     if mask:
         pairs.append((mask.address, target.address))
     return [*dict.fromkeys(pairs)]
@@ -45,30 +45,30 @@ def flows(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> li
 
 def walk(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> list[Path]:
     """The paths forward and back, every hop judged. A Service is followed to its first endpoint on another node."""
-    looks = _views(states)
-    final = _endpoint_of(source, target, looks)
-    seen_as = _seen_as(source, final, looks)
+    views = _views(states)
+    final = _endpoint_of(source, target, views)
+    seen_as = _seen_as(source, final, views)
     forward = Path(Direction.FORWARD, source, final)
-    go(forward, looks, seen_as, target if target.kind == "service" else None)
+    go(forward, views, seen_as, target if target.kind == "service" else None)
     back = Path(Direction.RETURN, final, replace(source, address=seen_as))
-    mask = _mask(source, final, looks)
+    mask = _mask(source, final, views)
     if mask:
         back.target = mask
-        go(back, looks, final.address, None)
+        go(back, views, final.address, None)
         back.target = source
-        pod = looks[source.node].pod_with(source.address)
+        pod = views[source.node].pod_with(source.address)
         if pod:
-            deliver(back, looks[source.node], source, pod)
+            deliver(back, views[source.node], source, pod)
     elif final.kind != "outside" and not (final.kind == source.kind == "pod" and final.address == source.address):
-        go(back, looks, final.address, None)
+        go(back, views, final.address, None)
     return [path for path in (forward, back) if path.hops]
 
 
 def final(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> tuple[Endpoint, str]:
     """Where the path ends, which for a Service is a pod behind it, and the source's address on its packets."""
-    looks = _views(states)
-    end = _endpoint_of(source, target, looks)
-    return end, _seen_as(source, end, looks)
+    views = _views(states)
+    end = _endpoint_of(source, target, views)
+    return end, _seen_as(source, end, views)
 
 
 def first_fault(paths: list[Path]) -> Fault | None:
@@ -77,52 +77,52 @@ def first_fault(paths: list[Path]) -> Fault | None:
     return next((fault for fault in broken if not fault.hop.consequence), broken[0] if broken else None)
 
 
-def _views(states: Iterable[NodeState]) -> Looks:
+def _views(states: Iterable[NodeState]) -> Views:
     return {state.node: NodeView(state) for state in states}
 
 
-def _endpoint_of(source: Endpoint, target: Endpoint, looks: Looks) -> Endpoint:
+def _endpoint_of(source: Endpoint, target: Endpoint, views: Views) -> Endpoint:
     """The target, or an endpoint of the Service that it is."""
     if target.kind != "service" or not target.backends:
         return target
-    ends = [at(each, [*looks.values()]) for each in target.backends]
+    ends = [at(each, [*views.values()]) for each in target.backends]
     return next((end for end in ends if end.node != source.node), ends[0])
 
 
-def _mask(source: Endpoint, target: Endpoint, looks: Looks) -> Endpoint | None:
+def _mask(source: Endpoint, target: Endpoint, views: Views) -> Endpoint | None:
     """The node whose address hides the pod's from another node, None where nothing is hidden."""
-    look = looks.get(source.node)
-    if source.kind != "pod" or target.kind != "node" or source.node == target.node or look is None:
+    view = views.get(source.node)
+    if source.kind != "pod" or target.kind != "node" or source.node == target.node or view is None:
         return None
-    own, config = look.overlay.lease, look.overlay.config
+    own, config = view.overlay.lease, view.overlay.config
     if not own or not config or not config.masquerade_nodes or not hides(config, target.address):
         return None
-    return Endpoint("node", look.node, own.address, look.node)
+    return Endpoint("node", view.node, own.address, view.node)
 
 
-def _seen_as(source: Endpoint, target: Endpoint, looks: Looks) -> str:
+def _seen_as(source: Endpoint, target: Endpoint, views: Views) -> str:
     """The address that the source's packets to the target bear: a node's own come from the tunnel's device."""
-    lease = _lease(source.node, looks)
+    lease = _lease(source.node, views)
     if source.kind != "node" or target.kind != "pod" or not lease:
         return source.address
     version = 6 if ":" in target.address else 4
     cidr = next((cidr for cidr in lease.pod_cidrs if cidr.version == version), None)
     if cidr and target.node == source.node:
         return cidr.address(1)  # the bridge's
-    ends = ((looks.get(source.node), target.node), (looks.get(target.node), source.node))
-    if cidr and any(tunnels(look, other) for look, other in ends if look):
+    ends = ((views.get(source.node), target.node), (views.get(target.node), source.node))
+    if cidr and any(tunnels(view, other) for view, other in ends if view):
         return cidr.address()
-    return _own_address(source, target.address, looks)
+    return _own_address(source, target.address, views)
 
 
-def _own_address(source: Endpoint, target: str, looks: Looks) -> str:
+def _own_address(source: Endpoint, target: str, views: Views) -> str:
     """The node's address on the underlay of the target's IP version."""
-    lease = _lease(source.node, looks)
+    lease = _lease(source.node, views)
     return alike(lease.addresses if lease else (), target) or source.address
 
 
-def _lease(node: str, looks: Looks) -> Lease | None:
+def _lease(node: str, views: Views) -> Lease | None:
     """The lease of a node, as itself or as another node knows it."""
-    if node in looks:
-        return looks[node].overlay.lease
-    return next((peer.lease for look in looks.values() for peer in [look.peer(node)] if peer), None)
+    if node in views:
+        return views[node].overlay.lease
+    return next((peer.lease for view in views.values() for peer in [view.peer(node)] if peer), None)

@@ -4,6 +4,6 @@
 
 """The hops of a path, each judged: actual against desired state, and a finding where they differ.
 
-Every function looks at one node's state (``NodeState``) and says what it makes of one hop. Nothing is sent. What
+Every function views at one node's state (``NodeState``) and says what it makes of one hop. Nothing is sent. What
 is desired is what the agent wants (``desired`` and ``drift`` of the state) and, for pods, what the CNI plugins noted.
 """

@@ -13,32 +13,32 @@ from ...model.kernel import BaseChain, Qdisc
 from .node_view import NodeView, sysctl_name
 
 
-def packet_filter(look: NodeView, step: Step, hooks: tuple[str, ...], version: int, devices: list[str]) -> Hop:
+def packet_filter(view: NodeView, step: Step, hooks: tuple[str, ...], version: int, devices: list[str]) -> Hop:
     """Chains at these hooks of the IP layer, and whatever is on these devices: on a bridge and its ports, the chains of
     the families bridge and arp, too."""
-    hop = Hop(look.node, step, f"packet filter ({', '.join(hooks)})", desired="drops no pods' packets")
-    links = [look.links[name] for name in devices if name in look.links]
+    hop = Hop(view.node, step, f"packet filter ({', '.join(hooks)})", desired="drops no pods' packets")
+    links = [view.links[name] for name in devices if name in view.links]
     bridged = any(link.kind == "bridge" or link.master for link in links)
-    concerned = [each for each in look.state.chains if _concerns(each, hooks, version, devices, bridged)]
+    concerned = [each for each in view.state.chains if _concerns(each, hooks, version, devices, bridged)]
     usual = [chain for chain in concerned if chain.drops and _usual(chain)]
     # what drops comes first: it is the likelier one
     for chain in sorted(concerned, key=lambda chain: not chain.drops):
         if chain not in usual and (chain.drops or chain.rewrites):
-            suspect_chain(hop, chain, look.node)
-    for policy in look.state.xfrm_policies:
+            suspect_chain(hop, chain, view.node)
+    for policy in view.state.xfrm_policies:
         if policy.hook in hooks:
             hop.suspect(Code.XFRM_POLICY_BLOCKS if policy.drops else Code.XFRM_POLICY_TRANSFORMS, str(policy))
-    for qdisc in look.state.qdiscs:
+    for qdisc in view.state.qdiscs:
         if qdisc.dev in devices:
-            suspect_qdisc(hop, qdisc, look.node)
-    tracked, most = (int(look.sysctl(f"net/netfilter/nf_conntrack_{name}") or 0) for name in ("count", "max"))
+            suspect_qdisc(hop, qdisc, view.node)
+    tracked, most = (int(view.sysctl(f"net/netfilter/nf_conntrack_{name}") or 0) for name in ("count", "max"))
     if tracked >= most > 0:
         key = sysctl_name("net/netfilter/nf_conntrack_max")
         hop.suspect(Code.CONNTRACK_FULL, key, count=tracked, max=most, more=2 * most)
     hop.actual = ", ".join(found.subject for found in hop.suspected) or "drops nothing"
     for chain in usual:
-        told = {"hook": chain.hook, "place": look.node, "command": _command(chain)}
-        hop.unlikely.append(Finding(Code.CHAIN_OF_KUBERNETES_DROPS, look.node, str(chain), told))
+        told = {"hook": chain.hook, "place": view.node, "command": _command(chain)}
+        hop.unlikely.append(Finding(Code.CHAIN_OF_KUBERNETES_DROPS, view.node, str(chain), told))
     return hop
 
 
@@ -59,7 +59,7 @@ def suspect_qdisc(hop: Hop, qdisc: Qdisc, place: str, enter: str = "") -> None:
 
 
 def _usual(chain: BaseChain) -> bool:
-    """Whether it is kube-proxy or the kubelet who drops there: what is marked or invalid, and so no reason to look
+    """Whether it is kube-proxy or the kubelet who drops there: what is marked or invalid, and so no reason to view
     askance at a healthy node."""
     kubernetes = chain.table == "kube-proxy" or all(name.startswith("KUBE-") for name in chain.dropping)
     return kubernetes and not chain.policy_drops

@@ -32,10 +32,10 @@ FEW = 16
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
-def pod(look: NodeView, pod: PodState, direction: str) -> Hop:
+def pod(view: NodeView, pod: PodState, direction: str) -> Hop:
     """The pod's interface: there, up, with its addresses and the network's MTU."""
-    link, name, mtu = pod.link, pod.interface, look.overlay.mtu
-    hop = Hop(look.node, Step.POD, f"{pod.name} {name}", capture_points=[CapturePoint(pod.name, name, direction)])
+    link, name, mtu = pod.link, pod.interface, view.overlay.mtu
+    hop = Hop(view.node, Step.POD, f"{pod.name} {name}", capture_points=[CapturePoint(pod.name, name, direction)])
     hop.desired = f"up, {', '.join(pod.prefixes)}, MTU {mtu}"
     if pod.error:
         return hop.fail(Code.POD_NETNS_GONE, pod.name, error=pod.error, recreate=recreate(pod))
@@ -88,10 +88,10 @@ def _answering(hop: Hop, pod: PodState, link: LinkState) -> None:
             hop.fail(Code.POD_IPV6_DISABLED, pod.name, key=sysctl_name(path), **again)
 
 
-def pod_route(look: NodeView, pod: PodState, target: str) -> Hop:
+def pod_route(view: NodeView, pod: PodState, target: str) -> Hop:
     """The route that the pod's own kernel takes."""
     gateway = alike(pod.gateways, target)
-    hop = Hop(look.node, Step.POD_ROUTE, f"route to {target} in {pod.name}", destination=target, pod=pod.name)
+    hop = Hop(view.node, Step.POD_ROUTE, f"route to {target} in {pod.name}", destination=target, pod=pod.name)
     local = any(covers(prefix, target) for prefix in pod.prefixes)
     hop.desired = f"dev {pod.interface}" if local else f"via {gateway} dev {pod.interface}"
     found = find_lookup(pod.lookups, target)
@@ -121,12 +121,12 @@ def pod_route(look: NodeView, pod: PodState, target: str) -> Hop:
     return hop
 
 
-def pod_gateways(look: NodeView, pod: PodState) -> list[Hop]:
+def pod_gateways(view: NodeView, pod: PodState) -> list[Hop]:
     """The pod's routes to all that is not on its own link."""
     found = []
     down = not (pod.link and pod.link.up) or bool(pod.error)
     for gateway in pod.gateways:
-        hop = Hop(look.node, Step.POD_ROUTE, f"default route of {pod.name}", desired=f"via {gateway}", pod=pod.name)
+        hop = Hop(view.node, Step.POD_ROUTE, f"default route of {pod.name}", desired=f"via {gateway}", pod=pod.name)
         default = next((route for route in pod.routes if route.dst == alike(DEFAULTS, gateway)), None)
         hop.actual = show_route(default) if default else "missing"
         restore = _restore(pod, gateway, default)
@@ -153,9 +153,9 @@ def gateways(pod: PodState) -> list[str]:
     return [f"{each}/{lengths[':' in each]}" for each in pod.gateways if (":" in each) in lengths]
 
 
-def pod_neighbor(look: NodeView, pod: PodState, target: str, mac: str | None, owner: str) -> Hop:
+def pod_neighbor(view: NodeView, pod: PodState, target: str, mac: str | None, owner: str) -> Hop:
     """The pod's neighbor entry for where it sends to next: its gateway, or a pod on the same bridge."""
-    hop = Hop(look.node, Step.POD_NEIGHBOR, f"neighbor {target} in {pod.name}", pod=pod.name)
+    hop = Hop(view.node, Step.POD_NEIGHBOR, f"neighbor {target} in {pod.name}", pod=pod.name)
     hop.destination, hop.device = target, pod.interface
     return entry(hop, pod.neighbors, mac, owner, pod.name, enter(pod))
 

@@ -47,12 +47,12 @@ class Expected:
         return f"ip route replace {self.dst} dev {self.dev}" if self.dst else APPLY
 
 
-def forwarding(look: NodeView, iif: str, version: int) -> Hop:
+def forwarding(view: NodeView, iif: str, version: int) -> Hop:
     """Whether the node forwards packets that come in by ``iif``."""
     paths = ["net/ipv4/ip_forward"] if version == 4 else ["net/ipv6/conf/all/forwarding"]
     paths.append(f"net/ipv{version}/conf/{iif}/forwarding")
-    hop = Hop(look.node, Step.FORWARDING, sysctl_name(paths[0]), desired="1")
-    values = {path: look.sysctl(path) for path in paths}
+    hop = Hop(view.node, Step.FORWARDING, sysctl_name(paths[0]), desired="1")
+    values = {path: view.sysctl(path) for path in paths}
     hop.actual = ", ".join(dict.fromkeys(value for value in values.values() if value is not None)) or "unknown"
     off = next((path for path, value in values.items() if value == "0"), "")
     if off:
@@ -61,36 +61,36 @@ def forwarding(look: NodeView, iif: str, version: int) -> Hop:
     return hop
 
 
-def route(look: NodeView, target: str, source: str, iif: str, expected: Expected) -> Hop:
+def route(view: NodeView, target: str, source: str, iif: str, expected: Expected) -> Hop:
     """The kernel's decision; ``iif`` is "" for the node's own packets."""
-    hop = Hop(look.node, Step.ROUTE, f"route to {target}", desired=str(expected), destination=target)
-    found = look.lookup(target, source, iif)
-    plain = look.lookup(target) or found
+    hop = Hop(view.node, Step.ROUTE, f"route to {target}", desired=str(expected), destination=target)
+    found = view.lookup(target, source, iif)
+    plain = view.lookup(target) or found
     if found is None:
         hop.verdict = Verdict.UNKNOWN
         hop.actual = f"unknown: {iif} is down or missing" if iif else "unknown"
         return hop
     hop.actual = show_lookup(found)
-    blocked = device_fault(look, expected.dev)
+    blocked = device_fault(view, expected.dev)
     taken = found.route or (plain.route if plain else None)
-    drifted = _drifted(look, expected.dst)
+    drifted = _drifted(view, expected.dst)
     restore = APPLY if drifted else expected.restore
     if taken is None or forbids(taken):
-        return _no_route(look, hop, plain or found, taken, restore, drifted, blocked)
+        return _no_route(view, hop, plain or found, taken, restore, drifted, blocked)
     if taken.dev != expected.dev or (expected.gateway and taken.gateway != expected.gateway):
         told = {"route": show_route(taken), "origin": maker(taken), "expected": str(expected)}
         ours = drifted and taken.dst == expected.dst and taken.protocol == ROUTE_PROTOCOL
         if taken.dst in ("0.0.0.0/0", "::/0") or ours:
             told["origin"] = "the overlay's own" if ours else told["origin"]
             return hop.fail(Code.ROUTE_WRONG, target, blocked, restore=restore, **told)
-        remove = _take_away(look, taken) + (f"; {APPLY}" if drifted else "")
+        remove = _take_away(view, taken) + (f"; {APPLY}" if drifted else "")
         return hop.fail(Code.ROUTE_SHADOWED, target, remove=remove, **told)
     if found.route is None:
-        return _refused(look, hop, found, source, iif)
-    if look.overlay.mtu and 0 < (taken.mtu or 0) < look.overlay.mtu:
+        return _refused(view, hop, found, source, iif)
+    if view.overlay.mtu and 0 < (taken.mtu or 0) < view.overlay.mtu:
         remove = APPLY if drifted else f"ip route delete {show_route(taken)}; {APPLY}"
         hop.suspect(Code.ROUTE_MTU_TOO_SMALL, target, route=show_route(taken), mtu=taken.mtu, remove=remove)
-    for other in look.state.lookups:
+    for other in view.state.lookups:
         if other.rule is None or (other.target, other.source, other.iif) != (target, source, iif):
             continue
         if _leads(other) != _leads(found):
@@ -100,22 +100,22 @@ def route(look: NodeView, target: str, source: str, iif: str, expected: Expected
 
 
 def _no_route(
-    look: NodeView, hop: Hop, found: Lookup, taken: RouteState | None, restore: str, drifted: bool, blocked: bool
+    view: NodeView, hop: Hop, found: Lookup, taken: RouteState | None, restore: str, drifted: bool, blocked: bool
 ) -> Hop:
     """Packets to the hop's destination lead nowhere: a route or a policy rule forbids them, or there is none."""
     target = hop.destination
     error = found.error or (taken and taken.type) or ""
-    wall = forbidding(look.state.foreign_routes, target)
+    wall = forbidding(view.state.foreign_routes, target)
     if wall:
         return hop.fail(Code.ROUTE_FORBIDS, target, route=show_route(wall), origin=maker(wall), remove=without(wall))
-    if look.state.rules and not drifted:
-        return _ruled(look, hop, error, blocked)
+    if view.state.rules and not drifted:
+        return _ruled(view, hop, error, blocked)
     return hop.fail(Code.ROUTE_MISSING, target, blocked, error=error, restore=restore)
 
 
-def _drifted(look: NodeView, dst: str) -> bool:
+def _drifted(view: NodeView, dst: str) -> bool:
     """Whether the agent would change the route to that prefix."""
-    steps = look.drift(RouteState)
+    steps = view.drift(RouteState)
     return any(isinstance(thing := step.wanted or step.actual, RouteState) and thing.dst == dst for step in steps)
 
 
@@ -124,63 +124,63 @@ def _leads(found: Lookup) -> tuple[str | None, ...]:
     return (taken.type, taken.dev, taken.gateway) if taken else (None, None, None)
 
 
-def _take_away(look: NodeView, taken: RouteState) -> str:
+def _take_away(view: NodeView, taken: RouteState) -> str:
     """What removes a route: the address that it comes from, where the kernel itself has made it."""
     if taken.protocol == KERNEL:
-        for each in look.state.addresses:
+        for each in view.state.addresses:
             if each.dev == taken.dev and covers(taken.dst, each.ip):
                 return f"ip address delete {each.address} dev {each.dev}"
     return without(taken)
 
 
-def _refused(look: NodeView, hop: Hop, found: Lookup, source: str, iif: str) -> Hop:
+def _refused(view: NodeView, hop: Hop, found: Lookup, source: str, iif: str) -> Hop:
     """There is a route, and yet the kernel would not forward the packet: the reverse path, or forwarding is off."""
     # the larger of the two counts (ip-sysctl); 1 is strict, 2 is loose
-    strict = max(look.sysctl(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", iif))
-    reverse = look.lookup(source)
+    strict = max(view.sysctl(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", iif))
+    reverse = view.lookup(source)
     back = reverse.route if reverse else None
     if back and back.type == "local":
-        return hop.fail(Code.SOURCE_IS_LOCAL, source, route=show_route(back), remove=_take_away(look, back))
+        return hop.fail(Code.SOURCE_IS_LOCAL, source, route=show_route(back), remove=_take_away(view, back))
     if reverse and forbids(back):
-        return _no_way_back(look, hop, source)
+        return _no_way_back(view, hop, source)
     if ":" not in source and strict == "1" and (back is None or back.dev != iif):
         hop.step = Step.RP_FILTER
-        effect = bool(look.drift(RouteState)) and not look.state.foreign_routes
+        effect = bool(view.drift(RouteState)) and not view.state.foreign_routes
         route = show_route(back) if back else "no route"
         key = sysctl_name(f"net/ipv4/conf/{iif}/rp_filter")
         return hop.fail(Code.RP_FILTER_STRICT, source, effect, device=iif, route=route, key=key)
-    off = "0" in (look.sysctl("net/ipv4/ip_forward"), look.sysctl(f"net/ipv4/conf/{iif}/forwarding"))
+    off = "0" in (view.sysctl("net/ipv4/ip_forward"), view.sysctl(f"net/ipv4/conf/{iif}/forwarding"))
     off = off and ":" not in source
-    if look.state.rules and not off:
-        return _ruled(look, hop, found.error, False)
+    if view.state.rules and not off:
+        return _ruled(view, hop, found.error, False)
     return hop.fail(Code.ROUTE_REFUSED, hop.destination, off, device=iif, error=found.error, source=source)
 
 
-def _no_way_back(look: NodeView, hop: Hop, source: str) -> Hop:
+def _no_way_back(view: NodeView, hop: Hop, source: str) -> Hop:
     """The kernel takes what comes from the source for martian: it has no route to it."""
-    wall = forbidding(look.state.foreign_routes, source)
+    wall = forbidding(view.state.foreign_routes, source)
     if wall:
         told = {"route": show_route(wall), "origin": maker(wall), "remove": without(wall)}
         return hop.fail(Code.RETURN_ROUTE_FORBIDS, source, **told)
-    sides = [step.wanted or step.actual for step in look.drift(RouteState)]
+    sides = [step.wanted or step.actual for step in view.drift(RouteState)]
     drifted = any(isinstance(route, RouteState) and covers(route.dst, source) for route in sides)
     restore = APPLY if drifted else f"ip route get {source}"
-    effect = bool(look.device) and device_fault(look, look.device)
+    effect = bool(view.device) and device_fault(view, view.device)
     return hop.fail(Code.RETURN_ROUTE_MISSING, source, effect, restore=restore)
 
 
-def _ruled(look: NodeView, hop: Hop, error: str, consequence: bool) -> Hop:
+def _ruled(view: NodeView, hop: Hop, error: str, consequence: bool) -> Hop:
     """A policy rule that is not the kernel's own is the likeliest reason."""
-    known = look.state.rules
+    known = view.state.rules
     rules = [f"no {rule}" if rule.missing else str(rule) for rule in known]
     told: dict[str, Value] = {"error": error, "rules": rules, "remove": known[0].fix}
     return hop.fail(Code.RULE_FORBIDS, hop.destination, consequence, **told)
 
 
-def device_fault(look: NodeView, dev: str) -> bool:
+def device_fault(view: NodeView, dev: str) -> bool:
     """Whether something is wrong with the device that a route needs."""
-    link = look.links.get(dev)
+    link = view.links.get(dev)
     if link is None or not link.up:
         return True
-    recreated = any(step.action != "change" for step in look.drift(LinkState, name=dev))
-    return recreated or bool(look.drift(AddressState, dev=dev))
+    recreated = any(step.action != "change" for step in view.drift(LinkState, name=dev))
+    return recreated or bool(view.drift(AddressState, dev=dev))

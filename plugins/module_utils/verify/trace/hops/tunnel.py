@@ -24,15 +24,15 @@ ATTRIBUTES = {
 }
 
 
-def device(look: NodeView, direction: str) -> Hop:
+def device(view: NodeView, direction: str) -> Hop:
     """The tunnel's device: as the agent wants it."""
-    name = look.device
-    desired = look.desired_link()
-    link = look.links.get(name)
-    hop = Hop(look.node, Step.DEVICE, name, desired=_show(desired), device=name)
+    name = view.device
+    desired = view.desired_link()
+    link = view.links.get(name)
+    hop = Hop(view.node, Step.DEVICE, name, desired=_show(desired), device=name)
     hop.capture_points = [CapturePoint(NODE, name, direction)]
     hop.actual = _show(link) if link else "missing"
-    holder = look.state.tunnel_port_holder
+    holder = view.state.tunnel_port_holder
     if holder:
         return hop.fail(Code.TUNNEL_PORT_TAKEN, name, holder=f"{holder.name} (process {holder.pid})")
     if link is None:
@@ -41,9 +41,9 @@ def device(look: NodeView, direction: str) -> Hop:
         return hop.fail(Code.TUNNEL_DOWN, name)
     if link.master:
         hop.fail(Code.TUNNEL_BRIDGED, name, master=link.master)
-    own = [thing for thing in look.state.desired if isinstance(thing, AddressState) and thing.dev == name]
+    own = [thing for thing in view.state.desired if isinstance(thing, AddressState) and thing.dev == name]
     path = f"net/ipv6/conf/{name}/disable_ipv6"
-    if look.sysctl(path) == "1" and any(":" in thing.address for thing in own):
+    if view.sysctl(path) == "1" and any(":" in thing.address for thing in own):
         hop.fail(Code.TUNNEL_IPV6_DISABLED, name, key=sysctl_name(path))
     for key, value in desired.data.items():
         if link.data.get(key) != value:
@@ -56,8 +56,8 @@ def device(look: NodeView, direction: str) -> Hop:
         if wanted is not None and actual != wanted:
             told = {"attribute": ATTRIBUTES.get(key, key), "actual": actual, "expected": wanted}
             hop.fail(Code.TUNNEL_ATTRIBUTE_WRONG, name, **told)
-    others = [step for step in look.state.drift if step.subject == name and not step.wanted and not step.actual]
-    for step in [*look.drift(LinkState, name=name), *look.drift(AddressState, dev=name), *others]:
+    others = [step for step in view.state.drift if step.subject == name and not step.wanted and not step.actual]
+    for step in [*view.drift(LinkState, name=name), *view.drift(AddressState, dev=name), *others]:
         hop.fail(Code.TUNNEL_DRIFTED, name, pending=step.text)
     return hop
 
@@ -67,13 +67,13 @@ def _show(link: LinkState) -> str:
     return ", ".join([*words, f"MTU {link.mtu}", f"MAC {link.mac}"])
 
 
-def neighbor(look: NodeView, peer: Lease, gateway: str) -> Hop:
+def neighbor(view: NodeView, peer: Lease, gateway: str) -> Hop:
     """The permanent neighbor entry for the peer's VTEP."""
-    dev, mac = look.device, peer.vtep_mac
-    hop = Hop(look.node, Step.NEIGHBOR, f"neighbor {gateway} dev {dev}", desired=f"{mac} (permanent)", peer=peer.name)
-    entry = next((each for each in look.state.neighbors if (each.dst, each.dev) == (gateway, dev)), None)
+    dev, mac = view.device, peer.vtep_mac
+    hop = Hop(view.node, Step.NEIGHBOR, f"neighbor {gateway} dev {dev}", desired=f"{mac} (permanent)", peer=peer.name)
+    entry = next((each for each in view.state.neighbors if (each.dst, each.dev) == (gateway, dev)), None)
     hop.actual = f"{entry.mac} ({entry.state})" if entry else "missing"
-    effect = device_fault(look, dev)
+    effect = device_fault(view, dev)
     told = {"device": dev, "peer": peer.name}
     if entry is None or not entry.mac:  # one without is what the kernel makes of packets that wait for an answer
         return hop.fail(Code.VTEP_NEIGHBOR_MISSING, gateway, effect, **told)
@@ -84,13 +84,13 @@ def neighbor(look: NodeView, peer: Lease, gateway: str) -> Hop:
     return hop
 
 
-def fdb(look: NodeView, peer: Lease, vtep: str) -> Hop:
+def fdb(view: NodeView, peer: Lease, vtep: str) -> Hop:
     """The permanent FDB entry for the peer's VTEP."""
-    dev, mac = look.device, peer.vtep_mac
-    hop = Hop(look.node, Step.FDB, f"fdb {mac} dev {dev}", desired=f"dst {vtep} (permanent)", peer=peer.name)
-    entries = [each for each in look.state.fdb if (each.mac, each.dev) == (mac, dev)]
+    dev, mac = view.device, peer.vtep_mac
+    hop = Hop(view.node, Step.FDB, f"fdb {mac} dev {dev}", desired=f"dst {vtep} (permanent)", peer=peer.name)
+    entries = [each for each in view.state.fdb if (each.mac, each.dev) == (mac, dev)]
     hop.actual = ", ".join(f"dst {each.dst} ({each.state})" for each in entries) or "missing"
-    effect = device_fault(look, dev)
+    effect = device_fault(view, dev)
     told = {"device": dev, "peer": peer.name}
     if not entries:
         return hop.fail(Code.FDB_MISSING, mac, effect, **told)
@@ -100,15 +100,15 @@ def fdb(look: NodeView, peer: Lease, vtep: str) -> Hop:
     return hop
 
 
-def wireguard(look: NodeView, peer: Lease, dev: str) -> Hop:
+def wireguard(view: NodeView, peer: Lease, dev: str) -> Hop:
     """The node's own key and the peer's on the tunnel's device, with where it is and what is behind it."""
     key = peer.public_key or ""
-    hop = Hop(look.node, Step.WIREGUARD, f"peer {key} dev {dev}", peer=peer.name)
-    wanted = look.desired(WireguardPeerState, dev=dev, public_key=key)
+    hop = Hop(view.node, Step.WIREGUARD, f"peer {key} dev {dev}", peer=peer.name)
+    wanted = view.desired(WireguardPeerState, dev=dev, public_key=key)
     if wanted:
         hop.desired = f"endpoint {wanted.endpoint}, allowed ips {' '.join(wanted.allowed_ips or [])}"
-    steps = [*look.drift(WireguardState, dev=dev), *look.drift(WireguardPeerState, dev=dev)]
+    steps = [*view.drift(WireguardState, dev=dev), *view.drift(WireguardPeerState, dev=dev)]
     hop.actual = "; ".join(step.text for step in steps) or "in sync"
     for step in steps:
-        hop.fail(Code.WIREGUARD_DRIFTED, peer.name, device_fault(look, dev), device=dev, pending=step.text)
+        hop.fail(Code.WIREGUARD_DRIFTED, peer.name, device_fault(view, dev), device=dev, pending=step.text)
     return hop

@@ -13,7 +13,7 @@ from ...model.kernel import LinkState
 from .node_view import NodeView, show_lookup, show_route
 
 
-def lease(look: NodeView, peer: Lease, there: NodeView | None) -> Hop | None:
+def lease(view: NodeView, peer: Lease, there: NodeView | None) -> Hop | None:
     """What the node knows of the peer against what the peer says of itself; None where they agree or it can't be
     told."""
     own = there.overlay.lease if there else None
@@ -22,7 +22,7 @@ def lease(look: NodeView, peer: Lease, there: NodeView | None) -> Hop | None:
     for key in ("address", "vtep_mac", "pod_cidrs"):
         actual, expected = _shown(getattr(peer, key)), _shown(getattr(own, key))
         if actual != expected:
-            hop = Hop(look.node, Step.LEASE, f"lease of {peer.name}", f"{key} {actual}", f"{key} {expected}")
+            hop = Hop(view.node, Step.LEASE, f"lease of {peer.name}", f"{key} {actual}", f"{key} {expected}")
             return hop.fail(Code.LEASE_STALE, peer.name, attribute=key, actual=actual, expected=expected)
     return None
 
@@ -31,17 +31,17 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def underlay(look: NodeView, vtep: str, overhead: int, there: NodeView | None = None) -> Hop:
+def underlay(view: NodeView, vtep: str, overhead: int, there: NodeView | None = None) -> Hop:
     """The underlay's route to the peer and whether a full tunnel packet fits: it adds ``overhead`` bytes. ``there``:
     the peer, where it was looked at."""
-    dev = look.underlay
-    hop = Hop(look.node, Step.UNDERLAY, f"underlay to {vtep}", desired=f"dev {dev}", device=dev, destination=vtep)
+    dev = view.underlay
+    hop = Hop(view.node, Step.UNDERLAY, f"underlay to {vtep}", desired=f"dev {dev}", device=dev, destination=vtep)
     hop.capture_points = [CapturePoint(NODE, dev, "out")]
-    found = look.lookup(vtep)
+    found = view.lookup(vtep)
     if found is None or not dev:
         hop.verdict = Verdict.UNKNOWN
         return hop
-    link = look.links.get(dev) or LinkState(dev)
+    link = view.links.get(dev) or LinkState(dev)
     hop.actual = f"{show_lookup(found)}, MTU {link.mtu}"
     taken = found.route
     if not link.up:
@@ -49,31 +49,31 @@ def underlay(look: NodeView, vtep: str, overhead: int, there: NodeView | None = 
     if taken is None:
         return hop.fail(Code.UNDERLAY_ROUTE_MISSING, vtep, error=found.error)
     if taken.type == "local":
-        has = next((each for each in look.state.addresses if each.ip == vtep), None)
+        has = next((each for each in view.state.addresses if each.ip == vtep), None)
         remove = f"ip address delete {has.address} dev {has.dev}" if has else f"ip route get {vtep}"
         return hop.fail(Code.UNDERLAY_PEER_ADDRESS_LOCAL, vtep, route=show_route(taken), remove=remove)
-    if taken.dev in (look.device, look.state.cni.bridge):
+    if taken.dev in (view.device, view.state.cni.bridge):
         return hop.fail(Code.UNDERLAY_ROUTE_INTO_POD_NETWORK, vtep, route=show_route(taken))
     hop.next_hop = taken.gateway or ""
     if taken.dev != dev:
         hop.suspect(Code.UNDERLAY_OTHER_DEVICE, vtep, device=taken.dev, expected=dev)
     if link.operstate in ("DOWN", "LOWERLAYERDOWN"):
         hop.fail(Code.UNDERLAY_NO_CARRIER, dev)
-    mtu = look.overlay.mtu
+    mtu = view.overlay.mtu
     if mtu and (link.mtu or 0) < mtu + overhead:
         told = {"mtu": link.mtu, "pod_mtu": mtu, "overhead": overhead, "expected": mtu + overhead}
         hop.fail(Code.UNDERLAY_MTU_TOO_SMALL, dev, **told)
-    _neighbor(look, hop, there)
+    _neighbor(view, hop, there)
     return hop
 
 
-def _neighbor(look: NodeView, hop: Hop, there: NodeView | None) -> None:
+def _neighbor(view: NodeView, hop: Hop, there: NodeView | None) -> None:
     """Where the node takes the peer, or the router to it, to be."""
     dev, address = hop.device, hop.next_hop or hop.destination
-    entry = next((each for each in look.state.neighbors if (each.dst, each.dev) == (address, dev)), None)
+    entry = next((each for each in view.state.neighbors if (each.dst, each.dev) == (address, dev)), None)
     if entry is None:
         return
-    told = {"device": dev, "place": look.node, "remove": f"ip neighbour delete {address} dev {dev}"}
+    told = {"device": dev, "place": view.node, "remove": f"ip neighbour delete {address} dev {dev}"}
     theirs = there.links.get(there.underlay) if there and not hop.next_hop else None
     if there and theirs and theirs.mac and (entry.mac or theirs.mac) != theirs.mac:
         report = hop.fail if entry.state in ("permanent", "noarp") else hop.suspect

@@ -28,7 +28,7 @@ def world(cluster_of):
     return cluster_of
 
 
-def whole(cluster, source, target) -> list[dict]:
+def healthy(cluster, source, target) -> list[dict]:
     """The hops of a path that must be OK, every interface on it having seen the echo pass."""
     found = cluster.traced(source, target, patience=6)
     assert found["ok"] and found["verdict"] is None, (found["verdict"], [p for p in found["probes"] if not p["ok"]])
@@ -42,17 +42,17 @@ def whole(cluster, source, target) -> list[dict]:
 
 
 @pytest.mark.parametrize("cluster_of", CLUSTERS.values(), ids=CLUSTERS, indirect=True)
-class TestWays:
-    def test_all_are_whole(self, world):
+class TestPaths:
+    def test_all_are_ok(self, world):
         one, other, _third = world.nodes
         for number, address in enumerate(other.pods[0].addresses):
-            hops = whole(world, one.pods[0].addresses[number], address)
+            hops = healthy(world, one.pods[0].addresses[number], address)
             assert "pod" in {hop["step"] for hop in hops}
-            whole(world, one.pods[0].addresses[number], one.pods[1].addresses[number])
-            whole(world, one.name, address)
-        whole(world, one.pods[0], other.name)
-        whole(world, one.pods[0], one.name)
-        whole(world, one.name, other.pods[0])
+            healthy(world, one.pods[0].addresses[number], one.pods[1].addresses[number])
+            healthy(world, one.name, address)
+        healthy(world, one.pods[0], other.name)
+        healthy(world, one.pods[0], one.name)
+        healthy(world, one.name, other.pods[0])
         found = world.traced(one.pods[0], OUTSIDE[6 if ":" in one.address else 4])
         assert found["ok"], found["verdict"]
         assert world.failures() == []
