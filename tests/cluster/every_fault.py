@@ -46,7 +46,7 @@ def test_no_false_alarm(world, number, record_property):
 
 
 @pytest.mark.parametrize(
-    "fault", faults.load(faults.WAYS, faults.OTHERS, faults.FOREIGN, faults.LAB), ids=lambda fault: fault["name"]
+    "fault", faults.load(faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.LAB), ids=lambda fault: fault["name"]
 )
 def test_a_fault_is_named(world, fault):
     known = world.known(["node2", "node3"])

@@ -18,7 +18,7 @@ from faults.world import World, pods
 
 from .conftest import NAME
 
-ENTRIES = {fault["name"]: fault for fault in faults.load(faults.WAYS, faults.OTHERS, faults.LAB)}
+ENTRIES = {fault["name"]: fault for fault in faults.load(faults.PATHS, faults.OTHERS, faults.LAB)}
 ROUNDS = faults.load(faults.ROUNDS)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults as data, for every harness: clusters between network namespaces and the lab. ways.yml tells the form."""
+"""Faults as data, for every harness: clusters between network namespaces and the lab. paths.yml tells the form."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 #: Between network namespaces and in the lab; in the lab alone, for they need what a namespace has not.
-WAYS, OTHERS, FOREIGN, LAB, ROUNDS = "ways.yml", "ways_others.yml", "ways_foreign.yml", "lab.yml", "rounds.yml"
+PATHS, OTHERS, FOREIGN, LAB, ROUNDS = "paths.yml", "paths_others.yml", "paths_foreign.yml", "lab.yml", "rounds.yml"
 #: In a cluster of both IP versions, between network namespaces alone.
-IPV6 = "ways_ipv6.yml"
-#: The words that stand for something of the cluster at hand, all of them told in ways.yml.
+IPV6 = "paths_ipv6.yml"
+#: The words that stand for something of the cluster at hand, all of them told in paths.yml.
 SYMBOL = re.compile(r"\b(?:node[1-3]|[A-Z][1-3]B?)\b")
 
 

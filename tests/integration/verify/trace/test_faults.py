@@ -12,7 +12,7 @@ import json
 import faults
 import pytest
 
-FAULTS = faults.load(faults.WAYS, faults.OTHERS, faults.FOREIGN)
+FAULTS = faults.load(faults.PATHS, faults.OTHERS, faults.FOREIGN)
 
 
 def names(cluster, version: int = 4) -> dict[str, str]:
