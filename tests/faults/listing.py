@@ -62,8 +62,7 @@ def sections() -> list[str]:
 
 
 def section(code: Code, entry: Entry, by: list[str]) -> str:
-    fix = entry.fix if entry.fix.startswith("{") else f"`{entry.fix}`"
-    return f"### `{code}`\n\n`{entry.text}`\n\n{entry.cause}\n\n- Fix: {fix}\n- Tests: {', '.join(by)}\n"
+    return f"### `{code}`\n\n`{entry.text}`\n\n{entry.cause}\n\n- Fix: `{entry.fix}`\n- Tests: {', '.join(by)}\n"
 
 
 def provocations() -> dict[Code, list[str]]:
