@@ -13,7 +13,7 @@ from ..findings.finding import Finding
 from ..verify.model.codec import to_json
 from ..verify.model.endpoint import Endpoint
 from ..verify.model.evidence import ProbeResult
-from ..verify.model.hop import Hop, Verdict
+from ..verify.model.hop import Hop, Step, Verdict
 from ..verify.model.path import Direction, Path
 from ..verify.model.trace import Fault, Trace
 
@@ -93,18 +93,22 @@ def render(trace: Trace) -> str:
 
 def _hops(path: Path) -> list[str]:
     lines = []
-    width = max(len(hop.node) for hop in path.hops)
-    node = ""
+    width = max(len(_place(hop)) for hop in path.hops)
+    former = ""
     for hop in path.hops:
-        shown, node = "" if hop.node == node else hop.node, hop.node
+        place = _place(hop)
+        shown, former = "" if place == former else place, place
         seen = "" if hop.seen is None else f"  [{hop.seen} seen]" if hop.seen else "  [never seen]"
-        name = f"{hop.name} (to {hop.peer})" if hop.step.value == "wire" else hop.name
-        lines.append(f"  {MARKS[hop.verdict]} {shown:<{width}}  {name}: {hop.actual or '–'}{seen}")
+        lines.append(f"  {MARKS[hop.verdict]} {shown:<{width}}  {hop.name}: {hop.actual or '–'}{seen}")
         below = [f"expected: {hop.desired}"] if hop.finding and hop.desired else []
         below += [words.text(hop.finding)] if hop.finding else []
         below += [f"suspected: {words.text(each)}" for each in hop.suspected]
         lines += [f"    {'':<{width}}  {line}" for line in below]
     return lines
+
+
+def _place(hop: Hop) -> str:
+    return f"{hop.node} → {hop.peer}" if hop.step == Step.WIRE else hop.node
 
 
 def _told(probes: list[ProbeResult]) -> list[ProbeResult]:

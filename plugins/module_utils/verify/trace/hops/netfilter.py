@@ -83,4 +83,6 @@ def _command(chain: BaseChain) -> str:
     of_iptables = chain.table == "filter" and chain.chain.isupper() and chain.family in tools
     if chain.policy_drops and (legacy or of_iptables):
         return f"{tools.get(chain.family, chain.family)} -P {chain.chain} ACCEPT"
+    if chain.policy_drops:
+        return f"nft add chain {chain} '{{ policy accept; }}'"
     return f"{chain.family} -t {chain.table} -S {chain.chain}" if legacy else f"nft list chain {chain}"
