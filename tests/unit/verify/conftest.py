@@ -1,15 +1,25 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A healthy cluster as the API and its nodes tell it, for the tests to spoil."""
+"""A healthy cluster as the API and its nodes describe it, for the tests to spoil."""
 
 from __future__ import annotations
 
 import copy
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import NodeAnswer, Vtep
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import (
+    IN,
+    OUT,
+    ProbeResult,
+    VxlanFlow,
+)
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import Attachment
 
 NAMESPACE, PORT = "podnet-verify", 8080
 
@@ -68,37 +78,41 @@ def items() -> list[dict]:
 
 
 @pytest.fixture
-def found(items: list[dict]) -> dict[str, dict]:
-    """What each node's probe module returns when all is well."""
+def found(items: list[dict]) -> dict[str, NodeAnswer]:
+    """What each node's probe module answers when all is well."""
     state = cluster(items)
     answers = {}
     for here in state.nodes:
         due = probes(state, here.name, NAMESPACE, PORT)
         attached = [one for one in state.pods if one.node == here.name and not one.host_network]
-        answers[here.name] = {
-            "node": here.name,
-            "results": [
-                {
-                    "source": probe["source"],
-                    "target": probe["target"],
-                    "scope": probe["scope"],
-                    "kind": probe["kind"],
-                    "address": probe["address"],
-                    "port": probe.get("port"),
-                    "ok": True,
-                    "reason": "",
-                    "ms": 0.25,
-                    "attempts": 1,
-                }
-                for probe in due
-            ],
-            "attachments": [{"pod": one.name, "addresses": [one.address]} for one in attached],
-            "vteps": [{"device": "flannel.1", "mac": "0a:00:00:00:00:01", "port": 8472, "mtu": 1450, "up": True}],
-            "flows": [
-                {"device": "host0", "way": way, "source": pair[0], "destination": pair[1], "vni": 1, "packets": 7}
+        answers[here.name] = NodeAnswer(
+            here.name,
+            results=[answered(probe, here.name) for probe in due],
+            attachments=[attachment(one.name, one.address) for one in attached],
+            vteps=[Vtep("flannel.1", "0a:00:00:00:00:01", port=8472, mtu=1450, up=True)],
+            flows=[
+                VxlanFlow("host0", direction, *pair, 1, 7, here.name)
                 for peer in state.nodes
                 if peer is not here
-                for way, pair in (("out", (here.address, peer.address)), ("in", (peer.address, here.address)))
+                for direction, pair in ((OUT, (here.address, peer.address)), (IN, (peer.address, here.address)))
             ],
-        }
+        )
     return answers
+
+
+def answered(probe: dict, node: str) -> ProbeResult:
+    """The result of a probe (of the filter ``probes``) that was answered."""
+    names = (probe[key] for key in ("source", "target", "scope", "kind", "address"))
+    return ProbeResult(*names, probe.get("port"), ms=0.25, attempts=1, ok=True, node=node)
+
+
+def lose(result: ProbeResult, code: Code = Code.PROBE_NO_ANSWER, **parameters) -> ProbeResult:
+    """Let a probe fail."""
+    parameters = {"timeout": 1.0, "source": result.source, "address": result.address, **parameters}
+    result.ok, result.ms = False, None
+    result.failure = Finding(code, result.node, result.address, parameters)
+    return result
+
+
+def attachment(name: str, address: str) -> Attachment:
+    return Attachment(name, "4f5c", "podnet", "eth0", "/run/netns/x", [address])

@@ -9,28 +9,42 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import SCHEMA, report
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_report
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import STEPS
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import Hop, Step
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.path import Direction, Path
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.trace import Fault, Trace
 from ansible_collections.podnet.cluster.plugins.plugin_utils.junit import render
 
-from .conftest import NAMESPACE, PORT
+from .conftest import NAMESPACE, PORT, lose
 
-TRACE = {
-    "ok": False,
-    "from": {"name": "a", "node": "node1", "address": "10.244.0.2"},
-    "to": {"name": "b", "node": "node2", "address": "10.244.1.2"},
-    "verdict": {"node": "node1", "step": "route", "cause": "another's <route>", "cure": "ip route delete x"},
-}
+A, B = Endpoint("pod", "a", "10.244.0.2", "node1"), Endpoint("pod", "b", "10.244.1.2", "node2")
+
+
+def broken_trace():
+    """A trace whose route is shadowed, on the forward path."""
+    hop = Hop("node1", Step.ROUTE, "route to 10.244.1.2", "dev eth0", "dev flannel.1")
+    parameters = {"route": "<10.244.1.0/25>", "origin": "added by hand", "expected": "flannel.1"}
+    hop.fail(Code.ROUTE_SHADOWED, "10.244.1.2", remove="ip route delete x", **parameters)
+    path = Path(Direction.FORWARD, A, B, [hop])
+    return Trace(A, B, False, Fault(path, hop), [path], [])
 
 
 @pytest.fixture
-def spoiled(items, found):
+def judged(items, found):
     """A report with a check, a probe and a trace that failed."""
     items[0]["status"]["conditions"][0].update(status="False", message="the disk is full")
-    found["node1"]["results"][0].update(ok=False, ms=None, reason="no answer & no route")
-    return report(cluster(items), found, NAMESPACE, PORT, True, [TRACE])
+    lose(found["node1"].results[0], Code.PROBE_ERROR, error="no answer & no route")
+    return report(cluster(items), found, NAMESPACE, PORT, True, [broken_trace()])
+
+
+@pytest.fixture
+def spoiled(judged):
+    """The same as JSON."""
+    return render_report.report_as_json(judged)
 
 
 def test_junit_has_a_case_for_each_check_probe_and_trace(spoiled):
@@ -39,10 +53,34 @@ def test_junit_has_a_case_for_each_check_probe_and_trace(spoiled):
     assert len(cases) == int(suite.get("tests")) == len(spoiled["checks"]) + len(spoiled["probes"]) + 1
     failed = {case.get("classname"): case.find("failure") for case in cases if case.find("failure") is not None}
     assert len(failed) == int(suite.get("failures")) == 3
-    assert failed["checks.node is Ready"].text == "the disk is full\ncure: " + spoiled["failures"][0]["cure"]
-    assert failed["probes.node to pod"].get("message") == "no answer & no route"
-    assert failed["traces"].text == "another's <route>\ncure: ip route delete x"
+    types = {name: failure.get("type") for name, failure in failed.items()}
+    assert types == {
+        "checks.node Ready": "node.not-ready",
+        "probes.node to pod": "probe.error",
+        "traces": "route.shadowed",
+    }
+    assert "the disk is full" in failed["checks.node Ready"].text
+    assert failed["checks.node Ready"].text.endswith(spoiled["failures"][0]["finding"]["fix"])
+    assert "no answer & no route" in failed["probes.node to pod"].get("message")
+    assert "<10.244.1.0/25>" in failed["traces"].text
+    assert failed["traces"].text.endswith("fix: ip route delete x")
     assert all(float(case.get("time")) >= 0 for case in cases)
+
+
+def test_junit_has_a_code_for_a_trace_that_found_no_fault(judged):
+    judged.traces[0].fault = None
+    suite = ElementTree.fromstring(render(render_report.report_as_json(judged)).encode())
+    (case,) = [case for case in suite.findall("testcase") if case.get("classname") == "traces"]
+    assert case.find("failure").get("type") == "trace.unexplained"
+
+
+def test_a_failure_carries_code_parameters_and_the_fault_that_explains_it(spoiled):
+    check, trace, probe = spoiled["failures"]
+    assert [entry["kind"] for entry in (check, trace, probe)] == ["check", "trace", "probe"]
+    assert (check["fault"]["code"], check["fault"]["parameters"]) == ("node.not-ready", {"reason": "the disk is full"})
+    assert (trace["fault"]["code"], trace["fault"]["step"], trace["trace"]) == ("route.shadowed", "route", 0)
+    assert trace["ends"] == ["node1", "node2"]
+    assert (probe["finding"]["code"], probe["fault"], probe["trace"]) == ("probe.error", None, None)
 
 
 def documented(root, file: str, heading: str) -> set[str]:
@@ -55,16 +93,8 @@ def documented(root, file: str, heading: str) -> set[str]:
 def test_the_keys_of_the_report_are_documented(root, spoiled):
     told = (root / "docs/verify-report.md").read_text()
     assert documented(root, "verify-report.md", "# ") == set(spoiled)
-    assert f"| `schema` | {SCHEMA} |" in told
+    assert f"| `schema` | {render_report.SCHEMA} |" in told
     for part in ("nodes", "pods", "probes", "checks", "failures", "flows", "tunnels"):
         unknown = {key for key in spoiled[part][0] if f"`{key}`" not in told}
         assert not unknown, (part, unknown)
     assert not {key for key in spoiled["coverage"] if f"`{key}`" not in told}
-
-
-def test_the_keys_of_a_trace_and_the_hops_are_documented(root):
-    told = (root / "docs/tracing.md").read_text()
-    keys = {"schema", "from", "to", "ok", "verdict", "legs", "probes", "notes"}
-    assert documented(root, "tracing.md", "## A trace as JSON") == keys
-    assert f"| `schema` | {verdict.SCHEMA} |" in told
-    assert not {step for step in STEPS if f"`{step}`" not in told}

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes, some
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import NodeAnswer
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import IN, OUT, VxlanFlow
 from ansible_collections.podnet.cluster.plugins.plugin_utils.table import render
 
-from .conftest import NAMESPACE, PORT
+from .conftest import NAMESPACE, PORT, answered, attachment, lose
 
 
 def large(nodes: int, pods: int):
@@ -79,27 +82,24 @@ def test_the_stated_coverage_is_the_true_one():
     for node in state.nodes:
         results = []
         for one in probes(state, node.name, NAMESPACE, PORT, most):
-            told = {key: one.get(key) for key in ("source", "target", "scope", "kind", "address", "port")}
-            results.append({**told, "ok": True, "reason": "", "ms": 1.0, "attempts": 1})
+            results.append(answered(one, node.name))
             if one["scope"] == "pod to pod":
                 pairs.add((one["source"], one["target"]))
                 nodes.add(tuple(name.rpartition("/p")[2][:4] for name in (one["source"], one["target"])))
-        attached = [{"pod": pod.name, "addresses": [pod.address]} for pod in state.pods if pod.node == node.name]
-        found[node.name] = {"node": node.name, "results": results, "attachments": attached, "flows": []}
+        attached = [attachment(pod.name, pod.address) for pod in state.pods if pod.node == node.name]
+        found[node.name] = NodeAnswer(node.name, results, attachments=attached)
     addresses = {node.name[1:]: node.address for node in state.nodes}
     for one, other in nodes:
-        for way, here, there in (("out", one, other), ("in", other, one)):
-            flow = {"way": way, "source": addresses[here], "destination": addresses[there], "vni": 1, "packets": 1}
-            found[f"n{one}"]["flows"].append({**flow, "device": "eth0"})
-        for way, here, there in (("out", other, one), ("in", one, other)):
-            flow = {"way": way, "source": addresses[here], "destination": addresses[there], "vni": 1, "packets": 1}
-            found[f"n{other}"]["flows"].append({**flow, "device": "eth0"})
-    # a tunnel is demanded only between nodes whose pods were asked
-    told = report(state, found, NAMESPACE, PORT, True, sample=most)
-    assert told["ok"], told["failures"][:3]
+        for node, peer in ((one, other), (other, one)):
+            here, there = addresses[node], addresses[peer]
+            for direction, ends in ((OUT, (here, there)), (IN, (there, here))):
+                found[f"n{node}"].flows.append(VxlanFlow("eth0", direction, *ends, 1, 1))
+    # a tunnel is expected only between nodes whose pods were asked
+    judged = report(state, found, NAMESPACE, PORT, True, sample=most)
+    assert judged.ok, judged.failures[:3]
     sources = Counter(source for source, _target in pairs)
     targets = Counter(target for _source, target in pairs)
-    assert told["coverage"] == {
+    assert judged.coverage._asdict() == {
         "pod_pairs": len(pairs),
         "all_pod_pairs": 120 * 119,
         "node_pairs": len({(one, other) for one, other in nodes if one != other}),
@@ -107,10 +107,9 @@ def test_the_stated_coverage_is_the_true_one():
         "from_each_pod": min(sources.values()),
         "to_each_pod": min(targets.values()),
     }
-    assert told["coverage"]["to_each_pod"] >= most - 1
-    lost = next(probe for probe in told["probes"] if probe["source"].startswith(f"{NAMESPACE}/p0037"))
-    lost.update(ok=False, reason="no answer")
-    shown = render(told, 120)
+    assert judged.coverage.to_each_pod >= most - 1
+    lose(next(probe for probe in judged.probes if probe.source.startswith(f"{NAMESPACE}/p0037")))
+    shown = render(report_as_json(judged), 120)
     assert "the 12 of 60 nodes that lose most" in " ".join(shown.split()) and "n0037" in shown and "n0059" not in shown
     assert "besides 60 that are Ready" in shown
     assert max(map(len, shown.splitlines())) <= 120

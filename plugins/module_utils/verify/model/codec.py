@@ -64,11 +64,16 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return _collection(origin, get_args(kind), value, where)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _parsed(kind, value, where)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
+    if not _is(kind, value):
         raise ValueError(f"{where}: {value!r:.80} is not of type {getattr(kind, '__name__', kind)}")
-    return value
+    return kind(value)  # Ansible hands over subclasses of the usual types
+
+
+def _is(kind: type, value: Any) -> bool:
+    """Whether a scalar is of the kind: true is not a number here, an integer is a fraction, too."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _parsed(kind: Any, value: Any, where: str) -> Any:
@@ -109,7 +114,7 @@ def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
         if not tagged:
             raise ValueError(f"{where}: object {value.get('object')!r} is unknown")
         return _read(tagged[0], value, where)
-    exact = next((kind for kind in others if type(value) is kind), others[0])
+    exact = next((kind for kind in others if isinstance(kind, type) and _is(kind, value)), others[0])
     return _read(exact, value, where)
 
 

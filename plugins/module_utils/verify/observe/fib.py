@@ -72,7 +72,7 @@ def lookup(
         route = routes.lookup(channel, target, names, source=source if iif else None, iif=index, match=True, more=more)
         decided.route = as_state(RouteState, route)
     except NetlinkError as error:
-        decided.error = error.strerror or str(error)
+        decided.error = error.reason
     return decided
 
 

@@ -296,7 +296,8 @@ def _reported(probe: Probe, connected: socket.socket, error: OSError) -> Finding
     reporter, expired = _offender(connected)
     if expired:
         return failure(probe, Code.PROBE_EXPIRED, reporter=reporter)
-    if reporter in ("", "0.0.0.0", "::", probe.address):
+    own = connected.getsockname()[0]
+    if reporter in ("", "0.0.0.0", "::", own, probe.address):
         return explain(probe, error)
     return failure(probe, Code.PROBE_REPORTED, reporter=reporter, error=error.strerror or str(error))
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A node's checks: what is broken beside the packets' way is named too, with its cure, and nothing else is."""
+"""A node's checks: what is broken beside a packet's path has its finding, too, and nothing else has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import shutil
 import subprocess
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import finding_from
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam.prefix import parse_prefix
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.node import nat_between_pods
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import CheckName
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import conntrack
 
 from ..conftest import Inside, Pod
@@ -25,25 +31,30 @@ def node(cluster):
     assert failures(node) == []
 
 
-def failures(node) -> list[tuple[str, str, str]]:
+def failures(node):
+    """The failing checks as podnetctl prints them: name, subject and finding."""
     checks = node.inspect()["checks"]
     assert len(checks) >= 15
-    assert all(check["cure"] for check in checks if not check["ok"])
-    return [(check["check"], check["subject"], check["reason"]) for check in checks if not check["ok"]]
+    failing = [check for check in checks if not check["ok"]]
+    assert all(check["finding"]["fix"] for check in failing)
+    return [(check["name"], check["subject"], finding_from(check["finding"])) for check in failing]
 
 
-def only(found: list[tuple[str, str, str]]) -> tuple[str, str, str]:
-    assert len(found) == 1, found
-    return found[0]
+def only(node, name, code, subject, **parameters):
+    """The one check that fails, which must be this; returns its finding."""
+    found = failures(node)
+    assert [(one[0], one[1], one[2].code) for one in found] == [(name, subject, code)], found
+    finding = found[0][2]
+    assert {**finding.parameters, **parameters} == finding.parameters
+    return finding
 
 
 def test_a_foreign_configuration_that_sorts_first(node):
     stale = node.root / "etc/cni/net.d/05-cilium.conflist"
     stale.write_text(json.dumps({"cniVersion": "0.3.1", "name": "cilium", "plugins": [{"type": "cilium-cni"}]}))
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("our configuration comes first", "/etc/cni/net.d/05-cilium.conflist")
-        assert "sorts before /etc/cni/net.d/10-podnet.conflist" in reason
+        ours = "/etc/cni/net.d/10-podnet.conflist"
+        only(node, CheckName.CONFLIST_FIRST, Code.CNI_CONFLIST_SHADOWED, "/etc/cni/net.d/05-cilium.conflist", ours=ours)
     finally:
         stale.unlink()
 
@@ -52,15 +63,31 @@ def test_an_invalid_configuration(node):
     bad = node.root / "etc/cni/net.d/99-x.conf"
     bad.write_text("{")
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("every configuration is valid", "/etc/cni/net.d/99-x.conf")
-        assert "not JSON" in reason
+        name, code = CheckName.CONFIGURATIONS_VALID, Code.CNI_CONFIGURATION_INVALID
+        assert only(node, name, code, "/etc/cni/net.d/99-x.conf").parameters["error"]
     finally:
         bad.unlink()
 
 
-@pytest.mark.parametrize("how", ["missing", "not executable", "foreign"])
-def test_an_executable(node, how):
+def test_no_configuration_of_ours(node):
+    kept = node.conflist.with_suffix(".kept")
+    node.conflist.rename(kept)
+    try:
+        found = {(name, finding.code) for name, _subject, finding in failures(node)}
+        assert (CheckName.CONFLIST_FIRST, Code.CNI_CONFLIST_MISSING) in found
+    finally:
+        kept.rename(node.conflist)
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("missing", Code.CNI_PLUGIN_MISSING),
+        ("not executable", Code.CNI_PLUGIN_NOT_EXECUTABLE),
+        ("foreign", Code.CNI_PLUGIN_MODIFIED),
+    ],
+)
+def test_an_executable(node, how, code):
     path = node.root / "opt/podnet/current/bin/bridge"
     kept = path.with_name("kept")
     shutil.copy2(path, kept)
@@ -72,20 +99,24 @@ def test_an_executable(node, how):
         else:
             path.write_text("#!/bin/sh\nexit 1\n")
         found = failures(node)
-        assert any("bridge" in subject + reason for _check, subject, reason in found), found
-        assert {check for check, _subject, _reason in found} <= {
-            "plugins can be executed",
-            "library is as it was installed",
-            "containerd looks in our directories",
+        assert {name for name, _subject, _finding in found} <= {
+            CheckName.PLUGINS_EXECUTABLE,
+            CheckName.LIBRARY_UNMODIFIED,
+            CheckName.RUNTIME_DIRECTORIES,
         }
-        wanted = {"foreign": "is not as it was installed"}.get(how, f"is {how}")
-        assert any(wanted in reason for _check, _subject, reason in found), found
+        assert (CheckName.LIBRARY_UNMODIFIED, "bridge", code) in {(one[0], one[1], one[2].code) for one in found}, found
     finally:
         os.replace(kept, path)
 
 
-@pytest.mark.parametrize(("key", "value"), [("conf_dir", "/etc/cni/other.d"), ("bin_dir", "/opt/cni/bin")])
-def test_containerd_looks_elsewhere(node, key, value):
+@pytest.mark.parametrize(
+    ("key", "value", "code", "parameters"),
+    [
+        ("conf_dir", "/etc/cni/other.d", Code.RUNTIME_OTHER_CONF_DIR, {"actual": "/etc/cni/other.d"}),
+        ("bin_dir", "/opt/cni/bin", Code.RUNTIME_FOREIGN_PLUGIN, {"path": "/opt/cni/bin/flannel"}),
+    ],
+)
+def test_containerd_uses_other_directories(node, key, value, code, parameters):
     path = node.root / "etc/containerd/config.toml"
     text = path.read_text()
     right = {"conf_dir": "/etc/cni/net.d", "bin_dir": "/opt/podnet/current/bin"}[key]
@@ -96,9 +127,7 @@ def test_containerd_looks_elsewhere(node, key, value):
         (go / name).write_text("#!/bin/sh\n")
         (go / name).chmod(0o755)
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("containerd looks in our directories", "containerd")
-        assert value in reason
+        only(node, CheckName.RUNTIME_DIRECTORIES, code, "containerd", **parameters)
     finally:
         path.write_text(text)
 
@@ -107,9 +136,9 @@ def test_subnet_env_of_another_node(cluster, node):
     path = node.root / "run/flannel/subnet.env"
     path.write_text((cluster.nodes[2].root / "run/flannel/subnet.env").read_text())
     try:
-        check, _subject, reason = only(failures(node))
-        assert check == "node is as the agent wants it"
-        assert "subnet.env" in reason
+        ((name, subject, finding),) = failures(node)
+        assert (name, finding.code) == (CheckName.NODE_IN_SYNC, Code.NODE_DRIFTED)
+        assert subject == str(path)
     finally:
         node.ctl("apply")
 
@@ -121,12 +150,10 @@ def test_pod_cidrs_of_two_nodes_overlap(cluster, node):
     leases["leases"][2]["pod_cidrs"] = ["10.244.2.128/25"]
     path.write_text(json.dumps(leases))
     try:
-        found = failures(node)
-        assert ("every peer is served", "node3") in {(check, subject) for check, subject, _reason in found}
-        assert any("overlaps 10.244.2.0/24" in reason for _check, _subject, reason in found)
-        told = cluster.looked_at(node.pods[0], cluster.nodes[2].pods[0])
-        assert (told["verdict"]["node"], told["verdict"]["step"]) == ("node2", "lease")
-        assert "overlaps" in told["verdict"]["cause"]
+        found = {(name, subject, finding.code) for name, subject, finding in failures(node)}
+        assert (CheckName.LEASES_ACCEPTED, "node3", Code.LEASE_REFUSED) in found
+        verdict = cluster.looked_at(node.pods[0], cluster.nodes[2].pods[0])["verdict"]
+        assert (verdict["node"], verdict["step"], verdict["code"]) == ("node2", "lease", Code.LEASE_REFUSED)
     finally:
         path.write_text(kept)
 
@@ -136,9 +163,8 @@ def test_a_reservation_without_a_pod(node):
     path.write_text("gone\r\neth0")
     os.utime(path, (1, 1))
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("every reservation is a pod's", "10.244.2.77")
-        assert "gone eth0" in reason
+        name, code = CheckName.NO_LEAKED_RESERVATIONS, Code.IPAM_LEAKED
+        only(node, name, code, "10.244.2.77", owner="gone eth0", path=str(path))
     finally:
         path.unlink()
 
@@ -148,8 +174,8 @@ def test_a_pod_without_a_reservation(node):
     kept = path.with_name("kept")
     path.rename(kept)
     try:
-        check, subject, _reason = only(failures(node))
-        assert (check, subject) == ("every pod's address is reserved", node.pods[0].name)
+        pod = node.pods[0]
+        only(node, CheckName.ADDRESSES_RESERVED, Code.IPAM_UNRESERVED, pod.name, address=pod.address)
     finally:
         kept.rename(path)
 
@@ -163,9 +189,7 @@ def test_the_address_range_is_exhausted(node):
             path.write_text("x\r\neth0")
             made.append(path)
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("addresses are left", "10.244.2.0/24")
-        assert "all 253 addresses" in reason
+        only(node, CheckName.FREE_ADDRESSES, Code.IPAM_EXHAUSTED, "10.244.2.0/24", room=253)
     finally:
         for path in made:
             path.unlink()
@@ -175,9 +199,7 @@ def test_hairpin_is_off(node):
     host = node.pods[0].host
     node.run(f"bridge link set dev {host} hairpin off")
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("pod is connected", host)
-        assert "hairpin" in reason
+        only(node, CheckName.POD_CONNECTED, Code.PORT_NO_HAIRPIN, host)
     finally:
         node.run(f"bridge link set dev {host} hairpin on")
 
@@ -186,8 +208,7 @@ def test_the_default_route_of_a_pod_is_missing(node):
     pod = node.pods[1]
     pod.run("ip route del default")
     try:
-        check, subject, _reason = only(failures(node))
-        assert (check, subject) == ("pod is connected", f"default route of {pod.name}")
+        only(node, CheckName.POD_CONNECTED, Code.POD_DEFAULT_ROUTE_MISSING, f"default route of {pod.name}")
     finally:
         pod.run("ip route add default via 10.244.2.1")
 
@@ -195,9 +216,9 @@ def test_the_default_route_of_a_pod_is_missing(node):
 def test_an_address_on_two_pods(node):
     node.pods[1].run(f"ip address add {node.pods[0].address}/24 dev eth0")
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("no address is on two pods", node.pods[0].address)
-        assert all(pod.name in reason for pod in node.pods)
+        owners = [pod.name for pod in node.pods]
+        name, code = CheckName.NO_DUPLICATE_POD_ADDRESSES, Code.POD_ADDRESS_DUPLICATE
+        assert sorted(only(node, name, code, node.pods[0].address).parameters["owners"]) == sorted(owners)
     finally:
         node.pods[1].run(f"ip address del {node.pods[0].address}/24 dev eth0")
 
@@ -207,9 +228,9 @@ def test_a_mac_address_on_two_pods(node):
     mac, own = (pod.netns.ip("link show eth0")[0]["address"] for pod in (one, other))
     other.run(f"ip link set eth0 address {mac}")
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("no address is on two pods", f"{mac} on cni0")
-        assert all(pod.name in reason for pod in node.pods)
+        owners = [pod.name for pod in node.pods]
+        name, code = CheckName.NO_DUPLICATE_POD_ADDRESSES, Code.POD_MAC_DUPLICATE
+        assert sorted(only(node, name, code, mac, bridge="cni0").parameters["owners"]) == sorted(owners)
     finally:
         other.run(f"ip link set eth0 address {own}")
         for pod in node.pods:  # the bridge learns again who is where
@@ -227,11 +248,12 @@ def test_a_published_port_that_leads_nowhere(node, make_netns):
         node.cni("add", pod)
         assert failures(node) == []
         node.run("nft delete element inet podnet hostports4 { tcp . 8080 }")
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("ports that pods publish lead to them", "default/server")
-        assert reason == "the node's tcp port 8080 leads nowhere"
-        told = next(one["cure"] for one in node.inspect()["checks"] if not one["ok"])
-        assert told == "/opt/podnet/current/bin/podnet-cni restore podnet"
+        port = {"protocol": "tcp", "port": 8080}
+        finding = only(node, CheckName.HOST_PORTS, Code.HOST_PORT_MISSING, "default/server", **port)
+        assert render.fix(finding) == "/opt/podnet/current/bin/podnet-cni restore podnet"
+        node.run("nft add element inet podnet hostports4 { tcp . 8080 : 10.244.2.99 . 80 }")
+        only(node, CheckName.HOST_PORTS, Code.HOST_PORT_WRONG, "default/server", found="10.244.2.99", **port)
+        node.run("nft delete element inet podnet hostports4 { tcp . 8080 }")
         node.cni("restore", pod)
         assert failures(node) == []
     finally:
@@ -244,7 +266,8 @@ def test_a_stale_peer(node):
     node.run("bridge fdb append 02:00:00:00:00:99 dev flannel.1 dst 10.77.0.99 self permanent")
     try:
         found = failures(node)
-        assert {reason for _check, _subject, reason in found} == {
+        assert {finding.code for _name, _subject, finding in found} == {Code.NODE_DRIFTED}
+        assert {finding.parameters["pending"] for _name, _subject, finding in found} == {
             "delete route 10.244.99.0/24",
             "delete fdb flannel.1 02:00:00:00:00:99 10.77.0.99",
         }
@@ -256,8 +279,7 @@ def test_a_pod_s_loopback_is_down(node):
     pod = node.pods[0]
     pod.run("ip link set lo down")
     try:
-        check, subject, _reason = only(failures(node))
-        assert (check, subject) == ("pod's loopback is up", pod.name)
+        only(node, CheckName.LOOPBACK_UP, Code.POD_LOOPBACK_DOWN, pod.name)
     finally:
         pod.run("ip link set lo up")
 
@@ -267,9 +289,7 @@ def test_kubelet_does_not_run(node):
     enabled.parent.mkdir(parents=True)
     enabled.symlink_to("/lib/systemd/system/kubelet.service")
     try:
-        check, subject, reason = only(failures(node))
-        assert (check, subject) == ("node's services run", "kubelet")
-        assert "does not run" in reason
+        only(node, CheckName.UNITS_RUNNING, Code.UNIT_NOT_RUNNING, "kubelet")
         kubelet = node.root / "kubelet"
         shutil.copy2(shutil.which("sleep"), kubelet)
         with subprocess.Popen([kubelet, "60"]) as running:
@@ -279,9 +299,18 @@ def test_kubelet_does_not_run(node):
         enabled.unlink()
 
 
+def test_a_foreign_route(node):
+    node.run("ip route add 10.244.3.128/25 dev eth0")
+    try:
+        name, code = CheckName.NO_FOREIGN_ROUTES, Code.ROUTE_FOREIGN
+        only(node, name, code, "10.244.3.128/25 dev eth0", remove="ip route delete 10.244.3.128/25 dev eth0")
+    finally:
+        node.run("ip route delete 10.244.3.128/25 dev eth0")
+
+
 def test_pods_are_hidden_from_each_other(cluster, node):
     one, other = cluster.nodes[0], node.pods[0]
-    networks = ["10.244.0.0/16"]
+    networks = [parse_prefix("10.244.0.0/16")]
     one.run("iptables -t nat -A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE")
     try:
         before = Inside(one.netns, conntrack.remembered, True).result()
@@ -289,9 +318,10 @@ def test_pods_are_hidden_from_each_other(cluster, node):
         after = Inside(one.netns, conntrack.remembered, True).result()
     finally:
         one.run("iptables -t nat -F POSTROUTING")
-    told = conntrack.check("node1", networks, before, after)
-    assert not told["ok"] and told["cure"]
-    assert f"{one.pods[0].address} is hidden behind" in told["reason"]
+    check = nat_between_pods("node1", conntrack.translated(before, after, networks))
+    assert (check.name, check.finding.code) == (CheckName.NO_NAT_BETWEEN_PODS, Code.NAT_POD_SOURCE_HIDDEN)
+    assert check.finding.subject == one.pods[0].address
     # what was there before is of another time, and what is outside of the pod network may be hidden
-    assert conntrack.check("node1", networks, after, after)["ok"]
-    assert conntrack.check("node1", ["10.245.0.0/16"], before, after)["ok"]
+    assert conntrack.translated(after, after, networks) is None
+    assert conntrack.translated(before, after, [parse_prefix("10.245.0.0/16")]) is None
+    assert nat_between_pods("node1", None).ok

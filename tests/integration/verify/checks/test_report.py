@@ -24,13 +24,37 @@ POD = {
     "spec": {"nodeName": "node1", "containers": [{"name": "server"}]},
     "status": {"podIP": "10.244.0.2", "conditions": [{"type": "Ready", "status": "True"}]},
 }
+OK = {"ok": True, "failure": None, "node": "node1", "attempts": 1}
 RESULTS = [
-    {"source": "node1", "target": "probes/a", "scope": "node to pod", "kind": kind, "ok": True, "reason": "", "ms": 0.1}
+    {
+        **OK,
+        "source": "node1",
+        "target": "probes/a",
+        "scope": "node to pod",
+        "kind": kind,
+        "address": "10.244.0.2",
+        "ms": 0.1,
+    }
     for kind in ("icmp", "tcp")
 ] + [
-    {"source": "probes/a", "target": "node1", "scope": "pod to node", "kind": "icmp", "ok": True, "reason": "", "ms": 1}
+    {
+        **OK,
+        "source": "probes/a",
+        "target": "node1",
+        "scope": "pod to node",
+        "kind": "icmp",
+        "address": "192.0.2.11",
+        "ms": 1,
+    }
 ]
-FOUND = {"node": "node1", "results": RESULTS, "attachments": [{"pod": "probes/a", "addresses": ["10.244.0.2"]}]}
+ATTACHMENT = {"name": "probes/a", "container_id": "4f5c", "network": "podnet", "interface": "eth0", "netns": "/run/n"}
+FOUND = {"node": "node1", "results": RESULTS, "attachments": [{**ATTACHMENT, "addresses": ["10.244.0.2"]}]}
+FAILURE = {
+    "code": "probe.no-route",
+    "node": "node1",
+    "subject": "10.244.0.2",
+    "parameters": {"source": "node1", "address": "10.244.0.2"},
+}
 
 
 @pytest.fixture
@@ -59,17 +83,24 @@ def test_a_healthy_cluster_is_shown_and_written(report, tmp_path):
 
 def test_a_failure_fails_the_task_and_is_written(report, tmp_path):
     path = tmp_path / "verify.json"
-    spoiled = {**FOUND, "results": [{**RESULTS[0], "ok": False, "ms": None, "reason": "no route"}, *RESULTS[1:]]}
+    spoiled = {**FOUND, "results": [{**RESULTS[0], "ok": False, "ms": None, "failure": FAILURE}, *RESULTS[1:]]}
     status, output = report(items=[NODE, POD], found=[spoiled], path=str(path))
     assert status != 0
-    assert "1 failures; the first: node to pod, icmp, node1 → probes/a: no route" in output
-    assert json.loads(path.read_text())["ok"] is False
+    assert "1 failures; the first: node to pod, icmp, node1 → probes/a: node1 has no route to 10.244.0.2" in output
+    written = json.loads(path.read_text())
+    assert (written["ok"], written["failures"][0]["finding"]["code"]) == (False, "probe.no-route")
 
 
-def test_a_node_that_could_not_be_asked_is_a_failure(report):
+def test_a_node_that_could_not_be_reached_is_a_failure(report):
     status, output = report(items=[NODE, POD], found=[{"unreachable": True}])
     assert status != 0
-    assert "node was asked, node1: 0 of 3 probes were made" in output
+    assert "node was probed, node1: 0 of 3 probes were made on node1" in output
+
+
+def test_an_answer_of_another_version_is_refused(report):
+    status, output = report(items=[NODE, POD], found=[{**FOUND, "attachments": [{"pod": "probes/a"}]}])
+    assert status != 0
+    assert "NodeAnswer.attachments[0]: unknown: pod; missing: name" in output
 
 
 def test_what_is_no_cluster_is_refused(report):

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec, state
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec, kernel, state
 
 SHAPES = pathlib.Path(__file__).with_name("node_state.json")
 CONFIG = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
@@ -98,6 +98,8 @@ def test_every_kernel_object_comes_back_as_what_it_was():
         ({"schema": 1}, "schema 1, expected 2"),
         ({"schema": None}, "schema None"),
         ({"node": 3}, "NodeState.node: 3 is not of type str"),
+        ({"time": True}, "NodeState.time: True is not of type float"),
+        ({"time": "1"}, "NodeState.time: '1' is not of type float"),
         ({"odd": 1}, "unknown: odd"),
         ({"links": []}, "NodeState.links: \\[\\] is not an object"),
         ({"desired": [{"object": "dragon"}]}, "desired\\[0\\]: object 'dragon' is unknown"),
@@ -109,6 +111,20 @@ def test_another_shape_is_refused_with_its_place(change, said):
     values = {**example(state.NodeState).as_json(), **change}
     with pytest.raises(ValueError, match=said):
         state.state_from(values)
+
+
+def test_an_integer_is_a_fraction_and_subclasses_become_plain():
+    class Tagged(str):
+        pass
+
+    read = state.state_from({**example(state.NodeState).as_json(), "time": 7, "node": Tagged("node1")})
+    assert (read.time, type(read.time), type(read.node)) == (7.0, float, str)
+
+
+@pytest.mark.parametrize("value", ["text", 7, True, None])
+def test_a_scalar_keeps_its_type(value):
+    link = kernel.LinkState("eth0", data={"key": value})
+    assert codec.from_json(kernel.LinkState, codec.to_json(link)) == link
 
 
 @pytest.mark.parametrize("values", [None, [], "state", {}, {"node": "node1"}])

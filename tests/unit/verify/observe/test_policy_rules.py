@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policy rules as the kernel sends them (linux/fib_rules.h), in the words of ip-rule(8), and as a packet's attributes."""
+"""Policy rules as the kernel sends them (linux/fib_rules.h), as ip-rule(8) writes them, as a packet's attributes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def test_all_that_a_rule_asks_for():
         attr(rules.FRA_SRC, socket.inet_aton("10.244.0.0")), attr(rules.FRA_DST, socket.inet_aton("10.0.0.0")),
         attr(rules.FRA_IIFNAME, b"cni0\0"), attr(rules.FRA_OIFNAME, b"eth0\0"),
         attr_u32(rules.FRA_FWMARK, 0x10), attr_u32(rules.FRA_FWMASK, 0xF0), attr(rules.FRA_IP_PROTO, b"\x11"),
-        attr(rules.FRA_SPORT_RANGE, struct.pack("=HH", 53, 53)), attr(rules.FRA_DPORT_RANGE, struct.pack("=HH", 80, 90)),
+        attr(rules.FRA_SPORT_RANGE, struct.pack("=HH", 53, 53)),
+        attr(rules.FRA_DPORT_RANGE, struct.pack("=HH", 80, 90)),
         source=16, destination=8,
     )  # fmt: skip
     (rule,) = of_ipv4(*OWN, full)
