@@ -164,6 +164,7 @@ class Code(str, Enum):
     CERTIFICATE_SUBJECT = "certificate.subject"
     CERTIFICATE_KEY = "certificate.key"
     CERTIFICATE_EXTENSIONS = "certificate.extensions"
+
     # -- what a node's pods need besides the path
     NODE_DRIFTED = "node.drifted"
     ROUTE_FOREIGN = "route.foreign"

@@ -121,7 +121,7 @@ class OverlayState:
 @dataclass
 class DriftStep:
     """One step of the plan that would bring the node to its desired state. ``kind`` is the kernel object's ("link",
-    "route", …), or "sysctl", "file", "nftables", "checksum offload of"; ``subject`` names it (path, link, table);
+    "route", …), or "sysctl", "file", "nftables", "offload"; ``subject`` names it (path, link, table);
     ``text`` is the plan's line, for people. ``wanted`` and ``actual`` are given for kernel objects."""
 
     kind: str

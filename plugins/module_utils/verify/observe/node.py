@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ...agent import client
 from ...agent.sources.source import DIRECTORY, FileSource
 from ...converge.kernel_objects import ObjectChange
-from ...converge.plan import Change, Plan
+from ...converge.plan import Plan
 from ...ipam.ip import parse_address
 from ...netlink import address as addresses
 from ...netlink import link as links
@@ -154,7 +154,7 @@ def _overlay(
     concerned = {peer.lease.name for peer in state.peers if peer.concerned}
     of_peers = [thing for name in concerned for thing in desired.peers.get(name, [])]
     objects = [*desired.own, *overlay.shared.values(), *of_peers]
-    return state, [state_of(thing) for thing in objects], _drift(overlay.movement)
+    return state, [state_of(thing) for thing in objects], _drift(overlay.plan)
 
 
 def _peers(leases: Leases, flows: list[Flow]) -> list[Peer]:
@@ -177,8 +177,7 @@ def _drift(plan: Plan) -> list[DriftStep]:
             actual = state_of(change.actual) if change.actual else None
             steps.append(DriftStep(change.kind, change.action, subject, str(change), wanted, actual))
         else:
-            subject = change.subject if isinstance(change, Change) else "inet podnet"
-            steps.append(DriftStep(change.kind, "change", subject, str(change)))
+            steps.append(DriftStep(change.kind, "change", getattr(change, "subject", ""), str(change)))
     return steps
 
 

@@ -56,7 +56,7 @@ def device(view: NodeView, direction: str) -> Hop:
         if wanted is not None and actual != wanted:
             told = {"attribute": ATTRIBUTES.get(key, key), "actual": actual, "expected": wanted}
             hop.fail(Code.TUNNEL_ATTRIBUTE_WRONG, name, **told)
-    others = [step for step in view.state.drift if step.subject == name and not step.wanted and not step.actual]
+    others = [step for step in view.state.drift if step.kind == "offload"]
     for step in [*view.drift(LinkState, name=name), *view.drift(AddressState, dev=name), *others]:
         hop.fail(Code.TUNNEL_DRIFTED, name, pending=step.text)
     return hop

@@ -38,7 +38,7 @@ def test_an_mtu_that_is_too_large(between_nodes):
 
 
 def test_checksum_offload_that_has_drifted(between_nodes):
-    step = DriftStep("checksum offload of", "change", "flannel.1", "change checksum offload of flannel.1")
+    step = DriftStep("offload", "change", "checksum offload of flannel.1", "set checksum offload of flannel.1 to on")
     between_nodes.one.drift = [step]
     assert between_nodes.verdict() == ("node1", "device", Code.TUNNEL_DRIFTED)
 
