@@ -13,6 +13,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_r
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import CheckName
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import Hop, Step
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.path import Direction, Path
@@ -98,3 +99,10 @@ def test_the_keys_of_the_report_are_documented(root, spoiled):
         unknown = {key for key in spoiled[part][0] if f"`{key}`" not in told}
         assert not unknown, (part, unknown)
     assert not {key for key in spoiled["coverage"] if f"`{key}`" not in told}
+    finding = spoiled["failures"][0]["finding"]
+    assert not {key for key in finding if f"`{key}`" not in told.partition("## A finding")[2]}
+
+
+def test_the_names_of_the_checks_are_documented(root):
+    listed = re.findall(r"`([^`]+)`", (root / "docs/verify-report.md").read_text().partition("| Of | Checks")[2])
+    assert sorted(listed) == sorted(name.value for name in CheckName)

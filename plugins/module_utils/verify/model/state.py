@@ -206,6 +206,8 @@ class HostPortMismatch:
 
 @dataclass
 class Process:
+    """A process by its name (comm) and number."""
+
     name: str
     pid: int
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pathlib
 from dataclasses import fields, is_dataclass
@@ -18,6 +19,16 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay import conf
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec, kernel, state
 
 SHAPES = pathlib.Path(__file__).with_name("node_state.json")
+PAGE = pathlib.Path(__file__).parents[4] / "docs/node-state.md"
+INTRODUCTION = """# A node's state as JSON
+
+`podnetctl inspect --json` prints it (with `checks` beside it), the module `podnet.cluster.inspect` returns it, and
+`podnetctl trace --state FILE` reads another node's. `schema` is {schema}: a reader refuses another number.
+
+This page is generated from the library's dataclasses: `python tests/unit/verify/model/test_state.py`.
+A `Config` is a node's configuration, a `Lease` an entry of its leases, as the files in `/etc/podnet` have them; a
+`Finding` is described [here](verify-report.md#a-finding). Kernel objects bear their kind as `object`.
+"""
 CONFIG = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
 LEASE = lease.parse({"name": "node1", "address": "10.77.0.11", "pod_cidrs": ["10.244.1.0/24"]})
 PARSED = {
@@ -55,15 +66,17 @@ def example(kind: Any) -> Any:
     return {str: "text", int: 7, float: 1.5, bool: True, Any: {"any": [1]}}[kind]
 
 
-def shapes(kind: Any, found: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass and of all that it holds, by their classes' names."""
+def shapes(kind: Any, found: dict[str, Any], classes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The fields of a dataclass and of all that it holds, by their classes' names; ``classes`` gets these."""
     if names(kind) and kind not in PARSED and kind.__name__ not in found:
         hints = get_type_hints(kind)
         found[kind.__name__] = {name: shown(hints[name]) for name in names(kind)}
+        if classes is not None:
+            classes[kind.__name__] = kind
         for name in names(kind):
-            shapes(hints[name], found)
+            shapes(hints[name], found, classes)
     for inner in get_args(kind):
-        shapes(inner, found)
+        shapes(inner, found, classes)
     return found
 
 
@@ -75,10 +88,23 @@ def shown(kind: Any) -> str:
     return f"{name}[{inner}]" if inner else name
 
 
+def page() -> str:
+    """The documentation of the shapes."""
+    parts = [INTRODUCTION.format(schema=state.SCHEMA)]
+    classes: dict[str, Any] = {}
+    shapes(state.NodeState, {}, classes)
+    for name, kind in classes.items():
+        rows = [f"| `{field}` | {kind_of} |" for field, kind_of in shapes(kind, {})[name].items()]
+        text = inspect.getdoc(kind).replace("``", "`")
+        parts.append("\n".join([f"## {name}\n", text, "", "| Key | Type |", "| --- | --- |", *rows, ""]))
+    return "\n".join(parts)
+
+
 def test_the_shapes_are_those_of_the_schema():
     """Whoever changes a shape raises ``state.SCHEMA`` and writes the shapes anew: run this file as a program."""
     recorded = json.loads(SHAPES.read_text())
     assert recorded == {"schema": state.SCHEMA, **shapes(state.NodeState, {})}
+    assert PAGE.read_text() == page()
 
 
 def test_every_field_comes_back():
@@ -144,3 +170,4 @@ def test_a_policy_rule_in_the_words_of_iproute2():
 
 if __name__ == "__main__":
     SHAPES.write_text(json.dumps({"schema": state.SCHEMA, **shapes(state.NodeState, {})}, indent=1) + "\n")
+    PAGE.write_text(page())
