@@ -12,7 +12,7 @@ from .entry import Entry
 ENTRIES = {
     Code.CHECKSUMS_WRONG: Entry(
         "{protocol} packets arrive at {subject} with wrong checksums: checksum offload is broken",
-        "A device that promised to make the packets' checksums does not.",
+        "A device that promised to compute checksums does not.",
         "ethtool -K {subject} tx-checksum-ip-generic off (on {node})",
     ),
     Code.PACKETS_LOST: Entry(

@@ -57,7 +57,7 @@ ENTRIES = {
     ),
     Code.TUNNEL_CHECKSUMS_WRONG: Entry(
         "{protocol} packets sent by {subject} arrive with wrong checksums: its checksum offload is broken",
-        "The network card's driver does not make the checksums inside tunnel packets that it promises to make.",
+        "The network card's driver does not compute the checksums inside tunnel packets.",
         "set overlay_backend.checksum_offload to false and run podnet.cluster.site",
     ),
     Code.VTEP_NEIGHBOR_MISSING: Entry(

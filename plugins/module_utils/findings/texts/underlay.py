@@ -89,7 +89,7 @@ ENTRIES = {
         "{subject} from {node} to {peer} is lost when large: the underlay passes {passed} bytes, its MTU is "
         "smaller than that of {node}",
         "A link between the nodes has a smaller MTU, and no ICMP message says so.",
-        "make the underlay carry full packets, or set overlay_backend.mtu to {mtu} and run podnet.cluster.site",
+        "raise the MTU of the links between the nodes, or set overlay_backend.mtu to {mtu} and run podnet.cluster.site",
     ),
     Code.WIRE_LOST: Entry(
         "{subject} from {node} to {peer} is lost",

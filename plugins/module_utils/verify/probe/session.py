@@ -99,7 +99,7 @@ async def _send(probes: list[Probe], sniffer: Sniffer) -> tuple[list[ProbeResult
     """The probes' results, and until when the last packet may pass others. What fails is tried once more with more
     patience: a busy node is not a broken one."""
     results = await attempt_all(probes, 64)
-    again = [n for n, probe in enumerate(probes) if not results[n].ok and probe.scope in ("way", "service")]
+    again = [n for n, probe in enumerate(probes) if not results[n].ok and probe.scope in ("path", "service")]
     patient = [replace(probes[number], timeout=PATIENCE, attempts=1) for number in again]
     last = time.time() + PASSAGE
     for number, result in zip(again, await attempt_all(patient, 64) if patient else []):
@@ -133,7 +133,7 @@ def _probes(
     pod = next((pod for pod in state.pods if source.address in pod.addresses), None)
     netns = pod.netns if pod and source.kind == "pod" else None
     common: dict[str, Any] = {"timeout": TIMEOUT, "attempts": ATTEMPTS, "node": state.node}
-    along: dict[str, Any] = {**common, "netns": netns, "source": str(source), "scope": "way"}
+    along: dict[str, Any] = {**common, "netns": netns, "source": str(source), "scope": "path"}
     to: dict[str, Any] = {"target": str(target)}
     found = [
         Probe("icmp", target.address, send=mark, **along, **to),

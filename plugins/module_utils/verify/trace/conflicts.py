@@ -34,7 +34,7 @@ def by_owners(paths: list[Path], found: dict[str, Evidence]) -> Fault | None:
 
 def by_outer(paths: list[Path], found: dict[str, Evidence], probes: list[ProbeResult]) -> Fault | None:
     """The tunnel's packets leave for another address or port than the tunnel's: a rule translates them."""
-    if all(probe.ok for probe in probes if probe.scope == "way"):
+    if all(probe.ok for probe in probes if probe.scope == "path"):
         return None
     for path in paths:
         wire = next((hop for hop in path.hops if hop.step == Step.WIRE and hop.udp_port), None)
@@ -58,7 +58,7 @@ def by_outer(paths: list[Path], found: dict[str, Evidence], probes: list[ProbeRe
 def by_translation(paths: list[Path], found: list[Evidence], probes: list[ProbeResult]) -> Fault | None:
     """A translation that hides a pod's address from another pod, or leads to another pod; or one that hides an address
     behind one that is not the node's, where no answer comes."""
-    lost = any(not probe.ok for probe in probes if probe.scope == "way")
+    lost = any(not probe.ok for probe in probes if probe.scope == "path")
     for one in found:
         for path in paths:
             between_pods = path.source.kind == path.target.kind == "pod" and path.source != path.target

@@ -58,7 +58,7 @@ def _of(probes: list[ProbeResult], scope: str) -> list[ProbeResult]:
 
 def _by_answers(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> Fault | None:
     """TCP was answered, but not by the target, which never saw it: another host on the path answers in its name."""
-    answered = any(probe.ok for probe in _of(probes, "way") if probe.kind == "tcp")
+    answered = any(probe.ok for probe in _of(probes, "path") if probe.kind == "tcp")
     for path in paths if answered else []:
         points = [hop for hop in path.hops if hop.capture_points and hop.node in found]
         if path.direction != Direction.FORWARD or not points:
@@ -80,7 +80,7 @@ def _by_answers(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> 
 
 def _by_packets(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> Fault | None:
     """Where packets got lost, by kind of packet: small echoes, large ones, TCP and UDP."""
-    failed = [probe for probe in _of(probes, "way") if not probe.ok]
+    failed = [probe for probe in _of(probes, "path") if not probe.ok]
     echoes = [probe for probe in failed if probe.kind == "icmp"]
     if echoes:
         return _lost(paths, found, "icmp", all(probe.size != SMALL for probe in echoes), probes)
@@ -153,7 +153,7 @@ def _culprit(
     if usual:
         usual.hop.convict(loss)
         return usual
-    failures = [probe.failure for probe in _of(probes, "way") if probe.failure]
+    failures = [probe.failure for probe in _of(probes, "path") if probe.failure]
     expired = next((each for each in failures if each.code == Code.PROBE_EXPIRED), None)
     if expired:
         told = {**loss.parameters, "router": expired.parameters["reporter"]}
@@ -228,7 +228,7 @@ def _damaged(paths: list[Path], found: ByNode) -> Fault | None:
 
 def _by_suspicion(paths: list[Path], probes: list[ProbeResult]) -> Fault | None:
     """Packets were seen everywhere, and yet no right answer came: the first that may be to blame."""
-    failure = next((probe.failure for probe in _of(probes, "way") if not probe.ok), None)
+    failure = next((probe.failure for probe in _of(probes, "path") if not probe.ok), None)
     for path in paths if failure else []:
         for hop in path.hops:
             if hop.verdict == Verdict.SUSPECT:

@@ -30,7 +30,7 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     by_node = {one.node: one for one in gathered if one not in late}
     localize.count(paths, by_node)
     fault = round_trip.first_fault(paths) or localize.fault(paths, by_node, probes)
-    ok = fault is None and all(probe.ok for probe in probes if probe.scope in ("way", "service"))
+    ok = fault is None and all(probe.ok for probe in probes if probe.scope in ("path", "service"))
     notes = _notes(paths, fault)
     if not ok:
         notes += [Finding(Code.TRACE_WINDOW_MISSED, one.node, one.node) for one in late]
@@ -42,7 +42,7 @@ def missed(one: Evidence, gathered: list[Evidence], probes: list[ProbeResult]) -
     so. Who has seen everything needed not look on."""
     if one.sent or one.complete:
         return False
-    if not one.captures and any(probe.ok for probe in probes if probe.scope == "way"):
+    if not one.captures and any(probe.ok for probe in probes if probe.scope == "path"):
         return True
     return any(other.began < one.began or one.ended < other.ended for other in gathered if other.sent)
 

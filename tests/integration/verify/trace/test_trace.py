@@ -46,9 +46,9 @@ def test_on_one_node_by_the_names_of_pods(cluster):
 def test_ends_that_cannot_be(cluster):
     node = cluster.nodes[0]
     for source, target, reason in (
-        ("default/a1", "default/nobody", "no pod of node1 has that name"),
+        ("default/a1", "default/nobody", "neither an address nor the name of a node or of a pod on node1"),
         (cluster.nodes[1].pods[0].address, cluster.nodes[2].pods[0].address, "this is node1: trace it there"),
-        ("default/a1", "10.244.1.300", "no pod of node1 has that name"),
+        ("default/a1", "10.244.1.300", "neither an address nor the name of a node or of a pod on node1"),
     ):
         told = node.ctl("trace", source, target, "--root", str(node.root), status=2)
         assert reason in told.stderr and not told.stdout

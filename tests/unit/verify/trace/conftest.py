@@ -81,7 +81,7 @@ class Recorded:
                         or large not in (None, each.packet.large)
                     ]
         for probe in self.probes:
-            if probe.scope == "way" and probe.kind in kinds and large in (None, probe.size != SMALL):
+            if probe.scope == "path" and probe.kind in kinds and large in (None, probe.size != SMALL):
                 self.fail(probe)
 
     def fail(self, probe: ProbeResult, code: Code = Code.PROBE_NO_ANSWER, **parameters) -> None:

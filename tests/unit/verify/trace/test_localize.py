@@ -147,7 +147,7 @@ def test_a_peer_that_nobody_inspected(between_nodes):
         each for each in between_nodes.one.evidence.captures if str(each.packet.path) == "forward"
     ]
     for probe in between_nodes.probes:
-        if probe.scope == "way":
+        if probe.scope == "path":
             between_nodes.fail(probe)
     assert between_nodes.verdict() == ("node1", "wire", Code.WIRE_BLOCKED)
     assert evidence(between_nodes).code == Code.PACKETS_UNANSWERED
@@ -191,7 +191,7 @@ def test_wrong_checksums_without_a_tunnel_are_the_device_s(on_one_bridge):
 
 def test_where_packets_were_seen_everywhere_the_first_suspect_is_convicted(between_nodes):
     between_nodes.pod("a2").sysctls["net/ipv4/icmp_echo_ignore_all"] = "1"
-    between_nodes.fail(next(probe for probe in between_nodes.probes if probe.scope == "way"))
+    between_nodes.fail(next(probe for probe in between_nodes.probes if probe.scope == "path"))
     assert between_nodes.verdict() == ("node2", "pod", Code.POD_ECHO_IGNORED)
     assert evidence(between_nodes).code == Code.PROBE_NO_ANSWER
 
