@@ -127,7 +127,8 @@ class Plan:
         try:
             while not errors and (step := next(to_come, None)):
                 self._then.append(step)
-                errors += step.apply()
+                if step.changes:
+                    errors += step.apply()
         except StateError as error:
             errors.append(str(error))
         except OSError as error:

@@ -43,7 +43,7 @@ def test_a_plan_is_true_when_a_step_changes_something(done):
 
 
 def test_what_is_described_and_shown_is_what_is_done_in_that_order(done):
-    plan = Plan([change("a", done), Unchanged()], then=[change("b", done)])
+    plan = Plan([change("a", done), Unchanged()], then=[Unchanged(), change("b", done)])
     assert plan.describe() == ["write file /a", "write file /b"]
     assert plan.diffs() == [("/a", "", "a\n"), ("/b", "", "b\n")]
     assert [each.kind for each in plan.changes] == ["file", "file"]
