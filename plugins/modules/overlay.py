@@ -246,6 +246,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.agent.sources.source import CONFIG, LEASES, FileSource, texts
 from ..module_utils.converge import files
 from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Change, Plan
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.overlay import config as configs
@@ -310,9 +311,8 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
     paths = [os.path.join(wanted["directory"], name) for name in (CONFIG, LEASES)]
     if wanted["config"] is None:
         if module.check_mode and not all(map(os.path.exists, paths)):
-            module.exit_json(
-                changed=True, changes=[], msg=f"{' and '.join(paths)} are not there yet: what they say is not known"
-            )
+            text = f"configure the overlay by {' and '.join(paths)}, which do not exist yet"
+            run(module, Plan([Change("overlay", "overlay", text, "", "", lambda: None)]))
         config, leases = FileSource(wanted["directory"]).read()
         kept = {}
     else:
