@@ -66,7 +66,7 @@ def test_foreign_configurations_are_reported(run_module, place):
     assert [os.path.basename(path) for path in result["before_ours"]] == ["05-bridge.conf"]
     ((path, reason),) = result["invalid"].items()
     assert os.path.basename(path) == "99-bad.conflist"
-    assert "neither plugins nor type" in reason
+    assert "plugins or type is required" in reason
     assert len(os.listdir(place["directory"])) == 4
 
 

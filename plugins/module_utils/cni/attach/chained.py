@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What plugins that change another plugin's interface share: vrf and sbr."""
+"""Shared by the plugins that change another plugin's interface: vrf and sbr."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def previous(call: Call) -> dict:
-    """The result of the plugins before this one. CniError 7 when it is the first."""
+    """The previous plugin's result. CniError 7 if this plugin is the first."""
     if call.previous is None:
         raise config_error("must be called as chained plugin")
     return call.previous
 
 
 class Locked:
-    """The pod's namespace, which no other call that asks for it so is in at that time.
+    """The pod's namespace, locked against other calls that enter it by this function.
 
     Routing tables are chosen by what is free, and two interfaces of one pod may be made at the same time. A context
     manager, as the namespace is; where that is gone (`pod.Absent`) there is nothing to lock.
@@ -44,12 +44,12 @@ class Locked:
 
     def __exit__(self, *failure: object) -> None:
         self.netns.__exit__(*failure)
-        if isinstance(self.netns, Netns):  # by hand: a process serves many calls, and who knows what holds the object
+        if isinstance(self.netns, Netns):  # explicitly: a worker lives on, and an exception may hold a reference
             flock(self.netns.fd, LOCK_UN)
 
 
 def interface(inside: Channel, call: Call) -> Link:
-    """The pod's interface. CniError when there is none."""
+    """The pod's interface. CniError if it is missing."""
     found = find(inside, call)
     if found is None:
         raise CniError(INTERNAL, f"interface {call.env.ifname} is missing in {call.env.netns}")
@@ -57,7 +57,7 @@ def interface(inside: Channel, call: Call) -> Link:
 
 
 def find(inside: Channel, call: Call) -> Link | None:
-    """The pod's interface, None if there is none."""
+    """The pod's interface, None if it is missing."""
     return link.get(inside, call.env.ifname)
 
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the plugins that give the pod an interface share, whatever kind of link it is.
+"""Shared by the plugins that give the pod an interface, whatever kind of link it is.
 
-ADD: an address is reserved, the link is made in the pod's namespace, and it gets what the result says; a failure takes
-all of it back. DEL frees the address last, and asks nothing of the host that may be gone by then.
+ADD: an address is reserved, the link is made in the pod's namespace, and it gets the result's addresses and routes; a
+failure undoes all of it. DEL releases the address last, and does not depend on host objects that may be gone.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ ENODEV, EEXIST = 19, 17
 
 
 class Settings:
-    """The keys that all of them have, checked."""
+    """The keys that all of these plugins have, checked."""
 
     def __init__(self, call: Call, ipam_wanted: bool = False) -> None:
         self.mtu = config.integer(call.conf, "mtu", 0, 0, MTU_MAX)
         self.dns = config.dns(call.conf)
         self.ipam = config.string(config.mapping(call.conf, "ipam"), "type")
         if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
-            raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
+            raise config_error(f"ipam: {self.ipam} is not an IPAM plugin")
         if ipam_wanted and not self.ipam:
             raise config_error(f"{call.conf.get('type')} requires an IPAM configuration: ipam.type is missing")
 
 
 def requested_mac(call: Call) -> str:
-    """The MAC address that somebody asks for, "" for none.
+    """The requested MAC address, "" for none.
 
-    Later sources count for more: the configuration, CNI_ARGS, args.cni, runtimeConfig.
+    The last source that has one wins: configuration, CNI_ARGS, args.cni, runtimeConfig.
     """
-    if call.env.command == "ADD":  # DEL has no use for complaints
+    if call.env.command == "ADD":  # DEL must not fail for it
         known_args(call.env.args)
     mac = config.string(call.conf, "mac")
     mac = call.env.args.get("MAC") or mac
@@ -60,7 +60,7 @@ def requested_mac(call: Call) -> str:
     except CniError:
         if call.env.command != "DEL":
             raise
-        return ""  # ADD has refused it: there is nothing with such an address
+        return ""  # ADD has refused it: no link has such an address
 
 
 def unicast_mac(mac: str) -> str:
@@ -70,14 +70,14 @@ def unicast_mac(mac: str) -> str:
     except ValueError as error:
         raise config_error(str(error)) from None
     if packed[0] & 1 or packed == bytes(6):
-        raise config_error(f"{mac} is no unicast MAC address, an interface can't have it")
+        raise config_error(f"{mac} is not a unicast MAC address: an interface cannot have it")
     return link.unpack_mac(packed)
 
 
 def attach(call: Call, settings: Settings, make, given: dict | None = None) -> dict:
     """ADD of a pod's single interface. ``make(netns, undo)`` makes the link in the pod's namespace, by its name.
 
-    It gets addresses from the address management, or those of `given`, a result.
+    It gets addresses from the IPAM plugin, or those of `given`, a result.
     """
     with Undo() as undo:
         late = not given and by_link(call, settings.ipam)
@@ -93,15 +93,15 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
 
 
 def by_link(call: Call, ipam: str) -> bool:
-    """Whether the address management may need the pod's link, up: a DHCP client does, and who knows what isn't ours.
-    CniError when there is no such plugin: nothing was made yet."""
+    """Whether the IPAM plugin may need the pod's link to be up: dhcp does, and a foreign plugin may. CniError if there
+    is no such plugin, before anything is made."""
     if ipam and ipam not in delegate.OWN:
         delegate.find(ipam, call.env.path)
     return bool(ipam) and ipam not in delegate.WITHOUT_LINK
 
 
 def reserve(call: Call, ipam: str, undo: Undo) -> dict:
-    """Has the address management reserve addresses; an empty result where there is none."""
+    """Calls the IPAM plugin's ADD; an empty result without IPAM plugin."""
     if not ipam:
         return new()
     result = delegate.call(ipam, "ADD", call)
@@ -112,25 +112,25 @@ def reserve(call: Call, ipam: str, undo: Undo) -> dict:
 
 
 def release(call: Call, ipam: str) -> None:
-    """Frees what is reserved."""
+    """Calls the IPAM plugin's DEL."""
     if ipam:
         delegate.call(ipam, "DEL", call)
 
 
 def refuse_existing(call: Call, netns: Netns) -> None:
-    """CniError when the pod has an interface of that name, before anything is done to it."""
+    """CniError if the pod has an interface of that name; called before anything is changed."""
     with netns, Channel() as inside:
         if link.get(inside, call.env.ifname):
             raise already_there(call)
 
 
 def already_there(call: Call) -> CniError:
-    """What to say of an interface that exists."""
+    """The error for an interface that exists already."""
     return CniError(INTERNAL, f"container interface {call.env.ifname} already exists in {call.env.netns}")
 
 
 def request(channel: Channel, wanted: tuple, what: str) -> None:
-    """Carries out a netlink request; CniError says what for, when it fails."""
+    """Carries out a netlink request. CniError with its purpose if it fails."""
     try:
         channel.request(wanted)
     except NetlinkError as error:
@@ -138,7 +138,7 @@ def request(channel: Channel, wanted: tuple, what: str) -> None:
 
 
 def configure(call: Call, netns: Netns, result: dict) -> Link:
-    """Gives the pod's interface what the result says and brings it up; returns it as it is then."""
+    """Configures the pod's interface by the result and sets it up; returns it as it is then."""
     with netns, Channel() as inside:
         made = pod.interface(inside, call.env.ifname, call.env.netns)
         pod.configure(inside, made.index, call.env.ifname, result)
@@ -157,19 +157,19 @@ def told(call: Call, settings: Settings, result: dict, outside: list[dict], made
 
 
 def detach(call: Call, settings: Settings, kind: str, *names: str) -> None:
-    """DEL: removes the pod's interface (and what an ADD that was killed left under `names`), and frees the address."""
+    """DEL: deletes the pod's interface (and what a killed ADD left under `names`), and releases the address."""
     disconnect(call, settings.ipam, lambda: remove(call, kind, call.env.ifname, *names))
 
 
 def disconnect(call: Call, ipam: str, *steps) -> None:
-    """DEL: takes every step, and frees the address when nothing is left of who had it; before them where that needs the
-    pod's link. Whatever becomes of one, the others are taken; raises the first failure in the end."""
+    """DEL: takes every step, then releases the address; an IPAM plugin that needs the pod's link goes first. A failed
+    step does not stop the others; the first failure is raised at the end."""
     free = (lambda: release(call, ipam),)
     each(*((*steps, *free) if ipam in delegate.WITHOUT_LINK else (*free, *steps)))
 
 
 def remove(call: Call, kind: str, *names: str) -> None:
-    """Removes links of that kind from the pod's namespace, where there are any; others of that name are not ours."""
+    """Deletes links of that kind from the pod's namespace; a link of another kind with that name is not ours."""
     with pod.enter_if_there(call.env) as there:
         if not there:
             return
@@ -189,13 +189,13 @@ def check(call: Call, settings: Settings, kind: str) -> Link:
 
 
 def status(call: Call, settings: Settings) -> None:
-    """As ready as the address management."""
+    """As ready as the IPAM plugin."""
     if settings.ipam:
         delegate.call(settings.ipam, "STATUS", call)
 
 
 def collect(call: Call, settings: Settings) -> None:
-    """GC where nothing but the address outlives the pod's namespace."""
-    call.valid_attachments()  # an error without them, also where there is no address management
+    """GC of plugins of which only the address outlives the pod's namespace."""
+    call.valid_attachments()  # raises without a list, with or without IPAM
     if settings.ipam:
         delegate.call(settings.ipam, "GC", call)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ipMasq: pods' addresses in the table ``inet podnet``: what they send out of their subnets leaves with the host's."""
+"""ipMasq: elements of the table ``inet podnet`` that masquerade what pods send out of their subnets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add(call: Call, ips: list[dict]) -> None:
 
 
 def remove(call: Call, addresses: list[str]) -> None:
-    """Takes the attachment's addresses out; it finds them where `addresses` doesn't tell."""
+    """Removes the attachment's elements; without `addresses` it finds them by their comment."""
     comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         if addresses:
@@ -38,12 +38,12 @@ def remove(call: Call, addresses: list[str]) -> None:
 
 
 def check(call: Call, ips: list[dict]) -> None:
-    """The table is right and has the addresses. Raises CniError for the first thing that is otherwise."""
+    """The table is in sync and has the addresses. Raises CniError for the first difference."""
     comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = table.differences(channel)
         if changes:
-            raise CniError(INTERNAL, f"{table.TABLE.title()} is not as it must be: {changes[0]}")
+            raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
         for item in ips:
             name, key, _data = pods.masquerade_element(item["address"])
             if pods.comment_of(channel, name, key) != comment:
@@ -51,6 +51,6 @@ def check(call: Call, ips: list[dict]) -> None:
 
 
 def gc(call: Call, valid: set) -> None:
-    """Takes out what belongs to none of the valid attachments."""
+    """Removes the elements of all but the valid attachments."""
     with Channel(NETLINK_NETFILTER) as channel:
         pods.collect(channel, KIND, call.network, valid)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Interfaces on top of another one, the master: what macvlan, ipvlan and vlan share, all but their keys and ADD."""
+"""Interfaces on top of another one, the master: shared by macvlan, ipvlan and vlan."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ EEXIST = 17
 
 
 class Settings(interface.Settings):
-    """The keys that all of them have, checked; what the kernel has to say is asked where it is needed."""
+    """The keys that all of these plugins have, checked without the kernel."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self.master = config.string(call.conf, "master")
         self.in_container = config.boolean(call.conf, "linkInContainer")
-        #: What makes the link one of its kind, by the names of link.pack_data; CHECK compares it.
+        #: The kind's own values, by the names of link.pack_data; CHECK compares them.
         self.values: dict = {}
 
 
@@ -55,7 +55,7 @@ def make(
             interface.request(inside, request, f"{what} on {below.name}")
             undo.append(lambda: interface.remove(call, kind, name))
         return
-    # The kernel wants a name that is free on the host, too (rtnl_newlink), where "eth0" is not.
+    # The name must be free on the host, too (rtnl_newlink), and "eth0" is not.
     passing = passing_name(call)
     with Channel() as host:
         below = checked(host, settings)
@@ -76,12 +76,12 @@ def make(
 
 
 def passing_name(call: Call) -> str:
-    """What the link is called until it has the name that the pod knows it by."""
+    """The link's temporary name, until it has its name in the pod."""
     return host_name(call, "pod")
 
 
 def checked(channel: Channel, settings: Settings) -> Link:
-    """The master, as ``find`` does; CniError 7 when the MTU that is asked for exceeds its own."""
+    """The master, as ``find`` does; CniError 7 if the requested MTU exceeds its own."""
     below = find(channel, settings)
     if settings.mtu > (below.mtu or 0):
         raise config_error(f"invalid MTU {settings.mtu}, must be [0, master MTU({below.mtu})]")
@@ -89,7 +89,7 @@ def checked(channel: Channel, settings: Settings) -> Link:
 
 
 def find(channel: Channel, settings: Settings) -> Link:
-    """The master: the configured link, or the one that the default route leads over. CniError when there is none."""
+    """The master: the configured link, or the one of the default route. CniError if there is none."""
     if settings.master:
         found = link.get(channel, settings.master)
         if found is None:
@@ -102,7 +102,7 @@ def find(channel: Channel, settings: Settings) -> Link:
 
 
 def default_link(channel: Channel) -> Link | None:
-    """The link of the default route, of IPv4 rather than of IPv6, of the smallest metric."""
+    """The link of the default route: IPv4's before IPv6's, the smallest metric."""
     for anywhere in pod.ANYWHERE.values():
         routes = route.dump(channel, family=family_of(anywhere))
         routes = [item for item in routes if item.dst == anywhere and item.index and item.type == "unicast"]
@@ -116,7 +116,7 @@ def verbs(kind: str, settings_of: type[Settings]) -> tuple:
     """DEL, CHECK, STATUS and GC of the plugin for links of that kind, whose keys are `settings_of`'s."""
 
     def delete(call: Call) -> None:
-        """Frees the address and removes the interface; the master is asked for nothing."""
+        """Releases the address and deletes the interface; the master may be gone."""
         interface.detach(call, settings_of(call), kind, passing_name(call))
 
     def check(call: Call) -> None:
@@ -124,11 +124,11 @@ def verbs(kind: str, settings_of: type[Settings]) -> tuple:
         _check(call, settings_of(call), kind)
 
     def status(call: Call) -> None:
-        """As ready as the address management; not available (50) without the master."""
+        """As ready as the IPAM plugin; not available (50) without the master."""
         _status(call, settings_of(call))
 
     def gc(call: Call) -> None:
-        """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
+        """Releases the addresses of attachments that are gone; their interfaces went with their namespaces."""
         interface.collect(call, settings_of(call))
 
     return delete, check, status, gc
@@ -147,7 +147,7 @@ def _check(call: Call, settings: Settings, kind: str) -> None:
     else:
         with Channel() as host:
             below = find(host, settings)
-    # where the two are in one namespace the kernel tells no namespace of the master
+    # if both are in one namespace, the kernel reports no namespace of the master
     if made.peer_index != below.index or (made.netnsid is None) != settings.in_container:
         raise CniError(INTERNAL, f"interface {made.name} is not on top of {below.name}")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pod's side: entering its namespace, giving its interface what a result says, and checking that it has it."""
+"""The pod's side: enter its namespace, configure its interface by a result, and check it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def enter(env: Environment) -> Netns:
-    """The pod's namespace, to be used in a ``with``. Raises CniError 8 when it can't be opened."""
+    """The pod's namespace, to be used in a ``with``. Raises CniError 8 if it cannot be opened."""
     try:
         return Netns(env.netns)
     except OSError as error:
@@ -43,11 +43,11 @@ class Absent:
 
 
 def enter_if_there(env: Environment) -> Netns | Absent:
-    """The same for DEL: a namespace that is gone, or was never named, gives None in the ``with``."""
+    """The same for DEL: None in the ``with`` if the namespace is gone or was not given."""
     if not env.netns:
         return Absent()
     try:
-        # a path that leads to something else than a namespace has nothing of ours either
+        # a path to something else than a namespace: nothing of ours is there
         if posix.stat(env.netns).st_dev != posix.stat("/proc/self/ns/net").st_dev:
             return Absent()
         return Netns(env.netns)
@@ -56,9 +56,9 @@ def enter_if_there(env: Environment) -> Netns | Absent:
 
 
 def configure(channel: Channel, index: int, ifname: str, result: dict, detect: bool = False) -> None:
-    """Gives the interface its addresses, brings it up and sets its routes. `channel` is the pod's.
+    """Adds addresses to the interface, sets it up and adds routes. `channel` is the pod's.
 
-    `result` says what: its ``ips`` and ``routes``. IPv6 addresses skip duplicate address detection unless `detect`.
+    `result` has ``ips`` and ``routes``. IPv6 addresses skip duplicate address detection unless `detect`.
     """
     prepare(ifname, result)
     requests = []
@@ -74,7 +74,7 @@ def configure(channel: Channel, index: int, ifname: str, result: dict, detect: b
 def prepare(ifname: str, result: dict) -> None:
     """The settings that an interface needs before it gets addresses; the namespace is the thread's."""
     families = {family(item["address"]) for item in result["ips"]}
-    if families:  # neighbours learn at once whose the address is now, one that is added later, too
+    if families:  # gratuitous ARP: neighbors learn at once who has the address, also one that is added later
         write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1")
     if 6 in families:
         write_sysctl(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
@@ -92,7 +92,7 @@ def route_requests(index: int, result: dict, replace: bool = False) -> list:
     for item in result["routes"]:
         scope = item.get("scope")
         if scope is not None and scope not in route.SCOPE_NAMES:
-            raise config_error(f"route {item['dst']}: scope {scope} is none of {sorted(route.SCOPE_NAMES)}")
+            raise config_error(f"route {item['dst']}: scope {scope} must be one of {sorted(route.SCOPE_NAMES)}")
         gateway = item.get("gw") or gateways.get(family(item["dst"]))
         if scope is not None and scope >= route.SCOPES["link"]:
             gateway = item.get("gw")
@@ -113,7 +113,7 @@ def route_requests(index: int, result: dict, replace: bool = False) -> list:
 
 
 def interface(channel: Channel, ifname: str, netns: str = "") -> Link:
-    """The interface of that name; CniError 999 when there is none. `netns` is the pod's path, none the host's own."""
+    """The interface of that name; CniError 999 if it is missing. `netns` is the pod's path, "" the host's own."""
     found = link.get(channel, ifname)
     if found is None:
         raise CniError(INTERNAL, f"interface {ifname} is missing in {netns or 'the host'}")
@@ -123,7 +123,7 @@ def interface(channel: Channel, ifname: str, netns: str = "") -> Link:
 def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, netns: str) -> Link:
     """CHECK's part in the pod: the interface is there, of its kind, with its MAC, addresses and routes. Returns it.
 
-    Raises CniError for the first thing that is otherwise.
+    Raises CniError for the first difference.
     """
     found = interface(channel, ifname, netns)
     if kind and found.kind != kind:
@@ -157,7 +157,7 @@ def _check_routes(channel: Channel, index: int, wanted: list[dict]) -> None:
         for key, attribute in (("gw", "gateway"), ("mtu", "mtu"), ("advmss", "advmss"), ("priority", "metric")):
             value = canonical(item[key]) if key == "gw" and item.get(key) else item.get(key)
             if value and not any(getattr(one, attribute) == value for one in matching):
-                raise CniError(INTERNAL, f"route to {item['dst']} doesn't have the {attribute} {value}")
+                raise CniError(INTERNAL, f"route to {item['dst']} does not have {attribute} {value}")
 
 
 def canonical(text: str) -> str:
@@ -172,7 +172,7 @@ def alone(text: str) -> str:
 
 
 def ignore_routers(name: str) -> None:
-    """A pod could pose as a router to its host by IPv6 router advertisements otherwise (CVE-2020-10749)."""
+    """Ignores IPv6 router advertisements, by which a pod could pose as a router to its host (CVE-2020-10749)."""
     write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True)
 
 
@@ -182,14 +182,15 @@ def forwarding(kind: int) -> str:
 
 
 def check_forwarding(ips: list[dict]) -> None:
-    """CHECK: this host forwards what the addresses of a result's `ips` send. CniError when it doesn't."""
+    """CHECK: this host forwards packets of the families of a result's `ips`. CniError if it does not."""
     for kind in sorted({family(item["address"]) for item in ips}):
         if read_sysctl(forwarding(kind)) == "0":
-            raise CniError(INTERNAL, f"this host forwards no IPv{kind} packets: {forwarding(kind).replace('/', '.')}")
+            name = forwarding(kind).replace("/", ".")
+            raise CniError(INTERNAL, f"this host does not forward IPv{kind} packets: {name} is 0")
 
 
 def read_sysctl(name: str) -> str:
-    """A sysctl's value by its path below /proc/sys; empty where the kernel has none."""
+    """A sysctl's value by its path below /proc/sys; empty if the kernel does not have it."""
     try:
         file = posix.open(f"/proc/sys/{name}", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
@@ -201,7 +202,7 @@ def read_sysctl(name: str) -> str:
 
 
 def write_sysctl(name: str, value: str, optional: bool = False) -> None:
-    """Sets a sysctl, unless it has the value already. CniError when it can't be, unless it is `optional`."""
+    """Sets a sysctl, unless it has the value already. CniError if that fails, unless it is `optional`."""
     if read_sysctl(name) == value:
         return
     try:
@@ -216,7 +217,7 @@ def write_sysctl(name: str, value: str, optional: bool = False) -> None:
 
 
 def delete_link(channel: Channel, name: str) -> bool:
-    """Removes a link; False when there was none. `channel` is of the thread's network namespace."""
+    """Deletes a link; False if it is missing. `channel` is of the thread's network namespace."""
     try:
         return removal.remove(channel, name)
     except NetlinkError as error:

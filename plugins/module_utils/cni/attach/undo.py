@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All or nothing, and all that can be: how ADD fails, and how DEL and GC go on."""
+"""How ADD undoes its work on failure, and how DEL and GC continue past failures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..spec.errors import CniError
 
 
 class Undo:
-    """Steps back. In a ``with`` that ends by an exception they are taken, the last one first."""
+    """Steps that undo work. If its ``with`` ends by an exception, they are taken, the last one first."""
 
     def __init__(self) -> None:
         self.steps: list = []
 
     def append(self, step) -> None:
-        """`step` takes back what was just done; it is called without arguments."""
+        """`step` undoes what was just done; it is called without arguments."""
         self.steps.append(step)
 
     def __enter__(self) -> Undo:
@@ -29,11 +29,11 @@ class Undo:
             try:
                 step()
             except (CniError, OSError):
-                continue  # the first failure is the one that counts
+                continue  # report the first failure
 
 
 def each(*steps) -> None:
-    """Takes every step, whatever becomes of the others; raises the first failure in the end."""
+    """Takes every step, even after failures; raises the first failure at the end."""
     failures = []
     for step in steps:
         try:

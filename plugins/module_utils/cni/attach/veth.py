@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The veth pair between the pod and the host, which bridge and ptp make: found again by its name and its alias."""
+"""The veth pair between the pod and the host, of bridge and ptp; its name and alias identify it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .undo import Undo
 
 KIND = "veth"
-#: What the alias of a host's end begins with; network, container ID and interface follow.
+#: The beginning of a host end's alias; network, container ID and interface follow.
 ALIAS = "podnet"
 EEXIST = 17
 
@@ -37,7 +37,7 @@ def make(
 ) -> str:
     """Makes the pair in one request, the pod's end in the namespace open as `netns_fd`; returns the host end's name.
 
-    `undo` gets the way back as soon as there is one; `more` are requests for the host's end in the same batch.
+    `undo` gets the step that removes the pair; `more` are requests for the host's end in the same batch.
     """
     name = host_name(call)
     pair = link.add_veth(
@@ -55,7 +55,7 @@ def make(
     if failures[0] and failures[0].errno == EEXIST:
         if link.get(host, name) is None:
             raise CniError(INTERNAL, f"container interface {call.env.ifname} already exists in {call.env.netns}")
-        raise CniError(INTERNAL, f"{call.env.container_id} is connected to {call.network} already, by {name}")
+        raise CniError(INTERNAL, f"{call.env.container_id} is already attached to {call.network}, by {name}")
     for failure in failures:
         if failure:
             raise CniError(INTERNAL, f"failed to connect {call.env.ifname}: {failure}")
@@ -64,12 +64,12 @@ def make(
 
 
 def alias(call: Call) -> str:
-    """What marks the host's end as this attachment's."""
+    """The alias that marks the host's end as this attachment's."""
     return f"{ALIAS} {call.network} {call.env.container_id} {call.env.ifname}"[:255]
 
 
 def find(host: Channel, call: Call, previous: dict, inner: Link | None) -> Link:
-    """The host's end: by our name, or by that which the result tells; it must be the other end of `inner`."""
+    """The host's end: by our name, or by the result's; it must be the other end of `inner`."""
     names = [item.get("name") for item in previous["interfaces"] if not item.get("sandbox")]
     for name in [host_name(call), *[name for name in names if name]]:
         found = link.get(host, name)
@@ -79,13 +79,13 @@ def find(host: Channel, call: Call, previous: dict, inner: Link | None) -> Link:
 
 
 def remove_ours(call: Call) -> bool:
-    """Removes the pair that ADD made; False when there is none."""
+    """Deletes the pair that ADD made; False if there is none."""
     with Channel() as host:
         return pod.delete_link(host, host_name(call))
 
 
 def remove(call: Call) -> None:
-    """Removes the pair: by the host's end, or by the pod's where another implementation made it."""
+    """Deletes the pair: by the host's end, or by the pod's if another implementation made it."""
     if remove_ours(call):
         return
     with pod.enter_if_there(call.env) as there:
@@ -97,9 +97,9 @@ def remove(call: Call) -> None:
 
 
 def collect(host: Channel, network: str, valid: set, kind: str = KIND) -> None:
-    """Removes the network's links of that kind, named after it, that belong to none of the valid attachments."""
+    """Deletes the network's links of that kind, named after it, of all but the valid attachments."""
     kept = {link_name(kind, network, *owner) for owner in valid}
     for item in link.dump(host, kind):
-        # the alias may be cut off at its end, so it doesn't tell whose the link is
+        # the alias may be cut off, so it does not identify the attachment
         if (item.alias or "").startswith(f"{ALIAS} {network} ") and item.name not in kept:
             pod.delete_link(host, item.name)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One attachment's ADD and DEL follow one another.
+"""A lock for each attachment: its ADD and DEL never overlap.
 
 A runtime that gives up kills its plugin and calls DEL. What it killed may be the launcher, whose worker dies with it,
-but only after the system call that it is in; so DEL waits until whoever worked for the attachment is gone. The kernel
+but only after the system call that it is in; so DEL waits for that worker's end. The kernel
 drops a dead process's lock. All attachments share one file: each has a byte of it, whose position is a checksum.
 """
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/run/podnet"
 LOCK = "/run/podnet/cni.lock"
-#: In the environment of a plugin that we execute: its caller has the turn.
+#: In the environment of a plugin that we execute: its caller holds the lock.
 HELD = "PODNET_TURN"
 
 
 class Turn:
-    """In the ``with`` nobody else works for this attachment; where a lock has no place, nothing is waited for."""
+    """In the ``with`` no other call works for this attachment. Without a place for the lock file it does not wait."""
 
     def __init__(self, env: Environment) -> None:
         self.env = env

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calling a plugin: a function where the type is ours, a process where it isn't."""
+"""Calls a plugin: as a function if the type is ours, else as a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..spec.call import Call
 from ..spec.errors import INTERNAL, CniError, config_error
 from ..spec.fastjson import dumps, loads
 
-#: linux/stat.h: where a file's mode says what kind it is, and what it says of plain ones.
+#: linux/stat.h: S_IFMT and S_IFREG.
 S_IFMT, S_IFREG = 0o170000, 0o100000
 #: Our plugins: type → module below cni/plugins/.
 OWN = {
@@ -39,9 +39,9 @@ OWN = {
     "vrf": "vrf",
 }
 PLUGINS = __package__.rpartition(".")[0] + ".plugins"
-#: Those of them that manage addresses.
+#: The IPAM plugins among them.
 IPAM = ("dhcp", "host-local", "static")
-#: Of all that manage addresses, those that don't need the pod's link for it: a plugin may ask them before it makes one.
+#: IPAM plugins that do not need the pod's link: they may be called before it is made.
 WITHOUT_LINK = ("host-local", "static")
 #: A command's function in a plugin's module.
 FUNCTIONS = {"ADD": "add", "DEL": "delete", "CHECK": "check", "STATUS": "status", "GC": "gc"}
@@ -50,7 +50,7 @@ FUNCTIONS = {"ADD": "add", "DEL": "delete", "CHECK": "check", "STATUS": "status"
 def call(plugin: str, command: str, to: Call) -> dict | None:
     """Has `plugin` carry out `command` and returns its result in the inner form, None where the command has none.
 
-    Raises CniError: the plugin's own, or 7 when there is no such plugin.
+    Raises CniError: the plugin's own, or 7 if there is no such plugin.
     """
     if plugin in OWN:
         return _function(plugin, command)(to)
@@ -103,7 +103,7 @@ def _execute(plugin: str, command: str, to: Call) -> dict | None:
 
 
 def _outcome(plugin: str, command: str, version: str, status: int, printed: bytes) -> dict | None:
-    if not status and command != "ADD":  # no result is wanted, so it doesn't matter what else was printed
+    if not status and command != "ADD":  # no result is expected, so its output does not matter
         return None
     try:
         answer = loads(printed) if printed.strip() else None
@@ -120,7 +120,7 @@ def _outcome(plugin: str, command: str, version: str, status: int, printed: byte
 
 
 def find(plugin: str, path: list[str]) -> str:
-    """The executable of a plugin's type in the directories of CNI_PATH; CniError 7 when there is none."""
+    """The executable of a plugin's type in the directories of CNI_PATH; CniError 7 if there is none."""
     if not isinstance(plugin, str) or not plugin or "/" in plugin or "\0" in plugin or plugin in (".", ".."):
         raise config_error(f"invalid plugin type: {plugin!r}")
     for directory in path:

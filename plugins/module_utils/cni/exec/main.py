@@ -16,18 +16,18 @@ from ..spec.fastjson import dumps
 from ..spec.result import VERSIONS, at_least, render
 from . import delegate
 
-#: Since which version of the specification a command exists.
+#: The version of the specification that introduced a command.
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 
 def main(plugin: str) -> None:
     """Runs the plugin of that type and ends the process."""
-    # Without the interpreter's finalization, which has nothing to do here and takes longer than most calls.
+    # Skips the interpreter's finalization, which takes longer than most calls.
     posix._exit(run(plugin))
 
 
 def run(plugin: str) -> int:
-    """The call that this process's environment and standard input make; returns the exit status.
+    """Does the call of this process's environment and standard input; returns the exit status.
 
     Never raises, never prints a traceback.
     """
@@ -55,7 +55,7 @@ def respond(plugin: str, env: dict[str, str], stdin: int) -> tuple[dict | None, 
         return (None if answer is None else render(answer, version)), 0
     except CniError as error:
         return error.as_dict(version), 1
-    except Exception as error:  # whatever it is, the runtime shall read it as an error of ours
+    except Exception as error:  # the runtime must read any failure as a CNI error
         wrapped = CniError(INTERNAL, str(error) or type(error).__name__, f"{type(error).__name__} in {plugin}")
         return wrapped.as_dict(version), 1
 
@@ -74,7 +74,7 @@ def _run(plugin: str, env: Environment, conf: dict) -> dict | None:
     except CniError:
         if env.command != "DEL":
             raise
-        previous = None  # whatever somebody noted, what is there must go
+        previous = None  # DEL must clean up even with a malformed prevResult
     if env.command in ("ADD", "CHECK", "DEL"):
         env.check_netns()
     if env.command == "CHECK" and previous is None:
@@ -93,7 +93,7 @@ def _version(data: bytes) -> dict:
     try:
         version = config.parse(data)["cniVersion"] if data.strip() else version
     except CniError:
-        pass  # whoever asks what we speak may not know what to speak
+        pass  # VERSION must answer whatever version the caller sends
     return {"cniVersion": version, "supportedVersions": list(VERSIONS)}
 
 
@@ -110,7 +110,7 @@ def _read(stdin: int) -> bytes:
 
 
 def _write(file: int, text: str) -> int:
-    """Writes all of it; 1 when nobody takes it."""
+    """Writes everything; returns 1 if the reader is gone."""
     data = text.encode()
     try:
         while data:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The service: has Python and all plugins loaded, and processes waiting for calls.
+"""The CNI service: Python and all plugins loaded, with processes that wait for calls.
 
 An executable's launcher (launcher.py) connects and sends one message: the version that it is of, and its standard
 input, output and error. One byte answers that the call has begun; from then on it is done here or not at all. A second
@@ -39,15 +39,15 @@ SOCKET = "/run/podnet/cni.sock"
 
 AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC = 1, 5, 0o2000000
 MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 2, 0x40, 0x40000000
-#: From the first byte on there is an answer.
+#: The byte that answers "started".
 BEGUN = b"\1"
-#: What goes between service and worker: a call to do, and that it is done.
+#: Messages between service and worker: a call to do, and its end.
 CALL = b"\1"
 #: How many connections may wait to be accepted.
 BACKLOG = 4096
-#: How many calls a worker serves: whatever a call may leave in a process is gone at last.
+#: Calls that a worker serves before it exits, which limits what a call may leave in a process.
 CALLS = 500
-#: How many workers wait for the next burst, and for how long in milliseconds; then one of them is enough.
+#: Idle workers after a burst, and how long they wait for the next one in milliseconds; then one is enough.
 WAITING, QUIET = 12, 60_000
 #: How long to wait after a worker that died before its first call, in seconds.
 PAUSE = 0.2
@@ -63,11 +63,11 @@ def main(version: str) -> None:
 
 
 class Refused(Exception):
-    """The launcher must do it by itself; says why."""
+    """The service refuses the call, and the launcher does it alone; the text has the reason."""
 
 
 def serve(path: str, version: str) -> None:
-    """Serves calls of executables of that version, for ever. Raises OSError when it can't listen at `path`."""
+    """Serves calls of executables of that version, for ever. Raises OSError if it cannot listen at `path`."""
     posix.umask(0o022)
     listener = listen(path)
     load()
@@ -77,7 +77,7 @@ def serve(path: str, version: str) -> None:
 
 
 class Service:
-    """The listening socket, and a socket to each worker: those that wait (the last one to serve is next), and all."""
+    """The listening socket, and a socket to each worker: the idle ones (the last one to serve is next), and all."""
 
     def __init__(self, listener: Socket, version: str) -> None:
         self.listener = listener
@@ -88,7 +88,7 @@ class Service:
         self.poll.register(listener.fileno(), select.POLLIN)
 
     def run(self) -> None:
-        """Hands on what comes, for ever."""
+        """Passes connections to workers, for ever."""
         self._hire()
         while True:
             events = self.poll.poll(QUIET if len(self.waiting) > 1 else None)
@@ -105,7 +105,7 @@ class Service:
             _bury()
 
     def _hand_on(self) -> None:
-        """The next call goes to a worker that waits; one that died meanwhile is passed over."""
+        """Passes a call to an idle worker; skips one that died meanwhile."""
         descriptor, _address = self.listener._accept()  # type: ignore[attr-defined]
         while self.waiting:
             worker = self.waiting.pop()
@@ -127,7 +127,7 @@ class Service:
         if ready and len(self.waiting) < WAITING:
             self.waiting.append(worker)
         else:
-            if worker in self.waiting:  # it never had a call: whatever ails it may ail the next one
+            if worker in self.waiting:  # it never had a call: the next one may fail likewise
                 sleep(PAUSE)
             self._dismiss(worker)
 
@@ -145,7 +145,7 @@ class Service:
         self.poll.register(ours.fileno(), select.POLLIN)
 
     def _dismiss(self, worker: Socket) -> None:
-        """It ends when it has done what it is at."""
+        """The worker exits after its present call."""
         self.poll.unregister(worker.fileno())
         del self.workers[worker.fileno()]
         if worker in self.waiting:
@@ -154,7 +154,7 @@ class Service:
 
 
 def _bury() -> None:
-    """Takes note of the workers that have ended by now, and tells of those that did not end by themselves."""
+    """Reaps the workers that have exited, and reports those that were killed."""
     try:
         while True:
             worker, status = posix.waitpid(-1, posix.WNOHANG)
@@ -167,7 +167,7 @@ def _bury() -> None:
 
 
 def listen(path: str) -> Socket:
-    """A socket at `path`, for root alone; it takes the place of another one there in one step."""
+    """A socket at `path`, for root alone; it replaces an older one in one step."""
     directory = path.rpartition("/")[0]
     try:
         posix.mkdir(directory, 0o755)
@@ -186,13 +186,13 @@ def listen(path: str) -> Socket:
 
 
 def load() -> None:
-    """Imports all that a call may need, so that no call has to."""
+    """Imports all modules that a call may need."""
     modules = getattr(sys.meta_path[0], "modules", None)  # the executables' bundle
     for name in modules or [f"{delegate.PLUGINS}.{module}" for module in delegate.OWN.values()]:
         try:
             __import__(name)
-        except Exception as error:  # the call that needs it will tell its runtime
-            print(f"podnet: {name} can't be loaded: {error}", file=sys.stderr)
+        except Exception as error:  # a call that needs it will report it to its runtime
+            print(f"podnet: cannot load {name}: {error}", file=sys.stderr)
     with Netns():  # below Python 3.12 this loads something, too
         pass
 
@@ -204,7 +204,7 @@ def _work(service: Socket, version: str) -> None:
     """Serves calls until one fails, there were enough of them, or the service is gone; then ends."""
     try:
         _signal.signal(_signal.SIGIO, _signal.SIG_IGN)
-        posix.setpgid(0, 0)  # what interrupts the service at a terminal is not for the calls
+        posix.setpgid(0, 0)  # a terminal's interrupt of the service must not end a call
         nothing = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3)
         open_files = posix.listdir("/proc/self/fd")
@@ -216,23 +216,23 @@ def _work(service: Socket, version: str) -> None:
             try:
                 plugin = _begin(connection, version)
             except (Refused, OSError) as error:
-                print(f"podnet: a call is left to its executable: {error}", file=sys.stderr)
+                print(f"podnet: refused a call, its executable does it alone: {error}", file=sys.stderr)
                 connection.close()
                 break
             status = run(plugin)
-            # Before the status: whoever reads the output waits until nobody can write any more.
+            # Before the status: a reader of the output waits until every writer is closed.
             for standard, file in enumerate((nothing, nothing, log)):
                 posix.dup2(file, standard)
             _die_with(connection, False)
             connection.send(bytes([status]))
             connection.close()
             removal.settle()
-            gc.collect()  # what refers to itself, files perhaps
+            gc.collect()  # reference cycles, which may hold files
             if status or number == CALLS or posix.listdir("/proc/self/fd") != open_files:
                 break
             service.send(CALL)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the service is gone, or who called; the call is done
+        pass  # the service or the caller is gone; the call is done
     except BaseException as error:
         print(f"podnet: {type(error).__name__}: {error}", file=sys.stderr)
     finally:
@@ -240,7 +240,8 @@ def _work(service: Socket, version: str) -> None:
 
 
 def _begin(connection: Socket, version: str) -> str:
-    """Takes the place of the process that asks; returns the plugin's type. Raises Refused."""
+    """Becomes the calling process: environment, directory, descriptors, namespace. Returns the plugin's type. Raises
+    Refused."""
     message, control, _flags, _address = connection.recvmsg(256, 64, MSG_CMSG_CLOEXEC)
     asked = message.decode("ascii", "replace")
     if asked != version or not control:
@@ -270,7 +271,7 @@ def _begin(connection: Socket, version: str) -> str:
         setns(netns, CLONE_NEWNET)
         posix.close(netns)
     if not _is_open(connection):
-        raise Refused(f"process {pid} is gone")  # all that was read may be another process's by now
+        raise Refused(f"process {pid} is gone")  # by now /proc may be another process's
     for number, file in enumerate(files):
         posix.dup2(file, number)
         posix.close(file)
@@ -279,9 +280,9 @@ def _begin(connection: Socket, version: str) -> str:
 
 
 def _die_with(connection: Socket, together: bool) -> None:
-    """Has this process end when the other side closes, as it does when it dies; or no longer.
+    """Ends this process when the peer closes the connection, as it does when it dies; or no longer.
 
-    SIGIO tells, and may also tell of the launcher's message after that was read: the kernel puts it into the queue
+    SIGIO reports it, and may also report the launcher's message after it was read: the kernel queues the message
     first, and wakes its reader then (net/unix/af_unix.c, unix_dgram_sendmsg).
     """
 
@@ -299,7 +300,7 @@ def _die_with(connection: Socket, together: bool) -> None:
 
 
 def _is_open(connection: Socket) -> bool:
-    """Whether the other side is; it has nothing more to say."""
+    """Whether the peer has closed; it sends no more messages."""
     try:
         return bool(connection.recv(1, MSG_PEEK | MSG_DONTWAIT))
     except BlockingIOError:

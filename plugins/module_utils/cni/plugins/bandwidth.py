@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""bandwidth: how fast a pod may receive and send.
+"""bandwidth: limits the rates at which a pod receives and sends.
 
-Its packets are held back where the host sends them. What the pod receives leaves the host by its end of the pair; what
-the pod sends arrives there, and is led through an ifb, a link that is there for its queue only.
+The host limits packets where it sends them. What the pod receives leaves the host by its end of the pair. What the pod
+sends arrives there, and is redirected through an ifb, a link that exists for its qdisc only.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from ..spec.call import Call
 
 RATE_MAX = (1 << 63) - 1
-#: How long a packet may wait, in milliseconds: beyond it is dropped, and the sender slows down.
+#: How long a packet may wait, in milliseconds; later ones are dropped, and the sender slows down.
 LATENCY = 25
-#: What a packet is longer than the MTU: the Ethernet header, and a VLAN tag.
+#: The bytes of a packet beyond the MTU: the Ethernet header, and a VLAN tag.
 HEADER = 18
 BYTES_MAX = (1 << 32) - 1
 EEXIST, EOPNOTSUPP, ENOENT = 17, 95, 2
 
 
 class Limit:
-    """One direction's: bytes a second, bytes at once, bytes that may wait."""
+    """One direction's limits: bytes a second, bytes of a burst, bytes that may wait."""
 
     def __init__(self, section: dict, name: str) -> None:
         rate = config.integer(section, f"{name}Rate", 0, 0, RATE_MAX)
@@ -53,7 +53,7 @@ class Limit:
 
 
 class Settings:
-    """The configuration's keys, checked; what the runtime supplies for the capability counts for more."""
+    """The configuration's keys, checked; the runtime's capability wins."""
 
     def __init__(self, call: Call) -> None:
         section = {**call.conf, **config.mapping(call.runtime(), "bandwidth")}
@@ -75,7 +75,7 @@ def _subnets(section: dict, key: str) -> list[str]:
 
 
 def ifb_name(call: Call) -> str:
-    """The name of the attachment's ifb, which follows from it."""
+    """The name of the attachment's ifb, derived from it."""
     return host_name(call, "ifb")
 
 
@@ -112,7 +112,7 @@ def add(call: Call) -> dict:
 
 
 def _host_end(host: Channel, call: Call) -> Link:
-    """The link by which the host sends to the pod: its end of the pair, one of those that came before in the chain."""
+    """The link by which the host sends to the pod: its end of the pair, among the previous result's interfaces."""
     with pod.enter(call.env), Channel() as inside:
         found = pod.interface(inside, call.env.ifname, call.env.netns)
     return _other_end(host, call, found)
@@ -135,7 +135,7 @@ def _other_end(host: Channel, call: Call, found: Link) -> Link:
 
 
 def _shape(index: int, settings: Settings, limit: Limit, source: bool) -> list:
-    """The requests that hold back what a link sends. The subnets are the peers': senders (`source`) or receivers."""
+    """The requests that limit what a link sends. The subnets are the peers': senders (`source`) or receivers."""
     subnets = settings.shaped or settings.unshaped
     if not subnets:
         return [traffic.bucket(index, limit.rate, limit.burst, limit.limit)]
@@ -155,10 +155,10 @@ def _make_ifb(host: Channel, call: Call, outside: Link) -> Link:
         if error and error.errno == EOPNOTSUPP:
             raise CniError(INTERNAL, f"egressRate needs the kernel's ifb module: {error}")
         if error and error.errno != EEXIST:
-            raise CniError(INTERNAL, f"failed to limit what the pod sends: {error}")
+            raise CniError(INTERNAL, f"failed to limit the pod's egress: {error}")
     found = link.get(host, name)
     if found is None or found.kind != "ifb":
-        raise CniError(INTERNAL, f"{name} is no ifb")
+        raise CniError(INTERNAL, f"{name} is not an ifb")
     _clear(host, found.index)
     return found
 
@@ -166,7 +166,8 @@ def _make_ifb(host: Channel, call: Call, outside: Link) -> Link:
 def _carry_out(host: Channel, requests: list, name: str) -> None:
     for error in host.batch(requests):
         if error and error.errno in (ENOENT, EOPNOTSUPP):
-            raise CniError(INTERNAL, f"failed to limit {name}; has the kernel tbf, htb, u32 and mirred? {error}")
+            modules = "sch_tbf, sch_htb, cls_u32 and act_mirred"
+            raise CniError(INTERNAL, f"failed to limit {name}: {error}; the kernel needs {modules}")
         if error:
             raise CniError(INTERNAL, f"failed to limit {name}: {error}")
 
@@ -189,7 +190,7 @@ def delete(call: Call) -> None:
         try:
             outside = _other_end(host, call, found) if found else None
         except CniError:
-            return  # it went, and its limits with it, or nobody tells which it was
+            return  # it is gone with its limits, or prevResult does not name it
         if outside:
             _clear(host, outside.index)
 
@@ -207,10 +208,10 @@ def check(call: Call) -> None:
         if settings.egress.rate:
             ifb = link.get(host, ifb_name(call))
             if ifb is None or not ifb.up:
-                raise CniError(INTERNAL, f"{ifb_name(call)}, by which goes what the pod sends, is missing or down")
+                raise CniError(INTERNAL, f"{ifb_name(call)}, which limits the pod's egress, is missing or down")
             _check_shape(host, ifb, kind, settings.egress)
             if traffic.redirected(host, outside.index) != ifb.index:
-                raise CniError(INTERNAL, f"what the pod sends doesn't pass from {outside.name} through {ifb.name}")
+                raise CniError(INTERNAL, f"the pod's egress is not redirected from {outside.name} to {ifb.name}")
 
 
 def _check_shape(host: Channel, at: Link, kind: str, limit: Limit) -> None:
@@ -223,11 +224,11 @@ def _check_shape(host: Channel, at: Link, kind: str, limit: Limit) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready where the configuration makes sense; what the kernel lacks shows when it is asked for."""
+    """Ready if the configuration is valid; missing kernel modules show at ADD."""
     Settings(call)
 
 
 def gc(call: Call) -> None:
-    """Removes the ifbs that belong to no valid attachment."""
+    """Deletes the ifbs of all but the valid attachments."""
     with Channel() as host:
         veth.collect(host, call.network, call.valid_attachments(), "ifb")

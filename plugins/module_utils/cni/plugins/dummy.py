@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""dummy: an interface that leads nowhere, for addresses that the pod shall have for itself."""
+"""dummy: an interface without a network, for addresses of the pod's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KIND = "dummy"
 
 
 def add(call: Call) -> dict:
-    """Makes the interface and gives it its addresses; the result tells of it alone."""
+    """Makes the interface and adds its addresses; it is the result's only interface."""
     settings = interface.Settings(call, ipam_wanted=True)
     address = interface.requested_mac(call) or mac("pod", call.network, *call.owner)
 
@@ -35,7 +35,7 @@ def add(call: Call) -> dict:
 
 
 def delete(call: Call) -> None:
-    """Frees the address and removes the interface."""
+    """Releases the address and deletes the interface."""
     interface.detach(call, interface.Settings(call), KIND)
 
 
@@ -45,10 +45,10 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """As ready as the address management."""
+    """As ready as the IPAM plugin."""
     interface.status(call, interface.Settings(call, ipam_wanted=True))
 
 
 def gc(call: Call) -> None:
-    """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
+    """Releases the addresses of attachments that are gone; their interfaces went with their namespaces."""
     interface.collect(call, interface.Settings(call))

@@ -2,18 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""firewall: what this host forwards for its pods.
+"""firewall: accepts what this host forwards for its pods, by an ingress policy.
 
 Rules of our table ``inet podnet``, made when the first pod needs them; pods are elements:
 
 ``firewall_pods4|6``    addresses: packets from there are accepted, and answers to there
-``firewall_admin4|6``   the same addresses → the operator's chain, which has the first word about such packets
-``ingress_bridges``     bridges with an ingress policy: nothing goes from one to another of them
-``ingress_same``        bridge, bridge: but within this one it does
-``ingress_members``     bridge, host's end: who is behind it; with the last of them the bridge goes out of the other two
+``firewall_admin4|6``   the same addresses → the operator's chain, which comes first for such packets
+``ingress_bridges``     bridges with an ingress policy: packets from one to another of them are dropped
+``ingress_same``        bridge, bridge: packets within this bridge are accepted
+``ingress_members``     bridge, host's end: its members; the last one removes the bridge from the other two sets
 
-To accept is to let no later rule of this table object. Another table's chain that drops is not overruled by that: no
-table of nftables can do so.
+An accept ends this table's rules for the packet. It does not override a drop in another nftables table.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from ..spec.call import Call
 
 ADMIN = "CNI-ADMIN"
-CHAIN_NAME_MAX = 28  # what iptables allows; nft would take more
+CHAIN_NAME_MAX = 28  # the limit of iptables; nft allows more
 BACKENDS = ("", "nftables", "iptables", "firewalld")
 POLICIES = ("open", "same-bridge", "isolated")
 FILTER = 0  # linux/netfilter_ipv4.h NF_IP_PRI_FILTER
@@ -80,7 +79,7 @@ def _sets(kind: int) -> list[Set]:
     return [Set(f"firewall_pods{kind}", address), Set(f"firewall_admin{kind}", address, ("verdict",))]
 
 
-#: Our part of the table: what of it is another's (nat/table.py) is not looked at.
+#: This plugin's part of the table; the rest is nat/table.py's.
 TABLE = Table(
     table.TABLE.family,
     table.TABLE.name,
@@ -101,7 +100,7 @@ TABLE = Table(
         )
     ],
 )
-#: The sets whose elements are single attachments'.
+#: The sets whose elements belong to one attachment.
 OWNED = ("firewall_pods4", "firewall_pods6", "firewall_admin4", "firewall_admin6", "ingress_members")
 
 
@@ -117,13 +116,13 @@ class Settings:
         if self.policy not in POLICIES:
             raise config_error(f"ingressPolicy must be one of {', '.join(POLICIES)}, not {self.policy!r}")
         if len(self.admin) > CHAIN_NAME_MAX or not self.admin.replace("-", "").replace("_", "").isalnum():
-            raise config_error(f"iptablesAdminChainName: {self.admin!r} is no chain's name")
+            raise config_error(f"iptablesAdminChainName: {self.admin!r} is not a valid chain name")
         if self.admin in [chain.name for chain in (*TABLE.chains, *table.TABLE.chains)]:
-            raise config_error(f"iptablesAdminChainName: {self.admin} is a chain of ours")
+            raise config_error(f"iptablesAdminChainName: {self.admin} is reserved for the plugin's own chain")
 
 
 def add(call: Call) -> dict:
-    """Lets the pod's addresses through, keeps others out as the policy says, and passes the result on."""
+    """Accepts the pod's addresses, applies the ingress policy, and passes the result on."""
     settings = Settings(call)
     if call.previous is None:
         raise config_error("missing prevResult from earlier plugin")
@@ -142,7 +141,7 @@ def add(call: Call) -> dict:
 
 
 def _attempt(step, what: str) -> None:
-    """Takes a step that somebody's change in between may have made void; again until it isn't."""
+    """Takes a step, and retries it if another process changed the rules meanwhile."""
     for attempt in range(TRIES):
         try:
             step()
@@ -153,14 +152,14 @@ def _attempt(step, what: str) -> None:
 
 
 def _bridge(call: Call) -> str:
-    """The bridge that the policy is about: the first of the host's interfaces in the previous result that is one."""
+    """The bridge of the policy: the first bridge among the host's interfaces in the previous result."""
     with Channel() as host:
         for item in (call.previous or new())["interfaces"]:
             if item.get("name") and not item.get("sandbox"):
                 found = link.get(host, item["name"])
                 if found and found.kind == "bridge":
                     return found.name
-    raise config_error("ingressPolicy needs a bridge, and prevResult tells of none")
+    raise config_error("ingressPolicy needs a bridge, and prevResult has none")
 
 
 def _name(text: str) -> bytes:
@@ -196,7 +195,7 @@ def _add(channel: Channel, call: Call, settings: Settings, bridge: str | None) -
     since = nftables.generation(channel)
     for name, key, chain in _elements(call, settings, bridge):
         found = nftables.get_element(channel, TABLE, name, key)
-        if found and found != (chain, comment):  # left over from who had the address before
+        if found and found != (chain, comment):  # left over from the address's former owner
             requests.append(nftables.delete_elements(TABLE, name, [key]))
         requests.append(nftables.add_elements(TABLE, name, [(key, chain)], comment=comment))
     requests += [nftables.add_elements(TABLE, name, [(key, None)]) for name, key in _shared(settings, bridge)]
@@ -208,7 +207,7 @@ def _chain(name: str) -> bytes:
 
 
 def _isolate(call: Call) -> None:
-    """Keeps the pod from its neighbours on the bridge, whose frames pass no rule for addresses: by its port."""
+    """Isolates the pod's port from the bridge's other ports: bridged frames pass no ``inet`` rule."""
     with Channel() as host:
         port = _port(host, call)
         host.request(link.port(port.index, {"isolated": True}))
@@ -220,7 +219,7 @@ def _port(host: Channel, call: Call) -> Link:
 
 
 def _tell_of_others(channel: Channel) -> None:
-    """Says on standard error, where logs go, who drops forwarded packets whatever is accepted here."""
+    """Warns on standard error, which runtimes log, of foreign chains that drop forwarded packets all the same."""
     droppers = nftables.dropping_chains(channel, nftables.HOOKS["forward"])
     if droppers:
         text = f"podnet firewall: {', '.join(droppers)}: what isn't accepted there is dropped, pods' packets too\n"
@@ -228,7 +227,7 @@ def _tell_of_others(channel: Channel) -> None:
 
 
 def delete(call: Call) -> None:
-    """Takes the attachment's elements out, found by their owner's name: what earlier plugins did needn't be known."""
+    """Removes the attachment's elements, found by their owner, so that prevResult is not needed."""
     with Channel(NETLINK_NETFILTER) as channel:
         _remove(channel, _is(call))
 
@@ -239,7 +238,7 @@ def _is(call: Call):
 
 
 def _remove(channel: Channel, chosen) -> None:
-    """Takes out the elements whose owners are `chosen`, and what bridges had that nobody is behind any more."""
+    """Removes the elements of the `chosen` owners, and those of bridges without members."""
     _attempt(lambda: _remove_once(channel, chosen), "clear the firewall")
 
 
@@ -279,13 +278,13 @@ def check(call: Call) -> None:
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = nftables.differences(channel, TABLE)
         if changes:
-            raise CniError(INTERNAL, f"{TABLE.title()} is not as it must be: {changes[0]}")
+            raise CniError(INTERNAL, f"{TABLE.title()} has drifted: {changes[0]}")
         for name, key, chain in _elements(call, settings, bridge):
             if nftables.get_element(channel, TABLE, name, key) != (chain, comment):
-                raise CniError(INTERNAL, f"firewall: {name} lacks what is the pod's")
+                raise CniError(INTERNAL, f"firewall: set {name} lacks the pod's element")
         for name, key in _shared(settings, bridge):
             if not nftables.has_element(channel, TABLE, name, key):
-                raise CniError(INTERNAL, f"firewall: {name} lacks {bridge}")
+                raise CniError(INTERNAL, f"firewall: set {name} lacks {bridge}")
     if settings.policy == "isolated":
         with Channel() as host:
             port = _port(host, call)
@@ -294,7 +293,7 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready wherever nftables answers."""
+    """Ready if nftables is available."""
     Settings(call)
     try:
         with Channel(NETLINK_NETFILTER) as channel:
@@ -304,7 +303,7 @@ def status(call: Call) -> None:
 
 
 def gc(call: Call) -> None:
-    """Takes out what belongs to no valid attachment."""
+    """Removes the elements of all but the valid attachments."""
     kept = {pods.owner_comment(call.network, *owner) for owner in call.valid_attachments()}
     with Channel(NETLINK_NETFILTER) as channel:
         _remove(channel, lambda other: pods.is_of_network(other, call.network) and other not in kept)

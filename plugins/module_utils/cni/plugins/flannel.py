@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""flannel: the node's subnet of a cluster network, as subnet.env tells it, given to another plugin: the bridge, mostly.
+"""flannel: delegates to another plugin, usually bridge, with the node's subnet from subnet.env.
 
-One call does what the default chain needs: where the runtime supplies port mappings, they are made here too. Nothing is
-noted down: what DEL needs follows from the configuration and the attachment.
+One call does the default chain's work: port mappings of the runtime are made here, too. Nothing is stored: DEL derives
+what it needs from the configuration and the attachment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DATA_DIR = "/var/lib/cni/flannel"
 
 
 def add(call: Call) -> dict | None:
-    """Has the delegate connect the pod, and maps its ports."""
+    """Calls the delegate's ADD, and maps the pod's ports."""
     inner = _delegated(call, read_subnet(call, TRY_AGAIN))
     answer = delegate.call(inner.conf["type"], "ADD", inner)
     if not _has_ports(call):
@@ -38,12 +38,12 @@ def add(call: Call) -> dict | None:
         try:
             delegate.call(inner.conf["type"], "DEL", inner)
         except (CniError, OSError):
-            pass  # the first failure is the one that counts
+            pass  # report the first failure
         raise
 
 
 def delete(call: Call) -> None:
-    """Undoes ADD, also when subnet.env is gone or tells of another subnet by now."""
+    """Undoes ADD, even if subnet.env is gone or has another subnet by now."""
     failures = []
     for step in (_delete_delegated, _unmap_ports):
         try:
@@ -68,7 +68,7 @@ def _unmap_ports(call: Call) -> None:
 
 
 def _has_ports(call: Call) -> bool:
-    """Whether there is a port to map: portmap isn't loaded for nothing."""
+    """Whether there is a port to map; otherwise portmap is not loaded."""
     return bool(config.objects(call.runtime(), "portMappings"))
 
 
@@ -81,13 +81,13 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Not available (50) until the node has its subnet."""
+    """Not available (50) until subnet.env exists."""
     inner = _delegated(call, read_subnet(call, NOT_AVAILABLE))
     delegate.call(inner.conf["type"], "STATUS", inner)
 
 
 def gc(call: Call) -> None:
-    """The delegate's, and the ports; goes on past errors and raises the first in the end."""
+    """The delegate's GC, and the ports'; continues past errors and raises the first at the end."""
     failures = []
     inner = _delegated(call, _subnet_or_none(call))
     inner.conf["cni.dev/valid-attachments"] = [
@@ -103,7 +103,7 @@ def gc(call: Call) -> None:
 
 
 def read_subnet(call: Call, code: int) -> dict:
-    """What subnet.env says; CniError `code` when it isn't there or makes no sense."""
+    """The values of subnet.env; CniError `code` if it is missing or invalid."""
     path = config.string(call.conf, "subnetFile", SUBNET_FILE)
     try:
         with open(path, encoding="utf-8") as file:
@@ -147,7 +147,7 @@ def _subnet_or_none(call: Call) -> dict | None:
 
 
 def _delegated(call: Call, subnet: dict | None) -> Call:
-    """The call for the delegate; without `subnet` it serves to remove things only."""
+    """The call for the delegate; without `subnet` it is good for removal only."""
     conf = dict(config.mapping(call.conf, "delegate"))
     for key in ("name", "ipam"):
         if key in conf:
@@ -159,7 +159,7 @@ def _delegated(call: Call, subnet: dict | None) -> Call:
         conf.setdefault("isGateway", True)
     ipam = {"type": "host-local", **config.mapping(call.conf, "ipam")}
     if subnet:
-        # Either flannel's own masquerade or the plugin's: both would be one too many.
+        # Either the overlay masquerades or the plugin does, not both.
         conf.setdefault("ipMasq", not subnet["masquerades"])
         conf.setdefault("mtu", subnet["mtu"])
         ranges = ipam.get("ranges") or []
@@ -170,7 +170,7 @@ def _delegated(call: Call, subnet: dict | None) -> Call:
         routes = [{"dst": item} for item in subnet["networks"] if (":" in item) in families]
         ipam["routes"] = [*config.objects(ipam, "routes"), *routes]
     else:
-        conf.setdefault("ipMasq", True)  # whether there is something to take back is seen on the spot
+        conf.setdefault("ipMasq", True)  # the plugin itself sees whether there is something to remove
     conf["ipam"] = ipam
     for key in ("runtimeConfig", "args", "dns", "cni.dev/valid-attachments", "cni.dev/attachments"):
         if key in call.conf:
@@ -183,7 +183,7 @@ def _note(call: Call) -> str:
 
 
 def _noted(call: Call) -> dict | None:
-    """The delegate's configuration as flannel's own plugin notes it, for pods that it has connected."""
+    """The delegate's configuration in the file of flannel's own plugin, for pods that it has attached."""
     try:
         with open(_note(call), "rb") as file:
             conf = loads(file.read(1 << 20))

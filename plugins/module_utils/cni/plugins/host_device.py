@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""host-device: a device of this host is lent to the pod, and comes back by its own name.
+"""host-device: moves a device of this host into the pod, and back to its own name.
 
-The name that it has on the host is kept in its alias, the alias that it had there behind it; so whoever finds it knows
-where it belongs.
+The device's alias keeps its name on the host, followed by its former alias, so that DEL, GC or the next ADD can restore
+both.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ...netlink.wire import Request
     from ..spec.call import Call
 
-#: Where a device's ID is looked up: PCI's "0000:3b:02.1", and the auxiliary bus's "mlx5_core.sf.4".
+#: The buses in which a device's ID is looked up: PCI's "0000:3b:02.1", and the auxiliary bus's "mlx5_core.sf.4".
 BUSES = ("/sys/bus/pci/devices", "/sys/bus/auxiliary/devices")
-#: Drivers that hand a device to a program: the kernel has no interface of it, the pod opens it itself.
+#: Drivers that give a device to a program: the kernel has no interface for it, and the pod opens it itself.
 USER_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
 KEYS = ("device", "hwaddr", "kernelpath", "pciBusID")
 
@@ -45,7 +45,7 @@ class Settings(interface.Settings):
         if not (self.device or self.hwaddr or self.kernelpath or self.bus_id):
             raise config_error('specify either "device", "hwaddr", "kernelpath" or "pciBusID"')
         if self.device and not interface_name(self.device):
-            raise config_error(f"device: {self.device!r} is no interface's name")
+            raise config_error(f"device: {self.device!r} is not a valid interface name")
         if self.hwaddr:
             try:
                 self.hwaddr = link.unpack_mac(link.pack_mac(self.hwaddr))
@@ -54,11 +54,11 @@ class Settings(interface.Settings):
         if self.kernelpath and not (self.kernelpath.startswith("/sys/devices/") and ".." not in self.kernelpath):
             raise config_error(f"kernelpath {self.kernelpath!r} must be absolute and begin with /sys/devices/")
         if "/" in self.bus_id or self.bus_id.startswith("."):
-            raise config_error(f"{self.bus_id!r} is no ID of a device")
+            raise config_error(f"{self.bus_id!r} is not a valid device ID")
 
 
 def add(call: Call) -> dict:
-    """Lends the device and gives it its addresses; the result tells of it alone."""
+    """Moves the device and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
     if settings.bus_id and driver(settings.bus_id) in USER_DRIVERS:
         return _of_a_program(call, settings)
@@ -68,7 +68,7 @@ def add(call: Call) -> dict:
             _restore(host, settings)
             device = find(host, settings)
             if device.loopback:
-                raise CniError(INTERNAL, f"{device.name} is the host's loopback, it can't be lent")
+                raise CniError(INTERNAL, f"{device.name} is the host's loopback, which cannot be moved")
             undo.append(lambda: _take_back(call, settings))
             before = device.alias or ""
             alias = before if before.partition(" ")[0] == device.name else f"{device.name} {before}".strip()
@@ -82,7 +82,7 @@ def add(call: Call) -> dict:
 
 
 def _of_a_program(call: Call, settings: Settings) -> dict:
-    """A device without an interface: there is nothing to move, but it may have addresses."""
+    """ADD for a device without an interface: nothing is moved, but it may have addresses."""
     with Undo() as undo:
         result = interface.reserve(call, settings.ipam, undo)
     for item in result["ips"]:
@@ -92,21 +92,21 @@ def _of_a_program(call: Call, settings: Settings) -> dict:
 
 
 def move(index: int, netns_fd: int, name: str, alias: str) -> Request:
-    """Moves a link to another namespace and names it there, in one message: whoever is killed has done all or nothing.
+    """Moves a link to another namespace and renames it, in one message: a killed call has done all or nothing.
 
-    The name that it has may be taken there: the kernel uses the new one at once (dev_change_net_namespace).
+    Its old name may be taken there: the kernel uses the new one at once (dev_change_net_namespace).
     """
     return link.change(index, netns=netns_fd, rename=name, alias=alias, what=name)
 
 
 def find(host: Channel, settings: Settings) -> Link:
-    """The device, by what the configuration knows of it. CniError when there is none."""
+    """The device that the configuration names. CniError if there is none."""
     if settings.device:
         what, names = f"device {settings.device}", [settings.device]
     elif settings.hwaddr:
         what = f"MAC address {settings.hwaddr}"
         found = [item for item in link.dump(host) if item.mac == settings.hwaddr]
-        # what stands on a device may bear its address, too
+        # a link on top of a device may have the device's address
         names = [item.name for item in sorted(found, key=lambda item: (item.kind != "", item.index))]
     elif settings.kernelpath:
         what, names = f"kernel path {settings.kernelpath}", interfaces_below(settings.kernelpath)
@@ -121,7 +121,7 @@ def find(host: Channel, settings: Settings) -> Link:
 
 
 def bus_path(device_id: str) -> str:
-    """Where sysfs has the device of that ID. CniError when there is none."""
+    """The sysfs directory of the device with that ID. CniError if there is none."""
     for bus in BUSES:
         path = f"{bus}/{device_id}"
         if posix.access(path, posix.F_OK):
@@ -130,7 +130,7 @@ def bus_path(device_id: str) -> str:
 
 
 def driver(device_id: str) -> str:
-    """The name of the device's driver, "" for none. CniError when there is no such device."""
+    """The name of the device's driver, "" for none. CniError if there is no such device."""
     try:
         return posix.readlink(bus_path(device_id) + "/driver").rpartition("/")[2]
     except OSError:
@@ -138,7 +138,7 @@ def driver(device_id: str) -> str:
 
 
 def interfaces_below(path: str) -> list[str]:
-    """The names of the interfaces of a device in sysfs, virtio's below the bus's own included."""
+    """The names of a device's interfaces in sysfs, with those of a virtio device below it."""
     path = path.rstrip("/")
     if posix.access(f"{path}/ifindex", posix.F_OK):
         return [path.rpartition("/")[2]]
@@ -157,13 +157,13 @@ def _entries(directory: str) -> list[str]:
 
 
 def delete(call: Call) -> None:
-    """Puts the device back, and frees the address, whatever comes of the rest."""
+    """Returns the device, and releases the address even if that fails."""
     settings = Settings(call)
     interface.disconnect(call, settings.ipam, lambda: _take_back(call, settings), lambda: _restore_on_host(settings))
 
 
 def _take_back(call: Call, settings: Settings) -> None:
-    """Moves the device out of the pod, to the name and the alias that it had."""
+    """Moves the device out of the pod, and restores its name and alias."""
     host = Netns()
     with pod.enter_if_there(call.env) as there:
         if not there:
@@ -172,7 +172,7 @@ def _take_back(call: Call, settings: Settings) -> None:
             found = link.get(inside, call.env.ifname)
             name, _space, alias = (found.alias or "").partition(" ") if found else ("", "", "")
             if found is None or not interface_name(name) or name != (settings.device or name):
-                return  # that is none which was lent
+                return  # the device is not one that ADD moved
             request = move(found.index, host.fd, name, alias)
             interface.request(inside, request, f"failed to move {found.name} back to the host as {name}")
 
@@ -183,7 +183,7 @@ def _restore_on_host(settings: Settings) -> None:
 
 
 def _restore(host: Channel, settings: Settings) -> None:
-    """Gives a device its name again that came back by itself: the kernel moves it when the pod's namespace goes."""
+    """Restores the name of a device that the kernel returned when the pod's namespace ended."""
     for item in link.dump(host):
         name, _space, alias = (item.alias or "").partition(" ")
         if name != item.name and interface_name(name) and _is_ours(item, name, settings):
@@ -217,11 +217,11 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """As ready as the address management: a device that is lent isn't missing."""
+    """As ready as the IPAM plugin: a device in a pod is not missing."""
     interface.status(call, Settings(call))
 
 
 def gc(call: Call) -> None:
-    """Frees the addresses of attachments that are gone, and restores a device that came back by itself."""
+    """Releases the addresses of attachments that are gone, and restores a device that the kernel returned."""
     settings = Settings(call)
     each(lambda: interface.collect(call, settings), lambda: _restore_on_host(settings))

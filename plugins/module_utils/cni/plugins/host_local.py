@@ -55,7 +55,7 @@ def add(call: Call) -> dict:
 
 
 def delete(call: Call) -> None:
-    """Frees what the attachment has."""
+    """Releases the attachment's addresses."""
     _with_store(call, lambda store: store.release(call.owner))
 
 
@@ -74,10 +74,10 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Not available (50) once a range set has no address left, and without any that the runtime may bring."""
+    """Not available (50) if a range set is exhausted, or if there is none and the runtime cannot supply one."""
     sets = range_sets(call)
     if not sets and config.mapping(call.conf, "capabilities").get("ipRanges"):
-        return  # libcni leaves this key where it was; with an ADD come the ranges
+        return  # libcni leaves this key in the configuration; ADD brings the ranges
     if not sets:
         raise CniError(NOT_AVAILABLE, "no IP ranges specified")
     text = _with_store(call, lambda store: store.exhausted(), write=False)
@@ -86,7 +86,7 @@ def status(call: Call) -> None:
 
 
 def gc(call: Call) -> None:
-    """Frees what belongs to no valid attachment."""
+    """Releases the addresses of all but the valid attachments."""
     valid = call.valid_attachments()
     _with_store(call, lambda store: store.release_all_but(valid))
 
@@ -100,12 +100,12 @@ def ipam(call: Call) -> dict:
 
 
 def directory(call: Call) -> str:
-    """Where this network's reservations are."""
+    """The directory of this network's reservations."""
     return f"{config.string(ipam(call), 'dataDir', DATA_DIR).rstrip('/')}/{call.network}"
 
 
 def range_sets(call: Call) -> list[RangeSet]:
-    """The configured range sets; those that the runtime supplies come first. CniError 7 for what can't be."""
+    """The configured range sets, after those of the runtime. CniError 7 for an invalid one."""
     section = ipam(call)
     sets = []
     if config.value(section, "subnet"):  # the old form: one range, inline
@@ -130,9 +130,9 @@ def _lists(section: dict, key: str) -> list[list[dict]]:
 
 
 def requested(call: Call, sets: list[RangeSet]) -> dict[int, int]:
-    """The addresses that somebody asks for: range set's number → address.
+    """The requested addresses: range set's number → address.
 
-    CNI_ARGS's IP, then args.cni.ips, then runtimeConfig.ips; for each range set the last that says something counts.
+    CNI_ARGS's IP, then args.cni.ips, then runtimeConfig.ips; for each range set the last source that has one wins.
     """
     by_args = [call.env.args["IP"]] if call.env.args.get("IP") else []
     wanted: dict[int, int] = {}
@@ -159,7 +159,7 @@ def _in_sets(texts: list[str], sets: list[RangeSet]) -> dict[int, int]:
 
 
 def dns(call: Call) -> dict:
-    """What the file ``resolvConf`` says, as a result's dns."""
+    """The file ``resolvConf`` as a result's dns."""
     path = config.string(ipam(call), "resolvConf")
     if not path:
         return {}
@@ -183,11 +183,11 @@ def dns(call: Call) -> dict:
 
 
 def _with_store(call: Call, work, write: bool = True):
-    """Does `work` on the locked store; None where there is no store. CHECK and STATUS do not `write`."""
+    """Does `work` on the locked store; None if there is no store. CHECK and STATUS do not `write`."""
     try:
         sets = range_sets(call)
     except CniError:
-        sets = []  # what was reserved is freed whatever became of the ranges
+        sets = []  # DEL releases reservations even if the ranges are invalid by now
     store = Store(directory(call), sets)
     try:
         if not store.open(write=write):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ipvlan: the pod has addresses of its own on an interface of this host, and shares its MAC address."""
+"""ipvlan: an interface on top of one of this host's, with its own addresses and the master's MAC address."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Settings(parent_link.Settings):
         if mode not in MODES:
             raise config_error(f"unknown ipvlan mode: {mode!r}, it must be one of {', '.join(MODES)}")
         self.values = {"mode": MODES[mode]}
-        #: Addresses that a plugin before this one in the chain got, where no IPAM is configured.
+        #: Addresses of the previous result, if no IPAM is configured.
         self.given = call.previous if call.previous and call.previous["ips"] and not self.ipam else None
 
     def chained_master(self, call: Call) -> None:
-        """Without ``master`` it is the one interface that the plugin before this one made."""
+        """Without ``master`` it is the only interface of the previous result."""
         if self.master or call.previous is None:
             return
         names = [item.get("name") for item in call.previous["interfaces"]]
@@ -42,11 +42,11 @@ class Settings(parent_link.Settings):
 
 
 def add(call: Call) -> dict:
-    """Makes the interface and gives it its addresses; the result tells of it alone."""
+    """Makes the interface and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
     settings.chained_master(call)
     if not settings.ipam and not settings.given:
-        raise config_error("ipvlan requires an IPAM configuration, or addresses from the plugin before it")
+        raise config_error("ipvlan requires an IPAM configuration, or addresses in prevResult")
     return interface.attach(
         call,
         settings,

@@ -16,7 +16,7 @@ LO = "lo"
 
 
 def add(call: Call) -> dict:
-    """Brings lo up and passes on what came before; as the first in a chain it tells of lo itself."""
+    """Sets lo up and passes the previous result on; without one, the result has lo itself."""
     with enter(call.env), Channel() as channel:
         channel.request(link.change(0, name=LO, up=True))
         if call.previous is not None:
@@ -32,7 +32,7 @@ def add(call: Call) -> dict:
 
 
 def delete(call: Call) -> None:
-    """Takes lo down, if there is still a namespace."""
+    """Sets lo down, if the namespace still exists."""
     with enter_if_there(call.env) as there:
         if there:
             with Channel() as channel:

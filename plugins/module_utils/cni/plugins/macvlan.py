@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""macvlan: the pod is a neighbour on the network of an interface of this host, with a MAC address of its own."""
+"""macvlan: an interface on top of one of this host's, with its own MAC address."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Settings(parent_link.Settings):
 
 
 def add(call: Call) -> dict:
-    """Makes the interface and gives it its addresses; the result tells of it alone."""
+    """Makes the interface and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
 
     def make(netns: Netns, undo: Undo) -> None:
-        # One that follows from the attachment: whoever gives addresses by MAC address gives a restarted pod its own.
+        # Derived from the attachment: a DHCP server that assigns by MAC address gives a restarted pod the same address.
         address = settings.mac or mac("pod", call.network, *call.owner)
         parent_link.make(call, settings, netns, undo, KIND, {**settings.values, **settings.queue}, address)
-        if settings.mode == "passthru" and settings.mac:  # made so, it has the master's, whatever is asked for
+        if settings.mode == "passthru" and settings.mac:  # passthru has the master's at creation, whatever is requested
             with netns, Channel() as inside:
                 request = link.change(0, name=call.env.ifname, mac=settings.mac)
                 interface.request(inside, request, "failed to set the MAC address")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""portmap: ports of this host that lead to the pod."""
+"""portmap: maps ports of this host to ports of the pod."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PORT_MAX = 65535
 
 
 class Settings:
-    """The configuration's keys, checked. ``ports`` is what is to be mapped."""
+    """The configuration's keys, checked. ``ports`` are the requested mappings."""
 
     def __init__(self, call: Call) -> None:
         conf = call.conf
         self.snat = config.boolean(conf, "snat", True)
         self.masq_all = config.boolean(conf, "masqAll")
         self.conditions = {4: _conditions(conf, "conditionsV4", 4), 6: _conditions(conf, "conditionsV6", 6)}
-        # Translation is told by conntrack here: no mark is needed, so these say nothing, but they must make sense.
+        # Conntrack has the translation, so no mark is needed. These keys have no effect, but must be valid.
         if conf.get("markMasqBit") is not None and conf.get("externalSetMarkChain") is not None:
             raise config_error("Cannot specify externalSetMarkChain and markMasqBit")
         config.integer(conf, "markMasqBit", 13, 0, 31)
@@ -39,16 +39,16 @@ class Settings:
         self._refuse_two_ways()
 
     def _refuse_two_ways(self) -> None:
-        """One port leads to one place; who says the same twice means it once."""
+        """One host port has one target; a repeated mapping counts once."""
         ways: dict = {}
         for port in self.ports:
             what = f"{port['protocol']} {port['host_port']}"
             other = ways.setdefault((what, port["host_ip"], port["family"]), port["pod_port"])
             if other != port["pod_port"]:
-                raise config_error(f"portMappings: {what} can't lead to both {other} and {port['pod_port']}")
+                raise config_error(f"portMappings: {what} cannot lead to both {other} and {port['pod_port']}")
 
 
-#: What a condition may say, as iptables and as nft spell it.
+#: The conditions, in the spelling of iptables and of nft.
 WORDS = {
     "source": ("-s", "--source", "--src", "ip saddr", "ip6 saddr"),
     "destination": ("-d", "--destination", "--dst", "ip daddr", "ip6 daddr"),
@@ -59,7 +59,7 @@ WORDS = {
 def _conditions(conf: dict, key: str, kind: int) -> tuple:
     """The conditions that packets must meet to be translated, as ``pods.condition_chain`` wants them.
 
-    CniError 2 for what is no condition on source, destination or interface, 7 for a prefix that is none.
+    CniError 2 for anything but a condition on source, destination or interface, 7 for an invalid prefix.
     """
     words = " ".join(config.strings(conf, key)).split()
     found = []
@@ -82,7 +82,7 @@ def _conditions(conf: dict, key: str, kind: int) -> tuple:
         if what == "interface":
             value = value[:-1] + "*" if iptables and value.endswith("+") else value
             if not 0 < len(value.encode()) <= INTERFACE_NAME_MAX:
-                raise config_error(f"{key}: {value!r} is no interface's name")
+                raise config_error(f"{key}: {value!r} is not a valid interface name")
         else:
             try:
                 subnet = parse_subnet(value if "/" in value else f"{value}/{128 if ':' in value else 32}")
@@ -96,7 +96,7 @@ def _conditions(conf: dict, key: str, kind: int) -> tuple:
 
 
 def _condition(words: list[str]) -> tuple[str, int]:
-    """What the condition at the beginning of `words` is about, and how many words say so."""
+    """The kind of the condition at the beginning of `words`, and the number of its words."""
     for what, spellings in WORDS.items():
         for length in (1, 2):
             if " ".join(words[:length]) in spellings:
@@ -131,13 +131,13 @@ def add(call: Call) -> dict:
     if call.previous is None:
         raise config_error("must be called as chained plugin")
     settings = Settings(call)
-    if not settings.ports:  # nothing to do, and so nothing to ask the kernel for
+    if not settings.ports:  # nothing to do: no request to the kernel
         return call.previous
     addresses = pod_addresses(call)
     mappings = mappings_of(settings, addresses)
     if not mappings:
         return call.previous
-    from . import portmap_nft  # the kernel's side, loaded by those who need it: it takes as long as all the rest
+    from . import portmap_nft  # the kernel's side, only if needed: it takes as long as all the rest
 
     portmap_nft.add(call, mappings, addresses, settings.snat)
     return call.previous
@@ -155,7 +155,7 @@ def pod_addresses(call: Call) -> list[str]:
 
 
 def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
-    """Each port to each address of a family that it is for, as ``pods.mapping_elements`` wants it."""
+    """Each port with each of the pod's addresses of its families, as ``pods.mapping_elements`` takes it."""
     return [
         {
             **port,
@@ -171,7 +171,7 @@ def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
 
 
 def delete(call: Call) -> None:
-    """Takes the attachment's mappings away, and nobody else's: also where the runtime doesn't say again which."""
+    """Removes the attachment's mappings and no others, even if the runtime does not repeat them."""
     if not may_have_ports(call):
         return
     from . import portmap_nft
@@ -180,7 +180,7 @@ def delete(call: Call) -> None:
 
 
 def may_have_ports(call: Call) -> bool:
-    """Whether ADD may have mapped ports: unless the runtime says that there are none, it may."""
+    """Whether ADD may have mapped ports: yes, unless the runtime gives an empty list."""
     return config.value(call.runtime(), "portMappings") != []
 
 
@@ -195,7 +195,7 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready wherever nftables answers and the configuration makes sense."""
+    """Ready if nftables is available and the configuration is valid."""
     Settings(call)
     from . import portmap_nft
 
@@ -203,7 +203,7 @@ def status(call: Call) -> None:
 
 
 def gc(call: Call) -> None:
-    """Takes away what belongs to no valid attachment."""
+    """Removes the mappings of all but the valid attachments."""
     from . import portmap_nft
 
     portmap_nft.gc(call)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kernel's side of portmap: elements of the table ``inet podnet``, and connections that must be asked anew."""
+"""The kernel's side of portmap: elements of the table ``inet podnet``, and conntrack entries to delete."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ UDP = pods.PROTOCOLS["udp"]
 
 
 def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> None:
-    """Maps all of `mappings` (see ``pods.mapping_elements``) or none. CniError names who has a port that is taken.
+    """Maps all of `mappings` (see ``pods.mapping_elements``) or none. CniError names the owner of a port that is taken.
 
-    A port that leads to another interface of the same container stays with that: runtimes give a container's port
-    mappings to each of its networks, and the first one's count.
+    A port that another interface of the same container has stays there: runtimes give a container's port mappings to
+    each of its networks, and the first network wins.
     """
     comment = pods.owner_comment(call.network, *call.owner)
     elements = [element for mapping in mappings for element in pods.mapping_elements(mapping)]
@@ -68,7 +68,7 @@ def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:
 
 
 def _is_containers(channel: Channel, element: tuple, call: Call) -> bool:
-    """Whether an element is the container's, by whichever of its interfaces."""
+    """Whether an element is the container's, of any of its interfaces."""
     found = pods.comment_of(channel, *element[:2])
     return found is not None and pods.is_of_container(found, call.env.container_id)
 
@@ -86,7 +86,7 @@ def _open_loopback(addresses: list[str]) -> None:
 
 
 def _loopback_sysctls(addresses: list[str]) -> list[str]:
-    """What is to be 1 where packets from 127.0.0.1 leave for the pod."""
+    """The sysctl that must be 1 on the interface by which packets from 127.0.0.1 leave for the pod."""
     names = []
     for item in addresses:
         if family(item) == 4:
@@ -99,13 +99,13 @@ def _loopback_sysctls(addresses: list[str]) -> list[str]:
 
 
 def _forget_connections(channel: Channel, mappings: list[dict]) -> None:
-    """UDP flows go on as long as packets come, to wherever they went before: they must be asked anew."""
+    """Deletes UDP conntrack entries: a flow with an entry keeps its old translation while packets come."""
     wanted = {(family(item["pod_ip"]), item["host_port"]) for item in mappings if item["protocol"] == "udp"}
     channel.batch([conntrack.forget(kind, UDP, port) for kind, port in sorted(wanted)])
 
 
 def delete(call: Call) -> None:
-    """Takes away all host ports that are the attachment's, and makes their UDP flows be asked anew."""
+    """Removes all host ports of the attachment, and their UDP conntrack entries."""
     comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         _forget_removed(channel, pods.remove_owner(channel, comment, pods.HOST_PORTS))
@@ -121,11 +121,11 @@ def _forget_removed(channel: Channel, removed: list) -> None:
 
 
 def check(call: Call, mappings: list[dict]) -> None:
-    """Table, rules and elements are as ADD left them. Raises CniError for the first that isn't."""
+    """Table, rules and elements are as ADD left them. Raises CniError for the first difference."""
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = table.differences(channel)
         if changes:
-            raise CniError(INTERNAL, f"{table.TABLE.title()} is not as it must be: {changes[0]}")
+            raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
         chains = _chains(mappings)
         rules = nftables.read_rules(channel, table.TABLE) if chains else {}
         for name, chain in chains.items():
@@ -137,11 +137,11 @@ def check(call: Call, mappings: list[dict]) -> None:
                     raise CniError(INTERNAL, f"port mapping is missing: {pods.describe(*element[:2])}")
     for name in _loopback_sysctls([mapping["pod_ip"] for mapping in mappings if mapping["snat"]]):
         if pod.read_sysctl(name) == "0":
-            raise CniError(INTERNAL, f"port mappings can't be reached from 127.0.0.1: {name.replace('/', '.')} is off")
+            raise CniError(INTERNAL, f"port mappings are unreachable from 127.0.0.1: {name.replace('/', '.')} is off")
 
 
 def status() -> None:
-    """CniError 50 where nftables doesn't answer."""
+    """CniError 50 if nftables is not available."""
     try:
         with Channel(NETLINK_NETFILTER) as channel:
             nftables.exists(channel, table.TABLE)
@@ -150,6 +150,6 @@ def status() -> None:
 
 
 def gc(call: Call) -> None:
-    """Takes away what belongs to no valid attachment."""
+    """Removes the mappings of all but the valid attachments."""
     with Channel(NETLINK_NETFILTER) as channel:
         _forget_removed(channel, pods.collect(channel, pods.HOST_PORTS, call.network, call.valid_attachments()))

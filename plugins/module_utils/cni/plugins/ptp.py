@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ptp: a veth pair between the pod and this host, without a bridge: all that the pod sends goes to the host.
+"""ptp: a veth pair between the pod and this host, without a bridge: the host routes all of the pod's packets.
 
-The pod's subnet is not on its link: it has a route to the gateway, which is an address of the host's end, and one to
-the subnet by way of it. The host has a route to each of the pod's addresses.
+The pod's subnet is not on-link: the pod has a route to the gateway, an address of the host's end, and a route to the
+subnet by the gateway. The host has a route to each of the pod's addresses.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Settings(interface.Settings):
     def __init__(self, call: Call) -> None:
         super().__init__(call, ipam_wanted=True)
         self.masquerade = config.boolean(call.conf, "ipMasq")
-        # nftables serves both: its rules see the packets that iptables's do
+        # nftables serves for both
         if config.string(call.conf, "ipMasqBackend", BACKENDS[0]) not in BACKENDS:
             raise config_error(f"ipMasqBackend must be nftables or iptables, not {call.conf['ipMasqBackend']!r}")
 
 
 def add(call: Call) -> dict:
-    """Makes the pair and the routes at both ends; the result tells of the host's end, then of the pod's."""
+    """Makes the pair and the routes at both ends; the result has the host's end, then the pod's."""
     settings = Settings(call)
     pod_mac = mac("pod", call.network, *call.owner)
     with Undo() as undo:
@@ -55,7 +55,7 @@ def add(call: Call) -> dict:
                 interface.configure(call, netns, result)
                 result = _reserve(call, settings, undo)
             made = interface.configure(call, netns, {**result, "routes": []})
-            with netns, Channel() as inside:  # the gateway may be outside of the subnet: the way to it comes first
+            with netns, Channel() as inside:  # the gateway may be outside of the subnet: the route to it comes first
                 ways = _pod_requests(made.index, result) + pod.route_requests(made.index, result)
                 _carry_out(inside, ways, call.env.ifname)
             outer = veth.find(host, call, new(), made)
@@ -64,7 +64,7 @@ def add(call: Call) -> dict:
             pod.write_sysctl(pod.forwarding(kind), "1")
         if settings.masquerade:
             undo.append(lambda: _forget(call, settings))
-            from ..attach import masquerade  # loaded by those who need it: it takes as long as all the rest
+            from ..attach import masquerade  # only if needed: it takes as long as all the rest
 
             masquerade.add(call, result["ips"])
     outside = [{"name": outer.name, "mac": outer.mac, "mtu": outer.mtu}]
@@ -75,16 +75,16 @@ def _reserve(call: Call, settings: Settings, undo: Undo) -> dict:
     result = interface.reserve(call, settings.ipam, undo)
     for item in result["ips"]:
         if not item.get("gateway"):
-            raise config_error(f"ptp needs a gateway for {item['address']}, and IPAM named none")
+            raise config_error(f"ptp needs a gateway for {item['address']}, and the IPAM result has none")
     return result
 
 
 def _pod_requests(index: int, result: dict) -> list:
-    """What puts the gateway between the pod and its own subnet."""
+    """The requests that route the pod's own subnet by the gateway."""
     requests = []
     for item in result["ips"]:
         own, subnet = item["address"].partition("/")[0], parse_subnet(item["address"])
-        if subnet.length == width(subnet.family):  # it is alone in its subnet
+        if subnet.length == width(subnet.family):  # no other address is in its subnet
             requests.append(route.add(pod.alone(item["gateway"]), index, src=own, protocol=route.RTPROT_BOOT))
             continue
         requests += [
@@ -96,7 +96,7 @@ def _pod_requests(index: int, result: dict) -> list:
 
 
 def _host_requests(index: int, result: dict, pod_mac: str) -> list:
-    """The gateways and the ways to the pod, which is known before its neighbour asks for it."""
+    """The gateways' addresses, and routes and neighbor entries for the pod, before its first packet."""
     requests = []
     for item in result["ips"]:
         own = item["address"].partition("/")[0]
@@ -116,13 +116,13 @@ def _carry_out(channel: Channel, requests: list, what: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Takes away what is left of the connection, and frees the address, whatever comes of the rest."""
+    """Removes what is left of the attachment, and releases the address even if a step fails."""
     settings = Settings(call)
     interface.disconnect(call, settings.ipam, lambda: veth.remove(call), lambda: _forget(call, settings))
 
 
 def _forget(call: Call, settings: Settings) -> None:
-    """What the host's translation knows of the pod's addresses, which it finds where nobody tells them."""
+    """Removes the pod's masquerade elements; without prevResult it finds them by their comment."""
     if settings.masquerade:
         from ..attach import masquerade
 
@@ -177,12 +177,12 @@ def _check_host(host: Channel, outer: Link, previous: dict) -> None:
 
 
 def status(call: Call) -> None:
-    """As ready as the address management."""
+    """As ready as the IPAM plugin."""
     interface.status(call, Settings(call))
 
 
 def gc(call: Call) -> None:
-    """Removes what belongs to no valid attachment; goes on past errors."""
+    """Removes what belongs to no valid attachment; continues past errors."""
     settings = Settings(call)
     valid = call.valid_attachments()
     each(

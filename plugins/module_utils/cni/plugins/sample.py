@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""sample: a chained plugin that changes nothing, to be copied by who writes one.
+"""sample: a chained plugin that changes nothing; copy it to write your own.
 
-A plugin is a module with these five functions. main.py has read environment and configuration, checked them as the
-specification wants, and prints what is returned; a CniError that is raised becomes the error with its code.
+A plugin is a module with these five functions. exec/main.py has read environment and configuration and checked them by
+the specification. It prints the returned result, or a raised CniError as error object with its code.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class Settings:
 
     def __init__(self, call: Call) -> None:
         self.awesome = config.string(call.conf, "anotherAwesomeArg")
-        #: What the runtime supplies for the capability "sample".
+        #: The runtime's value for the capability "sample".
         self.supplied = config.mapping(call.runtime(), "sample")
         if not self.awesome:
             raise config_error("anotherAwesomeArg must be specified")
 
 
 def add(call: Call) -> dict:
-    """Does its work and returns the result for the next plugin: what came before, with changes if it made any.
+    """Does its work and returns the result for the next plugin: the previous one, with changes if it made any.
 
-    Whatever fails on the way here must undo what this call did, and nothing else.
+    On failure it must undo what this call did, and nothing else.
     """
     Settings(call)
     if call.previous is None:
@@ -49,14 +49,14 @@ def delete(_call: Call) -> None:
 
 
 def check(call: Call) -> None:
-    """Raises CniError for the first thing that is no longer as ADD left it."""
+    """Raises CniError for the first difference from what ADD made."""
     Settings(call)
     with pod.enter(call.env), pod.Channel() as inside:
         pod.check_interface(inside, call.env.ifname, call.previous or new(), "", call.env.netns)
 
 
 def status(call: Call) -> None:
-    """Raises CniError 50 where an ADD would fail for lack of something."""
+    """Raises CniError 50 if an ADD would fail for a missing resource."""
     try:
         Settings(call)
     except CniError as error:
@@ -64,5 +64,5 @@ def status(call: Call) -> None:
 
 
 def gc(call: Call) -> None:
-    """Removes what belongs to this network and to no valid attachment; goes on past errors."""
+    """Removes what belongs to this network and to no valid attachment; continues past errors."""
     call.valid_attachments()

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""sbr: source based routing. What the pod sends from an address of the interface leaves by the interface.
+"""sbr: source based routing. Packets from an address of the interface leave by the interface.
 
-Each address gets a rule to a table of its own, with the routes of the interface; the main table loses them, so that
-they serve nobody else. With ``table`` given it is the one for all addresses, and the routes are others' business.
+Each address gets a rule to its own table with the routes of the interface. The main table loses them, so that no other
+packet uses them. ``table`` is one table for all addresses, and then routes are not moved.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Settings:
 
 
 def add(call: Call) -> dict:
-    """Makes rules and tables for the addresses of the interface; passes the result on."""
+    """Makes rules and tables for the interface's addresses; passes the result on."""
     settings = Settings(call)
     told = chained.previous(call)
     ips = chained.addresses(call)
@@ -59,9 +59,9 @@ def add(call: Call) -> dict:
 
 
 def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> tuple[list, list]:
-    """The requests, and those that take them back: rules and tables first, then the main table loses the routes."""
+    """The requests and those that undo them: rules and tables first, then the removal of the main table's routes."""
     moving = [item for item in route.dump(inside, index=index) if item.type == "unicast" and item.dst != LINK_LOCAL]
-    moving.sort(key=lambda one: one.gateway is not None)  # a gateway is taken where there is a way to it
+    moving.sort(key=lambda one: one.gateway is not None)  # the kernel accepts a gateway only with a route to it
     taken = {item.table for item in rule.dump(inside)} | {item.table for item in route.dump(inside, table=0)}
     requests: list = []
     back: list = []
@@ -83,7 +83,7 @@ def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> t
 
 
 def _routes(item: dict, moving: list[Route]) -> list[Route]:
-    """What the table of an address has: the interface's routes that are for it, and a default route by its gateway."""
+    """The routes of an address's table: the interface's routes of its family, and a default route by its gateway."""
     subnet = parse_subnet(item["address"])
     found = []
     for one in moving:
@@ -103,7 +103,7 @@ def _source(item: dict) -> str:
 
 
 def delete(call: Call) -> None:
-    """Removes the rules of the interface's addresses, and their tables' routes, if there is still a namespace."""
+    """Deletes the rules of the interface's addresses, and their tables' routes, if the namespace still exists."""
     settings = Settings(call)
     with chained.Locked(pod.enter_if_there(call.env)) as there:
         if not there:
@@ -148,7 +148,7 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready wherever the configuration makes sense."""
+    """Ready if the configuration is valid."""
     Settings(call)
 
 

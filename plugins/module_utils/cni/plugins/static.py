@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""static: addresses that the configuration, or whoever runs the container, names."""
+"""static: addresses from the configuration or the runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add(call: Call) -> dict:
-    """The named addresses with their gateways, the configured routes and DNS."""
+    """The given addresses with their gateways, the configured routes and DNS."""
     answer = result.new()
     answer["ips"] = addresses(call)
     if not answer["ips"]:
@@ -35,7 +35,7 @@ def add(call: Call) -> dict:
 
 
 def delete(_call: Call) -> None:
-    """Nothing was taken, so nothing is given back."""
+    """Nothing is reserved, so nothing is released."""
 
 
 def check(call: Call) -> None:
@@ -56,12 +56,12 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready whenever the configuration makes sense."""
+    """Ready if the configuration is valid."""
     addresses(call)
 
 
 def gc(_call: Call) -> None:
-    """Nothing is kept."""
+    """Nothing is stored."""
 
 
 def _section(call: Call) -> dict:
@@ -72,10 +72,10 @@ def _section(call: Call) -> dict:
 
 
 def addresses(call: Call) -> list[dict]:
-    """``[{"address": "10.1.2.3/24", "gateway": "10.1.2.1"}]``: what there is to give, in order.
+    """``[{"address": "10.1.2.3/24", "gateway": "10.1.2.1"}]``: the given addresses, in order.
 
     CNI_ARGS's IP adds to the configured ones; args.cni.ips replaces those, and runtimeConfig.ips all. CNI_ARGS's
-    GATEWAY is for every address in whose subnet it lies. CniError 7 for what is no address with a prefix length.
+    GATEWAY is for every address whose subnet contains it. CniError 7 for anything but an address with a prefix length.
     """
     known_args(call.env.args)
     found = [

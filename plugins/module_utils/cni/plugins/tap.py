@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""tap: an interface whose other side is a program's, a virtual machine's for instance, that opens /dev/net/tun."""
+"""tap: an interface for a program that opens /dev/net/tun, such as a virtual machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KIND = "tun"
 ID_MAX = (1 << 31) - 1
 EXEC_LABEL = "/proc/thread-self/attr/exec"
-#: What a program of another SELinux label does: it finds this library in the directory that it is told.
+#: The program that runs with another SELinux label; it loads this library from the given directory.
 LABELLED = """
 import sys
 library, name, owner, group, queues = sys.argv[1:]
@@ -57,7 +57,7 @@ def _id(conf: dict, key: str) -> int | None:
 
 
 def add(call: Call) -> dict:
-    """Makes the interface and gives it its addresses; the result tells of it alone."""
+    """Makes the interface and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
     name = call.env.ifname
     address = settings.mac or mac("pod", call.network, *call.owner)
@@ -68,7 +68,7 @@ def add(call: Call) -> dict:
             if settings.bridge:
                 bridge = link.get(inside, settings.bridge)
                 if bridge is None or bridge.kind != "bridge":
-                    raise CniError(INTERNAL, f"failed to get bridge {settings.bridge}: the pod has no such bridge")
+                    raise CniError(INTERNAL, f"failed to get bridge {settings.bridge}: it is missing in the pod")
                 master = bridge.index
             try:
                 _make_tap(settings, name)
@@ -85,7 +85,7 @@ def _make_tap(settings: Settings, name: str) -> None:
     if not settings.selinux:
         tuntap.add_tap(name, settings.owner, settings.group, settings.multi_queue)
         return
-    # The link bears the label of the process that makes it (security_tun_dev_create), which a process may only choose
+    # The link has the label of the process that makes it (security_tun_dev_create), which a process may only choose
     # for the program that it executes next.
     try:
         label = posix.open(EXEC_LABEL, posix.O_WRONLY | posix.O_CLOEXEC)
@@ -106,7 +106,7 @@ def _make_tap(settings: Settings, name: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Frees the address and removes the interface."""
+    """Releases the address and deletes the interface."""
     interface.detach(call, Settings(call), KIND)
 
 
@@ -126,10 +126,10 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """As ready as the address management."""
+    """As ready as the IPAM plugin."""
     interface.status(call, Settings(call))
 
 
 def gc(call: Call) -> None:
-    """Frees the addresses of attachments that are gone; their interfaces went with their namespaces."""
+    """Releases the addresses of attachments that are gone; their interfaces went with their namespaces."""
     interface.collect(call, Settings(call))

@@ -4,8 +4,8 @@
 
 """tuning: sysctls of the pod's namespace, and its interface's MAC address, MTU, queue length and flags.
 
-What was there before is noted in a file before it is changed, and put back by DEL where nobody changed it since: an
-interface may outlive the pod (host-device), and so may a namespace.
+Former values are stored in a file before they are changed. DEL restores those that were not changed since: an interface
+may outlive the pod (host-device), and so may a namespace.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..spec.call import Call
 
 DATA_DIR = "/run/cni/tuning"
-#: One regular expression a line; where the file is there, a sysctl must match one of them.
+#: One regular expression a line; if the file exists, a sysctl must match one of them.
 ALLOW_LIST = "/etc/cni/tuning/allowlist.conf"
 ATTRIBUTES = ("mac", "mtu", "promisc", "allmulti", "txqlen")
 MTU_MAX = QUEUE_MAX = (1 << 31) - 1
@@ -45,7 +45,7 @@ class Settings:
                 if not isinstance(value, str) or "\0" in value:
                     raise config_error(f"sysctl {key}: the value must be a string, not {value!r}")
                 self.sysctls[_path(key.replace("IFNAME", call.env.ifname))] = value
-        # Later sources count for more: the configuration, CNI_ARGS, args.cni, runtimeConfig.
+        # The last source that has one wins: configuration, CNI_ARGS, args.cni, runtimeConfig.
         mac = call.env.args.get("MAC", "") or config.string(conf, "mac")
         mac = config.string(call.runtime(), "mac") or config.string(args, "mac") or mac
         self.link: dict = {}
@@ -59,7 +59,7 @@ class Settings:
             for key in ("promisc", "allmulti"):
                 if config.value(section, key) is not None:
                     self.link[key] = config.boolean(section, key)
-        if self.link.get("promisc") is False:  # as everywhere in the field: it is left as it is, unlike allmulti
+        if self.link.get("promisc") is False:  # false leaves it as it is, unlike allmulti: Go's plugin does so, too
             del self.link["promisc"]
 
 
@@ -77,7 +77,7 @@ def _path(key: str) -> str:
 
 
 def _check_allowed(settings: Settings) -> None:
-    """Refuses (CniError 7) sysctls that the node's operator doesn't allow."""
+    """Refuses (CniError 7) sysctls that the allow list does not match."""
     if not settings.sysctls:
         return
     try:
@@ -87,7 +87,7 @@ def _check_allowed(settings: Settings) -> None:
         return
     except (OSError, ValueError) as error:
         raise CniError(IO, f"{ALLOW_LIST}: {error}") from None
-    import re  # only where there is such a list
+    import re  # without the list, all are allowed
 
     for name in settings.sysctls:
         spelt = name.replace("/", ".")
@@ -99,7 +99,7 @@ def _check_allowed(settings: Settings) -> None:
 
 
 def add(call: Call) -> dict:
-    """Notes what is there, changes it, and passes the result on with the interface's new MAC address and MTU."""
+    """Stores the former values, sets the new ones, and passes the result on with the new MAC address and MTU."""
     settings = Settings(call)
     _check_allowed(settings)
     result = call.previous or new()
@@ -125,7 +125,7 @@ def add(call: Call) -> dict:
 
 
 def _read(inside: Channel, call: Call, settings: Settings) -> dict:
-    """What the settings would change, as it is now."""
+    """The present values of what the settings would change."""
     before: dict = {"sysctl": {}, "link": {}}
     for name in settings.sysctls:
         before["sysctl"][name] = pod.read_sysctl(name)
@@ -140,7 +140,7 @@ def _note(data_dir: str, call: Call) -> str:
 
 
 def _write_note(call: Call, settings: Settings, before: dict) -> None:
-    """Keeps what was there; an older note, of a call that came to nothing, knows better and stays."""
+    """Stores the former values; an older file, of a call that failed, has the right ones and stays."""
     path = _note(settings.data_dir, call)
     if _load(path) is not None:
         return
@@ -179,7 +179,7 @@ def _load(path: str) -> dict | None:
 
 
 def _restore(inside: Channel, call: Call, data_dir: str) -> None:
-    """Puts back what the note tells, where it still is as we set it, and forgets the note. The thread is in the pod."""
+    """Restores stored values that are still as we set them, and removes the file. The thread is in the pod."""
     path = _note(data_dir, call)
     note = _load(path) or {}
     done = config.mapping(note, "set")
@@ -210,7 +210,7 @@ def _forget(path: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Puts back what ADD changed, as far as it is still there."""
+    """Restores what ADD changed, as far as it still exists."""
     data_dir = config.string(call.conf, "dataDir", DATA_DIR)
     path = _note(data_dir, call)
     with pod.enter_if_there(call.env) as there:
@@ -236,12 +236,12 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready where the configuration makes sense and the operator allows it."""
+    """Ready if the configuration is valid and the allow list matches it."""
     _check_allowed(Settings(call))
 
 
 def gc(call: Call) -> None:
-    """Forgets the notes of attachments that are no more; what they changed went with them."""
+    """Removes the files of attachments that are gone; what they changed went with them."""
     directory = f"{config.string(call.conf, 'dataDir', DATA_DIR)}/{call.network}"
     valid = {f"{container}_{ifname}.json" for container, ifname in call.valid_attachments()}
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""vlan: the pod is on one VLAN (IEEE 802.1Q) of an interface of this host."""
+"""vlan: an interface for one VLAN (IEEE 802.1Q) of an interface of this host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Settings(parent_link.Settings):
 
 
 def add(call: Call) -> dict:
-    """Makes the interface and gives it its addresses; the result tells of it alone."""
+    """Makes the interface and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
     return interface.attach(
         call, settings, lambda netns, undo: parent_link.make(call, settings, netns, undo, KIND, settings.values)

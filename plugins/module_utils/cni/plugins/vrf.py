@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""vrf: the interface that the plugins before it made gets a routing table of its own, a VRF's.
+"""vrf: puts the interface of the previous plugins into a VRF with its own routing table.
 
-A VRF that doesn't exist is made; one that the last interface leaves is removed.
+The first interface makes the VRF, the last one removes it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Settings:
         if not self.name:
             raise config_error("configuration is expected to have a valid vrf name: vrfname is missing")
         if not interface_name(self.name):
-            raise config_error(f"vrfname: {self.name!r} is no interface's name")
+            raise config_error(f"vrfname: {self.name!r} is not a valid interface name")
         self.table = config.integer(call.conf, "table", 0, 0, TABLE_MAX)
         if self.table in RESERVED:
-            raise config_error(f"table {self.table} is the kernel's own, a VRF can't have it")
+            raise config_error(f"table {self.table} is the kernel's own: a VRF cannot have it")
 
 
 def add(call: Call) -> dict:
-    """Puts the interface into the VRF, its addresses and routes with it; passes the result on."""
+    """Puts the interface into the VRF with its addresses and routes; passes the result on."""
     settings = Settings(call)
     told = chained.previous(call)
     with chained.Locked(pod.enter(call.env)), Channel() as inside, Undo() as undo:
@@ -60,7 +60,7 @@ def add(call: Call) -> dict:
 
 
 def _vrf(inside: Channel, settings: Settings) -> Link:
-    """The VRF, made if there is none."""
+    """The VRF, made if it is missing."""
     found = link.get(inside, settings.name)
     if found is None:
         table = settings.table or free_table(inside)
@@ -77,7 +77,7 @@ def _vrf(inside: Channel, settings: Settings) -> Link:
 
 
 def free_table(inside: Channel) -> int:
-    """The first table that no VRF, no rule and no route of the namespace has, and that isn't the kernel's own."""
+    """The first table that no VRF, rule or route of the namespace uses, and that is not the kernel's own."""
     taken = {item.data.get("table") for item in link.dump(inside, KIND)}
     taken |= {item.table for item in rule.dump(inside)} | {item.table for item in route.dump(inside, table=0)}
     table = 1
@@ -87,7 +87,7 @@ def free_table(inside: Channel) -> int:
 
 
 def _join(inside: Channel, vrf: Link, inner: Link) -> None:
-    """Makes the VRF the interface's master; the kernel takes it down for that, and what is lost by it is put back."""
+    """Makes the VRF the interface's master, and restores what is lost because the kernel sets the interface down."""
     table = vrf.data["table"]
     addresses = [item for item in address.dump(inside, index=inner.index) if item.scope == "global"]
     routes = route.dump(inside, index=inner.index)
@@ -95,24 +95,24 @@ def _join(inside: Channel, vrf: Link, inner: Link) -> None:
     interfaces.request(inside, request, f"could not set vrf {vrf.name} as master of {inner.name}")
     present = [item.address for item in address.dump(inside, index=inner.index)]
     requests = [address.add(inner.index, item.address) for item in addresses if item.address not in present]
-    # an address brings the way to its subnet with it, which the plugin before this one may have taken away (ptp)
+    # an address brings its subnet's route with it, which the previous plugin may have removed (ptp)
     own = [item.dst for item in routes if item.protocol == route.RTPROT_KERNEL]
     for item in route.dump(inside, table=table, index=inner.index):
         if item.type == "unicast" and item.protocol == route.RTPROT_KERNEL and item.dst not in own:
             requests.append(route.delete(item.dst, inner.index, table=table, metric=item.metric))
-    # where another interface has the VRF's way already, it keeps it, as in the main table (pod.configure)
+    # a route that another interface of the VRF has stays there, as in the main table (pod.configure)
     taken = {(item.dst, item.metric) for item in route.dump(inside, table=table) if item.index != inner.index}
     others = [item for item in routes if item.protocol != route.RTPROT_KERNEL and (item.dst, item.metric) not in taken]
-    # ways on the link come before those by gateways that are found there
+    # on-link routes first: gateways need them
     for item in sorted(others, key=lambda item: item.gateway is not None):
         requests.append(route.copy(item, inner.index, table, item.src))
     for failure in inside.batch(requests):
         if failure:
-            raise CniError(INTERNAL, f"could not restore what {inner.name} had, in {vrf.name}: {failure}")
+            raise CniError(INTERNAL, f"could not restore addresses and routes of {inner.name} in {vrf.name}: {failure}")
 
 
 def _leave(inside: Channel, settings: Settings, ifname: str) -> None:
-    """Takes the interface out of the VRF, and removes the VRF when nothing is left in it."""
+    """Takes the interface out of the VRF, and deletes an empty VRF."""
     vrf = link.get(inside, settings.name)
     if vrf is None or vrf.kind != KIND:
         return
@@ -126,7 +126,7 @@ def _leave(inside: Channel, settings: Settings, ifname: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Takes the interface out, if there is still a namespace."""
+    """Takes the interface out of the VRF, if the namespace still exists."""
     settings = Settings(call)
     with chained.Locked(pod.enter_if_there(call.env)) as there:
         if there:
@@ -135,7 +135,7 @@ def delete(call: Call) -> None:
 
 
 def check(call: Call) -> None:
-    """The interface is in the VRF, and that has its table."""
+    """The interface is in the VRF, and the VRF has its table."""
     settings = Settings(call)
     with pod.enter(call.env), Channel() as inside:
         inner = chained.interface(inside, call)
@@ -149,7 +149,7 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Ready wherever the configuration makes sense."""
+    """Ready if the configuration is valid."""
     Settings(call)
 
 

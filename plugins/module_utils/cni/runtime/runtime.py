@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runtime's side: has the plugins of a configuration list executed, as libcni does.
+"""The runtime's side: executes the plugins of a configuration list, as libcni does.
 
 The cache of results is libcni's too, in place and form: ``<cache>/results/<network>-<container>-<interface>``.
 """
@@ -60,7 +60,7 @@ class Runtime:
     # -- the verbs -----------------------------------------------------------------------------------------------
 
     def add(self, network: Conflist, to: Attachment) -> dict[str, Any]:
-        """Connects; returns the chain's result as its last plugin printed it. Raises CniError (the plugin's)."""
+        """Attaches; returns the chain's result as its last plugin printed it. Raises CniError (the plugin's)."""
         self._check_names(to)
         previous: dict[str, Any] | None = None
         for plugin in network.plugins:
@@ -69,12 +69,12 @@ class Runtime:
         return previous or {}
 
     def delete(self, network: Conflist, of: Attachment) -> None:
-        """Disconnects, last plugin first; stops at the first that fails. Nothing to disconnect is fine."""
+        """Detaches, last plugin first; stops at the first that fails. A missing attachment is no error."""
         self._check_names(of)
         cached = self.cached(network.name, of) if at_least(network.version, "0.4.0") else None
         previous = _in_version(cached["result"], network.version) if cached else None
         if cached:
-            # What the runtime doesn't say again counts as it was said for ADD.
+            # Capabilities that the runtime does not repeat are those of ADD.
             of.args = of.args or dict(cached.get("cniArgs") or [])
             of.capabilities = of.capabilities or cached.get("capabilityArgs") or {}
         for plugin in reversed(network.plugins):
@@ -82,7 +82,7 @@ class Runtime:
         self._forget(network.name, of)
 
     def check(self, network: Conflist, of: Attachment) -> None:
-        """Has every plugin compare what is with what ADD made. Raises CniError for the first difference."""
+        """Calls CHECK of every plugin. Raises CniError for the first difference."""
         self._check_names(of)
         if not at_least(network.version, "0.4.0"):
             raise CniError(
@@ -100,7 +100,7 @@ class Runtime:
             self._execute("CHECK", network, plugin, of, previous)
 
     def status(self, network: Conflist) -> None:
-        """Raises CniError (50, 51) if a plugin isn't ready. Says nothing below version 1.1.0, which has no STATUS."""
+        """Raises CniError (50, 51) if a plugin is not ready. Does nothing below version 1.1.0, which has no STATUS."""
         if not at_least(network.version, "1.1.0"):
             return
         for plugin in network.plugins:
@@ -109,12 +109,12 @@ class Runtime:
     def collect(self, network: Conflist, valid: Iterable[tuple[str, str]]) -> list[str]:
         """Garbage collection: removes every attachment but the ``valid`` ones, (container ID, interface) each.
 
-        First the cached ones by DEL, then by GC of every plugin. Returns the failures, it doesn't stop at them. Does
-        nothing for a network that wants none (``disableGC``: another runtime may have attachments to it). Raises
-        CniError for a valid attachment that can't be one.
+        First the cached ones by DEL, then by GC of every plugin. Continues past failures and returns them. Does
+        nothing for a network with ``disableGC``, to which another runtime may have attachments. Raises CniError for an
+        invalid entry in ``valid``.
         """
         keep = set(valid)
-        for container, ifname in keep:  # a slip here would remove who is alive
+        for container, ifname in keep:  # a wrong entry here would remove a live attachment
             self._check_names(Attachment(container, ifname=ifname))
         failures: list[str] = []
         if network.disable_gc:
@@ -139,10 +139,10 @@ class Runtime:
         return failures
 
     def restore(self, network: Conflist) -> list[str]:
-        """Maps the host ports of all attachments that live once more, after somebody deleted the table that held them.
+        """Maps the host ports of all live attachments again, after the table that held them was deleted.
 
-        That is portmap's ADD, which may be called again, for every plugin that is given the port mappings. Returns the
-        failures, it doesn't stop at them.
+        That is portmap's ADD, which may be repeated, for every plugin that gets port mappings. Continues past failures
+        and returns them.
         """
         failures: list[str] = []
         for entry in self.attachments(network.name):
@@ -152,7 +152,7 @@ class Runtime:
             of = Attachment(entry["containerId"], netns, entry["ifName"], args, capabilities)
             mapping = [plugin for plugin in network.plugins if (plugin.get("capabilities") or {}).get("portMappings")]
             for plugin in mapping if of.capabilities.get("portMappings") and is_netns(netns) else []:
-                portmap = {**plugin, "type": "portmap"}  # flannel in one entry has it called as well
+                portmap = {**plugin, "type": "portmap"}  # flannel calls portmap itself
                 try:
                     self._execute("ADD", network, portmap, of, entry["result"])
                     if self.cached(network.name, of) is None:  # it was deleted meanwhile
@@ -162,7 +162,7 @@ class Runtime:
         return failures
 
     def version(self, plugin: str) -> list[str]:
-        """The specification versions that a plugin speaks."""
+        """The specification versions that a plugin supports."""
         answer = self._run(plugin, "VERSION", {"cniVersion": result.VERSIONS[-1]}, Attachment(""))
         return list((answer or {}).get("supportedVersions", ["0.1.0"]))
 
@@ -194,12 +194,12 @@ class Runtime:
             "CNI_ARGS": ";".join(f"{key}={value}" for key, value in attachment.args.items()),
         }
         done = subprocess.run([path], input=json.dumps(conf).encode(), stdout=subprocess.PIPE, env=env, check=False)
-        if not done.returncode and command not in ("ADD", "VERSION"):  # no result is wanted, whatever was printed
+        if not done.returncode and command not in ("ADD", "VERSION"):  # no result is expected
             return None
         try:
             answer = json.loads(done.stdout) if done.stdout.strip() else None
         except ValueError:
-            raise CniError(INTERNAL, f"plugin {plugin} printed no JSON: {done.stdout[:200]!r}") from None
+            raise CniError(INTERNAL, f"plugin {plugin} printed invalid JSON: {done.stdout[:200]!r}") from None
         if done.returncode:
             if isinstance(answer, dict) and "code" in answer:
                 raise CniError(answer["code"], answer.get("msg", ""), answer.get("details", ""))
@@ -244,11 +244,11 @@ class Runtime:
             pass
 
     def cached(self, network: str, attachment: Attachment) -> dict[str, Any] | None:
-        """What is noted of an attachment, None if nothing (or nothing legible) is."""
+        """An attachment's cache entry, None if it is missing or unreadable."""
         return self._read(self._path(network, attachment))
 
     def attachments(self, network: str) -> list[dict[str, Any]]:
-        """What is noted of all attachments to a network."""
+        """The cache entries of all attachments to a network."""
         directory = os.path.join(self.cache, "results")
         try:
             names = sorted(os.listdir(directory))
@@ -270,7 +270,7 @@ class Runtime:
 
 
 def _in_version(noted: dict[str, Any], version: str) -> dict[str, Any]:
-    """A noted result in the version that the configuration has by now; as it is, where it makes no sense."""
+    """A cached result in the configuration's present version; unchanged if it is invalid."""
     if noted.get("cniVersion") == version:
         return noted
     try:

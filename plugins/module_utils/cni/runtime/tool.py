@@ -4,7 +4,7 @@
 
 """podnet-cni: CNI by hand, with the verbs, arguments and environment variables of cnitool.
 
-Exit status: 0 done, 1 the plugin's error (JSON on standard output), 2 it was not called properly.
+Exit status: 0 done, 1 the plugin's error (JSON on standard output), 2 invalid arguments.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def find(directory: str, name: str) -> conflist.Conflist:
-    """The configuration list of that network name; ConflistError when the directory has none."""
+    """The configuration list of that network name. ConflistError if the directory has none."""
     reasons = []
     for path in conflist.files(directory):
         try:
@@ -72,7 +72,7 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
     if options.command == "restore":
         return _told(runtime.restore(network))
     if options.command == "gc":
-        # cnitool wants a namespace's path here, and takes nothing for valid
+        # cnitool expects a namespace's path here, and treats no attachment as valid
         valid = [tuple(item.split("/", 1)) for item in options.valid if not item.startswith("/")]
         return _told(runtime.collect(network, [(item[0], item[1] if len(item) > 1 else "eth0") for item in valid]))
     attachment = _attachment(options)
@@ -86,14 +86,14 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
 
 
 def _told(failures: list[str]) -> int:
-    """Prints the failures; the exit status that goes with them."""
+    """Prints the failures; returns the exit status."""
     for failure in failures:
         print(f"podnet-cni: {failure}", file=sys.stderr)
     return 1 if failures else 0
 
 
 def _serve(socket: str) -> int:
-    """Becomes the service: an interpreter without what this command has loaded, which is most of its memory."""
+    """Executes the service in a new interpreter, without the modules of this command, which are most of its memory."""
     home = os.path.abspath(__file__).rsplit("/lib/podnet/", 1)[0]
     script = os.path.join(home, "lib", "serve")
     try:
@@ -128,7 +128,7 @@ def _capabilities(text: str) -> dict:
     except ValueError as error:
         raise ValueError(f"CAP_ARGS: {error}") from None
     if not isinstance(found, dict):
-        raise ValueError(f'CAP_ARGS: an object is wanted, {{"portMappings": [...]}} for instance, not {text}')
+        raise ValueError(f'CAP_ARGS must be an object such as {{"portMappings": [...]}}, not {text}')
     return found
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call of a plugin: what the runtime (or a plugin that delegates) wants done, for whom, and how."""
+"""One call of a plugin by the runtime or a delegating plugin: command, attachment, configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VALID_ATTACHMENTS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
 
 class Call:
-    """``env`` says for whom, ``conf`` with which configuration, ``previous`` what came before in the chain.
+    """``env`` has command and attachment, ``conf`` the configuration, ``previous`` the previous plugin's result.
 
     ``previous`` is a result in its inner form (see result.py) or None.
     """
@@ -26,7 +26,7 @@ class Call:
 
     @property
     def version(self) -> str:
-        """The specification version that the configuration speaks."""
+        """The specification version of the configuration."""
         return self.conf["cniVersion"]
 
     @property
@@ -40,7 +40,7 @@ class Call:
         return self.env.container_id, self.env.ifname
 
     def with_conf(self, conf: dict) -> Call:
-        """The same call with another configuration, for a delegate: it keeps name, version and what came before."""
+        """The same call with another configuration, for a delegate: it keeps name, version and previous result."""
         conf = {**conf, "cniVersion": self.version, "name": self.network}
         if "prevResult" in self.conf:
             conf["prevResult"] = self.conf["prevResult"]
@@ -61,8 +61,8 @@ class Call:
     def valid_attachments(self) -> set[tuple[str, str]]:
         """For GC: the attachments that exist, (container ID, interface name) each.
 
-        CniError 7 without such a list, and for one that tells less of them: to take that for an empty list would remove
-        everything. An empty one may be null, as libcni writes it.
+        CniError 7 without such a list, and for a malformed entry: to treat it as an empty list would remove everything.
+        An empty one may be null, as libcni writes it.
         """
         keys = [key for key in VALID_ATTACHMENTS if key in self.conf]
         if not keys:
@@ -71,6 +71,6 @@ class Call:
         for item in config.objects(self.conf, keys[0]):
             owner = config.string(item, "containerID"), config.string(item, "ifname")
             if not all(owner):
-                raise config.config_error(f"{keys[0]}: {{containerID, ifname}} is wanted, not {item!r}")
+                raise config.config_error(f"{keys[0]}: must be {{containerID, ifname}}, not {item!r}")
             valid.add(owner)
         return valid

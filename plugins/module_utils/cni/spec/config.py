@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A plugin's configuration: what comes in on standard input, and how its keys are read."""
+"""A plugin's configuration: parses standard input, and reads its keys."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .result import VERSIONS
 def parse(data: bytes) -> dict:
     """The configuration in `data`, with ``cniVersion`` filled in.
 
-    Raises CniError: 6 for what isn't a JSON object, 1 for an unknown version.
+    Raises CniError: 6 for anything but a JSON object, 1 for an unknown version.
     """
     try:
         conf = loads(data)
     except ValueError as error:
         raise CniError(DECODE, f"error unmarshall conf: {error}") from None
     if not isinstance(conf, dict):
-        raise CniError(DECODE, f"error unmarshall conf: an object is wanted, not {type(conf).__name__}")
+        raise CniError(DECODE, f"error unmarshall conf: must be an object, not {type(conf).__name__}")
     version = conf.setdefault("cniVersion", "0.1.0") or "0.1.0"
     if not isinstance(version, str):
         raise CniError(DECODE, f"cniVersion must be a string, not {version!r}")
@@ -38,7 +38,7 @@ def parse(data: bytes) -> dict:
 
 
 def check_name(conf: dict) -> None:
-    """Refuses (CniError 7) a network without a proper name."""
+    """Refuses (CniError 7) a network with a missing or invalid name."""
     name = conf.get("name")
     if name is None or name == "":
         raise config_error("missing network name")
@@ -47,7 +47,7 @@ def check_name(conf: dict) -> None:
 
 
 def previous_result(conf: dict) -> dict | None:
-    """The ``prevResult`` in the newest form, or None; CniError 6 when it is malformed."""
+    """The ``prevResult`` in the newest form, or None; CniError 6 if it is malformed."""
     previous = conf.get("prevResult")
     if previous is None:
         return None
@@ -58,9 +58,9 @@ def previous_result(conf: dict) -> dict | None:
 
 
 def value(conf: dict, key: str):
-    """What `conf` has for `key`, None if nothing.
+    """The value of `key` in `conf`, None if it is absent.
 
-    In whatever case: the field's plugins read JSON so, and containerd writes "HostPort" where documents say "hostPort".
+    Keys match in any case, as in Go: containerd writes "HostPort" where the specification says "hostPort".
     """
     if key in conf:
         return conf[key]
@@ -77,12 +77,12 @@ def string(conf: dict, key: str, default: str = "") -> str:
     if found is None or found == "":
         return default
     if not isinstance(found, str) or not _plain(found):
-        raise config_error(f"{key} must be a string, without zero bytes and lone surrogates, not {found!r}")
+        raise config_error(f"{key} must be a string without zero bytes or lone surrogates, not {found!r}")
     return found
 
 
 def _plain(text: str) -> bool:
-    """Whether the kernel could be given this text as a path or a name."""
+    """Whether the kernel accepts this text as a path or a name."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Network configuration lists: what a runtime finds in its directory (CNI specification 1.1.0, section 1).
+"""Network configuration lists in a runtime's directory (CNI specification 1.1.0, section 1).
 
-For those who run plugins or write configurations; the plugins themselves never load this.
+For the runtime's side and for modules that write configurations; plugins never load this.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Callable
 from .environment import identifier
 from .result import VERSIONS
 
-#: What runtimes take for a configuration, by the file's name.
+#: The file names that runtimes read as configurations.
 EXTENSIONS = (".conf", ".conflist", ".json")
 
 
 class ConflistError(ValueError):
-    """What is wrong with a configuration list, and where."""
+    """A configuration list is invalid; the text has the place and the reason."""
 
 
 class Conflist:
@@ -30,12 +30,12 @@ class Conflist:
     def __init__(
         self, content: dict, source: str = "the configuration list", drop_ins: Callable[[str], list] = lambda _name: []
     ) -> None:
-        """Checks `content`; ConflistError says what is wrong in `source`.
+        """Checks `content`. ConflistError names the fault and `source`.
 
         `drop_ins` returns the plugins that files of their own add to a network of that name.
         """
         if not isinstance(content, dict):
-            raise ConflistError(f"{source}: an object is wanted, not {type(content).__name__}")
+            raise ConflistError(f"{source}: must be an object, not {type(content).__name__}")
         if "plugins" not in content and "type" in content:  # a single plugin's configuration is a list of one
             plugin = {key: value for key, value in content.items() if key not in ("cniVersion", "name")}
             content = {**{key: content[key] for key in ("cniVersion", "name") if key in content}, "plugins": [plugin]}
@@ -56,12 +56,12 @@ class Conflist:
         if not self.plugins and "plugins" in content:
             raise ConflistError(f"{source}: plugins must be a list that isn't empty")
         if not self.plugins:
-            raise ConflistError(f"{source}: neither plugins nor type is there")
+            raise ConflistError(f"{source}: plugins or type is required")
         for number, plugin in enumerate(self.plugins):
             _check_plugin(plugin, f"{source}: plugins[{number}]")
 
     def types(self) -> list[str]:
-        """The plugins that it names, delegates and address management included, each once."""
+        """The plugins that it names, each once, with delegates and IPAM plugins."""
         found: list[str] = []
         for plugin in self.plugins:
             delegate = plugin.get("delegate") if isinstance(plugin.get("delegate"), dict) else {}
@@ -77,7 +77,7 @@ class Conflist:
 
 def _check_plugin(plugin, where: str) -> None:
     if not isinstance(plugin, dict):
-        raise ConflistError(f"{where}: an object is wanted, not {type(plugin).__name__}")
+        raise ConflistError(f"{where}: must be an object, not {type(plugin).__name__}")
     kind = plugin.get("type")
     if not isinstance(kind, str) or not kind or "/" in kind:
         raise ConflistError(f"{where}: type must be a plugin's name, not {kind!r}")
@@ -87,7 +87,7 @@ def _check_plugin(plugin, where: str) -> None:
 
 
 def _version(content: dict, source: str) -> str:
-    """The newest of ``cniVersion`` and ``cniVersions`` that we speak."""
+    """The newest supported version of ``cniVersion`` and ``cniVersions``."""
     single, several = content.get("cniVersion"), content.get("cniVersions") or []
     if not isinstance(several, list) or not all(isinstance(version, str) for version in several):
         raise ConflistError(f"{source}: cniVersions must be a list of versions, not {several!r}")
@@ -102,7 +102,7 @@ def _version(content: dict, source: str) -> str:
 
 def _flag(content: dict, key: str, source: str) -> bool:
     value = content.get(key, False)
-    if isinstance(value, str) and value.lower() in ("true", "false"):  # the specification allows the words
+    if isinstance(value, str) and value.lower() in ("true", "false"):  # strings are allowed, too
         return value.lower() == "true"
     if not isinstance(value, bool):
         raise ConflistError(f"{source}: {key} must be true or false, not {value!r}")
@@ -112,7 +112,7 @@ def _flag(content: dict, key: str, source: str) -> bool:
 def load(path: str) -> Conflist:
     """The configuration in a file, with the plugins in the directory beside it that has the network's name.
 
-    Raises ConflistError, and OSError when it can't be read.
+    Raises ConflistError, and OSError if it cannot be read.
     """
     return Conflist(_read(path), path, lambda name: _drop_ins(os.path.join(os.path.dirname(path), name)))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the runtime says through the environment (CNI specification 1.1.0, section 2 "Parameters")."""
+"""The runtime's parameters in the environment (CNI specification 1.1.0, section 2 "Parameters")."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import posix
 
 from .errors import ENVIRONMENT, NETNS, CniError, config_error
 
-#: The variables that a command can't do without.
+#: The variables that a command requires.
 REQUIRED = {
     "ADD": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"),
     "CHECK": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"),
@@ -22,22 +22,22 @@ REQUIRED = {
 FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 REST = FIRST | frozenset("_.-")
 INTERFACE_NAME_MAX = 15  # IFNAMSIZ without its zero byte, linux/if.h
-#: What `interface_name` takes, in words.
+#: The names that `interface_name` accepts, in words.
 INTERFACE_NAME = "1 to 15 bytes, not '.' or '..', without '/', ':', '%' and white space"
 HOST_NETNS = "/proc/self/ns/net"
-#: CNI_ARGS that a plugin of ours heeds, or that Kubernetes' runtimes tell. A whole chain gets them, so all know them.
+#: CNI_ARGS that our plugins use or Kubernetes' runtimes set. A whole chain gets them, so all plugins know them.
 KNOWN_ARGS = ("IP", "GATEWAY", "MAC", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID")
 
 
 def identifier(text: str) -> bool:
-    """Whether `text` is a container ID or network name as the specification spells them."""
+    """Whether `text` is a valid container ID or network name by the specification."""
     return bool(text) and text[0] in FIRST and REST.issuperset(text)
 
 
 def interface_name(text: str) -> bool:
-    """Whether the kernel takes `text` as an interface's name (dev_valid_name, net/core/dev.c).
+    """Whether the kernel accepts `text` as an interface's name (dev_valid_name, net/core/dev.c).
 
-    As it is: "eth%d" would become the first of that form that is free (dev_alloc_name).
+    "eth%d" is refused: the kernel would replace it by the first free name of that form (dev_alloc_name).
     """
     if not text or text in (".", "..") or len(text.encode("utf-8", "replace")) > INTERFACE_NAME_MAX:
         return False
@@ -86,7 +86,7 @@ class Environment:
         try:
             pod = posix.stat(self.netns)
         except OSError as error:
-            if self.command == "DEL":  # a namespace that is gone is no obstacle to cleaning up
+            if self.command == "DEL":  # DEL must clean up after a namespace is gone
                 return
             raise CniError(NETNS, f"failed to open netns {self.netns!r}: {error.strerror}") from None
         if (pod.st_dev, pod.st_ino) == (host.st_dev, host.st_ino):
@@ -95,7 +95,7 @@ class Environment:
             raise CniError(NETNS, f"failed to open netns {self.netns!r}: not a network namespace")
 
     def as_dict(self) -> dict[str, str]:
-        """The variables again, for a plugin that this one executes."""
+        """The variables as an environment, for a plugin that this one executes."""
         return {
             "CNI_COMMAND": self.command,
             "CNI_CONTAINERID": self.container_id,
@@ -114,7 +114,7 @@ def parse_args(text: str) -> dict[str, str]:
             continue
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise CniError(ENVIRONMENT, f"ARGS: invalid pair {pair!r}", 'wanted: "KEY=VALUE;KEY=VALUE"')
+            raise CniError(ENVIRONMENT, f"ARGS: invalid pair {pair!r}", 'expected: "KEY=VALUE;KEY=VALUE"')
         args[key] = value
     return args
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The error that a plugin answers with (CNI specification 1.1.0, section 5 "Error")."""
+"""The error object of a plugin (CNI specification 1.1.0, section 5 "Error")."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INTERNAL = 999
 
 
 class CniError(Exception):
-    """A failure with its CNI code: what the runtime reads on standard output."""
+    """A failure with its CNI code, which the runtime reads on standard output."""
 
     def __init__(self, code: int, msg: str, details: str = "") -> None:
         super().__init__(msg)
@@ -41,5 +41,5 @@ class CniError(Exception):
 
 
 def config_error(msg: str) -> CniError:
-    """A configuration that can't work (code 7)."""
+    """The error for an invalid configuration (code 7)."""
     return CniError(CONFIG, msg)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON without the ``json`` package, whose import costs more than all the work of a plugin.
+"""JSON without the ``json`` package, whose import takes longer than a plugin's work.
 
-The interpreter's C scanner does the reading; where an interpreter has none, ``json`` serves.
+The interpreter's C scanner parses; an interpreter without it uses ``json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLANK = " \t\r\n"
 
 
 class _Strict:
-    """What the C scanner asks its caller for."""
+    """The attributes that the C scanner reads of its caller."""
 
     strict = True
     object_hook = None
@@ -38,7 +38,7 @@ class _Strict:
 def loads(data: bytes):
     """The value in `data`, which must hold exactly one JSON document in UTF-8.
 
-    Raises ValueError for everything else, nesting beyond the interpreter's limit included.
+    Raises ValueError for anything else, and for nesting beyond the interpreter's limit.
     """
     source = data.decode("utf-8").strip(BLANK)
     if Scanner is None:
@@ -49,7 +49,7 @@ def loads(data: bytes):
         raise ValueError(f"no JSON value at character {stop.value}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except SystemError:  # the scanner words its complaint with the help of a package that isn't loaded
+    except SystemError:  # to word its error the scanner would import the package that is not loaded
         return _slow(source)
     if end != len(source):
         raise ValueError(f"more data at character {end}, after the JSON value")
@@ -79,4 +79,4 @@ def dumps(value, indent: str = "\n") -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    raise TypeError(f"{value!r} has no JSON form")
+    raise TypeError(f"{value!r} is not a JSON value")

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names and MAC addresses that follow from what they belong to, and so are found again without a note."""
+"""Names and MAC addresses that are derived from their attachment, so that nothing needs to be stored."""
 
 from __future__ import annotations
 
 try:
-    from _blake2 import blake2b  # built in; hashlib costs more to import than all that is hashed here
+    from _blake2 import blake2b  # built in; importing hashlib takes longer than all hashing here
 except ImportError:
     from hashlib import blake2b
 
@@ -22,17 +22,17 @@ def host_name(call: Call, prefix: str = "veth") -> str:
 
 
 def link_name(prefix: str, network: str, container_id: str, ifname: str) -> str:
-    """The name that begins with `prefix` of an attachment's link on the host."""
+    """The name of an attachment's link on the host, with that `prefix`."""
     return prefix + digest(network, container_id, ifname).hex()[: 15 - len(prefix)]
 
 
 def mac(*parts: str) -> str:
-    """A locally administered unicast MAC address that follows from `parts`."""
+    """A locally administered unicast MAC address, derived from `parts`."""
     octets = digest(*parts)[:6]
     return ":".join([f"{byte:02x}" for byte in bytes([octets[0] & 0xFC | 0x02]) + octets[1:]])
 
 
 def digest(*parts: str) -> bytes:
-    """Sixteen bytes that tell these parts, in this order, from all others."""
-    # \0 is in none of them: they come from JSON names, environment variables and host names
+    """Sixteen bytes that identify these parts in this order."""
+    # none of them contains \0: they are JSON names, environment variables and host names
     return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

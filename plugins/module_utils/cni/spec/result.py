@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Results: one form inside (that of 1.1.0), every version's form outside.
+"""Results: one inner form (that of 1.1.0), and the printed form of every version.
 
 The forms are those of the CNI specification's "Result types", and of its versions 0.2.0, 0.3.1, 0.4.0 and 1.0.0.
 """
@@ -13,14 +13,14 @@ from ...ipam.ip import parse_address, parse_interface
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 
-#: What 1.1.0 added: interfaces and routes lose it in older forms.
+#: Keys that 1.1.0 added to interfaces and routes; older forms lack them.
 NEW_INTERFACE_KEYS = ("mtu", "socketPath", "pciID")
 KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 NEW_ROUTE_KEYS = ("mtu", "advmss", "priority", "table", "scope")
 
 
 def at_least(version: str, wanted: str) -> bool:
-    """Whether `version` is `wanted` or newer; both are known ones."""
+    """Whether `version` is `wanted` or newer; both must be known."""
     return VERSIONS.index(version) >= VERSIONS.index(wanted)
 
 
@@ -81,9 +81,9 @@ def _by_family(answer: dict) -> dict:
 
 
 def parse(answer, version: str) -> dict:
-    """The inner form of `answer`, a result printed in `version` (its own ``cniVersion`` counts for more).
+    """The inner form of `answer`, a result printed in `version` (its own ``cniVersion`` wins).
 
-    Raises ValueError naming the part that is wrong.
+    Raises ValueError with the invalid part.
     """
     _is(answer, dict, "the result")
     version = answer.get("cniVersion") or version
@@ -108,7 +108,7 @@ def parse(answer, version: str) -> dict:
 
 
 def parse_dns(dns) -> dict:
-    """A result's ``dns``, null for none; ValueError names the part that is wrong."""
+    """A result's ``dns``, null for none. ValueError with the invalid part."""
     dns = _is(dns or {}, dict, "dns")
     _is(dns.get("domain") or "", str, "dns.domain")
     for key in ("nameservers", "search", "options"):

@@ -174,7 +174,7 @@ def test_check_sees_what_is_otherwise(shaped, host, failure):
     result = shaped.call("ADD", **LIMITS)
     (ifb,) = shaped.ifbs()
     for command, words in (
-        (f"tc qdisc delete dev {shaped.outside} ingress", "doesn't pass"),
+        (f"tc qdisc delete dev {shaped.outside} ingress", "is not redirected"),
         (f"tc qdisc replace dev {ifb} root tbf rate 1mbit burst 10k latency 5ms", "egress is not limited"),
         (f"ip link delete {ifb}", "is missing"),
         (f"tc qdisc delete dev {shaped.outside} root", "ingress is not limited"),

@@ -178,11 +178,11 @@ def test_no_such_device(host, device, empty, key, value, word):
     ("more", "word"),
     [
         ({}, "specify either"),
-        ({"device": "a/b"}, "no interface's name"),
+        ({"device": "a/b"}, "not a valid interface name"),
         ({"hwaddr": "here"}, "hwaddr"),
         ({"kernelpath": "/etc"}, "must be absolute and begin with /sys/devices/"),
         ({"kernelpath": "/sys/devices/../class"}, "must be absolute"),
-        ({"pciBusID": "../../class/net"}, "no ID of a device"),
+        ({"pciBusID": "../../class/net"}, "not a valid device ID"),
         ({"runtimeConfig": {"deviceID": 5}}, "deviceID"),
     ],
 )

@@ -114,7 +114,7 @@ def test_masquerade(host, conf, make_netns):
         ({"ipam": {}}, "requires an IPAM"),
         ({"ipMasqBackend": "ipfw"}, "ipMasqBackend"),
         ({"mtu": -1}, "mtu"),
-        ({"ipam": {"type": "bridge"}}, "doesn't manage addresses"),
+        ({"ipam": {"type": "bridge"}}, "is not an IPAM plugin"),
     ],
 )
 def test_bad_configuration(host, conf, failure, more, word):
@@ -145,7 +145,7 @@ def test_add_that_fails_undoes_what_it_did(host, conf, failure, empty):
         ("host", "ip route delete 10.9.0.2", "10.9.0.2/32 is missing"),
         ("host", "ip -6 route delete fd09::2", "fd09::2/128 is missing"),
         ("host", "ip link delete {port}", "missing"),
-        ("host", "sysctl -qw net.ipv4.ip_forward=0", "forwards no IPv4"),
+        ("host", "sysctl -qw net.ipv4.ip_forward=0", "does not forward IPv4"),
     ],
 )
 def test_check_finds(host, conf, failure, where, command, word):

@@ -160,7 +160,7 @@ def test_a_failing_add_takes_back_what_it_did(tuned, failure):
     assert tuned.pod.sysctl("net.core.somaxconn") == somaxconn
     with pytest.raises(failure, match="failed to tune eth0"):
         tuned.call("ADD", sysctl={"net.core.somaxconn": "500"}, mtu=1)
-    with pytest.raises(failure, match="no unicast MAC address"):
+    with pytest.raises(failure, match="not a unicast MAC address"):
         tuned.call("ADD", mac="01:00:00:00:00:01")
     assert tuned.pod.sysctl("net.core.somaxconn") == somaxconn
     assert tuned.left() == []

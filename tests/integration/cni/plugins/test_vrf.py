@@ -92,7 +92,7 @@ def test_a_free_table_is_chosen(host, needs, chain):
     ("keys", "word"),
     [
         ({"vrfname": ""}, "vrfname is missing"),
-        ({"vrfname": "a/b"}, "no interface's name"),
+        ({"vrfname": "a/b"}, "not a valid interface name"),
         ({"table": 254}, "the kernel's own"),
         ({"table": "main"}, "table"),
         ({"prevResult": None}, "chained plugin"),

@@ -260,10 +260,10 @@ def test_flannel_with_a_broken_subnet_env(call, tmp_path, text, word):
         ({"ipam": "host-local"}, "ipam"),
         ({"ipam": {"type": "../../bin/sh"}}, "plugin type"),
         ({"ipam": {"type": "not-there"}}, "not-there"),
-        ({"ipam": {"type": "bridge"}}, "doesn't manage addresses"),
+        ({"ipam": {"type": "bridge"}}, "is not an IPAM plugin"),
         ({"bridge": "br\0"}, "zero bytes"),
         ({"bridge": "br\ud800"}, "surrogates"),
-        ({"bridge": "br%d"}, "can't be a link's name"),
+        ({"bridge": "br%d"}, "is not a valid link name"),
         ({"dns": {"nameservers": "10.0.0.53"}}, "dns.nameservers"),
         ({"disableContainerInterface": True, "ipam": {"type": "host-local"}}, "IPAM"),
     ],
@@ -297,7 +297,7 @@ def test_portmap_refuses(call, mapping, word):
 def test_a_port_leads_to_one_place(call):
     netns = {"CNI_NETNS": "/proc/1/ns/net", "CNI_NETNS_OVERRIDE": "1"}
     mappings = [{"hostPort": 80, "containerPort": port} for port in (80, 81)]
-    for wanted, words in ((mappings, "tcp 80 can't lead to both 80 and 81"), (mappings[:1] * 2, None)):
+    for wanted, words in ((mappings, "tcp 80 cannot lead to both 80 and 81"), (mappings[:1] * 2, None)):
         told = conf(prevResult={"cniVersion": "1.1.0"}, runtimeConfig={"portMappings": wanted})
         status, answer, _stderr = call("portmap", "ADD", told, **netns)
         assert status == bool(words), answer

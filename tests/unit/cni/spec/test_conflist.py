@@ -39,7 +39,7 @@ def test_version(keys, version):
         ({"cniVersions": "1.0.0"}, "cniVersions must be a list of versions, not '1.0.0'"),
         ({"plugins": []}, "plugins must be a list that isn't empty"),
         ({"plugins": {}}, "plugins must be a list that isn't empty, not {}"),
-        ({"plugins": [1]}, r"plugins\[0\]: an object is wanted, not int"),
+        ({"plugins": [1]}, r"plugins\[0\]: must be an object, not int"),
         ({"plugins": [{"type": "a/b"}]}, r"plugins\[0\]: type must be a plugin's name, not 'a/b'"),
         ({"name": "a/b"}, "name must be letters"),
         ({"disableGC": 1}, "disableGC must be true or false, not 1"),

@@ -4,8 +4,8 @@
 
 """bridge: a veth pair between the pod and a bridge of this host.
 
-Whatever is made is either told in the result or undone. Names and MAC addresses follow from the attachment, so that DEL
-finds what ADD made without any note of it.
+ADD either reports in its result what it made, or undoes it. Names and MAC addresses are derived from the attachment, so
+that DEL finds what ADD made without stored state.
 """
 
 from __future__ import annotations
@@ -73,17 +73,17 @@ class Settings:
             raise config_error("cannot set vlan and vlanTrunk at the same time")
         for name in (self.bridge, self.gateway_link):
             if not interface_name(name):
-                raise config_error(f"{name!r} can't be a link's name: {INTERFACE_NAME}")
+                raise config_error(f"{name!r} is not a valid link name: {INTERFACE_NAME}")
         if config.string(conf, "ipMasqBackend", "nftables") not in ("nftables", "iptables"):
             raise config_error(f"ipMasqBackend must be nftables or iptables, not {conf['ipMasqBackend']!r}")
         if self.ipam in delegate.OWN and self.ipam not in delegate.IPAM:
-            raise config_error(f"ipam: {self.ipam} doesn't manage addresses")
+            raise config_error(f"ipam: {self.ipam} is not an IPAM plugin")
         if self.dark and self.ipam:
             raise config_error("cannot use IPAM when DisableContainerInterface flag is set")
 
     @property
     def gateway_link(self) -> str:
-        """Who has the gateway's addresses: the bridge, which isn't in the pods' VLAN if they have one."""
+        """The link with the gateway's addresses: the bridge, or a veth into the pods' VLAN."""
         return f"{self.bridge}.{self.vlan}" if self.vlan else self.bridge
 
 
@@ -99,7 +99,7 @@ def _vlans(conf: dict, access: int) -> Vlans | None:
 
 
 def add(call: Call) -> dict:
-    """Connects the pod; the result tells of the bridge, the host's end and the pod's end, in this order."""
+    """Connects the pod; the result's interfaces are the bridge, the host's end and the pod's end, in this order."""
     settings = Settings(call)
     with Undo() as undo:
         result = None if interface.by_link(call, settings.ipam) else _addresses(call, settings, undo)
@@ -119,8 +119,8 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
         try:
             pod_mac = settings.mac or mac("pod", call.network, *call.owner)
             foreign = bridge.mac != _own_mac(settings)
-            if foreign and settings.gateway:  # it keeps its MAC address from now on, too, whatever ports come and go
-                # that of a bridge that has lost its last port is all zeroes, which nobody can send to
+            if foreign and settings.gateway:  # pins its MAC address, which would change with its ports
+                # a bridge without ports has the all-zero MAC address, to which no frame can be sent
                 kept = bridge.mac if bridge.mac != NO_MAC else _own_mac(settings)
                 host.request(link.change(bridge.index, mac=kept, what=bridge.name))
             name = veth.make(
@@ -132,7 +132,7 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
                 settings.vlans.put(host, name)
             if settings.guard_mac:
                 undo.append(lambda: _unguard(call, settings))
-                from . import macspoof  # loaded by those who need it
+                from . import macspoof  # only if needed
 
                 macspoof.add(call, name, pod_mac)
             with netns, Channel() as inside:
@@ -157,7 +157,7 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
             _wait_for_port(host, name)
     if settings.masquerade:
         undo.append(lambda: _forget(call, settings))
-        from ...attach import masquerade  # loaded by those who need it: it takes as long as all the rest
+        from ...attach import masquerade  # only if needed: it takes as long as all the rest
 
         masquerade.add(call, result["ips"])
     for item in result["ips"]:
@@ -173,7 +173,7 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
 
 
 def _set_gateways(settings: Settings, result: dict) -> None:
-    """Fills in what isGateway and isDefaultGateway mean for addresses and routes."""
+    """Adds the gateways and default routes of isGateway and isDefaultGateway to the result."""
     for item in result["ips"]:
         kind, number, length = parse_interface(item["address"])
         if settings.gateway and not item.get("gateway"):
@@ -182,13 +182,13 @@ def _set_gateways(settings: Settings, result: dict) -> None:
         return
     for kind in sorted({family(item["address"]) for item in result["ips"]}):
         gateway = next(item["gateway"] for item in result["ips"] if family(item["address"]) == kind)
-        # A default route that IPAM sets counts for more.
+        # A default route of IPAM wins.
         if not any(item["dst"] == pod.ANYWHERE[kind] for item in result["routes"]):
             result["routes"].append({"dst": pod.ANYWHERE[kind], "gw": gateway})
 
 
 def _bridge(host: Channel, settings: Settings) -> Link:
-    """The bridge, made if there is none; a MAC address given at creation is the bridge's for ever."""
+    """The bridge, made if it is missing; a MAC address that is set at creation stays whatever its ports."""
     filters = settings.vlans is not None
     found = link.get(host, settings.bridge)
     if found is None:
@@ -197,7 +197,7 @@ def _bridge(host: Channel, settings: Settings) -> Link:
         try:
             host.request(link.add(settings.bridge, "bridge", values, mac=_own_mac(settings), mtu=mtu, up=True))
         except (NetlinkError, ValueError) as error:
-            if getattr(error, "errno", None) != EEXIST:  # made by a call that runs beside this one
+            if getattr(error, "errno", None) != EEXIST:  # made by a concurrent call
                 what = f"{settings.bridge!r}{', a bridge that filters VLANs' if filters else ''}"
                 raise CniError(INTERNAL, f"could not add {what}: {error}") from None
         pod.write_sysctl(f"net/ipv6/conf/{settings.bridge}/accept_dad", "0", optional=True)
@@ -215,19 +215,19 @@ def _bridge(host: Channel, settings: Settings) -> Link:
 
 
 def _own_mac(settings: Settings) -> str:
-    """The MAC address of a bridge that we make."""
+    """The MAC address of a bridge made by this plugin."""
     return mac("bridge", posix.uname().nodename, settings.bridge)
 
 
 def _port_values(call: Call, settings: Settings) -> list[Request]:
-    """What makes the host's end the kind of port that is wanted."""
+    """The request for the host end's port settings."""
     values = {"hairpin": settings.hairpin, "isolated": settings.isolated}
     wanted = {key: value for key, value in values.items() if value}
     return [link.port(0, wanted, name=host_name(call))] if wanted else []
 
 
 def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: dict, pod_mac: str) -> None:
-    """The bridge's gateway addresses, forwarding, and who the pod's addresses belong to."""
+    """The bridge's gateway addresses, forwarding, and neighbor entries for the pod's addresses."""
     present = address.dump(host, index=bridge.index)
     requests = []
     for item in result["ips"]:
@@ -236,7 +236,7 @@ def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: d
         if not any(one.address == wanted for one in present):
             requests += _make_room(bridge, settings, wanted, present)
             requests.append(address.add(bridge.index, wanted, broadcast="+"))
-        # An address that is used again: neighbours asked about its last owner would be sent astray for seconds.
+        # A reused address: the neighbor entry of its former owner would mislead packets for seconds.
         requests.append(neighbour.add(bridge.index, item["address"].partition("/")[0], pod_mac, state="reachable"))
         pod.write_sysctl(pod.forwarding(kind), "1")
     for failure in host.batch(requests):
@@ -245,7 +245,7 @@ def _serve_as_gateway(host: Channel, bridge: Link, settings: Settings, result: d
 
 
 def _make_room(bridge: Link, settings: Settings, wanted: str, present: list) -> list:
-    """The requests that take away addresses in the way of `wanted`; CniError when that isn't allowed.
+    """The requests that delete addresses in conflict with `wanted`; CniError without forceAddress.
 
     A bridge has one IPv4 address, and IPv6 addresses of different subnets.
     """
@@ -263,7 +263,7 @@ def _make_room(bridge: Link, settings: Settings, wanted: str, present: list) -> 
 
 
 def _wait_for_port(host: Channel, name: str) -> None:
-    """Returns when the bridge forwards to the pod; the kernel says so in an event, there's nothing to poll."""
+    """Returns when the bridge forwards to the pod, by the kernel's event, without polling."""
     found = link.get(host, name)
     if found is None or found.port.get("state") == "forwarding":
         return
@@ -278,19 +278,19 @@ def _wait_for_port(host: Channel, name: str) -> None:
 
 
 def delete(call: Call) -> None:
-    """Takes away what is left of the connection, and frees the address, whatever comes of the rest."""
+    """Removes what is left of the attachment, and releases the address even if a step fails."""
     settings = Settings(call)
     interface.disconnect(
         call,
         settings.ipam,
         lambda: _unguard(call, settings),
         lambda: veth.remove(call),
-        lambda: _forget(call, settings),  # after the link is gone: what the pod still sends would have it known again
+        lambda: _forget(call, settings),  # after the link is gone: the pod's last packets would make the entry again
     )
 
 
 def _forget(call: Call, settings: Settings) -> None:
-    """The host's knowledge of the pod's addresses, which it finds by the pod's MAC address where nobody tells them."""
+    """Deletes neighbor entries and masquerade of the pod's addresses; without prevResult, by the pod's MAC address."""
     addresses = [item["address"].partition("/")[0] for item in (call.previous or {"ips": []})["ips"]]
     if settings.gateway:
         with Channel() as host:
@@ -305,9 +305,9 @@ def _forget(call: Call, settings: Settings) -> None:
 
 
 def _known(call: Call, settings: Settings, host: Channel, bridge: Link) -> list[str]:
-    """The addresses that the host knows at the pod's MAC address.
+    """The addresses whose neighbor entries have the pod's MAC address.
 
-    The kernel passes over some where others are forgotten while it lists them, and does not say so: hence twice.
+    If entries are deleted during a dump, the kernel skips others and does not report it: hence two dumps.
     """
     pod_mac = settings.mac or mac("pod", call.network, *call.owner)
     lists = [neighbour.dump(host, index=bridge.index) for _twice in range(2)]
@@ -369,14 +369,14 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """As ready as the address management."""
+    """As ready as the IPAM plugin."""
     settings = Settings(call)
     if settings.ipam:
         delegate.call(settings.ipam, "STATUS", call)
 
 
 def gc(call: Call) -> None:
-    """Removes what belongs to no valid attachment; goes on past errors and raises the first in the end."""
+    """Removes what belongs to no valid attachment; continues past errors and raises the first at the end."""
     settings = Settings(call)
     valid = call.valid_attachments()
     each(

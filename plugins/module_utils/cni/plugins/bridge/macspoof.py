@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""macspoofchk: what a pod sends under another MAC address than its own is dropped where it enters the bridge.
+"""macspoofchk: drops frames of a pod with another source MAC address than its own where they enter the bridge.
 
-A table of the family ``bridge``, since that of ours for addresses sees no frames; made once, pods are elements.
+A table of the family ``bridge``, since ``inet`` does not see bridged frames. It is made once; pods are elements.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def _ensure(channel: Channel) -> None:
 
 
 def remove(call: Call) -> None:
-    """Takes out what is the attachment's."""
+    """Removes the attachment's elements."""
     comment = pods.owner_comment(call.network, *call.owner)
     _remove(lambda other: other == comment)
 
 
 def gc(call: Call, valid: set) -> None:
-    """Takes out what belongs to none of the valid attachments."""
+    """Removes the elements of all but the valid attachments."""
     kept = {pods.owner_comment(call.network, *owner) for owner in valid}
     _remove(lambda other: pods.is_of_network(other, call.network) and other not in kept)
 
@@ -97,7 +97,7 @@ def _remove(chosen) -> None:
                     if chosen(comment):
                         nftables.transaction(channel, [nftables.delete_elements(TABLE, entry.name, [key])])
             except NetlinkError as error:
-                if error.errno != ENOENT:  # no table, or somebody was quicker
+                if error.errno != ENOENT:  # no table, or another process was first
                     raise CniError(INTERNAL, str(error)) from None
 
 
@@ -107,7 +107,7 @@ def check(call: Call, port: str, mac: str) -> None:
     with Channel(NETLINK_NETFILTER) as channel:
         _requests, changes = nftables.differences(channel, TABLE)
         if changes:
-            raise CniError(INTERNAL, f"{TABLE.title()} is not as it must be: {changes[0]}")
+            raise CniError(INTERNAL, f"{TABLE.title()} has drifted: {changes[0]}")
         for name, key in _keys(port, mac):
             found = nftables.get_element(channel, TABLE, name, key)
             if not found or found[1] != comment:

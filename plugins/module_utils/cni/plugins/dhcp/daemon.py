@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""podnet-dhcp: gets leases for pods, renews them as long as the pods live, and releases them (RFC 2131).
+"""podnet-dhcp: requests leases for pods, renews them while the pods live, and releases them (RFC 2131).
 
-The plugin asks over a Unix socket, one line of JSON for one (dhcp.py). Each lease has a thread, which enters the pod's
-namespace when there is something to send and holds nothing of it in between: a namespace that is gone shall be. Leases
-are noted in files beside the socket, and go on when the daemon comes back.
+The plugin asks over a Unix socket, one line of JSON for each request and answer (plugin.py). Each lease has a thread,
+which enters the pod's namespace only to send, so that it does not keep a deleted namespace alive. Leases are stored in
+files beside the socket, and continue when the daemon restarts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger("podnet-dhcp")
 
 
 class Daemon:
-    """All leases, and who asks for them."""
+    """All leases, and the socket on which plugins request them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -37,7 +37,7 @@ class Daemon:
         self.lock = threading.Lock()
 
     def load(self) -> None:
-        """Goes on with the leases that are noted."""
+        """Continues the stored leases."""
         for directory, _directories, names in os.walk(self.settings.socket + ".leases"):
             for name in names:
                 path = os.path.join(directory, name)
@@ -55,14 +55,14 @@ class Daemon:
                 lease.start()
 
     def gone(self, lease: Lease) -> None:
-        """Forgets a lease whose pod is no more."""
+        """Removes a lease whose pod is gone."""
         with self.lock:
             if self.leases.get(key_of(lease.wanted)) is lease:
                 del self.leases[key_of(lease.wanted)]
                 lease._forget()
 
     def serve(self, listener: socket.socket) -> None:
-        """Answers, each caller in a thread of its own, for ever."""
+        """Answers callers, each in its own thread, for ever."""
         while True:
             connection, _address = listener.accept()
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
@@ -81,7 +81,7 @@ class Daemon:
                 stream.write(json.dumps(answer).encode() + b"\n")
                 stream.flush()
             except OSError:
-                if "result" in answer:  # who asked is dead: nobody else knows of the lease
+                if "result" in answer:  # the caller is dead, and no one else knows the lease
                     self._drop(key_of(question))
 
     def _do(self, question: dict) -> dict:
@@ -131,7 +131,7 @@ class Daemon:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The socket of systemd's activation (sd_listen_fds(3)), or one of our own for root alone. Raises OSError."""
+    """The socket from systemd (sd_listen_fds(3)), or a new one for root alone. Raises OSError."""
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
         return socket.socket(fileno=3)
     os.makedirs(os.path.dirname(settings.socket), mode=0o755, exist_ok=True)
@@ -143,7 +143,7 @@ def listen(settings: Settings) -> socket.socket:
     finally:
         os.umask(mask)
     listener.listen(128)
-    os.rename(fresh, settings.socket)  # takes the place of what a dead one left
+    os.rename(fresh, settings.socket)  # replaces the socket of a dead daemon
     return listener
 
 
@@ -157,7 +157,7 @@ def _seconds(text: str) -> float:
             total += float(number) * {"s": 1, "m": 60, "h": 3600}[char]
             number = ""
         else:
-            raise argparse.ArgumentTypeError(f"{text!r} is no duration, as 90, 90s or 1m30s are")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 90, 90s or 1m30s")
     return total + float(number or 0)
 
 
@@ -177,7 +177,7 @@ def main(words: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     settings = Settings(arguments)
     daemon = Daemon(settings)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # leases are noted: the next one goes on with them
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # leases are stored: the next daemon continues them
     try:
         listener = listen(settings)
         if arguments.pidfile:

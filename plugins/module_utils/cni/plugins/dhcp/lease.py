@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pod's lease: got, renewed as long as the pod lives, noted, and released (RFC 2131, 4.4)."""
+"""A pod's lease: requested, renewed while the pod lives, stored, and released (RFC 2131, 4.4)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ log = logging.getLogger("podnet-dhcp")
 
 #: RFC 2131 4.1: the first pause before a message is sent again, doubled each time, each a second more or less.
 FIRST_PAUSE = 4.0
-#: RFC 2131 4.4.5: between two attempts to renew at least so long, in seconds.
+#: RFC 2131 4.4.5: the least time between two attempts to renew, in seconds.
 RENEW_PAUSE = 60.0
 
 
 class Refused(Exception):
-    """The server said no (DHCPNAK)."""
+    """The server refused (DHCPNAK)."""
 
 
 class Silence(Exception):
@@ -41,7 +41,7 @@ class Silence(Exception):
 
 
 class Settings:
-    """What the command line says."""
+    """The command line's options."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.prefix: str = arguments.hostprefix
@@ -53,10 +53,10 @@ class Settings:
 
 
 class Lease(threading.Thread):
-    """An attachment's lease, kept by this thread once ``acquire`` has got it."""
+    """An attachment's lease, renewed by this thread after ``acquire``."""
 
     def __init__(self, settings: Settings, wanted: dict, on_gone) -> None:
-        """`wanted`: network, container, ifname, netns, request, provide, as the plugin says them."""
+        """`wanted`: network, container, ifname, netns, request, provide, as the plugin sends them."""
         super().__init__(daemon=True, name="/".join(key_of(wanted)))
         self.settings = settings
         self.wanted = wanted
@@ -67,12 +67,12 @@ class Lease(threading.Thread):
         self.server = self.server_mac = ""
         self.acquired = self.renew_at = self.rebind_at = self.expires_at = 0.0
 
-    # -- getting one ---------------------------------------------------------------------------------------------------
+    # -- acquire ---------------------------------------------------------------------------------------------------
 
     def acquire(self, address: str = "") -> dict:
-        """Gets a lease, that of `address` if the server agrees; returns CNI's result.
+        """Requests a lease, for `address` if the server agrees; returns the CNI result.
 
-        Raises Gone; Silence when nobody answered until the end of patience.
+        Raises Gone; Silence if no server answered within the resend timeout.
         """
         end = now() + self.settings.resend_timeout
         pause = FIRST_PAUSE
@@ -95,7 +95,7 @@ class Lease(threading.Thread):
     def _exchange(self) -> Exchange:
         exchange = Exchange(self.settings.prefix + self.wanted["netns"], self.wanted["ifname"])
         self.mac = self.mac or exchange.mac.hex(":")
-        if self.mac != exchange.mac.hex(":"):  # a path may lead to another pod's namespace by now
+        if self.mac != exchange.mac.hex(":"):  # by now the path may be another pod's namespace
             exchange.close()
             raise Gone(f"{self.wanted['ifname']} in {self.wanted['netns']} is another one")
         return exchange
@@ -133,7 +133,7 @@ class Lease(threading.Thread):
         server: str = "",
         until: float = float("inf"),
     ) -> Message:
-        """Sends the message, to `server` or to all, until it is answered or it is too late.
+        """Sends the message, to `server` or to all, until it is answered or the time is over.
 
         Raises Silence, and Refused for a NAK.
         """
@@ -156,7 +156,7 @@ class Lease(threading.Thread):
             pause = min(pause * 2, self.settings.resend_max)
 
     def _take(self, ack: Message) -> dict:
-        """Keeps what an ACK says, and notes it."""
+        """Takes the values of an ACK, and stores them."""
         result = dhcp_message.result(ack)
         lease, renew, rebind = dhcp_message.seconds(ack)
         self.address = result["ips"][0]["address"]
@@ -172,10 +172,10 @@ class Lease(threading.Thread):
         log.info("%s: %s for %s seconds from %s", self.name, self.address, lease, self.server)
         return result
 
-    # -- keeping it ----------------------------------------------------------------------------------------------------
+    # -- renew ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Renews, rebinds, and begins anew, until it is stopped or the pod is gone."""
+        """Renews, rebinds, and requests again, until it is stopped or the pod is gone."""
         try:
             while not self.ended.is_set():
                 # Event.wait's clock stands still while the machine is suspended
@@ -210,14 +210,14 @@ class Lease(threading.Thread):
             return
         except (Silence, OSError) as error:
             log.warning("%s: %s", self.name, error)
-        # half of what is left until the next state, but not less than a minute (RFC 2131 4.4.5)
+        # half of the time until the next state, but at least a minute (RFC 2131 4.4.5)
         left = until - now()
         self.ended.wait(max(0.0, min(left, max(left / 2, RENEW_PAUSE))))
 
     def _lost(self) -> None:
-        """The lease is over. If the server gives the same address again, nothing happened; else the pod has none.
+        """The lease has expired. If the server gives the same address again, the pod keeps it; else it has none.
 
-        Raises Gone in that case, after taking the interface down: the address may be somebody else's by now.
+        Then it sets the interface down, since the address may be another client's by now, and raises Gone.
         """
         before = self.address
         try:
@@ -238,10 +238,10 @@ class Lease(threading.Thread):
             log.error("%s: %s", self.name, error)
         raise Gone(f"the lease of {before} is lost; {self.wanted['ifname']} is down")
 
-    # -- giving it back ------------------------------------------------------------------------------------------------
+    # -- release ------------------------------------------------------------------------------------------------
 
     def stop(self, release: bool) -> None:
-        """Ends the thread; with `release` the server learns of it, where there still is a way to it."""
+        """Ends the thread; with `release` it sends a DHCPRELEASE, if the server is still reachable."""
         self.ended.set()
         if self.is_alive():
             self.join(self.settings.timeout + 1)
@@ -266,7 +266,7 @@ class Lease(threading.Thread):
         finally:
             exchange.close()
 
-    # -- its note ------------------------------------------------------------------------------------------------------
+    # -- the lease file ------------------------------------------------------------------------------------------------
 
     def _path(self) -> str:
         return plugin.note(self.settings.socket, *key_of(self.wanted))
@@ -294,12 +294,12 @@ class Lease(threading.Thread):
                 pass
 
     def read(self, content: dict) -> None:
-        """Goes on with what a note tells."""
+        """A lease from its file."""
         self.mac, self.address, self.server = content["mac"], content["address"], content["server"]
         self.server_mac = content["server_mac"]
         self.acquired, self.renew_at, self.rebind_at, self.expires_at = content["times"]
 
 
 def key_of(wanted: dict) -> tuple[str, str, str]:
-    """What tells an attachment from others: network, container ID, interface."""
+    """An attachment's identity: network, container ID, interface."""
     return wanted["network"], wanted["container"], wanted["ifname"]

@@ -34,7 +34,7 @@ HEADER = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s")
 IP = struct.Struct("!BBHHHBBH4s4s")
 UDP = struct.Struct("!HHHH")
 ANY, EVERYBODY = "0.0.0.0", "255.255.255.255"
-MINIMUM = 300  # what relays of BOOTP expect
+MINIMUM = 300  # the minimum that BOOTP relays expect
 INFINITE = 0xFFFFFFFF
 LINK_SCOPE = 253
 
@@ -51,11 +51,11 @@ class Message:
         self.flags = 0
         self.client = ANY  # ciaddr
         self.yours = ANY  # yiaddr
-        self.sender = b""  # the MAC address that it came from, where that is known
+        self.sender = b""  # the sender's MAC address, if known
 
     @property
     def type(self) -> int:
-        """DISCOVER, OFFER …; 0 where it has none."""
+        """DISCOVER, OFFER …; 0 if it is missing."""
         return self.options.get(MESSAGE_TYPE, b"\0")[0]
 
     def pack(self) -> bytes:
@@ -76,7 +76,7 @@ def _parts(value: bytes) -> list[bytes]:
 
 
 def unpack(data: bytes) -> Message:
-    """The message in UDP's payload. Raises ValueError for what is none."""
+    """The message in a UDP payload. Raises ValueError for anything else."""
     if len(data) < HEADER.size + 4 or data[HEADER.size : HEADER.size + 4] != COOKIE:
         raise ValueError("not a DHCP message")
     op, _kind, length, _hops, xid, secs, flags, client, yours, _next, _relay, mac, sname, file = HEADER.unpack_from(
@@ -127,9 +127,9 @@ def _checksum(data: bytes) -> int:
 
 
 def payload(data: bytes) -> bytes:
-    """What a packet carries to the client's port; b"" where it isn't such a one.
+    """The payload of a packet to the client's port; b"" for any other packet.
 
-    Checksums are not looked at: between two ends of a pair nobody computes them.
+    Checksums are not verified: between the ends of a veth pair they are not computed.
     """
     if len(data) < IP.size or data[0] >> 4 != 4 or data[9] != 17 or struct.unpack_from("!H", data, 6)[0] & 0x3FFF:
         return b""
@@ -140,7 +140,7 @@ def payload(data: bytes) -> bytes:
     return data[start + UDP.size : start + length] if port == CLIENT_PORT else b""
 
 
-# -- what a server's options say ---------------------------------------------------------------------------------------
+# -- a server's options ---------------------------------------------------------------------------------------
 
 
 def addresses(value: bytes) -> list[str]:
@@ -149,7 +149,7 @@ def addresses(value: bytes) -> list[str]:
 
 
 def seconds(message: Message) -> tuple[int, int, int]:
-    """How long the lease lasts, and when to renew and to rebind it; INFINITE ones are never renewed."""
+    """The lease's duration, and its times of renewal and rebinding; an INFINITE one is never renewed."""
 
     def number(option: int, default: int) -> int:
         value = message.options.get(option, b"")
@@ -163,7 +163,7 @@ def seconds(message: Message) -> tuple[int, int, int]:
 def result(message: Message) -> dict:
     """An ACK as CNI's result: ips, routes and dns.
 
-    With classless routes the router and the static routes don't count (RFC 3442).
+    Classless routes replace the router and the static routes (RFC 3442).
     """
     options = message.options
     mask = addresses(options.get(SUBNET_MASK, b""))
@@ -187,7 +187,7 @@ def result(message: Message) -> dict:
 
 
 def _natural(address: str) -> int:
-    """The prefix length of an address's class, where nothing else tells one."""
+    """The prefix length by the address's class, for a server that gives no mask."""
     first = int(address.partition(".")[0])
     return 8 if first < 128 else 16 if first < 192 else 24
 
@@ -217,7 +217,7 @@ def _names(value: bytes) -> list[str]:
     names, at = [], 0
     while at < len(value):
         labels, here, end = [], at, 0
-        for _jump in range(128):  # a pointer may lead in circles
+        for _jump in range(128):  # pointers may form a loop
             if here >= len(value):
                 raise ValueError("the search list is cut off")
             size = value[here]
@@ -231,7 +231,7 @@ def _names(value: bytes) -> list[str]:
                 end = end or here + 1
                 break
         else:
-            raise ValueError("the search list leads in circles")
+            raise ValueError("the search list has a pointer loop")
         names.append(".".join(labels))
         at = end
     return names

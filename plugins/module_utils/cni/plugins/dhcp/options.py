@@ -13,10 +13,10 @@ MESSAGE, MESSAGE_SIZE, RENEWAL_TIME, REBINDING_TIME, CLIENT_ID = 56, 57, 58, 59,
 SEARCH = 119  # RFC 3397
 CLASSLESS_ROUTES = 121  # RFC 3442
 
-#: What is asked for unless the configuration says skipDefault.
+#: The options that are requested without skipDefault.
 DEFAULT_REQUEST = (SUBNET_MASK, ROUTER, NAME_SERVER, DOMAIN, STATIC_ROUTES, SEARCH, CLASSLESS_ROUTES)
 
-#: The names that dhcp-options(5) has for them, and those that Go's plugin knows.
+#: Their names in dhcp-options(5) and in Go's plugin.
 NAMES = {
     "subnet-mask": 1, "time-offset": 2, "routers": 3, "time-servers": 4, "domain-name-servers": 6, "log-servers": 7,
     "host-name": 12, "boot-size": 13, "domain-name": 15, "root-path": 17, "interface-mtu": 26,

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""dhcp: an address from a DHCP server of the network that the pod's interface leads to (IPv4).
+"""dhcp: an address from a DHCP server on the network of the pod's interface (IPv4).
 
-A lease must be renewed as long as the pod lives, so a daemon gets and keeps it (dhcp_daemon.py); this asks the daemon.
+A lease must be renewed while the pod lives, so a daemon holds it (daemon.py); this plugin asks the daemon.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PRIORITY_MAX = (1 << 32) - 1
 
 
 class Settings:
-    """The configuration's keys, checked: what to ask the daemon for."""
+    """The configuration's keys, checked: the request to the daemon."""
 
     def __init__(self, call: Call) -> None:
         section = config.mapping(call.conf, "ipam")
@@ -40,7 +40,7 @@ class Settings:
         self.request = [_option(item) for item in requested if config.value(item, "option") is not None]
         if not any(config.boolean(item, "skipDefault") for item in requested):
             self.request = [*DEFAULT_REQUEST, *self.request]
-        # RFC 2132 9.14: a type of 0 means that it is no hardware address
+        # RFC 2132 9.14: type 0 is anything but a hardware address
         name = "/".join((call.env.container_id, call.network, call.env.ifname))
         self.provide = {str(CLIENT_ID): "\0" + name[: CLIENT_ID_MAX - 1]}
         for item in config.objects(section, "provide"):
@@ -73,7 +73,7 @@ def _value(item: dict, key: str) -> str:
 
 
 def add(call: Call) -> dict:
-    """Has the daemon get a lease; its address, routes and name servers."""
+    """Requests a lease from the daemon; returns its address, routes and name servers."""
     settings = Settings(call)
     answer = _ask(
         call,
@@ -86,7 +86,7 @@ def add(call: Call) -> dict:
     try:
         lease = result.parse(answer.get("result") or {}, result.VERSIONS[-1])
     except ValueError as error:
-        raise CniError(INTERNAL, f"the dhcp daemon's answer makes no sense: {error}") from None
+        raise CniError(INTERNAL, f"the dhcp daemon's answer is invalid: {error}") from None
     if settings.priority:
         for route in lease["routes"]:
             route["priority"] = settings.priority
@@ -94,7 +94,7 @@ def add(call: Call) -> dict:
 
 
 def delete(call: Call) -> None:
-    """Has the daemon release the lease. Without a daemon the lease ends by itself, once its note is removed."""
+    """Has the daemon release the lease. Without a daemon it removes the lease's file, and the lease expires."""
     section = config.mapping(call.conf, "ipam")
     socket = config.string(section, "daemonSocketPath", SOCKET)
     try:
@@ -107,7 +107,7 @@ def delete(call: Call) -> None:
 
 
 def check(call: Call) -> None:
-    """The daemon keeps a lease of the address that the pod has."""
+    """The daemon holds a lease of the pod's address."""
     answer = _ask(call, Settings(call).socket)
     address = answer.get("address")
     told = [item["address"] for item in (call.previous or result.new())["ips"]]
@@ -131,20 +131,20 @@ def gc(call: Call) -> None:
     try:
         _ask(call, config.string(section, "daemonSocketPath", SOCKET), valid=valid)
     except _Unreachable:
-        pass  # it forgets those whose namespaces are gone when it comes back
+        pass  # it drops those whose namespaces are gone when it restarts
 
 
 def note(socket: str, network: str, container: str, ifname: str) -> str:
-    """Where the daemon at `socket` notes an attachment's lease."""
+    """The file in which the daemon at `socket` stores an attachment's lease."""
     return f"{socket}.leases/{network}/{container}_{ifname}.json"
 
 
 class _Unreachable(CniError):
-    """Nobody listens."""
+    """The daemon does not listen."""
 
 
 def _ask(call: Call, path: str, **more) -> dict:
-    """One line of JSON there, one back: the answer, or the CniError in it."""
+    """Sends one line of JSON and reads one: the answer. Raises the CniError in it."""
     question = {"command": call.env.command, "network": call.network, "container": call.env.container_id}
     text = " ".join(dumps({**question, "ifname": call.env.ifname, **more}).split("\n")) + "\n"
     printed = b""
@@ -166,7 +166,7 @@ def _ask(call: Call, path: str, **more) -> dict:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise CniError(INTERNAL, f"the dhcp daemon at {path} broke off")
+        raise CniError(INTERNAL, f"the dhcp daemon at {path} closed the connection")
     failure = answer.get("error")
     if failure:
         raise CniError(int(failure.get("code", INTERNAL)), str(failure.get("msg", "")))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A DHCP client's sockets in a pod's namespace: what goes out by its interface, and which answers belong to it."""
+"""A DHCP client's sockets on an interface in a pod's namespace: sends messages, and matches answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from . import message as dhcp_message
 from .message import BOOTREPLY, CLIENT_PORT, EVERYBODY, SERVER_PORT, Message
 
 ETH_P_IP = 0x0800
-#: What it means that a namespace or an interface can't be opened: there is none any more.
+#: Error numbers that mean that the namespace or the interface is gone.
 GONE = (errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENODEV, errno.ENXIO)
 
 
 class Gone(Exception):
-    """The pod's namespace or interface is no more."""
+    """The pod's namespace or interface is gone."""
 
 
 def now() -> float:
@@ -32,15 +32,15 @@ def now() -> float:
 
 
 def _told(error: OSError, what: str) -> Exception:
-    """Gone where that is what the error means, else the error itself."""
+    """Gone if the error means that, else the error itself."""
     return Gone(f"{what}: {error.strerror}") if error.errno in GONE else error
 
 
 class Exchange:
-    """A conversation with servers by a pod's interface: opened inside the namespace, closed after it."""
+    """An exchange with servers on a pod's interface: opened inside the namespace, closed after it."""
 
     def __init__(self, netns: str, ifname: str) -> None:
-        """Raises Gone where there is no such namespace or interface, and OSError."""
+        """Raises Gone if the namespace or interface is missing, and OSError."""
         try:
             with Netns(netns):
                 with Channel() as channel:
@@ -71,7 +71,7 @@ class Exchange:
         self.raw.sendto(packet, (self.ifname, ETH_P_IP, 0, 0, b"\xff" * 6))
 
     def hand(self, message: Message, server: str, mac: bytes) -> None:
-        """To a server by its (or its router's) MAC address: needs nothing of the interface, not even an address."""
+        """Sends to a server by its (or its router's) MAC address; the interface needs no address for it."""
         packet = dhcp_message.packet(message.pack(), message.client, server)
         self.raw.sendto(packet, (self.ifname, ETH_P_IP, 0, 0, mac))
 
@@ -79,7 +79,7 @@ class Exchange:
         self.udp.sendto(message.pack(), (server, SERVER_PORT))
 
     def receive(self, message: Message, wanted: tuple[int, ...], seconds: float) -> Message | None:
-        """The first answer to `message` of a wanted type; None when there is none in time."""
+        """The first answer to `message` of a wanted type; None if there is none in time."""
         end = now() + seconds
         while True:
             left = end - now()
@@ -91,7 +91,7 @@ class Exchange:
                 try:
                     found = dhcp_message.unpack(dhcp_message.payload(data) if source is self.raw else data)
                 except ValueError:
-                    continue  # somebody else's, or broken
+                    continue  # another client's, or malformed
                 same = (found.op, found.xid, found.mac[:6]) == (BOOTREPLY, message.xid, self.mac)
                 if same and found.type in wanted:
                     found.sender = address[4] if source is self.raw else b""
