@@ -310,7 +310,7 @@ def document(found: Outcome, guest: dict) -> str:
         "# Conformance",
         "",
         "Made by `make conformance`, which calls every verb of every plugin in every version of the CNI specification",
-        "as a runtime does, and writes what came of it if all of it is right. `make test` does so with some versions.",
+        "as a runtime does, and writes this page if every call is right. `make test` does so with some versions.",
         "",
         f"{WORKS} works; {REFUSED}: the version has no such verb, and the call is refused with code 1. Plugins that",
         f"change what another one made ({', '.join(CHAINED)}) are called after bridge.",
@@ -333,7 +333,7 @@ def document(found: Outcome, guest: dict) -> str:
 def defects_table() -> list[str]:
     """The page's second part."""
     lines = [
-        "## Defects of the field's plugins that ours are shown to be without",
+        "## Defects of other plugins that ours are proven not to have",
         "",
         "| Defect | Test |",
         "| --- | --- |",

@@ -57,26 +57,26 @@ def enabled(go: Any, ours: Any) -> bool:
 
 #: Never compared, and why.
 NOT_COMPARED = [
-    "MAC addresses and names of links that the plugin chooses: ours follow from the attachment, so that they are the "
-    "same after a crash or a reboot and DEL finds them without a note; Go's are random",
-    "neighbour entries: the kernel learns some of them by itself while a case runs; ours also sets the new pod's on "
-    "the bridge at once and removes it with the pod, so that an address that is used again is reachable at once",
+    "MAC addresses and names of links that the plugin chooses: ours are derived from the attachment, so DEL finds them "
+    "after a crash or a reboot without stored state; Go's are random",
+    "neighbor entries: the kernel learns some of them while a case runs; ours also sets the new pod's entry on the "
+    "bridge and deletes it with the pod, so that a reused address is reachable at once",
     "counters, timers and identifiers of the kernel",
-    "how translation is written down: Go's iptables chains and our nftables sets are both reduced to who is "
-    "masqueraded but to where, which host port leads where, and whose connections to it are masqueraded",
-    "error codes: Go's are 999 nearly always, ours are the specification's; where an error is expected, both say the "
-    "same words",
+    "the form of NAT rules: Go's iptables chains and our nftables sets are both reduced to the masqueraded sources "
+    "with their exceptions, the targets of host ports, and the clients that are masqueraded",
+    "error codes: Go's are 999 nearly always, ours are the specification's; for an expected error both have the same "
+    "message",
 ]
 
 DIFFERENCES = [
     # What ours has besides.
     Difference(
-        "the alias of a host's end names its attachment: GC and people find it by that",
+        "the alias of a host's end names its attachment, for GC and for operators",
         "*/link/*/ifalias",
         when=only_ours,
     ),
     Difference(
-        "beside host-local's files a record of each attachment and a bitmap of what is taken: no verb's time grows "
+        "beside host-local's files a record of each attachment and a bitmap of taken addresses: no verb's time grows "
         "with reservations",
         "*/store/*/.attachments/*",
         "*/store/*/.index",
@@ -84,7 +84,7 @@ DIFFERENCES = [
     ),
     # What makes no difference to packets.
     Difference(
-        "Go sets a queue length of 0 and ours leaves the kernel's; a veth has no queue with either",
+        "Go sets a queue length of 0, ours keeps the kernel's; a veth has no queue with either",
         "*/link/*/txqlen",
     ),
     Difference(
@@ -93,8 +93,8 @@ DIFFERENCES = [
         when=only_ours,
     ),
     Difference(
-        "as with newer Go plugins, IPv6 addresses outlive their link being down, and neighbours learn at once whose an "
-        "address is, which Go's bridge alone has for IPv4",
+        "as with newer Go plugins, IPv6 addresses stay while their link is down, and neighbors learn at once who has "
+        "an address; Debian's Go plugins do the latter for IPv4 in bridge only",
         "*/sysctl/ipv4/conf/eth0/arp_notify",
         "*/sysctl/ipv6/conf/*/keep_addr_on_down",
         "*/sysctl/ipv6/conf/*/ndisc_notify",
@@ -114,19 +114,18 @@ DIFFERENCES = [
         when=only_go,
     ),
     Difference(
-        "where nothing is forwarded for pods any more, the operator's chain isn't asked: firewall's rules are about "
-        "sets, which are empty then",
+        "without pods, packets do not pass the operator's chain: firewall's rules match sets, which are empty then",
         "DEL of a pod that is gone/host/forward/IPv?",
         when=only_go,
         case="firewall",
     ),
     Difference(
-        "an ADD that fails undoes all that it did; Go's leaves it to DEL",
+        "a failed ADD undoes everything; Go's leaves that to DEL",
         "failed ADD/*",
         when=only_go,
     ),
     Difference(
-        "what is left of an ADD that failed: a bridge without ports, and host-local's lock and cursor",
+        "a failed ADD leaves a bridge without ports, and host-local's lock and cursor",
         "failed ADD/host/link/*/mac",
         "failed ADD/store/net/lock",
         "failed ADD/store/net/last_reserved_ip.*",
@@ -139,12 +138,12 @@ DIFFERENCES = [
         when=lambda go, _ours: go == "an error" or str(go).startswith("999 "),
     ),
     Difference(
-        "DNS settings that IPAM tells are passed on; Go's bridge drops them",
+        "DNS settings of IPAM are passed on; Go's bridge drops them",
         "*/answer/*dns*",
         case="host-local, resolv.conf",
     ),
     Difference(
-        "isDefaultGateway beside a default route of IPAM's without gateway works; Go's ADD fails, file exists",
+        "isDefaultGateway works beside a default route of IPAM without gateway; Go's ADD fails: file exists",
         "*",
         case="bridge, default route set by IPAM without gateway",
     ),
@@ -166,38 +165,38 @@ DIFFERENCES = [
         case="loopback, 0.[12].0",
     ),
     Difference(
-        "Go's loopback leaves out ips.version, which versions 0.3 and 0.4 demand",
+        "Go's loopback omits ips.version, which versions 0.3 and 0.4 require",
         "*/answer/ips/*/version",
         when=only_ours,
         case="loopback, 0.[34].*",
     ),
     Difference(
-        "DEL is done when nothing is left to do; Go's fails when the namespace is gone (macvlan, ptp, sbr), and the "
+        "DEL succeeds if nothing is left to do; Go's fails if the namespace is gone (macvlan, ptp, sbr), and the "
         "second time (host-device, sbr)",
         "DEL of a pod that is gone/answer/*",
         "DEL 1 again/answer/*",
         when=lambda go, _ours: go == "an error" or str(go).startswith("999 "),
     ),
     Difference(
-        "where sbr's DEL fails, the plugins before it aren't called any more, and the address leaks",
+        "if Go's sbr fails at DEL, the plugins before it are not called, and the address leaks",
         "DEL of a pod that is gone/store/*",
         when=only_go,
         case="sbr*",
     ),
     Difference(
-        "an IPv4 address's table has no IPv6 routes: its rule leads none of their packets there",
+        "an IPv4 address's table has no IPv6 routes, which its rule would never use",
         "*/route/100/fd09::_64 eth0/*",
         when=only_go,
         case="sbr, IPv4 and IPv6",
     ),
     Difference(
-        "a device that was lent has no alias after its return, as before; Go leaves its name there",
+        "a returned device has its former alias; Go leaves its name there",
         "DEL 1*/host/link/*/ifalias",
         when=only_go,
         case="host-device*",
     ),
     Difference(
-        "tuning puts sysctls back where they were, in a namespace that outlives the pod",
+        "tuning restores sysctls in a namespace that outlives the pod",
         "DEL */sysctl/*",
         case="tuning, sysctl*",
     ),
@@ -213,7 +212,7 @@ DIFFERENCES = [
         case="bandwidth*",
     ),
     Difference(
-        "CHECK of bandwidth without any limit is right; Go's ends with a crash",
+        "CHECK of bandwidth without limits succeeds; Go's crashes",
         "CHECK */answer/*",
         case="bandwidth, by capability",
     ),

@@ -199,7 +199,7 @@ def report(outcomes: list[Outcome], whole: bool, verbose: bool) -> int:
             unused.append(difference)
         if times or whole:
             console.print(f" • {difference.reason} [{times} times]", markup=False)
-    console.print("\nWhat is not compared:")
+    console.print("\nNot compared:")
     for reason in NOT_COMPARED:
         console.print(f" • {reason}", markup=False)
     bad = [item for item in ran if item.unexplained]
@@ -220,18 +220,18 @@ def document() -> str:
         "",
         "Made by `make differential`: each configuration goes to our plugins and to those of Debian's package",
         "containernetworking-plugins, on a host and with pods of its own (network namespaces). ADD of every pod,",
-        "CHECK, DEL, DEL again and DEL of a pod whose namespace is gone; after each of them the answers are compared,",
-        "and what `ip`, `bridge`, `tc`, `nft` and `iptables` tell. This page is written if nothing differs but what",
-        "stands here.",
+        "CHECK, DEL, DEL again and DEL of a pod whose namespace is gone. After each of them the answers are compared,",
+        "and the output of `ip`, `bridge`, `tc`, `nft` and `iptables`. The page is written if nothing differs but what",
+        "is listed here.",
         "",
-        f"There are {len(CASES)} configurations. Those for what not every kernel has ({', '.join(kinds)})",
+        f"There are {len(CASES)} configurations. Those that need kernel modules ({', '.join(kinds)})",
         "are in `make guest`, too.",
         "",
-        "## What differs, and why",
+        "## Differences, and their reasons",
         "",
         *[_item(difference.reason) for difference in DIFFERENCES],
         "",
-        "## What is not compared",
+        "## Not compared",
         "",
         *[_item(reason) for reason in NOT_COMPARED],
     ]

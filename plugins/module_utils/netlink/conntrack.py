@@ -70,8 +70,8 @@ def dump(channel: Channel, family: int, protocol: int = 0) -> list[Connection]:
     if protocol:
         body += nest(CTA_TUPLE_ORIG, nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol)))
         body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM))
-    told = (connection(payload) for payload in channel.dump((CT_GET, 0, body, "list connections")))
-    return [one for one in told if one]
+    entries = (connection(payload) for payload in channel.dump((CT_GET, 0, body, "list connections")))
+    return [one for one in entries if one]
 
 
 def connection(payload: bytes) -> Connection | None:

@@ -462,8 +462,8 @@ def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], c
         elif data is not None:
             body += nest(2, attr(DATA_VALUE, data))
         if comment:
-            told = comment.encode()[:120] + b"\0"
-            body += attr(6, bytes([COMMENT, len(told)]) + told)
+            shown = comment.encode()[:120] + b"\0"
+            body += attr(6, bytes([COMMENT, len(shown)]) + shown)
         packed.append(nest(LIST_ELEM, body))
     return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
 
@@ -484,13 +484,13 @@ def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
 def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, Data, str]]:
     """All elements of the set; with some deleted ones, if other processes keep changing it.
 
-    The kernel goes on with a long list by the number of those that it has told: when others are taken out meanwhile, or
-    its table grows or shrinks, it passes over some, and does not mark the list as interrupted. Each part bears the
-    generation that it is from (net/netfilter/nf_tables_api.c, nf_tables_dump_set). So a list counts that is of one
-    generation and is told twice; or else all that any list told.
+    The kernel continues a long dump by the number of elements that it has sent. If others are deleted meanwhile, or its
+    hash table is resized, it skips some, and does not mark the dump as interrupted. Each part has its generation
+    (net/netfilter/nf_tables_api.c, nf_tables_dump_set). So a dump is valid if it has one generation and equals the one
+    before; else the result is the union of all dumps.
     """
     request = (GETSETELEM, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"list elements of {name}")
-    told: dict[tuple[bytes, int, Data, str], None] = {}
+    seen: dict[tuple[bytes, int, Data, str], None] = {}
     last = None
     for _attempt in range(READ_TRIES):
         parts = channel.dump(request)
@@ -499,8 +499,8 @@ def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, D
         if len(parts) < 2 or (len(now[0]) == 1 and now == last):
             return found
         last = now
-        told.update(dict.fromkeys(found))
-    return list(told)
+        seen.update(dict.fromkeys(found))
+    return list(seen)
 
 
 def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:
@@ -510,10 +510,10 @@ def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:
         values = parse(element)
         if 1 not in values:
             continue  # the catch-all element has no key
-        told = parse(values[2]) if 2 in values else {}
-        data: Data = told.get(DATA_VALUE)
-        if DATA_VERDICT in told:
-            data = text(parse(told[DATA_VERDICT]).get(VERDICT_CHAIN, b""))
+        content = parse(values[2]) if 2 in values else {}
+        data: Data = content.get(DATA_VALUE)
+        if DATA_VERDICT in content:
+            data = text(parse(content[DATA_VERDICT]).get(VERDICT_CHAIN, b""))
         comment = text(_user_data(values.get(6, b"")).get(COMMENT, b""))
         found.append((parse(values[1])[DATA_VALUE], _be32(values.get(3)), data, comment))
     return found

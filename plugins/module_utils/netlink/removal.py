@@ -4,10 +4,9 @@
 
 """Removing a link without waiting for its memory.
 
-The kernel takes a link out of everything, tells the world so (RTM_DELLINK), and holds the request back until no
-processor can be looking at what is left of it: 20 ms and more after half a millisecond of work (net/core/dev.c,
-netdev_run_todo). No process can see a difference between the two moments. So a thread makes the request, and the
-caller waits for the event.
+The kernel unlinks a link everywhere, sends RTM_DELLINK, and then blocks the request until no processor uses the link's
+memory: 20 ms and more after half a millisecond of work (net/core/dev.c, netdev_run_todo). No process can
+see a difference between the two moments. So a thread makes the request, and the caller waits for the event.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _rate(rate: int) -> bytes:
 
 def bucket(link: int, rate: int, burst: int, limit: int) -> Request:
     """Let the link send `rate`, once `burst` at full speed (tbf); what waits beyond `limit` is dropped."""
-    # rate, peak rate, limit, buffer (told by TBF_BURST, in bytes instead of ticks), MTU
+    # rate, peak rate, limit, buffer (set by TBF_BURST, in bytes instead of ticks), MTU
     options = attr(TBF_PARMS, _rate(rate) + bytes(RATE.size) + U32.pack(limit) + bytes(8))
     options += attr_u32(TBF_BURST, burst)
     if rate > MOST:

@@ -63,8 +63,8 @@ def find(inside: Channel, call: Call) -> Link | None:
 
 def addresses(call: Call) -> list[dict]:
     """The result's addresses that are the pod's interface's, those of no named interface included."""
-    told = previous(call)
-    names = [item.get("name") for item in told["interfaces"]]
+    result = previous(call)
+    names = [item.get("name") for item in result["interfaces"]]
     return [
-        item for item in told["ips"] if item.get("interface") is None or names[item["interface"]] == call.env.ifname
+        item for item in result["ips"] if item.get("interface") is None or names[item["interface"]] == call.env.ifname
     ]

@@ -89,7 +89,7 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
             configure(call, netns, result)
             result = reserve(call, settings.ipam, undo)
         made = configure(call, netns, result)
-    return told(call, settings, result, [], made)
+    return with_interfaces(call, settings, result, [], made)
 
 
 def by_link(call: Call, ipam: str) -> bool:
@@ -145,7 +145,7 @@ def configure(call: Call, netns: Netns, result: dict) -> Link:
         return made
 
 
-def told(call: Call, settings: Settings, result: dict, outside: list[dict], made: Link) -> dict:
+def with_interfaces(call: Call, settings: Settings, result: dict, outside: list[dict], made: Link) -> dict:
     """The result: interfaces on the host first, then the pod's, to which all addresses belong."""
     for item in result["ips"]:
         item["interface"] = len(outside)

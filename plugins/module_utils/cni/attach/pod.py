@@ -130,10 +130,10 @@ def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, ne
         raise CniError(INTERNAL, f"interface {ifname} is a {found.kind or 'device'}, not a {kind}")
     if not found.up:
         raise CniError(INTERNAL, f"interface {ifname} is down")
-    told = [item for item in previous["interfaces"] if item.get("name") == ifname and item.get("sandbox")]
-    if told and told[0].get("mac") and told[0]["mac"].lower() != found.mac:
-        raise CniError(INTERNAL, f"interface {ifname} has the MAC address {found.mac}, not {told[0]['mac']}")
-    numbers = [index for index, item in enumerate(previous["interfaces"]) if item in told]
+    expected = [item for item in previous["interfaces"] if item.get("name") == ifname and item.get("sandbox")]
+    if expected and expected[0].get("mac") and expected[0]["mac"].lower() != found.mac:
+        raise CniError(INTERNAL, f"interface {ifname} has the MAC address {found.mac}, not {expected[0]['mac']}")
+    numbers = [index for index, item in enumerate(previous["interfaces"]) if item in expected]
     wanted = [item["address"] for item in previous["ips"] if item.get("interface") in (None, *numbers)]
     present = [item.address for item in address.dump(channel, index=found.index)]
     for item in wanted:

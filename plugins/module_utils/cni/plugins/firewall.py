@@ -133,7 +133,7 @@ def add(call: Call) -> dict:
         try:
             if settings.policy == "isolated":
                 _isolate(call)
-            _tell_of_others(channel)
+            _warn_of_foreign_drops(channel)
         except BaseException:
             _remove(channel, _is(call))
             raise
@@ -218,7 +218,7 @@ def _port(host: Channel, call: Call) -> Link:
     return veth.find(host, call, previous, None)
 
 
-def _tell_of_others(channel: Channel) -> None:
+def _warn_of_foreign_drops(channel: Channel) -> None:
     """Warns on standard error, which runtimes log, of foreign chains that drop forwarded packets all the same."""
     droppers = nftables.dropping_chains(channel, nftables.HOOKS["forward"])
     if droppers:

@@ -62,9 +62,9 @@ def delete(call: Call) -> None:
 def check(call: Call) -> None:
     """The attachment's addresses are reserved for it."""
     held = _with_store(call, lambda store: store.addresses(call.owner), write=False) or []
-    told = [item["address"].partition("/")[0] for item in call.previous["ips"]] if call.previous else []
+    addresses = [item["address"].partition("/")[0] for item in call.previous["ips"]] if call.previous else []
     ranges = range_sets(call)
-    for text in told:
+    for text in addresses:
         address = parse_address(text)
         ours = any(item.position(address) is not None for item in ranges)
         if ours and to_text(*address) not in held:

@@ -36,9 +36,9 @@ class Settings:
         if config.string(conf, "backend", "nftables") not in ("nftables", "iptables"):
             raise config_error(f"backend must be nftables or iptables, not {conf['backend']!r}")
         self.ports = [_port(item) for item in config.objects(call.runtime(), "portMappings")]
-        self._refuse_two_ways()
+        self._refuse_two_targets()
 
-    def _refuse_two_ways(self) -> None:
+    def _refuse_two_targets(self) -> None:
         """One host port has one target; a repeated mapping counts once."""
         ways: dict = {}
         for port in self.ports:

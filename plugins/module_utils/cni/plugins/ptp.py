@@ -68,7 +68,7 @@ def add(call: Call) -> dict:
 
             masquerade.add(call, result["ips"])
     outside = [{"name": outer.name, "mac": outer.mac, "mtu": outer.mtu}]
-    return interface.told(call, settings, result, outside, made)
+    return interface.with_interfaces(call, settings, result, outside, made)
 
 
 def _reserve(call: Call, settings: Settings, undo: Undo) -> dict:
@@ -126,8 +126,8 @@ def _forget(call: Call, settings: Settings) -> None:
     if settings.masquerade:
         from ..attach import masquerade
 
-        told = call.previous or new()
-        masquerade.remove(call, [item["address"].partition("/")[0] for item in told["ips"]])
+        previous = call.previous or new()
+        masquerade.remove(call, [item["address"].partition("/")[0] for item in previous["ips"]])
 
 
 def check(call: Call) -> None:

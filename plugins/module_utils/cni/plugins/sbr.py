@@ -40,7 +40,7 @@ class Settings:
 def add(call: Call) -> dict:
     """Makes rules and tables for the interface's addresses; passes the result on."""
     settings = Settings(call)
-    told = chained.previous(call)
+    result = chained.previous(call)
     ips = chained.addresses(call)
     if not ips:
         raise CniError(INTERNAL, f"No IP addresses supplied on interface: {call.env.ifname}")
@@ -55,7 +55,7 @@ def add(call: Call) -> dict:
         for failure in inside.batch(requests):
             if failure:
                 raise CniError(INTERNAL, f"failed to set up source based routing for {inner.name}: {failure}")
-    return told
+    return result
 
 
 def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> tuple[list, list]:

@@ -46,7 +46,7 @@ class Settings:
 def add(call: Call) -> dict:
     """Puts the interface into the VRF with its addresses and routes; passes the result on."""
     settings = Settings(call)
-    told = chained.previous(call)
+    result = chained.previous(call)
     with chained.Locked(pod.enter(call.env)), Channel() as inside, Undo() as undo:
         inner = chained.interface(inside, call)
         if inner.master:
@@ -56,7 +56,7 @@ def add(call: Call) -> dict:
         undo.append(lambda: _leave(inside, settings, call.env.ifname))
         vrf = _vrf(inside, settings)
         _join(inside, vrf, inner)
-    return told
+    return result
 
 
 def _vrf(inside: Channel, settings: Settings) -> Link:

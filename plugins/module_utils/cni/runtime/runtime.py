@@ -130,10 +130,10 @@ class Runtime:
         if not at_least(network.version, "1.1.0"):
             return failures
         listed = [{"containerID": container, "ifname": ifname} for container, ifname in sorted(keep)]
-        told = dict.fromkeys(VALID_ATTACHMENTS, listed)
+        keys = dict.fromkeys(VALID_ATTACHMENTS, listed)
         for plugin in network.plugins:
             try:
-                self._execute("GC", network, {**plugin, **told}, Attachment(""), None)
+                self._execute("GC", network, {**plugin, **keys}, Attachment(""), None)
             except CniError as error:
                 failures.append(f"GC {plugin['type']}: {error}")
         return failures

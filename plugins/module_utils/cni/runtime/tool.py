@@ -70,11 +70,13 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
         runtime.status(network)
         return 0
     if options.command == "restore":
-        return _told(runtime.restore(network))
+        return _print_failures(runtime.restore(network))
     if options.command == "gc":
         # cnitool expects a namespace's path here, and treats no attachment as valid
         valid = [tuple(item.split("/", 1)) for item in options.valid if not item.startswith("/")]
-        return _told(runtime.collect(network, [(item[0], item[1] if len(item) > 1 else "eth0") for item in valid]))
+        return _print_failures(
+            runtime.collect(network, [(item[0], item[1] if len(item) > 1 else "eth0") for item in valid])
+        )
     attachment = _attachment(options)
     if options.command == "add":
         print(json.dumps(runtime.add(network, attachment), indent=4))
@@ -85,7 +87,7 @@ def _run(runtime: Runtime, network: conflist.Conflist, options: argparse.Namespa
     return 0
 
 
-def _told(failures: list[str]) -> int:
+def _print_failures(failures: list[str]) -> int:
     """Prints the failures; returns the exit status."""
     for failure in failures:
         print(f"podnet-cni: {failure}", file=sys.stderr)

@@ -169,7 +169,7 @@ def test_every_backend_is_our_table(host, walled, backend):
         ({"backend": "pf"}, "backend"),
         ({"ingressPolicy": "closed"}, "ingressPolicy"),
         ({"iptablesAdminChainName": "a b"}, "not a valid chain name"),
-        ({"iptablesAdminChainName": "forward"}, "chain of ours"),
+        ({"iptablesAdminChainName": "forward"}, "reserved for the plugin"),
         ({"prevResult": None}, "prevResult"),
         ({"ingressPolicy": "isolated", "prevResult": {"cniVersion": "1.1.0"}}, "needs a bridge"),
     ],

@@ -110,9 +110,9 @@ def check(call: Call) -> None:
     """The daemon holds a lease of the pod's address."""
     answer = _ask(call, Settings(call).socket)
     address = answer.get("address")
-    told = [item["address"] for item in (call.previous or result.new())["ips"]]
-    if not isinstance(address, str) or parse_interface(address) not in [parse_interface(item) for item in told]:
-        raise CniError(INTERNAL, f"dhcp: the lease is of {address}, the pod has {', '.join(told) or 'no address'}")
+    addresses = [item["address"] for item in (call.previous or result.new())["ips"]]
+    if not isinstance(address, str) or parse_interface(address) not in [parse_interface(item) for item in addresses]:
+        raise CniError(INTERNAL, f"dhcp: the lease is of {address}, the pod has {', '.join(addresses) or 'no address'}")
 
 
 def status(call: Call) -> None:

@@ -86,7 +86,7 @@ def test_add_to_an_interface_that_exists_fails_and_leaves_it(host, failure):
         host.call("bridge", "ADD", conf, "c1", pod)
     with pytest.raises(failure, match="already exists"):
         host.call("bridge", "ADD", conf, "c2", pod)
-    with pytest.raises(failure, match="connected to net already"):
+    with pytest.raises(failure, match="already attached to net"):
         host.call("bridge", "ADD", host.conf(ipam=None), "c1", host.pod())
     assert host.state() == before
     assert [link["ifname"] for link in pod.ip("link")] == [link["ifname"] for link in links]
