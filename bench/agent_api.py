@@ -157,7 +157,7 @@ class Agent:
 
     def longest(self) -> float:
         """The seconds that its longest look at the node took, which was its first."""
-        return float(self.status()["longest_took"])
+        return float(self.status()["longest_duration"])
 
     def status(self) -> dict:
         """What it says of itself."""

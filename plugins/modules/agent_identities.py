@@ -95,7 +95,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.kube import rbac
 from ..module_utils.kube.client import ApiError, Client
-from ..module_utils.kube.http import Waker
 from ..module_utils.overlay.config import ConfigError, node_name
 
 
@@ -117,7 +116,7 @@ def main() -> None:
         kubectl = module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"]
         credentials = rbac.administrator(wanted["kubeconfig"], [kubectl])
         told.update(server=credentials.server, ca=rbac.authority(credentials))
-        client = Client(credentials, Waker())
+        client = Client(credentials)
         changes = rbac.plan(client, nodes)
         told["changes"] = [
             *map(str, changes),

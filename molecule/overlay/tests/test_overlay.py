@@ -64,7 +64,7 @@ def test_stays_and_comes_back_at_boot(host):
     unit = host.service("podnetd")
     assert unit.is_enabled and unit.is_running
     told = json.loads(host.check_output("podnetctl status --json"))
-    assert told["level"] and told["agent"]["level"] and told["agent"]["source"]["connected"]
+    assert told["in_sync"] and told["agent"]["in_sync"] and told["agent"]["source"]["connected"]
 
 
 def test_what_is_undone_by_hand_heals(host, pod_cidrs):

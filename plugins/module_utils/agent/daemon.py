@@ -2,22 +2,24 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""podnetd: the node's overlay is what it must be, for as long as the node runs.
+"""podnetd: it keeps the node's overlay in the desired state for as long as the node runs.
 
-One loop waits for all that can matter, and looks at the node when something does:
+One loop waits for everything that may matter, and reconciles when something does:
 
-    the source of leases ──► follow: what leads to the changed peers
-    the kernel's events  ──┐
-    subnet.env's directory ├► look: everything, and what differs is put right
-    a slow timer         ──┘
+    the lease source         ──► update: the objects of the changed peers
+    the kernel's events    ──┐
+    subnet.env's directory ──┼─► reconcile: everything; what has drifted is repaired
+    a slow timer           ──┘
 
-A look costs little and may be made for nothing; nothing depends on an event being seen. Ending, however it comes about,
-changes nothing on the node, so that a restart or an upgrade is no event for the pods.
+A reconciliation costs little and may be made in vain; nothing depends on an event being seen. Ending, however it comes
+about, changes nothing on the node, so that pods do not notice restarts and upgrades.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import json
 import os
 import signal
 import sys
@@ -25,14 +27,19 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from ..findings import render
+from ..findings.codes import Code
+from ..findings.finding import Finding, Value
 from ..netlink.wire import NetlinkError
 from ..overlay.config import ConfigError
+from ..overlay.lock import AGENT, locked
 from ..overlay.subnet_env import PATH
+from . import exposition, health, metrics
 from . import settings as configuration
 from .backoff import Backoff, chance
 from .client import RUN, SOCKET
 from .garbage import Sweeper
-from .http_server import Web
+from .http_server import JSON, TEXT, Answer, HttpServer, Routes
 from .inotify import Watch
 from .log import Log
 from .loop import IDLE, Loop
@@ -40,23 +47,30 @@ from .monitor import Monitor
 from .reconciler import Reconciler
 from .sd_notify import Notifier
 from .sources.source import DIRECTORY, Source
+from .state import State
 
 #: Seconds: events that belong together come within this.
 BURST = 0.02
-#: Looks for the kernel's events that may follow each other at once, and seconds until there may be one more: who undoes
-#: again and again what we do, or does what we undo, gets no busy loop.
+#: Reconciliations for the kernel's events that may follow each other at once, and seconds until one more is allowed: a
+#: process that keeps undoing what we do, or doing what we undo, causes no busy loop.
 BUCKET, REFILL = 10, 1.0
+#: Seconds to wait for an agent that is just ending.
+HANDOVER = 2.0
 USAGE = f"""usage: podnetd [--config DIR] [--subnet-env FILE] [--run DIR]
 
-Keeps the pod network of this node as it must be.
+Keeps the pod network of this node in the desired state.
 
-  --config DIR        where its files are ({DIRECTORY})
-  --subnet-env FILE   the file for the CNI plugin ({PATH})
-  --run DIR           where its socket is ({RUN})"""
+  --config DIR        directory of its settings and leases ({DIRECTORY})
+  --subnet-env FILE   file for the CNI plugin ({PATH})
+  --run DIR           directory of its socket ({RUN})"""
+
+
+class AlreadyRunning(Exception):
+    """Another agent keeps this network namespace."""
 
 
 class Daemon:
-    """All that the loop holds together. ``directory``: where the settings and the file source's files are;
+    """Everything that the loop holds together. ``directory``: where the settings and the file source's files are;
     ``env_path``: subnet.env; ``run``: where the socket for podnetctl goes."""
 
     def __init__(self, directory: str = DIRECTORY, env_path: str = PATH, run: str = RUN) -> None:
@@ -68,60 +82,60 @@ class Daemon:
         self.reconciler = Reconciler(env_path, self.log)
         self.monitor = Monitor(self.reconciler.ports())
         self.env_watch = Watch(os.path.dirname(env_path) or ".")
-        self.sweeper = Sweeper(self.settings.cni, self.log)
-        self.web = Web(self, os.path.join(run, SOCKET), self.settings.listen)
         self.prober = configuration.open_prober(self.settings)
-        self.loop = Loop()
+        self.state = State(self.settings, self.reconciler, self.source.status, self.prober)
+        self.sweeper = Sweeper(self.settings.cni, self.log)
+        self.loop = Loop(self._failed)
+        public = self._public_routes()
+        listeners: dict[str, Routes] = {os.path.join(run, SOCKET): {**public, **self._local_routes()}}
+        if self.settings.listen:
+            listeners[self.settings.listen] = public
+        self.server = HttpServer(listeners, partial(self.loop.hasten, "http", 1.0))
         self.backoff = Backoff()
-        self.started = time.time()
-        #: When the last look was level, by the clock; what the source last could not tell.
-        self.level_since: float | None = None
-        self.last_look: float | None = None
-        #: The same by the clock that nobody sets.
-        self.looked_at = time.monotonic()
-        self.last_took = self.longest_took = 0.0
-        self.source_error = ""
         self.running = True
-        self._ready = False
         self._tokens, self._filled = float(BUCKET), time.monotonic()
-        #: Whether and why to look: (when, reason, whether what differs is drift)
+        #: When and why to reconcile, and whether what differs then has drifted: (when, reason, drift)
         self._due: tuple[float, str, bool] | None = None
 
     def run(self) -> None:
-        """Until SIGTERM. Raises OSError or ConfigError when it cannot begin."""
-        self._open()
-        try:
-            self._learn()
-            self._look_if_due(time.monotonic())
-            self._tell_ready()
-            while self.running:
-                self.loop.turn(self._due[0] if self._due else None)
-                self._look_if_due(time.monotonic())
-        finally:
-            self.notifier.tell("STOPPING=1")
-            self._close()
+        """Runs until SIGTERM. Raises OSError or ConfigError when it cannot start, AlreadyRunning when another does."""
+        with locked(HANDOVER, AGENT) as alone:
+            if not alone:
+                raise AlreadyRunning
+            self._open()
+            try:
+                self.loop.guarded(self._read_source)
+                self.loop.guarded(self._reconcile_if_due)
+                self._started()
+                while self.running:
+                    self.loop.turn(self._due[0] if self._due else None)
+                    self.loop.guarded(self._reconcile_if_due)
+            finally:
+                self.notifier.tell("STOPPING=1")
+                self._close()
 
     # -- what happened ----------------------------------------------------------------------------------------------
 
-    def _learn(self) -> None:
+    def _read_source(self) -> None:
         """The source has news."""
         try:
             config, leases = self.source.read()
         except ConfigError as error:
-            if str(error) != self.source_error:
-                self.log.error(f"{error}; all stays as it is")
-            self.source_error = str(error)
+            found = self._finding(Code.AGENT_CONFIGURATION_INVALID, self.state.node or "podnetd", error=str(error))
+            if found != self.state.invalid:
+                self.log.error(found)
+            self.state.invalid = found
             return
-        self.source_error = ""
-        told = self.reconciler.refused()
+        self.state.invalid = None
+        known = self.reconciler.refused()
         began = time.monotonic()
-        if self.reconciler.follow(config, leases):
-            self._looked(began, True)
+        if self.reconciler.update(config, leases):
+            self._reconciled(began, True)
         else:
-            self._want("leases" if self.reconciler.overlay else "start", drift=False)
+            self._schedule("leases" if self.reconciler.overlay else "start", drift=False)
         for name, reason in leases.refused.items():
-            if told.get(name) != reason:
-                self.log.warning(f"peer {name} is refused: {reason}")
+            if known.get(name) != reason:
+                self.log.warning(self._finding(Code.AGENT_PEER_REFUSED, name, reason=reason))
 
     def _kernel_event(self) -> None:
         self._events(self.monitor.read_kernel())
@@ -142,104 +156,148 @@ class Daemon:
         self._filled = now
         if self._tokens >= 1 or self._due:
             self._tokens -= 0 if self._due else 1
-            self._want(reasons[0] + more, drift=True, after=BURST)
+            self._schedule(reasons[0] + more, drift=True, after=BURST)
         else:
-            self.log.warning(f"somebody else changes the overlay all the time, last: {reasons[0]}")
-            self._want(reasons[0] + more, drift=True, after=REFILL)
+            self.log.warning(self._finding(Code.AGENT_CONTENTION, self.state.node, event=reasons[0]))
+            self._schedule(reasons[0] + more, drift=True, after=REFILL)
+
+    def _failed(self, error: Exception) -> None:
+        """An action of the loop raised ``error``: whatever it was, a reconciliation shows what is left to do."""
+        words = str(error) if isinstance(error, (OSError, ConfigError)) else f"{type(error).__name__}: {error}"
+        self.log.error(self._finding(Code.AGENT_ACTION_FAILED, "podnetd", error=words))
+        self._schedule("an action failed", drift=True, after=REFILL)
 
     def _signal(self, number: int) -> None:
         if number == signal.SIGHUP:
             self._reload()
         elif number == signal.SIGCHLD:
-            self.sweeper.reap()
+            self.state.addresses_released += self.sweeper.reap()
         else:
             self.running = False
 
     def _reload(self) -> None:
-        self.log.info("reread everything (SIGHUP)")
+        self.log.info("rereading settings, leases and credentials (SIGHUP)")
         try:
             fresh = configuration.load(self.directory)
             changed = fresh != self.settings
             if changed:
-                configuration.open_source(fresh, self.directory)  # one that cannot be is told while this one works
+                configuration.open_source(fresh, self.directory)  # an invalid one is reported while this one works
         except ConfigError as error:
-            self.log.error(f"{error}; the settings stay as they are")
+            self.log.error(self._finding(Code.AGENT_SETTINGS_INVALID, self.directory, error=str(error)))
             changed = False
         if changed:
-            # what listens and watches by them is best made anew; the unit starts us again at once
-            self.log.info("the settings changed: start again")
+            # listeners and watches depend on them: a new process is simpler than changing them
+            self.log.info("settings changed: restarting")
             words = getattr(sys, "orig_argv", [sys.executable, *sys.argv])  # Python 3.9 does not keep it
             os.execv(sys.executable, [sys.executable, *words[1:]])
         self.source.reread()
-        self._learn()
-        self._want("SIGHUP", drift=True)
+        self._read_source()
+        self._schedule("SIGHUP", drift=True)
 
-    # -- looks ------------------------------------------------------------------------------------------------------
+    # -- reconciliation ---------------------------------------------------------------------------------------------
 
-    def _want(self, reason: str, drift: bool, after: float = 0.0) -> None:
-        """Have a look in ``after`` seconds, or sooner when there is a reason already."""
+    def _schedule(self, reason: str, drift: bool, after: float = 0.0) -> None:
+        """Reconciles in ``after`` seconds, or sooner where that is due already."""
         when = time.monotonic() + after
         if self._due is None:
             self._due = when, reason, drift
         else:
             self._due = min(when, self._due[0]), self._due[1], drift and self._due[2]
 
-    def _look_if_due(self, now: float) -> None:
+    def _reconcile_if_due(self) -> None:
+        now = time.monotonic()
         if self._due is None or self._due[0] > now:
             return
         _when, reason, drift = self._due
         self._due = None
-        if self.reconciler.config is None:
-            return  # nothing is known yet
-        self._looked(now, self.reconciler.look(reason, drift))
+        if self.reconciler.config is not None:
+            self._reconciled(now, self.reconciler.reconcile(reason, drift))
 
-    def _looked(self, began: float, level: bool) -> None:
-        self.looked_at = time.monotonic()
-        self.last_took = self.looked_at - began
-        self.longest_took = max(self.longest_took, self.last_took)
-        self.last_look = time.time()
+    def _reconciled(self, began: float, in_sync: bool) -> None:
+        self.state.reconciled(began, in_sync)
         if self.reconciler.overlay:
             self.monitor.watch(self.reconciler.overlay)
         if self.prober:
             self.prober.aim(self.reconciler.tunnels())
-        if level and self.reconciler.emptied:
-            self.reconciler.emptied = False
-            self.sweeper.restore()
-        if level:
+        if in_sync:
+            if self.reconciler.emptied:
+                self.reconciler.emptied = False
+                self.sweeper.restore()
             self.backoff.reset()
-            self.level_since = self.level_since or self.last_look
             if not self.env_watch.active:
                 self.env_watch.clear()
+            if self.reconciler.torn:
+                self._schedule("links came and went while they were read", drift=True, after=REFILL)
         else:
-            self.level_since = None
             self.env_watch.clear()  # what a write that failed left and took away again is no reason to try at once
-            self._want("once more", drift=False, after=self.backoff.next())
-        self.source.report(level, self.reconciler.reason)
-        self._tell_status()
+            self._schedule("retry", drift=False, after=self.backoff.next())
+        problem = self.reconciler.problem
+        self.source.report(in_sync, render.text(problem) if problem else "")
+        self.notifier.status(health.summary(self.state))
 
     def _resync(self) -> None:
         gc.collect()
-        self._want("timer", drift=True)
-        self.web.retry()
+        self._schedule("timer", drift=True)
+        self.server.retry()
         if not self.source.status().get("connected", True):
-            self._learn()  # it may have news that nobody tells
+            self._read_source()  # it may have news that nothing announces
         self._warn()
 
     def _sweep(self) -> None:
         self.sweeper.sweep(self.reconciler.kernel)
 
-    # -- beginning and end -------------------------------------------------------------------------------------------
+    def _warn(self) -> None:
+        """Collects and logs what is wrong and not the agent's to repair."""
+        found = self.reconciler.surroundings()
+        for where, error in self.server.errors.items():
+            found.append(self._finding(Code.AGENT_NOT_LISTENING, where, error=error))
+        if not self.env_watch.able():
+            watched, error = self.env_watch.directory, self.env_watch.reason
+            resync = int(self.settings.resync)
+            found.append(self._finding(Code.AGENT_NO_INOTIFY, watched, error=error, resync=resync))
+        self.state.warnings = found
+        for each in found:
+            self.log.warning(each)
+
+    def _finding(self, code: Code, subject: str, **parameters: Value) -> Finding:
+        return Finding(code, self.state.node, subject, parameters)
+
+    # -- what is served ---------------------------------------------------------------------------------------------
+
+    def _public_routes(self) -> Routes:
+        """For probes and Prometheus; not more: whoever reaches the port may ask."""
+        return {
+            "/healthz": lambda _accept: _verdict(health.unhealthy(self.state)),
+            "/readyz": lambda _accept: _verdict(health.unready(self.state)),
+            "/metrics": self._metrics,
+        }
+
+    def _local_routes(self) -> Routes:
+        """For root on this node."""
+        return {
+            "/status": lambda _accept: _json(health.status(self.state)),
+            "/known": lambda _accept: _json(health.known(self.state)),
+        }
+
+    def _metrics(self, accept: str) -> Answer:
+        former = self.state.metrics_writer
+        self.state.metrics_writer, kind, body = exposition.render(metrics.families(self.state), accept)
+        if self.state.metrics_writer != former:
+            self.log.info(f"metrics are written by {self.state.metrics_writer}")
+        return Answer("200 OK", kind, body)
+
+    # -- start and end ----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         loop, prober = self.loop, self.prober
         loop.signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD), self._signal)
-        loop.every("resync", partial(self._about, self.settings.resync), self._resync)
-        loop.every("sweep", partial(self._about, self.settings.sweep), self._sweep)
+        loop.every("resync", partial(_about, self.settings.resync), self._resync)
+        loop.every("sweep", partial(_about, self.settings.sweep), self._sweep)
         loop.every("watchdog", lambda: self.notifier.watchdog() or IDLE, partial(self.notifier.tell, "WATCHDOG=1"))
-        loop.every("web", lambda: 1.0 if self.web.busy() else IDLE, self.web.tidy)
+        loop.every("http", lambda: 1.0 if self.server.busy() else IDLE, self.server.tidy)
         self.source.start()
-        self.web.open(loop.selector)
-        loop.register(self.source, self._learn)
+        self.server.open(loop.selector)
+        loop.register(self.source, self._read_source)
         loop.register(self.monitor.kernel, self._kernel_event)
         loop.register(self.monitor.packets, self._packet_event)
         loop.register(self.env_watch, self._env_event)
@@ -248,58 +306,36 @@ class Daemon:
             for family, echoes in prober.sockets.items():
                 loop.register(echoes, partial(prober.receive, family))
 
-    @staticmethod
-    def _about(seconds: float) -> float:
-        """So many seconds, by chance a little more or less: those of all nodes don't come at once."""
-        return seconds * (0.9 + chance() / 5)
-
-    def wake_web(self) -> None:
-        """A connection came: its time to be patient begins."""
-        self.loop.hasten("web", 1.0)
+    def _started(self) -> None:
+        self.loop.guarded(self._warn)
+        self.notifier.status(health.summary(self.state))
+        self.notifier.tell("READY=1")
+        gc.collect()
+        gc.freeze()  # what exists now stays
 
     def _close(self) -> None:
-        self.source.close()
-        self.web.close()
-        if self.prober:
-            self.prober.close()
-        self.monitor.close()
-        self.reconciler.close()
-        self.loop.close()
+        for each in (self.source, self.server, self.prober, self.monitor, self.reconciler, self.loop):
+            if each:
+                with contextlib.suppress(OSError):
+                    each.close()
 
-    def _tell_ready(self) -> None:
-        self._warn()
-        self._tell_status()
-        self.notifier.tell("READY=1")
-        self._ready = True
-        gc.collect()
-        gc.freeze()  # what there is now stays
 
-    def _warn(self) -> None:
-        self.reconciler.judge()
-        for line in self.warnings():
-            self.log.warning(line)
+def _about(seconds: float) -> float:
+    """So many seconds, by chance a little more or less: the nodes of a cluster are not to act in step."""
+    return seconds * (0.9 + chance() / 5)
 
-    def warnings(self) -> list[str]:
-        """What is wrong and not the agent's to change."""
-        watch = [] if self.env_watch.able() else [self.env_watch.reason]
-        return [*self.reconciler.warnings, *self.web.troubles, *watch]
 
-    def _tell_status(self) -> None:
-        self.notifier.status(self.summary())
+def _verdict(wrong: list[Finding]) -> Answer:
+    body = "".join(f"{render.text(each)}\n" for each in wrong) or "ok\n"
+    return Answer("503 Service Unavailable" if wrong else "200 OK", TEXT, body.encode())
 
-    def summary(self) -> str:
-        """How the node is, in one line."""
-        if self.source_error:
-            return self.source_error
-        reconciler = self.reconciler
-        if reconciler.leases is None:
-            return "waits for its source of leases"
-        peers = f"{len(reconciler.leases.peers)} peers, {len(reconciler.refused())} refused"
-        return f"level, {peers}" if reconciler.level else f"not level: {reconciler.reason}; {peers}"
+
+def _json(data: object) -> Answer:
+    return Answer("200 OK", JSON, json.dumps(data).encode() + b"\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the agent; returns its exit status: 0 after SIGTERM, 2 when it cannot begin."""
+    """Runs the agent; returns its exit status: 0 after SIGTERM, 2 when it cannot start."""
     paths = {"--config": DIRECTORY, "--subnet-env": PATH, "--run": RUN}
     words = list(sys.argv[1:] if arguments is None else arguments)
     while words:  # argparse would cost every node half a megabyte
@@ -308,13 +344,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(USAGE)
             return 0
         if name not in paths or not (value or words):
-            reason = "needs a value" if name in paths else "is no option"
-            print(f"podnetd: {name} {reason}\n{USAGE}", file=sys.stderr)
+            reason = f"{name} needs a value" if name in paths else f"unknown option {name}"
+            print(f"podnetd: {reason}\n{USAGE}", file=sys.stderr)
             return 2
         paths[name] = value or words.pop(0)
     gc.disable()  # it is done on the timer: nothing here makes cycles by the dozen
     try:
         Daemon(*paths.values()).run()
+    except AlreadyRunning:
+        print("podnetd: another podnetd keeps this network namespace: see systemctl status podnetd", file=sys.stderr)
+        return 2
     except (ConfigError, NetlinkError) as error:
         print(f"podnetd: {error}", file=sys.stderr)
         return 2

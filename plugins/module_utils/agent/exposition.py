@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the agent's figures are written for who scrapes them: by prometheus_client where the node has it, which knows
-OpenMetrics too, else as the text format 0.0.4 by ourselves. Both write the same samples.
+"""How metrics are written: by prometheus_client where the node has it, which also writes OpenMetrics, else by ourselves
+in the text format 0.0.4. Both write the same samples.
 
 The library costs memory, so it is loaded by the first scrape and not before.
 """
@@ -25,17 +25,17 @@ Write = Callable[[list[Family], str], tuple[str, bytes]]
 
 
 def render(families: list[Family], accept: str) -> tuple[str, str, bytes]:
-    """Who wrote it, in words; the content type; the body."""
-    who, write = _writer()
+    """The writer, in words; the content type; the body."""
+    writer, write = _writer()
     try:
-        return (who, *write(families, accept))
-    except Exception as error:  # a library that fails is no reason for the agent to end
-        return (f"{PLAIN}, since {who} failed: {type(error).__name__}: {error}", *plain(families))
+        return (writer, *write(families, accept))
+    except Exception as error:  # a library that fails must not end the agent
+        return (f"{PLAIN}, since {writer} failed: {type(error).__name__}: {error}", *plain(families))
 
 
 @functools.cache
 def _writer() -> tuple[str, Write]:
-    """Who writes, in words, and how; found out once."""
+    """The writer, in words, and its function; found out once."""
     try:
         where, write = _library()
     except ModuleNotFoundError as error:
@@ -53,8 +53,8 @@ def plain(families: list[Family], accept: str = "") -> tuple[str, bytes]:
         text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
         lines += [f"# HELP {family.name} {text}", f"# TYPE {family.name} {family.kind}"]
         for labels, value in family.samples:
-            told = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
-            lines.append(f"{family.name}{{{told}}} {float(value)!r}" if told else f"{family.name} {float(value)!r}")
+            names = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
+            lines.append(f"{family.name}{{{names}}} {float(value)!r}" if names else f"{family.name} {float(value)!r}")
     return TEXT, ("\n".join(lines) + "\n").encode()
 
 
@@ -63,11 +63,11 @@ def _escaped(label: str) -> str:
 
 
 def _library() -> tuple[str, Write]:
-    """Where the library is, and what writes with it. Raises ImportError where there is none."""
-    import site  # nobody else needs it
+    """Where the library is, and a function that writes with it. Raises ImportError where it is missing."""
+    import site  # for this alone
 
     former = list(sys.path)
-    # podnetd runs with -S: what is installed beside Python is not on its path
+    # podnetd runs with -S: packages are not on its path
     sys.path += [directory for directory in site.getsitepackages() if directory not in former]
     try:
         from prometheus_client import __file__ as where

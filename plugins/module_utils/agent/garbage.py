@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the runtime does not do for pods: release what nobody called DEL for, and map host ports anew.
+"""What the runtime does not do for pods: release leaked reservations, and restore host ports.
 
 A runtime that died at the wrong moment leaves reservations whose containers are gone.
 A container's interface lives as long as its network namespace, and its other end on the host bears the container's name
-as alias. A reservation without such a link at two looks in a row, and older than any ADD can take, belongs to nobody;
-then we do what the runtime forgot: CNI's DEL, which may be called once too often without harm. GC would not do, since
-it takes away what an ADD that runs meanwhile has just reserved.
+as alias. A reservation without such a link in two checks in a row, and older than any ADD can take, is leaked; then we
+do what the runtime forgot: CNI's DEL, which may be called once too often without harm. GC would not do, since it
+removes what an ADD that runs meanwhile has just reserved.
 
-Host ports are elements of the table ``inet podnet``; when somebody deletes that, they go with it.
+Host ports are elements of the table ``inet podnet``; when that is deleted, they go with it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from ..findings.codes import Code
+from ..findings.finding import Finding, Value
 from ..ipam.ip import parse_address
 from ..netlink import link as links
 from ..netlink.channel import Channel
@@ -32,7 +34,7 @@ ALIAS = "podnet"
 VETH = ("bridge", "ptp")
 #: Seconds that an ADD may take at most: longer than any runtime waits for it.
 GRACE = 300.0
-#: DELs at a time; the rest waits for the next look.
+#: DELs at a time; the rest waits for the next check.
 MOST = 16
 
 Owner = tuple[str, str, str]
@@ -47,22 +49,21 @@ class Sweeper:
         home = os.path.abspath(__file__).rsplit("/lib/podnet/", 1)[0]
         self.program = program or os.path.join(home, "bin", "podnet-cni")
         self.grace = grace
-        self.swept = 0
         self._suspects: set[Owner] = set()
         self._running: dict[int, Owner] = {}
         self._restoring: dict[int, str] = {}
 
     def sweep(self, channel: Channel) -> list[Owner]:
-        """One look. Begins a DEL for each owner that was without a link before too; returns those."""
+        """One check. Starts a DEL for each owner that had no link in the check before either; returns those."""
         try:
             found = set(self.reservations())
             ends = links.dump(channel, "veth")
         except OSError as error:
-            self.log.warning(f"addresses of pods: {error}")
+            self.log.error(Finding(Code.AGENT_ACTION_FAILED, "", "podnetd", {"error": f"leaked reservations: {error}"}))
             return []
         living = {tuple(words[1:]) for words in map(_words, ends) if words}
         if any(link.master and _words(link) is None for link in ends):
-            # pods that another bridge plugin connected have no such alias: who lives can't be told
+            # pods that another bridge plugin connected have no such alias: which live is unknown
             self._suspects = set()
             return []
         without = {owner for owner in found if owner not in living}
@@ -73,7 +74,7 @@ class Sweeper:
         return begun
 
     def restore(self) -> None:
-        """Has the host ports of pods mapped once more, which went with the table."""
+        """Maps the host ports of pods again, which went with the table."""
         for network in self.networks():
             process = self._spawn("restore", network)
             if process:
@@ -114,46 +115,51 @@ class Sweeper:
                     if kind in VETH:
                         found.append(str(content["name"]))
                 except (OSError, ValueError, TypeError, AttributeError, LookupError):
-                    continue  # no configuration: not of a network of ours
+                    continue  # not a configuration: not a network of ours
         return found
 
-    def reap(self) -> None:
-        """Takes the outcome of what ended (SIGCHLD)."""
+    def reap(self) -> int:
+        """Takes the outcome of what ended (SIGCHLD); returns how many owners were released."""
         for network, failed in _ended(self._restoring):
             if failed:
-                self.log.warning(f"host ports of pods of network {network} could not all be mapped again")
+                self.log.warning(Finding(Code.AGENT_RESTORE_FAILED, "", network))
             else:
-                self.log.info(f"host ports of pods of network {network} are mapped again")
-        for owner, failed in _ended(self._running):
-            told = f"addresses of {owner[1]} ({owner[2]}, network {owner[0]}), whose container is gone"
+                self.log.info(f"host ports of pods of network {network} restored")
+        released = 0
+        for (network, container, interface), failed in _ended(self._running):
             if failed:
-                self.log.warning(f"the {told}, could not be released")
+                where: dict[str, Value] = {"network": network, "interface": interface}
+                self.log.warning(Finding(Code.AGENT_RELEASE_FAILED, "", container, where))
             else:
-                self.swept += 1
-                self.log.info(f"released the {told}")
+                released += 1
+                self.log.info(
+                    f"released the addresses of {container} ({interface}, network {network}): container is gone"
+                )
+        return released
 
     def _delete(self, owner: Owner) -> None:
         network, container, interface = owner
-        # the namespace is gone: any path that is not there says so
+        # the namespace is gone: any path that does not exist says so
         gone = f"/run/netns/gone-{container}"
         process = self._spawn("del", network, gone, CNI_CONTAINERID=container, CNI_IFNAME=interface)
         if process:
             self._running[process] = owner
 
     def _spawn(self, *words: str, **environment: str) -> int:
-        """Begins podnet-cni; its process ID, 0 where that could not be."""
+        """Starts podnet-cni; its process ID, 0 where that failed."""
         kept = {key: os.environ[key] for key in ("PATH", "NETCONFPATH", "CNI_PATH") if key in os.environ}
         nothing = (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)
         command = [self.program, "--cache", self.directory, *words]
         try:
             return os.posix_spawn(self.program, command, {**kept, **environment}, file_actions=[nothing])
         except OSError as error:
-            self.log.warning(f"{self.program}: {error.strerror}")
+            failure = f"{self.program}: {error.strerror}"
+            self.log.error(Finding(Code.AGENT_ACTION_FAILED, "", "podnetd", {"error": failure}))
             return 0
 
 
 def _ended(running: dict[int, Any]) -> list[tuple[Any, bool]]:
-    """What of it has ended, and whether it failed; it runs no longer then."""
+    """Takes out what has ended, and whether it failed."""
     found = []
     for process in list(running):
         ended, status = os.waitpid(process, os.WNOHANG)

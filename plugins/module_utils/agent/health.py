@@ -2,78 +2,92 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the agent tells of itself: health, its status, and what it knows."""
+"""Health, readiness and status of the agent, as findings and as JSON. docs/agent.md has the schema."""
 
 from __future__ import annotations
 
 import os
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .daemon import Daemon
+from ..findings import render
+from ..findings.codes import Code
+from ..findings.finding import Finding
+from .state import State
 
-#: So many missed looks of the slow timer, and something is wrong with the agent itself.
+#: The version of what ``status`` returns.
+SCHEMA = 2
+#: So many missed full reconciliations, and something is wrong with the agent itself.
 MISSED = 3
 
 
-def unhealthy(daemon: Daemon) -> list[str]:
-    """Why the agent does not do its work, a line each; a restart may help. Empty when it does."""
-    reconciler = daemon.reconciler
+def unhealthy(state: State) -> list[Finding]:
+    """Why the agent does not do its work; a restart may help. Empty when it does."""
     found = []
-    since = time.monotonic() - daemon.looked_at
-    if daemon.last_look and since > MISSED * daemon.settings.resync:
-        found.append(f"no look at the node for {since:.0f} s")
-    if not reconciler.level and reconciler.leases is not None:
-        found.append(f"not level: {reconciler.reason}")
+    if state.idle() > MISSED * state.settings.resync:
+        found.append(Finding(Code.AGENT_STALLED, state.node, "podnetd", {"seconds": round(state.idle())}))
+    if state.reconciler.problem and state.reconciler.leases is not None:
+        found.append(state.reconciler.problem)
     return found
 
 
-def unready(daemon: Daemon) -> list[str]:
-    """Why the pods of this node may not reach all peers, a line each. Empty when they do."""
-    found = unhealthy(daemon)
-    if daemon.reconciler.leases is None:
-        found.append(daemon.source_error or "the source has told nothing yet")
-    elif daemon.source_error:
-        found.append(daemon.source_error)
-    source = daemon.source.status()
+def unready(state: State) -> list[Finding]:
+    """Why pods of this node may not reach all peers. Empty when they do."""
+    found = unhealthy(state)
+    source = state.source()
+    error = str(source.get("reason") or "not connected")
+    if state.invalid:
+        found.append(state.invalid)
+    elif state.reconciler.leases is None:
+        found.append(Finding(Code.AGENT_NO_LEASES, state.node, "podnetd", {"error": error}))
     if not source.get("connected", True):
-        found.append(f"source: {source.get('reason') or 'not connected'}")
+        where = str(source.get("server") or source.get("directory") or source["type"])
+        found.append(Finding(Code.AGENT_SOURCE_LOST, state.node, where, {"error": error}))
     return found
 
 
-def known(daemon: Daemon) -> dict[str, Any]:
-    """The configuration and the leases by which the agent works, as ``podnetctl`` reads them."""
-    reconciler = daemon.reconciler
-    if reconciler.config is None or reconciler.leases is None:
+def summary(state: State) -> str:
+    """The node in one line."""
+    if state.invalid:
+        return render.text(state.invalid)
+    reconciler = state.reconciler
+    if reconciler.leases is None:
+        return "waiting for the lease source"
+    peers = f"{len(reconciler.leases.peers)} peers, {len(reconciler.refused())} refused"
+    return f"{render.text(reconciler.problem)}; {peers}" if reconciler.problem else f"in sync, {peers}"
+
+
+def known(state: State) -> dict[str, Any]:
+    """The configuration and the leases that the agent goes by, as ``podnetctl`` reads them."""
+    config, leases = state.reconciler.config, state.reconciler.leases
+    if config is None or leases is None:
         return {"config": None, "leases": [], "refused": {}}
-    leases = reconciler.leases
     return {
-        "config": reconciler.config.as_json(),
+        "config": config.as_json(),
         "leases": [lease.as_json() for lease in (leases.own, *leases.peers)],
         "refused": leases.refused,
     }
 
 
-def status(daemon: Daemon) -> dict[str, Any]:
-    """How the agent is, JSON-ready."""
-    reconciler = daemon.reconciler
+def status(state: State) -> dict[str, Any]:
+    """The agent's state, JSON-ready."""
+    reconciler = state.reconciler
     return {
-        "summary": daemon.summary(),
-        "level": reconciler.level,
-        "ready": unready(daemon),
-        "since": daemon.started,
-        "level_since": daemon.level_since,
-        "last_look": daemon.last_look,
-        "last_took": round(daemon.last_took, 4),
-        "longest_took": round(daemon.longest_took, 4),
-        "looks": dict(reconciler.looks),
+        "schema": SCHEMA,
+        "summary": summary(state),
+        "in_sync": reconciler.in_sync,
+        "in_sync_since": state.in_sync_since,
+        "not_ready": [render.as_json(each) for each in unready(state)],
+        "started_at": state.started_at,
+        "reconciled_at": state.reconciled_at,
+        "duration": round(state.duration, 4),
+        "longest_duration": round(state.longest_duration, 4),
+        "reconciliations": dict(reconciler.reconciliations),
         "failures": reconciler.failures,
         "drift": {kind: count for (cause, kind), count in sorted(reconciler.changes.items()) if cause == "drift"},
         "refused": reconciler.refused(),
-        "warnings": daemon.warnings(),
-        "source": daemon.source.status(),
-        "addresses_released": daemon.sweeper.swept,
-        "metrics": daemon.web.writer,
+        "warnings": [render.as_json(each) for each in state.warnings],
+        "source": state.source(),
+        "addresses_released": state.addresses_released,
+        "metrics": state.metrics_writer,
         "pid": os.getpid(),
     }

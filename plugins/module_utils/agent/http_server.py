@@ -2,79 +2,87 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the agent tells those who ask: HTTP/1.1 (RFC 9112), GET only, one answer a connection, within the loop.
+"""An HTTP/1.1 server (RFC 9112) inside the agent's loop: GET only, one answer a connection, given routes by its owner.
 
-A socket in the file system is for podnetctl, an address and port (``listen``) for probes and Prometheus. Nobody can
-make the agent wait: sockets never block, a request is small, comes soon or is dropped, and there are few connections.
-Python's http.server would take a thread and 8 MiB, a third of what the agent may have.
+A client cannot make the agent wait: sockets never block, a request is small and comes soon or is dropped, and there are
+few connections. Python's http.server would take a thread and 8 MiB, a third of what the agent may have.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import selectors
 import socket
 import time
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-from . import exposition, health
-from .metrics import families
-from .settings import endpoint
-
-if TYPE_CHECKING:
-    from .daemon import Daemon
+from typing import Any, Callable, NamedTuple
 
 CONNECTIONS = 32
 REQUEST = 4096
 #: Seconds until a connection that is not done is closed.
 PATIENCE = 5.0
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+
+class Answer(NamedTuple):
+    """``status`` as in "200 OK", ``kind`` the content type."""
+
+    status: str
+    kind: str
+    body: bytes
+
+
+#: From a path to what answers it, given the request's Accept.
+Routes = Mapping[str, Callable[[str], Answer]]
 
 
 class _Connection:
-    """One client: what it has sent, what it is still to get."""
+    """One client: the routes that it may ask for, what it has sent, what it still gets."""
 
-    def __init__(self, client: socket.socket) -> None:
+    def __init__(self, client: socket.socket, routes: Routes) -> None:
         self.client = client
+        self.routes = routes
         self.request = b""
         self.answer = b""
         self.until = time.monotonic() + PATIENCE
 
 
-class Web:
-    """Answers about ``daemon`` on the socket ``path`` and on ``listen``."""
+class HttpServer:
+    """Serves routes by listener: a path of a Unix socket, or "ADDRESS:PORT". ``accepted`` is called for each
+    connection."""
 
-    def __init__(self, daemon: Daemon, path: str, listen: str | None) -> None:
-        self.daemon = daemon
-        self.path = path
-        self.listen = listen
-        #: Who writes the metrics, in words.
-        self.writer = "nobody asked yet"
+    def __init__(self, listeners: Mapping[str, Routes], accepted: Callable[[], None]) -> None:
+        self.listeners = listeners
+        self.accepted = accepted
+        #: Why nothing listens where it should, by listener.
+        self.errors: dict[str, str] = {}
         self._selector: selectors.BaseSelector | None = None
-        self._listeners: dict[str, socket.socket] = {}
-        #: Why nothing listens where it should, a line each.
-        self.troubles: list[str] = []
+        self._open: dict[str, socket.socket] = {}
+        self._sockets: dict[str, tuple[int, int]] = {}
         self._connections: dict[int, _Connection] = {}
 
     def open(self, selector: selectors.BaseSelector) -> None:
-        """Begins to listen; where it can't now is told by ``troubles``, and ``retry`` tries again."""
+        """Starts to listen; ``errors`` has what failed, and ``retry`` tries again."""
         self._selector = selector
         self.retry()
 
     def retry(self) -> None:
         """Listens where nothing listens yet. That it cannot is no reason to leave the overlay alone."""
         assert self._selector is not None
-        self.troubles = []
-        for where, listen in ((self.path, self._local), (self.listen, self._outer)):
-            if where and where not in self._listeners:
-                try:
-                    listener = listen(where)
-                except OSError as error:
-                    self.troubles.append(f"nobody is answered at {where}: {error.strerror or error}")
-                    continue
-                self._listeners[where] = listener
-                self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+        self.errors = {}
+        for where, routes in self.listeners.items():
+            if where in self._open:
+                continue
+            try:
+                listener = self._unix(where) if where.startswith("/") else _tcp(where)
+            except OSError as error:
+                self.errors[where] = error.strerror or str(error)
+                continue
+            self._open[where] = listener
+            self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, routes))
 
     def busy(self) -> bool:
         """Whether there is a connection."""
@@ -87,56 +95,46 @@ class Web:
             self._drop(connection)
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops listening; a socket that another agent has put in our socket's place stays."""
         for connection in list(self._connections.values()):
             self._drop(connection)
-        for listener in self._listeners.values():
+        for listener in self._open.values():
             listener.close()
-        if self.path in self._listeners:
+        for path, made in self._sockets.items():
             try:
-                os.unlink(self.path)
+                if _identity(path) == made:
+                    os.unlink(path)
             except OSError:
                 pass
-        self._listeners = {}
+        self._open, self._sockets = {}, {}
 
-    def _local(self, path: str) -> socket.socket:
+    def _unix(self, path: str) -> socket.socket:
+        """A socket at ``path``, for root alone. A dead agent's socket is replaced, a living one's is not."""
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        if _answers(path):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
         fresh = f"{path}.{os.getpid()}"
-        listener = self._listener(socket.AF_UNIX, fresh)
-        os.chmod(fresh, 0o600)
-        os.rename(fresh, path)  # a former agent's socket is in the way of nothing
-        return listener
-
-    def _outer(self, listen: str) -> socket.socket:
-        address, port = endpoint(listen)
-        return self._listener(socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port))
-
-    @staticmethod
-    def _listener(family: int, address: Any) -> socket.socket:
-        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        mask = os.umask(0o177)
         try:
-            if family != socket.AF_UNIX:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(CONNECTIONS)
-        except OSError:
-            listener.close()
-            raise
+            listener = _listener(socket.AF_UNIX, fresh)
+        finally:
+            os.umask(mask)
+        os.rename(fresh, path)
+        self._sockets[path] = _identity(path)
         return listener
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, routes: Routes) -> None:
         assert self._selector is not None
         try:
             client, _address = listener.accept()
         except OSError:
             return
-        if len(self._connections) >= CONNECTIONS:  # who asks now comes before who has not asked for long
-            self._drop(next(iter(self._connections.values())))
         client.setblocking(False)
-        connection = _Connection(client)
-        self._connections[client.fileno()] = connection
+        while len(self._connections) >= CONNECTIONS:
+            self._drop(next(iter(self._connections.values())))
+        connection = self._connections[client.fileno()] = _Connection(client, routes)
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(connection))
-        self.daemon.wake_web()
+        self.accepted()
 
     def _read(self, connection: _Connection) -> None:
         assert self._selector is not None
@@ -150,7 +148,7 @@ class Web:
         if not got or len(connection.request) > REQUEST:
             self._drop(connection)
         elif b"\r\n\r\n" in connection.request or b"\n\n" in connection.request:
-            connection.answer = self._answer(connection.request)
+            connection.answer = _answer(connection.routes, connection.request)
             self._selector.modify(connection.client, selectors.EVENT_WRITE, lambda: self._write(connection))
             self._write(connection)
 
@@ -171,28 +169,61 @@ class Web:
             self._selector.unregister(connection.client)
             connection.client.close()
 
-    def _answer(self, request: bytes) -> bytes:
-        first, *lines = request.decode("latin-1").splitlines()
-        method, _space, rest = first.partition(" ")
-        path = rest.partition(" ")[0].partition("?")[0]
-        kind, status = "text/plain; charset=utf-8", "200 OK"
-        if method not in ("GET", "HEAD"):
-            status, body = "405 Method Not Allowed", b"GET only\n"
-        elif path in ("/healthz", "/readyz"):
-            wrong = (health.unhealthy if path == "/healthz" else health.unready)(self.daemon)
-            status = "503 Service Unavailable" if wrong else status
-            body = "".join(f"{line}\n" for line in wrong).encode() or b"ok\n"
-        elif path == "/metrics":
-            accept = ",".join(line[7:] for line in lines if line[:7].lower() == "accept:")
-            former = self.writer
-            self.writer, kind, body = exposition.render(families(self.daemon), accept)
-            if self.writer != former:
-                self.daemon.log.info(f"metrics are written by {self.writer}")
-        elif path in ("/status", "/known"):
-            kind = "application/json"
-            told = health.status(self.daemon) if path == "/status" else health.known(self.daemon)
-            body = json.dumps(told).encode() + b"\n"
-        else:
-            status, body = "404 Not Found", b"there are /healthz, /readyz, /metrics, /status and /known\n"
-        head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        return head.encode() + (body if method != "HEAD" else b"")
+
+def endpoint(listen: str) -> tuple[str, int]:
+    """``"127.0.0.1:9441"`` or ``"[::1]:9441"`` as address and port. Raises ValueError."""
+    address, colon, port = listen.rpartition(":")
+    if not (colon and address and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f'{listen!r} is not an address with a port, such as "127.0.0.1:9441"')
+    return address.strip("[]"), int(port)
+
+
+def _answer(routes: Routes, request: bytes) -> bytes:
+    first, *lines = request.decode("latin-1").splitlines()
+    method, _space, rest = first.partition(" ")
+    path = rest.partition(" ")[0].partition("?")[0]
+    accept = ",".join(line[7:] for line in lines if line[:7].lower() == "accept:")
+    if method not in ("GET", "HEAD"):
+        answer = Answer("405 Method Not Allowed", TEXT, b"GET only\n")
+    elif path in routes:
+        answer = routes[path](accept)
+    else:
+        answer = Answer("404 Not Found", TEXT, f"paths: {', '.join(routes)}\n".encode())
+    status, kind, body = answer
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + (body if method != "HEAD" else b"")
+
+
+def _tcp(listen: str) -> socket.socket:
+    address, port = endpoint(listen)
+    return _listener(socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port))
+
+
+def _listener(family: int, address: Any) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if family != socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(CONNECTIONS)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _answers(path: str) -> bool:
+    """Whether a process listens on the Unix socket ``path``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as client:
+        try:
+            client.connect(path)
+        except BlockingIOError:
+            return True  # its queue is full
+        except OSError:
+            return False
+        return True
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino

@@ -17,10 +17,10 @@ MASK = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF
 
 
 class Watch:
-    """Watches one directory, which may come and go; ``active`` while it is watched, else ``reason`` says why it is not.
+    """Watches one directory, which may come and go; ``active`` while it is watched, else ``reason`` says why not.
 
-    A node may have no watch left to give (root's own are few: fs.inotify.max_user_instances); that is tried anew at
-    each ``clear``, and until then who asks must look by itself.
+    A node may have no inotify instance left (fs.inotify.max_user_instances); each ``clear`` retries, and until then the
+    owner must read the directory by itself.
     """
 
     def __init__(self, directory: str) -> None:
@@ -33,7 +33,7 @@ class Watch:
         self.clear()
 
     def able(self) -> bool:
-        """Whether the node had a watch to give."""
+        """Whether the node had an inotify instance left."""
         return self._descriptor >= 0
 
     def fileno(self) -> int:
@@ -45,7 +45,7 @@ class Watch:
         if self._descriptor < 0:
             self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
             if self._descriptor < 0:
-                self.reason = f"{self.directory} cannot be watched: {os.strerror(ctypes.get_errno())} (inotify)"
+                self.reason = f"inotify: {os.strerror(ctypes.get_errno())}"
                 return
             self._readable.register(self._descriptor, select.EPOLLIN)
         try:
@@ -56,7 +56,7 @@ class Watch:
         # the same directory once more is no second watch
         self.active = self._libc.inotify_add_watch(self._descriptor, os.fsencode(self.directory), MASK) >= 0
         error = ctypes.get_errno()
-        self.reason = "" if self.active else f"{self.directory} cannot be watched: {os.strerror(error)} (inotify)"
+        self.reason = "" if self.active else f"inotify: {os.strerror(error)}"
 
     def close(self) -> None:
         """Ends the watch."""

@@ -11,33 +11,36 @@ import sys
 import time
 from typing import TextIO
 
-ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
+from ..findings import render
+from ..findings.finding import Finding
+
+ERROR, WARNING, INFO = 3, 4, 6
 
 
 class Log:
-    """Writes lines. What is said again within ``every`` seconds is not written but counted, and the count told with
-    the next one."""
+    """Writes lines: findings as text with their fix, and what was done. A line that repeats within ``every`` seconds is
+    counted, and the count written with the next one."""
 
     def __init__(self, stream: TextIO | None = None, every: float = 60.0) -> None:
         self.stream = stream or sys.stderr
         self.every = every
         self.levels = bool(os.environ.get("JOURNAL_STREAM"))
-        self._said: dict[str, tuple[float, int]] = {}
+        self._written: dict[str, tuple[float, int]] = {}
 
-    def error(self, text: str) -> None:
+    def error(self, finding: Finding) -> None:
         """What could not be done."""
-        self._limited(ERROR, text)
+        self._limited(ERROR, render.text(finding))
 
-    def warning(self, text: str) -> None:
-        """What somebody should look at."""
-        self._limited(WARNING, text)
+    def warning(self, finding: Finding) -> None:
+        """What an operator should look at."""
+        self._limited(WARNING, f"{render.text(finding)}; fix: {render.fix(finding)}")
 
     def info(self, text: str) -> None:
         """What was done."""
         self._write(INFO, text)
 
     def changes(self, reason: str, lines: list[str], total: int) -> None:
-        """What a movement of ``total`` changes does, of which ``lines`` are the first, and why."""
+        """What a plan of ``total`` changes does, of which ``lines`` are the first, and why."""
         for line in lines:
             self._write(INFO, f"{line} ({reason})")
         if total > len(lines):
@@ -45,14 +48,14 @@ class Log:
 
     def _limited(self, level: int, text: str) -> None:
         now = time.monotonic()
-        last, kept_back = self._said.get(text, (-self.every, 0))
+        last, suppressed = self._written.get(text, (-self.every, 0))
         if now - last < self.every:
-            self._said[text] = last, kept_back + 1
+            self._written[text] = last, suppressed + 1
             return
-        if len(self._said) > 1000:  # of what was said long ago nothing needs to be known
-            self._said = {key: entry for key, entry in self._said.items() if now - entry[0] < self.every}
-        self._said[text] = now, 0
-        self._write(level, f"{text} [{kept_back} more times]" if kept_back else text)
+        if len(self._written) > 1000:  # forget what was written long ago
+            self._written = {key: entry for key, entry in self._written.items() if now - entry[0] < self.every}
+        self._written[text] = now, 0
+        self._write(level, f"{text} [repeated {suppressed} times]" if suppressed else text)
 
     def _write(self, level: int, text: str) -> None:
         text = text.replace("\n", " ")
@@ -60,4 +63,4 @@ class Log:
             self.stream.write(f"<{level}>{text}\n" if self.levels else f"{text}\n")
             self.stream.flush()
         except (OSError, ValueError):
-            pass  # nobody reads it; the node is more important
+            pass  # standard error is closed; the node is more important

@@ -13,14 +13,18 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-#: Seconds until a timer that nobody needs now.
+#: Seconds until a timer that is not needed now.
 IDLE = 3600.0
+#: Seconds after an action that failed.
+PAUSE = 0.1
 
 
 class Loop:
-    """Calls what was given for each of them. Nothing of it may wait."""
+    """Calls what was given for each of them. Nothing of it may wait. What an action raises goes to ``failed``, and the
+    loop goes on: the agent ends when it is told to, and for no other reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self.failed = failed
         self.selector = selectors.DefaultSelector()
         #: (when, how long until the next time, what) by name
         self._timers: dict[str, tuple[float, Callable[[], float], Callable[[], None]]] = {}
@@ -58,15 +62,23 @@ class Loop:
         """Waits for what comes first, to the time ``until`` (of ``time.monotonic``) at most, and does it."""
         at = [when for when, _interval, _action in self._timers.values()] + ([] if until is None else [until])
         for key, _mask in self.selector.select(max(0.0, min(at) - time.monotonic())):
-            key.data()
+            self.guarded(key.data)
         now = time.monotonic()
         for name, (when, interval, action) in list(self._timers.items()):
             if when <= now:
                 self._timers[name] = now + interval(), interval, action
-                action()
+                self.guarded(action)
+
+    def guarded(self, action: Callable[[], None]) -> None:
+        """Calls ``action``; a failing one waits a moment, so that it cannot keep the processor busy."""
+        try:
+            action()
+        except Exception as error:
+            self.failed(error)
+            time.sleep(PAUSE)
 
     def close(self) -> None:
-        """Waits for nothing more."""
+        """Stops waiting."""
         signal.set_wakeup_fd(-1)
         for each in self._wakeup:
             each.close()

@@ -2,17 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The agent's figures for Prometheus: which there are and what they are now, not how they are written."""
+"""The agent's metrics for Prometheus: which there are and their values, not how they are written."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from .daemon import Daemon
+from .state import State
 
 PREFIX = "podnet"
 
@@ -27,56 +26,79 @@ class Family(NamedTuple):
     samples: list[tuple[dict[str, str], float]]
 
 
-def families(daemon: Daemon) -> list[Family]:
-    """All figures of now."""
-    return [Family(f"{PREFIX}_{name}", kind, text, list(samples)) for name, kind, text, samples in _told(daemon)]
+Samples = Iterable[tuple[dict[str, str], float]]
 
 
-def _told(daemon: Daemon) -> Iterator[tuple[str, str, str, Iterable[tuple[dict[str, str], float]]]]:
-    def one(value: float) -> list[tuple[dict[str, str], float]]:
-        return [({}, value)]
+def families(state: State) -> list[Family]:
+    """All metrics of now."""
+    found = [*_node(state), *_source(state), *_peers(state), *_process()]
+    return [Family(f"{PREFIX}_{name}", kind, text, list(samples)) for name, kind, text, samples in found]
 
-    reconciler = daemon.reconciler
+
+def _one(value: float) -> Samples:
+    return [({}, value)]
+
+
+def _node(state: State) -> Iterator[tuple[str, str, str, Samples]]:
+    reconciler = state.reconciler
+    in_sync = "1 if the last reconciliation left the node in the desired state."
+    yield "in_sync", "gauge", in_sync, _one(reconciler.in_sync)
     peers = len(reconciler.leases.peers) if reconciler.leases else 0
-    yield "up", "gauge", "1: the agent runs.", one(1)
-    yield "level", "gauge", "1: the last look found all as it must be, or made it so.", one(reconciler.level)
-    yield "peers", "gauge", "Peers with a usable lease.", one(peers)
-    refused = "Peers that are not served; the log and podnetctl say why."
-    yield "peers_refused", "gauge", refused, one(len(reconciler.refused()))
-    looks = [({"kind": kind}, reconciler.looks[kind]) for kind in ("full", "partial")]
-    yield "looks_total", "counter", "Looks at everything, and at what leads to changed peers.", looks
-    yield "look_failures_total", "counter", "Looks that failed or left something undone.", one(reconciler.failures)
-    yield "look_seconds", "gauge", "How long the last look took.", one(daemon.last_took)
-    yield "look_timestamp_seconds", "gauge", "When the last look was.", one(daemon.last_look or 0)
+    yield "peers", "gauge", "Peers with a usable lease.", _one(peers)
+    yield "peers_refused", "gauge", "Peers whose lease is refused.", _one(len(reconciler.refused()))
+    counts = [({"kind": kind}, reconciler.reconciliations[kind]) for kind in ("full", "partial")]
+    yield "reconcile_total", "counter", "Reconciliations of everything, and of changed peers alone.", counts
+    failures = "Reconciliations that failed or left something undone."
+    yield "reconcile_failures_total", "counter", failures, _one(reconciler.failures)
+    yield "reconcile_duration_seconds", "gauge", "Duration of the last reconciliation.", _one(state.duration)
+    last = "Unix time of the last reconciliation."
+    yield "reconcile_timestamp_seconds", "gauge", last, _one(state.reconciled_at or 0)
     changes: dict[str, list[tuple[dict[str, str], float]]] = {"drift": [], "leases": []}
     for (cause, kind), count in sorted(reconciler.changes.items()):
         changes[cause].append(({"object": kind}, count))
-    yield "drift_total", "counter", "Objects put right that were right before.", changes["drift"]
-    yield "changes_total", "counter", "Objects changed because leases or configuration did.", changes["leases"]
-    wrong = "What is wrong around the overlay; podnetctl status tells."
-    yield "warnings", "gauge", wrong, one(len(daemon.warnings()))
-    released = "Reservations of containers that are gone."
-    yield "addresses_released_total", "counter", released, one(daemon.sweeper.swept)
-    source = daemon.source.status()
+    yield "drift_repaired_total", "counter", "Objects that had drifted and were repaired.", changes["drift"]
+    changed = "Objects changed because leases or configuration changed."
+    yield "lease_changes_total", "counter", changed, changes["leases"]
+    yield "warnings", "gauge", "Findings around the overlay, by code.", _by_code(state)
+    yield "addresses_released_total", "counter", "Leaked reservations released.", _one(state.addresses_released)
+
+
+def _by_code(state: State) -> Samples:
+    counts: dict[str, int] = {}
+    for each in state.warnings:
+        counts[each.code.value] = counts.get(each.code.value, 0) + 1
+    return [({"code": code}, count) for code, count in counts.items()]
+
+
+def _source(state: State) -> Iterator[tuple[str, str, str, Samples]]:
+    source = state.source()
     connected = [({"type": str(source.get("type", ""))}, bool(source.get("connected")))]
-    yield "source_connected", "gauge", "1: the source of leases follows changes.", connected
+    yield "source_connected", "gauge", "1 if the lease source reports changes.", connected
     for key, value in source.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield f"source_{key}", "untyped", "Of the source.", one(value)
-    if daemon.prober:
-        asked = [({"peer": name}, figures) for name, figures in daemon.prober.totals()]
-        answered = [(peer, each.reachable) for peer, each in asked if each.reachable is not None]
-        yield "peer_reachable", "gauge", "1: the peer answered the last echo request.", answered
-        took = [(peer, each.seconds) for peer, each in asked if each.seconds is not None]
-        yield "peer_round_trip_seconds", "gauge", "The last answer's round trip.", took
-        sent = [(peer, each.sent) for peer, each in asked]
-        yield "peer_requests_total", "counter", "Echo requests sent to the peer.", sent
-        lost = [(peer, each.lost) for peer, each in asked]
-        yield "peer_lost_total", "counter", "Echo requests that were not answered.", lost
-    yield "resident_bytes", "gauge", "The agent's resident memory.", one(_resident())
-    yield "cpu_seconds_total", "counter", "The agent's processor time.", one(round(time.process_time(), 3))
+            yield f"source_{key}", "untyped", f"The lease source's {key.replace('_', ' ')}.", _one(value)
 
 
-def _resident() -> int:
+def _peers(state: State) -> Iterator[tuple[str, str, str, Samples]]:
+    if not state.prober:
+        return
+    asked = [({"peer": name}, figures) for name, figures in state.prober.totals()]
+    answered = [(peer, each.reachable) for peer, each in asked if each.reachable is not None]
+    yield "peer_reachable", "gauge", "1 if the peer answered the last echo request.", answered
+    took = [(peer, each.seconds) for peer, each in asked if each.seconds is not None]
+    yield "peer_round_trip_seconds", "gauge", "Round trip of the last answer.", took
+    yield (
+        "peer_requests_total",
+        "counter",
+        "Echo requests sent to the peer.",
+        [(peer, each.sent) for peer, each in asked],
+    )
+    lost = [(peer, each.lost) for peer, each in asked]
+    yield "peer_lost_total", "counter", "Echo requests without an answer.", lost
+
+
+def _process() -> Iterator[tuple[str, str, str, Samples]]:
     with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    yield "resident_memory_bytes", "gauge", "Resident memory of the agent.", _one(resident)
+    yield "cpu_seconds_total", "counter", "Processor time of the agent.", _one(round(time.process_time(), 3))

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""News of the kernel about what is ours: which events contradict the state that the overlay wants.
+"""The kernel's events about what is ours: which of them contradict the desired state of the overlay.
 
-An event that says what is wanted anyway, most of them our own, is no news. Pods come and go on a node all the time, and
-so do neighbours of its other interfaces: what is not about our objects is dropped after a look at a few bytes.
+An event that says what is desired anyway, most of them our own, is dropped. Pods come and go on a node all the time,
+and so do neighbors of its other interfaces: what is not about our objects is dropped after a look at a few bytes.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Monitor:
         self._names: dict[int, str] = {}
 
     def watch(self, overlay: Overlay) -> None:
-        """From now on news is what contradicts this look at the node."""
+        """From now on events are compared with this look at the node."""
         self._overlay = overlay
         observed = overlay.observed
         self._names = dict(observed.names) if observed else {}
 
     def read_kernel(self) -> list[str]:
-        """What there is to look at, in words; empty when nothing that arrived matters."""
+        """Why to reconcile, for the log; empty when nothing that arrived matters."""
         events, whole = self.kernel.events()
         reasons = [] if whole else ["events were lost"]
         for kind, port, payload in events:
@@ -64,7 +64,7 @@ class Monitor:
             try:
                 reason = self._judge(kind, payload)
             except (LookupError, ValueError, StructError) as error:
-                reason = f"an event of type {kind} that says nothing we know ({error!r})"
+                reason = f"unreadable event of type {kind} ({error!r})"
             if reason:
                 reasons.append(reason)
         return reasons
@@ -91,12 +91,12 @@ class Monitor:
         self.packets.close()
 
     def _judge(self, kind: int, payload: bytes) -> str:
-        """What is wrong after the event, "" when nothing is."""
+        """What the event contradicts, "" for nothing."""
         if kind in (links.RTM_NEWLINK, links.RTM_DELLINK):
             # a bridge's port tells of itself under its own family
             return self._link(kind, payload) if payload[0] == socket.AF_UNSPEC else ""
         if self._overlay is None or self._overlay.wanted is None:
-            return "an address came or went" if kind in (addresses.RTM_NEWADDR, addresses.RTM_DELADDR) else ""
+            return "an address was added or deleted" if kind in (addresses.RTM_NEWADDR, addresses.RTM_DELADDR) else ""
         if kind in (routes.RTM_NEWROUTE, routes.RTM_DELROUTE):
             return self._route(kind, payload)
         if kind in (neighbours.RTM_NEWNEIGH, neighbours.RTM_DELNEIGH):
@@ -112,13 +112,13 @@ class Monitor:
             return f"link {known} was deleted" if self._is_ours(link) else ""
         self._names[link.index] = link.name
         if self._overlay is None or self._overlay.wanted is None:
-            return f"link {link.name} came or changed"
+            return f"link {link.name} was added or changed"
         carrier = self._overlay.wanted.carrier
         if link.name == carrier.device and link.mtu != carrier.mtu:
             return f"link {link.name} was changed"
         wanted = self._wanted(link)
         if wanted is None:
-            return f"link {link.name} is one too many" if link.alias == ALIAS else ""
+            return f"unexpected link {link.name}" if link.alias == ALIAS else ""
         # what is below a link is a number in an event and a name in what is wanted
         if isinstance(wanted, links.Link) and "link" in wanted.data:
             link.data["link"] = wanted.data["link"]
@@ -154,7 +154,7 @@ class Monitor:
         if address.dev in devices and address.scope == "global":
             known = self._overlay.observed.addresses if self._overlay.observed else []
             if gone or not any(each.key() == address.key() for each in known):
-                return f"{address.title()} came or went"
+                return f"{address.title()} was added or deleted"
             return ""
         return self._compare(gone, address, address.dev == self._overlay.desired.device and address.scope != "link")
 
@@ -164,7 +164,7 @@ class Monitor:
             return ""
         index = S32.unpack(values[NETCONFA_IFINDEX])[0]
         if index == ALL and NETCONFA_FORWARDING in values and not number(values[NETCONFA_FORWARDING]):
-            return "forwarding was switched off"
+            return "forwarding was turned off"
         assert self._overlay is not None and self._overlay.desired is not None
         device = self._overlay.desired.device
         if device and self._names.get(index) == device and number(values.get(NETCONFA_RP_FILTER, b"\2")) != 2:
@@ -175,7 +175,7 @@ class Monitor:
         """What an object's coming, change or going means; ``ours``: it is the overlay's to decide about."""
         wanted = self._wanted(thing)
         if wanted is None:
-            return f"{thing.title()} is one too many" if ours and not gone else ""
+            return f"unexpected {thing.title()}" if ours and not gone else ""
         if gone:
             return f"{thing.title()} was deleted"
         return f"{thing.title()} was changed" if wanted.differences(thing) else ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The continuous probe: the agent sends each peer an echo request now and then, and tells who answered and how soon.
+"""The continuous probe: the agent sends each peer an echo request now and then, and records the answers.
 
 A request goes to the address that the peer's tunnel device has, so that it takes the pods' way: route, neighbour, FDB,
 underlay. Nothing waits: one raw socket for each IP version is part of the agent's loop, and what is late is lost.

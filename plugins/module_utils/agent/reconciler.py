@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Desired and actual state of this node, brought together again and again.
+"""Desired and actual state of this node, reconciled again and again.
 
-``look`` compares everything with everything, as ``podnetctl apply`` does. ``follow`` is for a change of some leases on
-a node that was level: only what leads to those peers is planned, so that it takes as long on a node with 5,000 peers as
-on one with five. When anything stands in its way, ``look`` does it.
+``reconcile`` compares everything with everything, as ``podnetctl apply`` does. ``update`` is for a change of some
+leases on a node that was in sync: only what leads to those peers is planned, so that it takes as long on a node with
+5,000 peers as on one with five. Where it cannot, ``reconcile`` does it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections import Counter
 
 from ..converge.kernel_objects import KernelObjects
 from ..converge.plan import Plan
+from ..findings.codes import Code
+from ..findings.finding import Finding
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER, NetlinkError
 from ..overlay import masquerade, reconcile, spread, surroundings
@@ -26,7 +28,7 @@ from ..overlay.offload import Choice
 from ..overlay.reconcile import Overlay
 from .log import Log
 
-#: With more changed leases than this it is quicker to look at everything.
+#: With more changed leases than this it is quicker to reconcile everything.
 FEW = 500
 #: So many lines of a plan are written out.
 LINES = 20
@@ -39,22 +41,25 @@ class Reconciler:
         self.env_path = env_path
         self.log = log
         self.kernel = Channel()
+        self.kernel.tolerant = True
         self.packets = Channel(NETLINK_NETFILTER)
         self.config: Config | None = None
         self.leases: Leases | None = None
-        #: The last look that could be made, and whether nothing was left to do after it.
+        #: The last look at the node that could be taken.
         self.overlay: Overlay | None = None
-        self.level = False
-        #: Why it is not level, in words.
-        self.reason = "no look yet"
-        self.warnings: list[str] = []
+        #: Whether nothing was left to do after the last reconciliation, and why not: None before the first.
+        self.in_sync = False
+        self.problem: Finding | None = None
+        #: Whether links came and went while the node was read, so that something may have been missed.
+        self.torn = False
         self.offload: Choice | None = None
-        #: What was done, by how it came to it and kind of object: {("drift", "route"): 3}
+        #: What was done, by cause ("drift", "leases") and kind of object: {("drift", "route"): 3}
         self.changes: Counter[tuple[str, str]] = Counter()
-        self.looks: Counter[str] = Counter()
+        #: How often everything was reconciled ("full"), or some peers ("partial").
+        self.reconciliations: Counter[str] = Counter()
         self.failures = 0
-        #: Whether what the packet filter held of single pods was lost, until who sees to that says otherwise. At the
-        #: beginning nobody knows: while we were not there, podnetctl or Ansible may have made the table anew.
+        #: Whether host ports of pods may have gone with the packet filter's table, until their owner says otherwise. At
+        #: the start nobody knows: while podnetd did not run, podnetctl or Ansible may have made the table.
         self.emptied = True
         self._patience = PATIENCE
 
@@ -70,8 +75,8 @@ class Reconciler:
         return found
 
     def tunnels(self) -> dict[str, str]:
-        """For each peer that is served the address at which its end of the way for pods answers: its tunnel device's,
-        or its own where there is none."""
+        """For each served peer the address that answers at the far end of the pods' path: its tunnel device's, or its
+        own where there is none."""
         if self.leases is None or self.overlay is None or self.overlay.desired is None:
             return {}
         device, served = self.overlay.desired.device, self.overlay.desired.peers
@@ -79,47 +84,47 @@ class Reconciler:
         return {peer.name: peer.pod_cidrs[0].address() if device else peer.address for peer in peers}
 
     def learn(self, config: Config, leases: Leases) -> None:
-        """Takes in what a source told; ``look`` then makes it so."""
+        """Takes what a source returned; ``reconcile`` then makes it so."""
         self.config, self.leases = config, leases
 
-    def look(self, why: str, drift: bool) -> bool:
-        """Compares all there is and makes it right; whether it is level then. ``why`` is for the log; ``drift``: what
-        differs now was right before."""
+    def reconcile(self, why: str, drift: bool) -> bool:
+        """Plans and applies all that differs; returns whether the node is in sync then. ``why`` is for the log;
+        ``drift``: what differs now was right before."""
         if self.config is None or self.leases is None:
             return False
-        self.looks["full"] += 1
-        former, self.level = (self.overlay if self.level else None), False
+        self.reconciliations["full"] += 1
+        former, self.in_sync = (self.overlay if self.in_sync else None), False
+        self.kernel.torn = False
         try:
             with locked(self._patience) as alone:
-                self._beside(alone)
+                self._locked(alone)
                 overlay = reconcile.present(
                     self.kernel, self.config, self.leases, self.env_path, (), former, self.packets
                 )
                 self.overlay = overlay
-                self._tell_offload(overlay)
-                if not overlay.plan:
-                    errors = []
-                else:
+                self._log_offload(overlay)
+                errors = []
+                if overlay.plan:
                     overlay.generation = None
                     self._note(overlay.plan, why, drift)
                     errors = overlay.plan.apply()
-        except ConfigError as error:
-            return self._failed([str(error)])
-        except OSError as error:
-            return self._failed([str(error)])
+            if overlay.plan and not errors:
+                # a new device has an index by now
+                overlay.observed = Observed(self.kernel, overlay.observed, keep=True)
+                overlay.plan = Plan()
+        except (ConfigError, OSError) as error:
+            errors = [str(error)]
+        self.torn = self.kernel.torn
         if errors:
             return self._failed(errors)
-        if overlay.plan:
-            overlay.observed = Observed(self.kernel, overlay.observed, keep=True)  # a new device has an index by now
-            overlay.plan = Plan()
-        self.level, self.reason = True, ""
+        self.in_sync, self.problem = True, None
         return True
 
-    def follow(self, config: Config, leases: Leases) -> bool:
-        """Makes the difference to what was known so, if that is possible without a look at everything."""
+    def update(self, config: Config, leases: Leases) -> bool:
+        """Applies what changed in the leases, if that is possible without reconciling everything."""
         known, overlay = self.leases, self.overlay
         self.learn(config, leases)
-        if known is None or overlay is None or overlay.wanted is None or overlay.desired is None or not self.level:
+        if known is None or overlay is None or overlay.wanted is None or overlay.desired is None or not self.in_sync:
             return False
         if overlay.wanted.config != config or known.own != leases.own:
             return False
@@ -132,19 +137,19 @@ class Reconciler:
             return True
         if len(new) + len(old) > FEW or (len(before) > spread.MANY) != (len(after) > spread.MANY):
             return False
-        self.looks["partial"] += 1
-        self.level = False
+        self.reconciliations["partial"] += 1
+        self.in_sync = False
         if overlay.observed:
             overlay.observed.forget()
         with locked(self._patience) as alone:
-            self._beside(alone)
-            self.level = self._turn(overlay, config, new, old)
-        if self.level:
+            self._locked(alone)
+            self.in_sync = self._exchange(overlay, config, new, old)
+        if self.in_sync:
             overlay.wanted.leases = leases
-        return self.level
+        return self.in_sync
 
-    def _turn(self, overlay: Overlay, config: Config, new: list[Lease], old: list[Lease]) -> bool:
-        """What leads to the ``old`` leases' peers becomes what leads to the ``new`` ones'."""
+    def _exchange(self, overlay: Overlay, config: Config, new: list[Lease], old: list[Lease]) -> bool:
+        """The objects of the ``old`` leases' peers become those of the ``new`` ones'."""
         assert overlay.wanted is not None and overlay.desired is not None and self.leases is not None
         wanted, desired = overlay.wanted, overlay.desired
         some = Leases(self.leases.own, new, {})
@@ -164,27 +169,25 @@ class Reconciler:
             masquerade.follow(self.packets, config, new, old)
             return not step.apply()
         except NetlinkError:
-            return False  # something was not as it was left: a look at everything will tell
+            return False  # something was not as it was left: reconciling everything shows what
 
-    def judge(self) -> list[str]:
-        """What is wrong around the overlay and not ours to change, each with what to do about it."""
-        if self.config is not None and self.overlay is not None:
-            self.warnings = surroundings.judge(self.config, self.overlay)
-        return self.warnings
+    def surroundings(self) -> list[Finding]:
+        """What is wrong around the overlay and not ours to change."""
+        return surroundings.judge(self.config, self.overlay) if self.config and self.overlay else []
 
     def close(self) -> None:
         """Changes nothing on the node."""
         self.kernel.close()
         self.packets.close()
 
-    def _beside(self, alone: bool) -> None:
-        """Who never lets go of the lock is not waited for again and again."""
+    def _locked(self, alone: bool) -> None:
+        """A process that keeps the lock for ever is not waited for each time."""
         self._patience = PATIENCE if alone else 0.1
         if not alone:
-            self.log.warning("somebody holds the lock of this network namespace: done without it")
+            self.log.warning(Finding(Code.AGENT_LOCK_HELD, self._node(), "podnetd"))
 
-    def _tell_offload(self, overlay: Overlay) -> None:
-        """Logs who makes the tunnel's checksums, when that is news."""
+    def _log_offload(self, overlay: Overlay) -> None:
+        """Logs who computes the tunnel's checksums when that changed."""
         if overlay.offload and overlay.offload != self.offload and overlay.desired:
             state = "on" if overlay.offload.on else "off"
             self.log.info(f"checksum offload of {overlay.desired.device} is {state}: {overlay.offload.why}")
@@ -192,10 +195,14 @@ class Reconciler:
 
     def _failed(self, errors: list[str]) -> bool:
         self.failures += 1
-        self.reason = errors[0] if len(errors) == 1 else f"{errors[0]} (and {len(errors) - 1} more)"
-        for line in errors[:LINES]:
-            self.log.error(line)
+        found = [Finding(Code.AGENT_OUT_OF_SYNC, self._node(), self._node(), {"error": error}) for error in errors]
+        self.problem = found[0]
+        for each in found[:LINES]:
+            self.log.error(each)
         return False
+
+    def _node(self) -> str:
+        return self.config.node_name if self.config else ""
 
     def _note(self, plan: Plan, why: str, drift: bool) -> None:
         """Counts and logs what is about to be done."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What systemd wants to hear of a service, sd_notify(3): a datagram to the socket that the environment names."""
+"""Notifications to systemd, sd_notify(3): a datagram to the socket that the environment names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 
 
 class Notifier:
-    """Tells systemd; without it (``NOTIFY_SOCKET`` is not set) nobody is told."""
+    """Notifies systemd, where ``NOTIFY_SOCKET`` is set."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -32,7 +32,7 @@ class Notifier:
             try:
                 self._socket.sendto("\n".join(lines).encode(), self._address)
             except OSError:
-                pass  # a systemd that does not listen is no reason to stop
+                pass  # a systemd that does not listen is not a reason to stop
 
     def status(self, text: str) -> None:
         """The line that ``systemctl status`` shows."""

@@ -11,11 +11,12 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..overlay.config import ConfigError
+from ..overlay.json_file import read_json
+from . import http_server
 from .sources.source import DIRECTORY, FileSource, Source
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ SOURCES = ("file", "kubernetes")
 
 class Settings(NamedTuple):
     """``source``: where leases come from; ``kubernetes``: what the source of that name needs to know; ``listen``:
-    "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two looks at
-    everything, and at the pods' addresses; ``cni``: where those are reserved, and libcni keeps
-    what it knows of attachments; ``probe``: seconds between two echo
-    requests to the same peer, 0 for none."""
+    "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two full
+    reconciliations, and between two checks for leaked reservations; ``cni``: where addresses are reserved, and libcni
+    caches attachments; ``probe``: seconds between two echo requests to the same peer, 0 for none."""
 
     source: str = "file"
     kubernetes: dict[str, Any] = {}
@@ -45,14 +45,11 @@ def load(directory: str = DIRECTORY) -> Settings:
     """The settings in ``directory``. Raises ConfigError, which names the file and the key."""
     path = os.path.join(directory, FILE)
     try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
-    except FileNotFoundError:
-        return Settings()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON: {error}") from None
+        data = read_json(path)
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return Settings()
+        raise
     try:
         return parse(data)
     except ConfigError as error:
@@ -72,7 +69,10 @@ def parse(data: object) -> Settings:
     if not isinstance(settings.kubernetes, dict):
         raise ConfigError(f"kubernetes: {settings.kubernetes!r} is not an object")
     if settings.listen is not None:
-        endpoint(settings.listen)
+        try:
+            http_server.endpoint(str(settings.listen))
+        except ValueError as error:
+            raise ConfigError(f"listen: {error}") from None
     if not isinstance(settings.cni, str) or not settings.cni.startswith("/"):
         raise ConfigError(f"cni: {settings.cni!r} is not the path of a directory")
     for key, least in (("resync", 1), ("sweep", 1), ("probe", 0)):
@@ -80,14 +80,6 @@ def parse(data: object) -> Settings:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 86400:
             raise ConfigError(f"{key}: {value!r} is not a number of seconds from {least} to 86400")
     return settings
-
-
-def endpoint(listen: object) -> tuple[str, int]:
-    """``"127.0.0.1:9441"`` or ``"[::1]:9441"`` as address and port. Raises ConfigError."""
-    address, colon, port = listen.rpartition(":") if isinstance(listen, str) else ("", "", "")
-    if not (colon and address and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ConfigError(f'listen: {listen!r} is not an address with a port: give one such as "127.0.0.1:9441"')
-    return address.strip("[]"), int(port)
 
 
 def open_prober(settings: Settings) -> Prober | None:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""podnetctl: a node's overlay by hand. Where podnetd runs, both go by the same leases: what it knows is asked of it.
+"""podnetctl: a node's overlay by hand. Where podnetd runs, both go by the same leases: podnetctl asks it for them.
 
-Exit status: 0 done or level; 1 ``plan`` or ``status`` found differences; 2 it could not be done, the reason on stderr.
+Exit status: 0 done or in sync; 1 ``plan`` or ``status`` found differences; 2 failed, with the reason on stderr.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from collections.abc import Sequence
 from ..agent import client
 from ..agent import settings as configuration
 from ..agent.sources.source import DIRECTORY, FileSource
+from ..findings import render
+from ..findings.codes import Code
+from ..findings.finding import Finding
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
 from ..overlay import reconcile
@@ -29,7 +32,7 @@ from ..overlay.subnet_env import PATH
 from . import status
 from . import trace as verify
 
-#: Seconds between two looks for an underlay that is not there yet.
+#: Seconds between two attempts while the underlay has no address yet.
 PAUSE = 0.5
 
 
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def apply(options: argparse.Namespace, channel: Channel) -> int:
-    """Makes the node's overlay what it must be; tells what it did, a line each."""
+    """Applies the desired state; prints what it did, a line each."""
     deadline = time.monotonic() + options.wait
     while True:
         config, leases = _known(options)
@@ -73,7 +76,7 @@ def apply(options: argparse.Namespace, channel: Channel) -> int:
 
 
 def plan(options: argparse.Namespace, channel: Channel) -> int:
-    """Tells what ``apply`` would do, and does nothing."""
+    """Prints what ``apply`` would do, and does nothing."""
     config, leases = _known(options)
     overlay = _look(channel, config, leases, options)
     _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
@@ -82,18 +85,18 @@ def plan(options: argparse.Namespace, channel: Channel) -> int:
     return int(bool(overlay.plan))
 
 
-def tell_status(options: argparse.Namespace, channel: Channel) -> int:
-    """Tells how the node's overlay is."""
+def print_status(options: argparse.Namespace, channel: Channel) -> int:
+    """Prints the state of the overlay."""
     config, leases = _known(options)
     found = status.collect(config, leases, _look(channel, config, leases, options))
-    found["warnings"] += _of_credentials(options.config)
+    found["warnings"] += map(render.as_json, _expiring(options.config))
     found["agent"] = client.ask(options.run, "/status")
-    print(json.dumps(found, indent=1) if options.json else status.render(found), end="\n" if options.json else "")
-    return int(not found["level"])
+    print(json.dumps(found, indent=1) if options.json else status.as_text(found), end="\n" if options.json else "")
+    return int(not found["in_sync"])
 
 
-def tell_peers(options: argparse.Namespace, channel: Channel) -> int:
-    """Tells who the peers are, a line each, and who is refused."""
+def print_peers(options: argparse.Namespace, channel: Channel) -> int:
+    """Prints the peers, a line each, and the refused ones."""
     _config, leases = _known(options)
     if options.json:
         print(json.dumps({"peers": [peer.as_json() for peer in leases.peers], "refused": leases.refused}, indent=1))
@@ -106,8 +109,7 @@ def tell_peers(options: argparse.Namespace, channel: Channel) -> int:
 
 
 def _known(options: argparse.Namespace) -> tuple[Config, Leases]:
-    """What the agent goes by; where none runs, what it knew last of the API, or what the files say. Raises
-    ConfigError."""
+    """What the agent goes by; where none runs, what it last knew of the API, or the files. Raises ConfigError."""
     return client.known(options.run) or _kept(options.config) or FileSource(options.config).read()
 
 
@@ -120,22 +122,22 @@ def _kept(directory: str) -> tuple[Config, Leases] | None:
     return kubernetes_source.kept(directory, settings.kubernetes)
 
 
-def _of_credentials(directory: str) -> list[str]:
-    """What is wrong, or soon will be, with how the agent comes to the API."""
+def _expiring(directory: str) -> list[Finding]:
+    """What is wrong, or soon will be, with the agent's credentials for the API."""
     settings = configuration.load(directory)
     if settings.source != "kubernetes":
         return []
     from ..agent.sources import kubernetes as kubernetes_source  # loaded where it is used only
 
     try:
-        told = kubernetes_source.about_to_end(directory, settings.kubernetes)
+        expiry = kubernetes_source.expiring_soon(directory, settings.kubernetes)
     except ConfigError as error:
-        return [str(error)]
-    return [told] if told else []
+        return [Finding(Code.AGENT_SETTINGS_INVALID, "", "podnetd", {"error": str(error)})]
+    return [expiry] if expiry else []
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:
-    with locked():  # not amid what the agent does
+    with locked():  # not while the agent changes something
         return reconcile.present(channel, config, leases, options.subnet_env)
 
 
@@ -147,23 +149,23 @@ def _warn(refused: dict[str, str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="podnetctl", description="The pod network of this node.")
     parser.add_argument(
-        "--config", default=DIRECTORY, metavar="DIR", help=f"where overlay.json and leases.json are ({DIRECTORY})"
+        "--config", default=DIRECTORY, metavar="DIR", help=f"directory of overlay.json and leases.json ({DIRECTORY})"
     )
-    parser.add_argument("--subnet-env", default=PATH, metavar="FILE", help=f"the file for the CNI plugin ({PATH})")
-    parser.add_argument("--run", default=client.RUN, metavar="DIR", help=f"where podnetd's socket is ({client.RUN})")
+    parser.add_argument("--subnet-env", default=PATH, metavar="FILE", help=f"file for the CNI plugin ({PATH})")
+    parser.add_argument("--run", default=client.RUN, metavar="DIR", help=f"podnetd's directory ({client.RUN})")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("apply", help="make the overlay what the files say")
+    command = commands.add_parser("apply", help="apply the desired state")
     command.add_argument(
-        "--wait", type=float, default=0, metavar="SECONDS", help="how long to wait for the underlay's address"
+        "--wait", type=float, default=0, metavar="SECONDS", help="time to wait for the underlay's address"
     )
     command.set_defaults(action=apply)
-    commands.add_parser("plan", help="tell what apply would do").set_defaults(action=plan)
-    command = commands.add_parser("status", help="tell how the overlay is")
+    commands.add_parser("plan", help="print what apply would do").set_defaults(action=plan)
+    command = commands.add_parser("status", help="print the state of the overlay")
     command.add_argument("--json", action="store_true", help="as JSON")
-    command.set_defaults(action=tell_status)
-    command = commands.add_parser("peers", help="tell who the peers are")
+    command.set_defaults(action=print_status)
+    command = commands.add_parser("peers", help="print the peers")
     command.add_argument("--json", action="store_true", help="as JSON")
-    command.set_defaults(action=tell_peers)
+    command.set_defaults(action=print_peers)
     verify.register(commands)
     return parser
 

@@ -226,5 +226,30 @@ class Code(str, Enum):
     PROBE_NETNS_GONE = "probe.netns-gone"
     PROBE_ERROR = "probe.error"
 
+    # -- podnetd, and what it works with
+    AGENT_OUT_OF_SYNC = "agent.out-of-sync"
+    AGENT_STALLED = "agent.stalled"
+    AGENT_NO_LEASES = "agent.no-leases"
+    AGENT_CONFIGURATION_INVALID = "agent.configuration-invalid"
+    AGENT_SETTINGS_INVALID = "agent.settings-invalid"
+    AGENT_SOURCE_LOST = "agent.source-lost"
+    AGENT_PEER_REFUSED = "agent.peer-refused"
+    AGENT_CONTENTION = "agent.contention"
+    AGENT_LOCK_HELD = "agent.lock-held"
+    AGENT_NOT_LISTENING = "agent.not-listening"
+    AGENT_NO_INOTIFY = "agent.no-inotify"
+    AGENT_ACTION_FAILED = "agent.action-failed"
+    AGENT_CERTIFICATE_EXPIRES = "agent.certificate-expires"
+    AGENT_NODE_NOT_PATCHED = "agent.node-not-patched"
+    AGENT_CACHE_NOT_WRITTEN = "agent.cache-not-written"
+    AGENT_RELEASE_FAILED = "agent.release-failed"
+    AGENT_RESTORE_FAILED = "agent.restore-failed"
+
+    # -- what surrounds the overlay on a node and is not the overlay's to change
+    OVERLAY_FORWARD_DROPPED = "overlay.forward-dropped"
+    OVERLAY_RP_FILTER_STRICT = "overlay.rp-filter-strict"
+    OVERLAY_CHECKSUM_DRIVER = "overlay.checksum-driver"
+    OVERLAY_BRIDGE_KIND = "overlay.bridge-kind"
+
     def __str__(self) -> str:
         return self.value

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from .codes import Code
 
@@ -16,16 +15,15 @@ from .codes import Code
 Value = Union[str, int, float, bool, None, "list[str]"]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """``subject`` is the kernel's or Kubernetes' name of the object at fault (``flannel.1``, ``default/web-0``),
     ``node`` the node that it was found on, "" for the cluster; ``parameters`` are what the code's text names in
-    braces, besides ``node`` and ``subject``."""
+    braces, besides ``node`` and ``subject``. (A dataclass would cost every podnetd 2 MB: it imports ``inspect``.)"""
 
     code: Code
     node: str
     subject: str
-    parameters: Mapping[str, Value] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = {}
 
     def __hash__(self) -> int:
         return hash((self.code, self.node, self.subject))

@@ -25,20 +25,23 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..overlay.config import ConfigError
-from .http import Connection, Response, Waker
+from ..overlay.json_file import read_json
+from .http import Connection, Response
 from .list_reader import ListReader
 
-#: Seconds of silence in an answer that is not a watch's.
-ANSWER = 30.0
+#: Seconds without data in an answer that is not a watch's, and seconds for all of a list.
+ANSWER, LIST = 30.0, 300.0
 #: The most bytes of an answer that is decoded as one object, and the most of one event of a watch.
 LARGEST = 8 << 20
+#: The most bytes that are read of an answer that says no.
+REFUSAL = 64 << 10
 #: Seconds that the server may ask to wait at most (Retry-After).
 LONGEST_PAUSE = 120.0
 _URL = re.compile(r"https://(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(?P<path>(/[^?#]*)?)")
 
 
 class ApiError(Exception):
-    """The API said no. ``code`` is the HTTP status, ``reason`` the API's word for it ("Forbidden", "Expired"),
+    """The API refused. ``code`` is the HTTP status, ``reason`` the API's word for it ("Forbidden", "Expired"),
     ``retry_after`` the seconds that it asks to wait, 0 for none."""
 
     def __init__(self, code: int, reason: str, message: str, retry_after: float = 0) -> None:
@@ -77,18 +80,14 @@ class Credentials(NamedTuple):
 def load_credentials(path: str) -> Credentials:
     """The credentials in the file ``path``. Raises ConfigError, which names the file."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return parse_credentials(json.load(file))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; the overlay role writes it") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        data = read_json(path)
+    except ConfigError as error:
+        hint = "; `kubectl config view --raw --output=json` converts a kubeconfig"
+        raise ConfigError(f"{error}{hint if isinstance(error.__cause__, ValueError) else ''}") from None
+    try:
+        return parse_credentials(data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"{path}: is not JSON: {error}; `kubectl config view --raw --output=json` makes it of a kubeconfig"
-        ) from None
 
 
 def parse_credentials(data: object) -> Credentials:
@@ -101,7 +100,7 @@ def parse_credentials(data: object) -> Credentials:
         raise ConfigError("insecure-skip-tls-verify: is not supported: give certificate-authority")
     url = _URL.fullmatch(_get(cluster, "server", "cluster"))
     if not url or int(url["port"] or 443) > 65535:
-        raise ConfigError(f'server: {cluster["server"]!r} is no URL such as "https://10.77.0.11:6443"')
+        raise ConfigError(f'server: {cluster["server"]!r} is not a URL such as "https://10.77.0.11:6443"')
     host = url["host"].strip("[]")
     certificate, key = _material(user, "client-certificate"), _material(user, "client-key")
     token = user["token"].encode() if isinstance(user.get("token"), str) else user.get("tokenFile")
@@ -109,7 +108,7 @@ def parse_credentials(data: object) -> Credentials:
         raise ConfigError("user: give client-certificate and client-key, or token, or tokenFile")
     authority = _material(cluster, "certificate-authority")
     if authority is None:
-        raise ConfigError("cluster: certificate-authority is missing: the API server could be anybody")
+        raise ConfigError("cluster: certificate-authority is missing: the API server could not be authenticated")
     name = cluster.get("tls-server-name") or host
     return Credentials(
         host, int(url["port"] or 443), url["path"].rstrip("/"), str(name), authority, certificate, key, token
@@ -123,42 +122,33 @@ class Client:
     not what the API answers.
     """
 
-    def __init__(self, credentials: Credentials, waker: Waker) -> None:
+    def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
         self.received = 0
-        self._waker = waker
         self._connection: Connection | None = None
 
     def items(self, path: str, query: dict[str, str]) -> ListReader:
         """One page of a list; its items are read one by one, while they come."""
         answer = self._send("GET", path, query, {"Accept-Encoding": "gzip"})
-        return ListReader(answer.pieces(ANSWER))
+        return ListReader(answer.pieces(ANSWER, LIST))
 
-    def watch(self, path: str, query: dict[str, str], seconds: int) -> Iterator[dict[str, Any] | None]:
-        """The events after ``query["resourceVersion"]`` for ``seconds`` at most; None at first, when the server has
-        agreed, and each time that the waker woke this thread. Ends when the server ends it."""
+    def watch(self, path: str, query: dict[str, str], seconds: int) -> Iterator[dict[str, Any]]:
+        """The events after ``query["resourceVersion"]`` for ``seconds`` at most; returns when the server has agreed.
+        The iterator ends when the server ends the watch."""
         query = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **query}
-        answer = self._send("GET", path, query)
-        yield None
-        rest = b""
-        for piece in answer.pieces(seconds + ANSWER):
-            if not piece:
-                yield None
-                continue
-            *lines, rest = (rest + piece).split(b"\n")
-            if len(rest) > LARGEST:
-                raise ValueError(f"an event of the watch has more than {LARGEST} bytes")
-            for line in lines:
-                event = json.loads(line)
-                if not isinstance(event, dict):
-                    raise ValueError(f"{line[:80]!r} is no event of a watch")
-                yield event
+        return _events(self._send("GET", path, query).pieces(seconds + ANSWER))
 
     def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
         """Any other request, ``body`` as JSON of the content type ``kind``; the answer, decoded."""
         data = b"" if body is None else json.dumps(body).encode()
         answer = self._send(method, path, {}, {"Content-Type": kind} if data else {}, data)
         return json.loads(answer.read(ANSWER, LARGEST) or b"null")
+
+    def interrupt(self) -> None:
+        """From another thread: ends what waits for the server."""
+        connection = self._connection
+        if connection:
+            connection.interrupt()
 
     def close(self) -> None:
         if self._connection:
@@ -177,15 +167,33 @@ class Client:
         target = f"{self.credentials.prefix}{path}" + (f"?{words}" if words else "")
         if self._connection is None or not self._connection.reusable:
             self.close()
-            self._connection = _connect(self.credentials, self._waker)
+            self._connection = _connect(self.credentials)
         answer = self._connection.request(method, target, headers, body, ANSWER)
         if answer.status >= 300:
             raise _refusal(answer)
         return answer
 
 
-def _connect(credentials: Credentials, waker: Waker) -> Connection:
-    """Files are read anew each time: certificates and tokens are renewed under a running agent."""
+def _events(pieces: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    """The events of a watch, a line each. Raises ValueError."""
+    rest = bytearray()
+    for piece in pieces:
+        rest += piece
+        if len(rest) > LARGEST:
+            raise ValueError(f"an event of the watch has more than {LARGEST} bytes")
+        if b"\n" not in piece:
+            continue
+        *lines, last = bytes(rest).split(b"\n")
+        rest = bytearray(last)
+        for line in lines:
+            event = json.loads(line)
+            if not isinstance(event, dict):
+                raise ValueError(f"{line[:80]!r} is not an event of a watch")
+            yield event
+
+
+def _connect(credentials: Credentials) -> Connection:
+    """Files are read each time: certificates and tokens are renewed under a running agent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if isinstance(credentials.ca, bytes):
@@ -195,7 +203,7 @@ def _connect(credentials: Credentials, waker: Waker) -> Connection:
     if credentials.certificate and credentials.key:
         with _Path(credentials.certificate) as certificate, _Path(credentials.key) as key:
             context.load_cert_chain(certificate, key)
-    return Connection(credentials.host, credentials.port, context, credentials.server_name, waker)
+    return Connection(credentials.host, credentials.port, context, credentials.server_name)
 
 
 class _Path:
@@ -219,7 +227,7 @@ class _Path:
 
 def _refusal(answer: Response) -> ApiError:
     """What the API says in a Status object, or whoever else answered in words."""
-    text = answer.read(ANSWER, LARGEST)
+    text = answer.read(ANSWER, REFUSAL)
     try:
         status = json.loads(text)
     except ValueError:
@@ -230,8 +238,8 @@ def _refusal(answer: Response) -> ApiError:
         return status_error(status, answer.status, seconds)
     # somebody else stands before the API: a proxy, a load balancer
     place = answer.headers.get("location")
-    words = f"leads to {place}" if place else " ".join(text[:400].decode("utf-8", "replace").split())
-    return ApiError(answer.status, "is no answer of the API", words[:120], seconds)
+    words = f"redirects to {place}" if place else " ".join(text[:400].decode("utf-8", "replace").split())
+    return ApiError(answer.status, "is not an answer of the API", words[:120], seconds)
 
 
 def status_error(status: object, code: int = 0, retry_after: float = 0) -> ApiError:

@@ -87,9 +87,9 @@ def present(paths: Paths, node: str, server: str, ca: str, certificate: str | No
     return Plan([each for each in wanted if _differs(each)], None, read_certificate(held or "").expires)
 
 
-def ending(path: str, within: float = 0.0) -> str:
-    """When the certificate in the file ends, or has ended, as text (UTC); "" where that is not within so many seconds,
-    or it cannot be read."""
+def expiry(path: str, within: float = 0.0) -> str:
+    """When the certificate in the file expires or has expired, as text (UTC); "" where that is not within so many
+    seconds, or it cannot be read."""
     try:
         end = read_certificate(files.read(path) or "").expires
     except (OSError, OpensslError):

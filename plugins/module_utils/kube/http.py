@@ -4,76 +4,31 @@
 
 """HTTP/1.1 over TLS (RFC 9112): what list, watch and patch of the Kubernetes API need of it.
 
-``http.client`` would do but for two things: it costs a node 2 MB (it brings ``email``), and a read that waits for the
-next event of a watch could not be woken for other work.
+``http.client`` would do, but costs podnetd 2 MiB of the 25 that it may have (it imports ``email``).
 """
 
 from __future__ import annotations
 
-import os
-import select
+import io
 import socket
 import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 #: Seconds for connecting, for the handshake and for each write.
 PATIENCE = 10.0
 #: Bytes that a read asks for, and the most that a line of a header or of a chunk's size may have.
 PIECE, LINE = 65536, 65536
+#: The most fields of a header.
+FIELDS = 200
 #: A connection whose other end is gone is noticed within IDLE + COUNT * INTERVAL seconds.
 IDLE, INTERVAL, COUNT = 15, 5, 3
 
 
 class HttpError(OSError):
-    """What came back is no HTTP, or ended too early."""
-
-
-class Waker:
-    """Wakes a thread that waits: readable from ``wake`` to ``clear``. The thread itself may set ``at``, a time by
-    ``time.monotonic`` at which it wakes as well, once."""
-
-    def __init__(self) -> None:
-        self.at: float | None = None
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def fileno(self) -> int:
-        return self._reader
-
-    def wake(self) -> None:
-        try:
-            os.write(self._writer, b"\0")
-        except BlockingIOError:
-            pass  # the pipe is full of wakes already
-
-    def clear(self) -> None:
-        try:
-            while os.read(self._reader, 4096):
-                pass
-        except BlockingIOError:
-            pass
-
-    def wait(self, seconds: float) -> bool:
-        """Waits until woken, ``seconds`` at most; whether it was woken."""
-        poll = select.poll()
-        poll.register(self._reader, select.POLLIN)
-        return bool(poll.poll(max(0, seconds) * 1000))
-
-    def remind(self, at: float) -> None:
-        """Have it wake at ``at`` as well, if not sooner."""
-        self.at = at if self.at is None else min(at, self.at)
-
-    def due(self) -> bool:
-        """Whether ``at`` has come; forgets it then."""
-        if self.at is None or time.monotonic() < self.at:
-            return False
-        self.at = None
-        return True
-
-    def close(self) -> None:
-        os.close(self._reader)
-        os.close(self._writer)
+    """What came back is not HTTP, or ended too early."""
 
 
 class Response:
@@ -85,12 +40,14 @@ class Response:
         self.headers = headers
         self.body = body
 
-    def pieces(self, idle: float) -> Iterator[bytes]:
-        """The body as it comes, decompressed. b"" means that the waker woke this thread: look what for, and go on.
+    def pieces(self, idle: float, whole: float | None = None) -> Iterator[bytes]:
+        """The body as it comes, decompressed.
 
-        ``idle``: seconds of silence after which the server counts as gone. Raises OSError (TimeoutError, HttpError).
+        ``idle``: seconds without data after which the server counts as gone; ``whole``: seconds for all of it. Raises
+        OSError (TimeoutError, HttpError).
         """
-        pieces = self._raw(idle)
+        self.connection.patience(idle)
+        pieces = self._timed(idle, whole)
         if self.headers.get("content-encoding") != "gzip":
             yield from pieces
             return
@@ -103,49 +60,58 @@ class Response:
             if not unpack.eof:
                 raise HttpError("the answer ends in the middle of its gzip")
         except zlib.error as error:
-            raise HttpError(f"the answer is no gzip: {error}") from None
+            raise HttpError(f"the answer is not gzip: {error}") from None
 
     def read(self, idle: float, most: int) -> bytes:
-        """The whole body, of which only the first ``most`` bytes are kept."""
+        """The body's first ``most`` bytes; a connection that has more to say is not used again."""
         kept = b""
-        for piece in self.pieces(idle):
-            kept += piece[: most - len(kept)]
+        for piece in self.pieces(idle, idle):
+            kept += piece
+            if len(kept) > most:
+                self.connection.reusable = False
+                return kept[:most]
         return kept
 
-    def _raw(self, idle: float) -> Iterator[bytes]:
+    def _timed(self, idle: float, whole: float | None) -> Iterator[bytes]:
+        until = time.monotonic() + whole if whole else None
+        try:
+            for piece in self._raw():
+                yield piece
+                if until and time.monotonic() > until:
+                    raise HttpError(f"the answer takes longer than {whole:.0f} s")
+        except TimeoutError:
+            raise TimeoutError(f"no data from the server for {idle:.0f} s") from None
+
+    def _raw(self) -> Iterator[bytes]:
         source = self.connection
         if not self.body:
             return
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
-            size = -1
-            while size:
-                while source.wait(idle) is None:
-                    yield b""
-                size = _chunk_size(source.line(idle))
-                yield from source.some(size, idle)
-                if source.line(idle):  # after the last chunk: trailers, of which the API has none
+            while size := _number(source.line().partition(b";")[0].decode("latin-1"), 16, "size of a chunk"):
+                yield from source.some(size)
+                if source.line():
                     raise HttpError("a chunk is longer than it says")
+            if source.line():  # after the last chunk: trailers, of which the API has none
+                raise HttpError("a chunk is longer than it says")
         elif "content-length" in self.headers:
-            yield from source.some(_number(self.headers["content-length"], 10, "Content-Length"), idle)
+            yield from source.some(_number(self.headers["content-length"], 10, "Content-Length"))
         else:
             source.reusable = False
-            yield from source.rest(idle)
+            while piece := source.piece():
+                yield piece
 
 
 class Connection:
     """One connection; requests follow each other on it, each answer read to its end before the next.
 
-    Raises OSError (ssl.SSLError among them) when there is no such server or it is not who it should be. ``waker`` wakes
-    reads; see ``Response.pieces``. ``received`` counts the bytes of all answers as they were on the wire, inside TLS.
+    Raises OSError (ssl.SSLError among them) when there is no such server or its certificate is not the expected one.
+    ``received`` counts the bytes of all answers as they were on the wire, inside TLS.
     """
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext, name: str, waker: Waker) -> None:
+    def __init__(self, host: str, port: int, context: ssl.SSLContext, name: str) -> None:
         self.host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.received = 0
         self.reusable = True
-        self._waker = waker
-        self._buffer = bytearray()
-        self._heard = time.monotonic()
         plain = socket.create_connection((host, port), PATIENCE)
         try:
             _keep_alive(plain)
@@ -153,11 +119,7 @@ class Connection:
         except BaseException:
             plain.close()
             raise
-        self._socket.settimeout(0)
-        self._news, self._news_or_wake = select.poll(), select.poll()
-        self._news.register(self._socket, select.POLLIN)
-        self._news_or_wake.register(self._socket, select.POLLIN)
-        self._news_or_wake.register(waker, select.POLLIN)
+        self._file = cast(io.BufferedReader, self._socket.makefile("rb", PIECE))
 
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"", idle: float = 30.0
@@ -167,101 +129,70 @@ class Connection:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body or method not in ("GET", "DELETE"):
             lines.append(f"Content-Length: {len(body)}")
-        self._socket.settimeout(PATIENCE)
+        self.patience(PATIENCE)
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-        self._socket.settimeout(0)
-        self._heard = time.monotonic()
-        while True:
-            status = _status(self.line(idle))
-            fields = self._fields(idle)
-            if status >= 200:  # 1xx are only a foreword
-                break
+        self.patience(idle)
+        try:
+            while True:
+                status = _status(self.line())
+                fields = self._fields()
+                if status >= 200:  # 1xx are only a foreword
+                    break
+        except TimeoutError:
+            raise TimeoutError(f"no data from the server for {idle:.0f} s") from None
         if fields.get("connection", "").lower() == "close":
             self.reusable = False
         return Response(self, status, fields, method != "HEAD" and status not in (204, 304))
 
-    def line(self, idle: float) -> bytes:
-        """The next line without its end. Wakes are left pending meanwhile."""
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > LINE:
-                raise HttpError("a line has no end: that is no HTTP")
-            if not self._fill(idle, wakeable=False):
-                raise HttpError("the server closed the connection in the middle of an answer")
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line.rstrip(b"\r")
+    def patience(self, seconds: float) -> None:
+        """From now on a read or write fails that takes longer."""
+        self._socket.settimeout(seconds)
 
-    def some(self, size: int, idle: float) -> Iterator[bytes]:
-        """The next ``size`` bytes in pieces, b"" for each wake."""
+    def line(self) -> bytes:
+        """The next line without its end."""
+        line = self._file.readline(LINE)
+        self.received += len(line)
+        if not line.endswith(b"\n"):
+            raise HttpError("response line exceeds 64 KiB: not HTTP" if len(line) == LINE else _ENDED)
+        return line.rstrip(b"\r\n")
+
+    def some(self, size: int) -> Iterator[bytes]:
+        """The next ``size`` bytes in pieces."""
         while size:
-            piece = bytes(self._buffer[:size])
-            del self._buffer[:size]
+            piece = self.piece(size)
+            if not piece:
+                raise HttpError(_ENDED)
             size -= len(piece)
-            if piece:
-                yield piece
-            elif (filled := self._fill(idle)) is None:
-                yield b""
-            elif not filled:
-                raise HttpError("the server closed the connection in the middle of an answer")
+            yield piece
 
-    def rest(self, idle: float) -> Iterator[bytes]:
-        """Everything until the server closes, b"" for each wake."""
-        while True:
-            if self._buffer:
-                piece = bytes(self._buffer)
-                self._buffer.clear()
-                yield piece
-            elif (filled := self._fill(idle)) is None:
-                yield b""
-            elif not filled:
-                return
+    def piece(self, most: int = PIECE) -> bytes:
+        """What has come, or what comes next; b"" at the connection's end."""
+        piece = self._file.read1(min(most, PIECE))
+        self.received += len(piece)
+        return piece
 
-    def wait(self, idle: float) -> bool | None:
-        """Waits for the next byte of the answer: True when it is there, None when woken, False at the end."""
-        return True if self._buffer else self._fill(idle)
+    def interrupt(self) -> None:
+        """From another thread: whatever waits for this connection finds it at its end."""
+        try:
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # without TLS's own farewell, which would wait
+        except OSError:
+            pass  # it has ended already
 
     def close(self) -> None:
+        self._file.close()
         self._socket.close()
 
-    def _fields(self, idle: float) -> dict[str, str]:
+    def _fields(self) -> dict[str, str]:
         fields: dict[str, str] = {}
-        while line := self.line(idle):
+        while line := self.line():
             name, colon, value = line.decode("latin-1").partition(":")
-            if not colon or len(fields) > 200:
-                raise HttpError(f"{line[:80]!r} is no header field")
+            if not colon or len(fields) > FIELDS:
+                raise HttpError(f"{line[:80]!r} is not a header field")
             fields[name.strip().lower()] = value.strip()
         return fields
 
-    def _fill(self, idle: float, wakeable: bool = True) -> bool | None:
-        """Reads once into the buffer: True, False at the connection's end, None when woken instead."""
-        while True:
-            try:
-                piece = self._socket.recv(PIECE)
-            except ssl.SSLWantReadError:  # nothing yet, or something of TLS's own
-                if self._wait(idle, wakeable):
-                    return None
-            except ssl.SSLEOFError:
-                return False
-            else:
-                self._heard = time.monotonic()
-                self.received += len(piece)
-                self._buffer += piece
-                return bool(piece)
 
-    def _wait(self, idle: float, wakeable: bool) -> bool:
-        """Waits until the socket is readable; True when woken before that."""
-        silent = self._heard + idle
-        until = silent if self._waker.at is None or not wakeable else min(silent, self._waker.at)
-        poll = self._news_or_wake if wakeable else self._news
-        ready = [number for number, _events in poll.poll(max(0, until - time.monotonic()) * 1000)]
-        if self._waker.fileno() in ready:
-            self._waker.clear()
-            return True
-        if not ready and wakeable and self._waker.due():
-            return True
-        if not ready and time.monotonic() >= silent:
-            raise TimeoutError(f"no word from the server for {idle:.0f} s")
-        return False
+_ENDED = "the server closed the connection in the middle of an answer"
 
 
 def _keep_alive(plain: socket.socket) -> None:
@@ -279,12 +210,8 @@ def _keep_alive(plain: socket.socket) -> None:
 def _status(line: bytes) -> int:
     words = line.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
-        raise HttpError(f"{line[:80]!r} is no HTTP/1.1")
+        raise HttpError(f"{line[:80]!r} is not HTTP/1.1")
     return _number(words[1].decode("latin-1"), 10, "status")
-
-
-def _chunk_size(line: bytes) -> int:
-    return _number(line.partition(b";")[0].decode("latin-1"), 16, "size of a chunk")
 
 
 def _number(text: str, base: int, what: str) -> int:
@@ -293,5 +220,5 @@ def _number(text: str, base: int, what: str) -> int:
     except ValueError:
         number = -1
     if number < 0:
-        raise HttpError(f"{what}: {text[:40]!r} is no number")
+        raise HttpError(f"{what}: {text[:40]!r} is not a number")
     return number

@@ -15,6 +15,8 @@ from typing import Any
 
 #: Characters that one item may have at most.
 LARGEST = 8 << 20
+#: Items of a list: no cluster has more nodes (Kubernetes supports 5,000).
+MOST = 100_000
 _SPACE = " \t\r\n"
 _SCALAR = "0123456789+-.eEtrufalsn"
 
@@ -29,10 +31,10 @@ class ListReader:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._parse = json.JSONDecoder().raw_decode
         self._text = ""
-        self._at = 0
+        self._at = self._count = 0
 
     def items(self) -> Iterator[Any]:
-        """The list's items, decoded. Raises ValueError for what is no such object, or ends too early, and what the
+        """The list's items, decoded. Raises ValueError for what is not such an object, or ends too early, and what the
         pieces raise."""
         self._expect("{")
         while self._peek() != "}":
@@ -41,6 +43,9 @@ class ListReader:
             if key == "items" and self._peek() == "[":
                 self._at += 1
                 while self._peek() != "]":
+                    self._count += 1
+                    if self._count > MOST:
+                        raise ValueError(f"the list has more than {MOST} items on a page")
                     yield self._value()
                     self._comma("]")
                 self._at += 1
@@ -51,7 +56,7 @@ class ListReader:
             pass  # what ends the answer must be read, or the next one would begin with it
 
     def _peek(self) -> str:
-        """The next character that is no space, not taken."""
+        """The next character that is not a space, not taken."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -61,7 +66,7 @@ class ListReader:
 
     def _expect(self, character: str) -> None:
         if self._peek() != character:
-            raise ValueError(f"{self._text[self._at : self._at + 40]!r} stands where {character!r} must be")
+            raise ValueError(f"{self._text[self._at : self._at + 40]!r} stands where {character!r} is expected")
         self._at += 1
 
     def _comma(self, end: str) -> None:
@@ -83,9 +88,18 @@ class ListReader:
             self._more()
 
     def _more(self) -> None:
-        """Takes one more piece in, and lets go of what was read."""
-        piece = next(self._pieces, None)
-        if piece is None:
+        """Takes more pieces in, and lets go of what was read. An item that comes in drips is parsed again only when a
+        quarter more of it is there: its length, not its pieces, decides what it costs."""
+        left = len(self._text) - self._at
+        parts = [self._text[self._at :]]
+        wanted, got = max(1, left // 4), 0
+        while got < wanted:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            parts.append(self._decode(piece))
+            got += len(parts[-1])
+        if not got:
             raise ValueError("the list ends in the middle")
-        self._text = self._text[self._at :] + self._decode(piece)
+        self._text = "".join(parts)
         self._at = 0

@@ -6,7 +6,7 @@
 
 The first list may come from the API server's cache (``resourceVersion=0``), which spares etcd when a whole cluster
 starts; a watch goes on where the one before ended, also over a lost connection; bookmarks keep that place young. Only
-when the server has forgotten the place (410) everything is listed anew, from etcd and page by page.
+when the server has forgotten the place (410) everything is listed again, from etcd and page by page.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from .client import ApiError, Client, status_error
 
 NODES = "/api/v1/nodes"
 PAGE = 500
+#: The most pages of a list.
+PAGES = 1000
 #: A watch lasts that many seconds, and up to twice as many: not all nodes' are to end at once.
 WATCH = 300
-#: Seconds after which a watch that has told nothing is not believed: a bookmark comes about each minute. A server whose
-#: data were put back to an earlier time tells nothing until its history has come to the place that was asked for.
+#: Seconds after which a watch that delivered nothing is not believed: a bookmark comes about each minute. A server
+#: restored from a backup delivers nothing until its history has come to the place that was asked for.
 SILENCE = 150
 
 
 class Sink(Protocol):
-    """Takes what was found out, in the follower's thread."""
+    """Takes what was found, in the follower's thread."""
 
     def replace(self, nodes: Iterator[dict[str, Any]]) -> None:
-        """These are all nodes there are; takes effect when the iterator has ended without an error."""
+        """All nodes; takes effect when the iterator has ended without an error."""
 
     def put(self, node: dict[str, Any]) -> None:
         """A node is new, or changed."""
@@ -41,12 +43,12 @@ class Sink(Protocol):
     def drop(self, name: str) -> None:
         """A node is gone."""
 
-    def awake(self) -> None:
-        """A watch has begun, or its thread was woken, or has heard that nothing is new."""
+    def connected(self) -> None:
+        """The server has agreed to a watch."""
 
 
-class Follower:
-    """Tells ``sink`` of all nodes; ``version`` is the place in the cluster's history that it has come to."""
+class Reflector:
+    """Keeps ``sink`` up to date; ``version`` is the place in the cluster's history that it has come to."""
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
@@ -57,7 +59,7 @@ class Follower:
     def follow(self, client: Client) -> None:
         """Lists where it must, then watches until the server ends the watch. Raises what ``Client`` does; it can be
         called again then, and goes on from where it was."""
-        for _attempt in ("where it was", "anew"):
+        for _attempt in ("watch", "list and watch"):
             if not self.version:
                 self._list(client)
             try:
@@ -82,7 +84,7 @@ class Follower:
         query = {"limit": str(PAGE)}
         if self._cached:
             query["resourceVersion"] = "0"
-        while query:
+        for _page in range(PAGES):
             page = client.items(NODES, query)
             yield from (node for node in page.items() if self._usable(node))
             metadata = page.fields.get("metadata")
@@ -90,20 +92,22 @@ class Follower:
                 raise ValueError("the list of nodes has no resourceVersion")
             version[:] = [metadata["resourceVersion"]]
             token = metadata.get("continue")
-            query = {"limit": str(PAGE), "continue": str(token)} if token else {}
+            if not token:
+                return
+            query = {"limit": str(PAGE), "continue": str(token)}
+        raise ValueError(f"the list of nodes has more than {PAGES} pages")
 
     def _watch(self, client: Client) -> None:
         self.watches += 1
         seconds = WATCH + WATCH * os.urandom(1)[0] // 256
-        began, told = time.monotonic(), False
-        for event in client.watch(NODES, {"resourceVersion": self.version}, seconds):
-            if event is None:
-                self.sink.awake()
-            else:
-                told = True
-                self._event(event)
-        if not told and time.monotonic() - began > SILENCE:
-            raise ApiError(410, "Expired", f"a watch from {self.version} on told nothing at all")
+        began, heard = time.monotonic(), False
+        events = client.watch(NODES, {"resourceVersion": self.version}, seconds)
+        self.sink.connected()
+        for event in events:
+            heard = True
+            self._event(event)
+        if not heard and time.monotonic() - began > SILENCE:
+            raise ApiError(410, "Expired", f"a watch from {self.version} on delivered nothing at all")
 
     def _event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
@@ -114,9 +118,7 @@ class Follower:
         version = _version(node)
         if version.isdigit() and self.version.isdigit() and int(version) < int(self.version):
             raise ApiError(410, "Expired", f"the server's history went back from {self.version} to {version}")
-        if kind == "BOOKMARK":
-            self.sink.awake()
-        else:
+        if kind != "BOOKMARK":
             if not self._usable(node):
                 return
             if kind == "DELETED":
@@ -128,7 +130,7 @@ class Follower:
         self.version = version or self.version
 
     def _usable(self, node: Any) -> bool:
-        """Whether it has what makes an object of the API an object: a name."""
+        """Whether it has a name, as every object of the API."""
         metadata = node.get("metadata") if isinstance(node, dict) else None
         if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) and metadata["name"]:
             return True
@@ -137,8 +139,8 @@ class Follower:
 
 
 def entry(node: dict[str, Any], own: bool) -> str | None:
-    """The entry of a Node, as ``Admission`` takes it; None while it has no pod CIDR. What ``own`` annotations say is
-    our own word, and not listened to."""
+    """The entry of a Node, as ``Admission`` takes it; None while it has no pod CIDR. Of our ``own`` node
+    the annotations are ours, and not read back."""
     name = node["metadata"]["name"]
     spec = node.get("spec")
     if not isinstance(spec, dict):

@@ -52,6 +52,8 @@ BATCH_BYTES = 65536
 BATCH_MESSAGES = 512
 RECEIVE_BUFFER = 4 << 20
 DUMP_TRIES = 16
+#: After so many interrupted dumps a tolerant channel takes the last one.
+TOLERATED = 3
 
 EINTR, EBUSY, ENOBUFS = 4, 16, 105
 
@@ -59,12 +61,14 @@ EINTR, EBUSY, ENOBUFS = 4, 16, 105
 class Channel:
     """One netlink socket in the network namespace in which it was opened.
 
-    ``protocol`` is NETLINK_ROUTE or NETLINK_NETFILTER. Use it as a context manager or call ``close``.
+    ``protocol`` is NETLINK_ROUTE or NETLINK_NETFILTER. Use it as a context manager or call ``close``. A ``tolerant``
+    channel returns a dump that never came through undisturbed, and sets ``torn``: its caller will look again soon.
     """
 
     def __init__(self, protocol: int = NETLINK_ROUTE):
         self.socket = Socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol)
         self.sequence = 0
+        self.tolerant = self.torn = False
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             self.socket.setsockopt(SOL_NETLINK, option, 1)
         self.socket.bind((0, 0))
@@ -159,15 +163,19 @@ class Channel:
         """The bodies of all messages that answer ``request``, a consistent list.
 
         A dump that the kernel marks as interrupted (NLM_F_DUMP_INTR: what it lists changed meanwhile) is made again.
-        Raises NetlinkError, EBUSY when it never came through undisturbed.
+        Raises NetlinkError, EBUSY when it never came through undisturbed, unless the channel is tolerant.
         """
-        for _try in range(DUMP_TRIES):
-            found = self._dump(request)
-            if found is not None:
+        for attempt in range(1, DUMP_TRIES + 1):
+            found, whole = self._dump(request)
+            if whole:
+                return found
+            if self.tolerant and attempt == TOLERATED:
+                self.torn = True
                 return found
         raise NetlinkError(EBUSY, request[3], f"interrupted by changes {DUMP_TRIES} times")
 
-    def _dump(self, request: Request) -> list[bytes] | None:
+    def _dump(self, request: Request) -> tuple[list[bytes], bool]:
+        """What one attempt listed, and whether nothing of it changed meanwhile."""
         kind, flags, body, what = request
         flags |= NLM_F_REQUEST | NLM_F_DUMP
         self._send([HEADER.pack(16 + len(body), kind, flags, self._next(), 0), body])
@@ -181,15 +189,15 @@ class Channel:
                 if reply == NLMSG_DONE:
                     code = -S32.unpack_from(payload)[0] if len(payload) >= 4 else 0
                     if code == EINTR:
-                        return None
+                        return found, False
                     if code:
                         raise NetlinkError(code, what, strerror(code))
-                    return None if interrupted else found
+                    return found, not interrupted
                 if reply == NLMSG_ERROR:
                     error = refusal(reply_flags, payload, what)
                     if error:
                         raise error
-                    return found
+                    return found, True
                 found.append(payload)
 
     def batch(self, requests: list[Request]) -> list[NetlinkError | None]:

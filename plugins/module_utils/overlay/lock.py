@@ -2,38 +2,59 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One look-and-change at a time in a network namespace: the agent, podnetctl and Ansible would disturb each other.
+"""Locks of a network namespace: one reconciliation at a time, and one agent.
 
-The namespace itself is what is locked: no file is left behind, and a process that dies holds nothing.
+The namespace's own file in /proc can be opened, and so locked, by any process in it. So the locks are in files of
+root's in /run/podnet, where a namespace has the byte that its inode number counts. They are open file description locks
+(fcntl(2)): the kernel drops what a dead process held.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import struct
 import time
 from collections.abc import Iterator
-from typing import BinaryIO
 
-#: Seconds to wait for others. Nobody needs them all; but whoever can open this namespace (any process in it) can lock
-#: it, and hold on to it.
+DIRECTORY = "/run/podnet"
+#: Held while the overlay is compared and changed; by the agent for as long as it runs.
+OVERLAY, AGENT = "overlay.lock", "podnetd.lock"
+#: Seconds to wait for others, none of whom needs as many.
 PATIENCE = 10.0
+#: struct flock of fcntl(2): type, whence, start, length, process.
+_FLOCK = "hhqqi"
 
 
 @contextlib.contextmanager
-def locked(patience: float = PATIENCE) -> Iterator[bool]:
-    """Waits until nobody else changes this network namespace's overlay, ``patience`` seconds at most, and keeps others
-    from it. Tells whether it did: what is done without is right in the end, too."""
-    with open("/proc/thread-self/ns/net", "rb") as namespace:
+def locked(patience: float = PATIENCE, name: str = OVERLAY, directory: str = DIRECTORY) -> Iterator[bool]:
+    """Keeps others from this network namespace's overlay, after waiting for them ``patience`` seconds at most. Yields
+    whether it did: what is done without the lock is right in the end, too."""
+    try:
+        lock = _open(directory, name)
+    except OSError:  # not root, or /run is full: netlink will tell
+        yield False
+        return
+    try:
         until = time.monotonic() + patience
-        while not (alone := _lock(namespace)) and time.monotonic() < until:
+        while not (alone := _take(lock)) and time.monotonic() < until:
             time.sleep(0.01)
         yield alone
+    finally:
+        os.close(lock)
 
 
-def _lock(file: BinaryIO) -> bool:
+def _open(directory: str, name: str) -> int:
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(os.path.join(directory, name), flags, 0o600)
+
+
+def _take(lock: int) -> bool:
+    start = os.stat("/proc/thread-self/ns/net").st_ino
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0))
     except BlockingIOError:
         return False
     return True

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable
 
 from ..cni.spec.names import mac
+from ..findings.codes import Code
+from ..findings.finding import Finding
 from ..netlink.address import Address
 from ..netlink.link import Link
 from ..netlink.objects import KernelObject
@@ -31,22 +33,23 @@ def fence(config: Config) -> list[KernelObject]:
     ]
 
 
-def bridge(config: Config, own: Lease, mtu: int, links: Iterable[Link]) -> tuple[list[KernelObject], str]:
-    """The bridge and the pods' gateway addresses on it, as subnet.env names them; and why it can't be, in words.
+def bridge(config: Config, own: Lease, mtu: int, links: Iterable[Link]) -> tuple[list[KernelObject], Finding | None]:
+    """The bridge and the pods' gateway addresses on it, as subnet.env names them; and why it cannot be.
 
     One that is there keeps its MAC address and its MTU, which the pods on it know.
     """
     if config.bridge is None:
-        return [], ""
+        return [], None
     there = next((link for link in links if link.name == config.bridge), None)
     if there is not None and there.kind != "bridge":
-        return [], f"bridge: {config.bridge} is a {there.kind or 'physical'} link, not a bridge"
+        kind = there.kind or "physical"
+        return [], Finding(Code.OVERLAY_BRIDGE_KIND, config.node_name, config.bridge, {"kind": kind})
     wanted = Link(config.bridge, "bridge", up=True)
     if there is None:
         # the MAC address that the CNI plugin gives it, by which it sees that all is set
         address = mac("bridge", os.uname().nodename, config.bridge)
         wanted = Link(config.bridge, "bridge", mac=address, mtu=mtu, up=True, alias=BRIDGE_ALIAS)
-    return [wanted, *(Address(config.bridge, f"{cidr.address(1)}/{cidr.length}") for cidr in own.pod_cidrs)], ""
+    return [wanted, *(Address(config.bridge, f"{cidr.address(1)}/{cidr.length}") for cidr in own.pod_cidrs)], None
 
 
 def with_fence(config: Config, desired: Desired) -> Desired:

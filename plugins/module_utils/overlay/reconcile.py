@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from ..converge import files, sysctls
 from ..converge.kernel_objects import KernelObjects
 from ..converge.plan import Change, Plan, Step
+from ..findings.finding import Finding
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from ..netlink.wireguard import Peer
@@ -58,7 +59,7 @@ class Overlay:
     """One look at a node: what it is to be (``desired``), and what must be done for that (``plan``).
 
     ``offload``: who makes the checksums of what enters the vxlan device, None for another back end. ``shared``: what is
-    wanted of links that others use too, by key; ``warnings``: what is wrong and not ours to change; ``generation``:
+    wanted of links that others use too, by key; ``warning``: what keeps the bridge from being ours; ``generation``:
     that of the packet filter's ruleset.
     """
 
@@ -69,7 +70,7 @@ class Overlay:
         self.observed: Observed | None = None
         self.offload: offload.Choice | None = None
         self.shared: dict[tuple, KernelObject] = {}
-        self.warnings: list[str] = []
+        self.warning: Finding | None = None
         self.generation: bytes | None = None
 
 
@@ -102,7 +103,7 @@ def present(
         wanted, former = Wanted(config, leases, carrier), None
         observed.forget()
     desired = wanted.desired
-    bridge, trouble = own.bridge(config, leases.own, desired.mtu, observed.links)
+    bridge, warning = own.bridge(config, leases.own, desired.mtu, observed.links)
     shared = {thing.key(): thing for thing in bridge}
     actual = observed.ours(wanted.index, shared, config.networks)
     if own_only:
@@ -134,7 +135,7 @@ def present(
     overlay.observed = observed
     overlay.offload = choice
     overlay.shared = shared
-    overlay.warnings = [trouble] if trouble else []
+    overlay.warning = warning
     overlay.generation = packets.generation
     return overlay
 

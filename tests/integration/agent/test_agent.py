@@ -56,7 +56,7 @@ def test_it_brings_the_node_up_and_follows_leases_that_come_change_and_go(make_n
         node.write([first.lease(), second.lease()] if node is not third else [x.lease() for x in nodes], **config)
         node.start()
     agent = first.agents[0]
-    assert ping(first.pod, "10.244.2.2") and agent.status()["level"]
+    assert ping(first.pod, "10.244.2.2") and agent.status()["in_sync"]
     assert prefixes(first) == {"10.244.2.0/24"}
     for node in (first, second):
         node.write([x.lease() for x in nodes], **config)
@@ -70,7 +70,7 @@ def test_it_brings_the_node_up_and_follows_leases_that_come_change_and_go(make_n
     eventually("nothing of the node that left", lambda: prefixes(first) == {"10.244.2.0/24"})
     told = json.dumps(first.state())
     assert not [word for word in ("10.244.77.", "10.244.3.", "fd00:244:0:3:", "10.77.0.13") if word in told]
-    assert first.plan() == [] and agent.status()["looks"]["partial"] == 3
+    assert first.plan() == [] and agent.status()["reconciliations"]["partial"] == 3
     assert agent.status()["drift"] == {}, "its own changes, seen as events, counted as drift"
 
 
@@ -132,10 +132,10 @@ def test_what_is_undone_by_hand_heals_and_is_counted(make_nodes, eventually):
 def test_pods_come_and_go_and_it_looks_at_nothing(make_nodes, eventually):
     (node, _peer), _switch = make_nodes(2, bridge="cni0")
     agent = node.start()
-    eventually("level", lambda: agent.status()["level"])
+    eventually("level", lambda: agent.status()["in_sync"])
     looks = {}
-    while looks != agent.status()["looks"]:  # what the kernel says of its own accord of what was just made
-        looks = agent.status()["looks"]
+    while looks != agent.status()["reconciliations"]:  # what the kernel says of its own accord of what was just made
+        looks = agent.status()["reconciliations"]
         time.sleep(1)
     for number in range(20):
         node.netns.run(f"ip link add veth{number} type veth peer name other{number}")
@@ -148,7 +148,7 @@ def test_pods_come_and_go_and_it_looks_at_nothing(make_nodes, eventually):
     # the event of this comes after all those
     node.netns.run("ip route del 10.244.2.0/24")
     eventually("the last one healed", lambda: prefixes(node) == {"10.244.2.0/24"})
-    eventually("one look", lambda: agent.status()["looks"]["full"] == looks["full"] + 1)
+    eventually("one look", lambda: agent.status()["reconciliations"]["full"] == looks["full"] + 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -197,7 +197,7 @@ def test_garbage_changes_nothing_and_is_told(make_nodes, eventually):
     node.write([node.lease(), peer.lease(), wrong, ours, 7])
     eventually("the others work", lambda: agent.get("/readyz")[0] == 200)
     assert set(agent.status()["refused"]) == {"twin", "thief", "leases[4]"}
-    assert "peer thief is refused: address: 10.77.0.11 is this node's (node1) address already" in agent.log()
+    assert "lease of thief refused: address: 10.77.0.11 is this node's (node1) address already" in agent.log()
     assert "podnet_peers_refused 3.0" in agent.get("/metrics")[1].splitlines()
     assert node.state() == before
 
@@ -220,7 +220,7 @@ def test_the_back_end_is_changed_while_it_runs(make_nodes, eventually):
     agent = nodes[0].agents[0]
     assert "checksum offload of flannel.1 is on: nothing is known against eth0 (veth)" in agent.log()
     assert "checksum offload of flannel.1 is off: backend.checksum_offload is false" in agent.log()
-    assert "checksums are made by the kernel: backend.checksum_offload is false" in nodes[0].ctl("status").stdout
+    assert "checksum offload: off: backend.checksum_offload is false" in nodes[0].ctl("status").stdout
 
 
 def test_a_pod_address_without_a_node_does_not_leave_by_the_default_route(make_nodes):
@@ -263,22 +263,25 @@ def test_a_strict_reverse_path_and_a_dropping_forward_chain_are_told_with_the_cu
     node.netns.sysctl("net.ipv4.conf.all.rp_filter", "0")
     node.netns.run("iptables-legacy -P FORWARD DROP")
     agent = node.start()
-    warnings = " ".join(agent.status()["warnings"])
-    assert "set net.ipv4.conf.eth0.rp_filter to 2" in warnings
-    assert "iptables-legacy filter FORWARD drops by its policy what this node forwards: have it accept" in warnings
+    warnings = {(each["code"], each["subject"]) for each in agent.status()["warnings"]}
+    assert warnings == {
+        ("overlay.rp-filter-strict", "eth0"),
+        ("overlay.forward-dropped", "iptables-legacy filter FORWARD"),
+    }
+    assert "set net.ipv4.conf.eth0.rp_filter to 2" in agent.log()
 
 
 def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually):
     (node, _peer), _switch = make_nodes(2)
     (node.directory / "podnetd.json").write_text('{"listen": "127.0.0.1:9441"}')
     agent = node.start()
-    looks = agent.status()["looks"]["full"]
+    looks = agent.status()["reconciliations"]["full"]
     agent.process.send_signal(signal.SIGHUP)
-    eventually("one more look", lambda: agent.status()["looks"]["full"] > looks)
+    eventually("one more look", lambda: agent.status()["reconciliations"]["full"] > looks)
     figures = node.netns.run("curl -s http://127.0.0.1:9441/metrics").stdout
-    assert "podnet_level 1.0\n" in figures and 'podnet_source_connected{type="file"} 1.0\n' in figures
+    assert "podnet_in_sync 1.0\n" in figures and 'podnet_source_connected{type="file"} 1.0\n' in figures
     told = json.loads(node.ctl("status", "--json").stdout)
-    assert told["level"] and told["agent"]["pid"] == agent.process.pid and told["agent"]["level"]
+    assert told["in_sync"] and told["agent"]["pid"] == agent.process.pid and told["agent"]["in_sync"]
     assert [peer["name"] for peer in json.loads(node.ctl("peers", "--json").stdout)["peers"]] == ["node2"]
     assert node.netns.run("curl -s -o /dev/null -w %{http_code} http://127.0.0.1:9441/nowhere").stdout == "404"
     for wrong, words in (
@@ -289,14 +292,14 @@ def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually
         (node.directory / "podnetd.json").write_text(wrong)
         agent.process.send_signal(signal.SIGHUP)
         eventually(words, lambda words=words: words in agent.log())
-    assert "the settings stay as they are" in agent.log() and agent.get("/healthz") == (200, "ok\n")
+    assert "keeping the running settings" in agent.log() and agent.get("/healthz") == (200, "ok\n")
     (node.directory / "podnetd.json").write_text('{"listen": "127.0.0.1:9442"}')
     agent.process.send_signal(signal.SIGHUP)
     agent.wait_ready()
     assert node.netns.run("curl -s http://127.0.0.1:9442/healthz").stdout == "ok\n"
     assert agent.process.poll() is None, "the process that systemd knows"
     agent.stop()
-    assert "podnetd does not run" in node.ctl("status").stdout
+    assert "podnetd is not running" in node.ctl("status").stdout
 
 
 def elements(node) -> dict[str, str]:
@@ -343,10 +346,10 @@ def test_what_a_container_that_is_gone_had_reserved_is_released(make_nodes, make
     assert "8001" in rules and "8002" not in rules
     before = elements(node)
     assert ping(node.netns, reserved["living"].name)
-    assert "released the addresses of gone (eth0, network pods), whose container is gone" in agent.log()
+    assert "released the addresses of gone (eth0, network pods)" in agent.log()
     node.netns.run("nft delete table inet podnet")
     eventually("host ports again", lambda: elements(node) == before)
-    assert "host ports of pods of network pods are mapped again" in agent.log()
+    assert "host ports of pods of network pods restored" in agent.log()
     agent.stop()
     node.netns.run("nft flush map inet podnet hostports4")  # who has made the table anew meanwhile, too, left none
     agent = node.start(str(programs / "podnetd"), **environment)
@@ -358,7 +361,7 @@ def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually)
     agent = node.start()
     for _time in range(40):
         node.netns.run("ip route del 10.244.2.0/24", check=False)
-    assert agent.status()["looks"]["full"] < 40
+    assert agent.status()["reconciliations"]["full"] < 40
     eventually("healed in the end", lambda: prefixes(node) == {"10.244.2.0/24"})
     eventually("level", lambda: agent.get("/healthz")[0] == 200)
 

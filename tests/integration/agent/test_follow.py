@@ -87,15 +87,15 @@ for step in range(steps):
         fresh.change(texts)
         known, whole = admission.leases(), fresh.leases()
     assert (sorted(known.peers), known.refused) == (sorted(whole.peers), whole.refused), (step, known, whole)
-    if not agent.follow(now, known):
-        agent.look("leases", False)
-    assert agent.level, (step, agent.reason)
+    if not agent.update(now, known):
+        agent.reconcile("leases", False)
+    assert agent.in_sync, (step, agent.problem)
     with Channel() as channel:
         look = reconcile.present(channel, now, known, env)
     assert not look.plan, (step, look.plan.describe(), now, known)
     assert {**known.refused, **look.desired.refused} == agent.refused(), (step, known)
     assert agent.overlay.wanted.index.keys() == look.wanted.index.keys(), (step, known)
-assert agent.looks["partial"] > steps // 4, agent.looks
+assert agent.reconciliations["partial"] > steps // 4, agent.reconciliations
 """
 
 

@@ -23,13 +23,13 @@ def test_a_disk_that_is_full_or_read_only_is_told_and_used_when_it_is_not(make_n
         return subprocess.run(words, check=False, capture_output=True, text=True)
 
     status = agent.status()
-    assert not status["level"] and f"{node.subnet_env}: No space left on device" in status["summary"]
+    assert not status["in_sync"] and f"{node.subnet_env}: No space left on device" in status["summary"]
     assert agent.get("/healthz")[0] == 503 and prefixes(node) == {"10.244.2.0/24"}, "what can be done is done"
     assert there("ls", str(env)).stdout == "other\n", "nothing half done"
     eventually("it goes on trying", lambda: agent.status()["failures"] > 3)
-    assert "somebody else changes the overlay all the time" not in agent.log(), "its own attempts"
+    assert "another process keeps changing the overlay" not in agent.log(), "its own attempts"
     there("rm", f"{env}/other")
-    eventually("it is written", lambda: agent.status()["level"] and there("cat", str(node.subnet_env)).stdout)
+    eventually("it is written", lambda: agent.status()["in_sync"] and there("cat", str(node.subnet_env)).stdout)
     there("mount", "-o", "remount,ro", str(env))
     node.write([node.lease(pod_cidrs=["10.244.9.0/24"]), _peer.lease()])
     eventually("it is told", lambda: "Read-only file system" in agent.status()["summary"])
@@ -54,8 +54,10 @@ def test_a_port_that_somebody_has_is_told_and_taken_when_it_is_free(make_nodes, 
     try:
         somebody.stdout.readline()
         agent = node.start()
-        assert agent.status()["level"] and prefixes(node) == {"10.244.2.0/24"}
-        assert agent.status()["warnings"] == ["nobody is answered at 127.0.0.1:9441: Address already in use"]
+        assert agent.status()["in_sync"] and prefixes(node) == {"10.244.2.0/24"}
+        (warning,) = agent.status()["warnings"]
+        assert (warning["code"], warning["subject"]) == ("agent.not-listening", "127.0.0.1:9441")
+        assert warning["parameters"] == {"error": "Address already in use"}
     finally:
         somebody.communicate(b"\n")
     ask = "curl -s http://127.0.0.1:9441/healthz"

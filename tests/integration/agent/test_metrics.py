@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 #: What is another at each scrape.
-RESTLESS = ("_bytes", "cpu_seconds_total", "_seconds", "looks_total", "requests_total", "lost_total", "reachable")
+RESTLESS = ("_bytes", "cpu_seconds_total", "_seconds", "reconcile_total", "requests_total", "lost_total", "reachable")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_figures_are_the_same_with_the_library_and_without(make_nodes, event
     told = {}
     for name in ("without", "with"):
         agent = node.start(*over(directories, tmp_path / name, program))
-        assert agent.status()["metrics"] == "nobody asked yet"
+        assert agent.status()["metrics"] == "not scraped yet"
         node.netns.run("ip route del 10.244.2.0/24")
         eventually("it is back", lambda agent=agent: agent.status()["drift"] == {"route": 1})
         eventually("the peer answered", lambda agent=agent: "peer_reachable{" in scrape(agent)[1])
@@ -106,7 +106,7 @@ def test_a_broken_library_is_told_and_done_without(make_nodes, podnetd, tmp_path
     (tmp_path / "broken/prometheus_client").mkdir(parents=True)
     (tmp_path / "broken/prometheus_client/__init__.py").write_text("raise RuntimeError('of another time')")
     agent = node.start(*over(directories, tmp_path / "broken", program))
-    assert samples(parse(scrape(agent)[1]))["podnet_level"][2] == {("podnet_level",): 1}
+    assert samples(parse(scrape(agent)[1]))["podnet_in_sync"][2] == {("podnet_in_sync",): 1}
     assert agent.status()["metrics"] == (
         "plain text, since prometheus_client cannot be loaded: RuntimeError: of another time"
     )

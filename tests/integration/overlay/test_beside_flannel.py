@@ -197,7 +197,7 @@ def test_nodes_of_both_reach_each_other_where_there_is_ipv6_alone(cluster, event
         node.pod.run(f"ip link set eth0 mtu {mtu}")
     flanneld(nodes[1], kind=kind, version=6)
     agent = nodes[0].start()
-    eventually("level", lambda: agent.status()["level"])
+    eventually("level", lambda: agent.status()["in_sync"])
     assert f"FLANNEL_MTU={mtu}\n" in nodes[0].subnet_env.read_text()
     all_reach_all(nodes, eventually, 6)
 
@@ -217,7 +217,7 @@ def test_a_node_moves_from_flannel_to_us_and_back_within_a_second(cluster, event
     def to_us() -> None:
         theirs_once.stop()
         agent = moving.start()
-        eventually("level", lambda: agent.status()["level"] and moving.plan() == [])
+        eventually("level", lambda: agent.status()["in_sync"] and moving.plan() == [])
         assert mac(moving) == json.loads(moving.ctl("status", "--json").stdout)["vtep_mac"] != first
 
     def back() -> None:

@@ -355,7 +355,7 @@ def test_a_bad_peer_is_refused_by_name_and_the_others_work(make_nodes):
         )
     assert ping(nodes[0].pod, "10.244.2.2") and ping(nodes[2].pod, "10.244.2.2")
     status = json.loads(nodes[0].ctl("status", "--json").stdout)
-    assert set(status["refused"]) == {"twin", "leases[4]"} and status["level"]
+    assert set(status["refused"]) == {"twin", "leases[4]"} and status["in_sync"]
     assert "10.77.0.66" not in json.dumps(nodes[0].state())
 
 

@@ -171,7 +171,7 @@ def test_what_is_undone_by_hand_is_put_back_and_no_private_key_is_told(make_tunn
     for damage in DAMAGES:
         node.netns.run(damage.replace("PEER", peer.public).replace("STRANGER", stranger))
         status = ctl(node, "status", "--json", status=1)
-        assert not json.loads(status)["level"], f"unseen: {damage}"
+        assert not json.loads(status)["in_sync"], f"unseen: {damage}"
         told += status + ctl(node, "status", status=1) + "\n".join(plan(node)) + ctl(node, "apply")
         assert plan(node) == [], damage
         assert (wg(node)[0], set(wg(node)[1])) == (own, set(peers)), damage

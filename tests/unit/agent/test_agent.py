@@ -13,12 +13,14 @@ import select
 import socket
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.agent import daemon, settings
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import daemon, http_server, settings
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.backoff import Backoff
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.garbage import Sweeper
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.inotify import Watch
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.log import Log
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.sd_notify import Notifier
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.lock import locked
@@ -28,7 +30,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay.lock import
     ("words", "status", "said"),
     [
         (["--help"], 0, "usage: podnetd [--config DIR]"),
-        (["--colour", "blue"], 2, "podnetd: --colour is no option\nusage: "),
+        (["--colour", "blue"], 2, "podnetd: unknown option --colour\nusage: "),
         (["--config"], 2, "podnetd: --config needs a value\nusage: "),
         (["--config=/dev/null", "--run", "/nowhere"], 2, "podnetd: /dev/null/podnetd.json: Not a directory"),
     ],
@@ -50,7 +52,7 @@ def test_without_a_file_the_settings_are_the_defaults(tmp_path):
         ("[]", "is not an object with the keys source, "),
         ('{"colour": 1}', "colour: is not a setting of podnetd: it knows source"),
         ('{"source": "dns"}', "source: 'dns' is not a source: give one of file, kubernetes"),
-        ('{"listen": "9441"}', "listen: '9441' is not an address with a port: give one such as"),
+        ('{"listen": "9441"}', "listen: '9441' is not an address with a port, such as"),
         ('{"listen": "127.0.0.1:99999"}', "is not an address with a port"),
         ('{"resync": 0}', "resync: 0 is not a number of seconds from 1 to 86400"),
         ('{"sweep": true}', "sweep: True is not a number of seconds"),
@@ -65,8 +67,8 @@ def test_a_wrong_setting_is_told_with_file_and_key(tmp_path, data, words):
 
 
 def test_addresses_to_listen_at():
-    assert settings.endpoint("127.0.0.1:9441") == ("127.0.0.1", 9441)
-    assert settings.endpoint("[::1]:80") == ("::1", 80)
+    assert http_server.endpoint("127.0.0.1:9441") == ("127.0.0.1", 9441)
+    assert http_server.endpoint("[::1]:80") == ("::1", 80)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "a:b", ".", "..", "a" * 16, 7, "ä"])
@@ -87,14 +89,15 @@ def test_what_is_said_again_is_counted_and_lines_stay_lines(monkeypatch):
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     stream = io.StringIO()
     log = Log(stream, every=3600)
+    same = Finding(Code.AGENT_SETTINGS_INVALID, "node1", "podnetd", {"error": "the same\nagain"})
     for _time in range(5):
-        log.error("the same\nagain")
+        log.error(same)
     log.every = 0
-    log.error("the same\nagain")
+    log.error(same)
     log.changes("why", ["add route"], 3)
     assert stream.getvalue().splitlines() == [
-        "the same again",
-        "the same again [4 more times]",
+        "podnetd: the same again; keeping the running settings",
+        "podnetd: the same again; keeping the running settings [repeated 4 times]",
         "add route (why)",
         "and 2 more (why)",
     ]
@@ -103,8 +106,12 @@ def test_what_is_said_again_is_counted_and_lines_stay_lines(monkeypatch):
 def test_the_journal_is_told_the_level(monkeypatch):
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")
     stream = io.StringIO()
-    Log(stream).warning("look")
-    assert stream.getvalue() == "<4>look\n"
+    log = Log(stream)
+    log.warning(Finding(Code.AGENT_LOCK_HELD, "node1", "podnetd"))
+    log.info("done")
+    warning, info = stream.getvalue().splitlines()
+    assert warning.startswith("<4>podnetd: the namespace lock is held") and "; fix: on node1: fuser" in warning
+    assert info == "<6>done"
 
 
 def test_systemd_is_told_on_its_socket(tmp_path, monkeypatch):

@@ -94,8 +94,8 @@ def test_credentials_of_every_kind(tmp_path):
         ({}, {}, "user: give client-certificate and client-key, or token"),
         ({"client-certificate": "/c"}, {}, "user: give client-certificate and client-key"),
         ({"exec": {"command": "x"}}, {}, "user: give client-certificate"),
-        ({"token": "t"}, {"server": "http://a"}, "server: 'http://a' is no URL such as"),
-        ({"token": "t"}, {"server": "https://a:99999"}, "is no URL such as"),
+        ({"token": "t"}, {"server": "http://a"}, "server: 'http://a' is not a URL such as"),
+        ({"token": "t"}, {"server": "https://a:99999"}, "is not a URL such as"),
         ({"token": "t"}, {"insecure-skip-tls-verify": True}, "insecure-skip-tls-verify: is not supported"),
         ({"token": "t"}, {"certificate-authority": None}, "certificate-authority is missing"),
         ({"token": "t"}, {"certificate-authority": "ca.crt"}, "'ca.crt' is not an absolute path"),
@@ -119,5 +119,5 @@ def test_a_file_that_is_no_kubeconfig_is_named(tmp_path):
         path.write_text(text)
         with pytest.raises(ConfigError, match=words):
             load_credentials(str(path))
-    with pytest.raises(ConfigError, match="there is no such file"):
+    with pytest.raises(ConfigError, match="file does not exist"):
         load_credentials(str(tmp_path / "none"))

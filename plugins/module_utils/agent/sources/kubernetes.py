@@ -4,12 +4,15 @@
 
 """Leases from the Kubernetes API: every node with a pod CIDR is one.
 
-    thread of its own                                  the agent's loop
-    list and watch ──► entries ──► news ──► wake ──► read: admission ──► leases
-    patch of our node  ◄── wake ◄── what it must say ◄── report
+    reader's thread                              the agent's loop
+    list and watch ──► entries ──► news ──► read: admission ──► leases
+                          │
+    writer's thread       ▼
+    cache on disk, patch of our Node  ◄── what it should say ◄── report
 
-The entries that were known last are kept on disk: a node that boots while no API server answers has its overlay all the
-same, and one that loses the server goes on with what it knows.
+Each thread blocks on its own connection; a condition variable wakes the writer. The entries that were known last are
+kept on disk: a node that boots while no API server answers has its overlay all the same, and one that loses the server
+goes on with what it knows.
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from ...findings import render
+from ...findings.codes import Code
+from ...findings.finding import Finding
 from ...kube.annotations import write
 from ...kube.client import ApiError, Client, Credentials, load_credentials
-from ...kube.http import Waker
-from ...kube.reflector import Follower, entry
+from ...kube.reflector import NODES, Reflector, entry
 from ...overlay import wireguard_key
 from ...overlay.config import Config, ConfigError
 from ...overlay.lease import Leases
@@ -36,12 +41,13 @@ from ..inotify import Watch
 from ..log import Log
 from .admission import Admission
 from .cache import Cache
-from .node_status import OwnNode
+from .node_status import STRATEGIC_MERGE, NodeStatus
 from .source import FileSource
+from .wakeup import Wakeup
 
 CREDENTIALS = "kube.json"
 CACHE = "/var/lib/podnet/nodes.json"
-#: Seconds before its certificate's end from which on a node is told to have a new one: half of what site.yml leaves.
+#: Seconds before its certificate expires from which on podnetctl warns: half of what site.yml leaves.
 NOTICE = 30 * 86400.0
 #: Seconds until the first new attempt, and between attempts in the end.
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
@@ -49,7 +55,7 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 
 def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
     """The source for the agent in ``directory``; ``settings`` may have "credentials" and "cache" (paths), and
-    "annotate": false where the node's annotations and conditions are not to be touched. Raises ConfigError."""
+    "annotate": false where the node's annotations and conditions should not be touched. Raises ConfigError."""
     values = {"credentials": os.path.join(directory, CREDENTIALS), "cache": CACHE, "annotate": True}
     for key, value in settings.items():
         if key not in values:
@@ -62,7 +68,7 @@ def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
 
 
 def kept(directory: str, settings: dict[str, Any]) -> tuple[Config, Leases] | None:
-    """What the agent knew last, for who acts while it does not run; None where nothing was kept. Raises ConfigError."""
+    """What the agent knew last, for podnetctl while it does not run; None for nothing. Raises ConfigError."""
     entries = open_source(directory, settings).cache.load()
     if not entries:
         return None
@@ -73,36 +79,37 @@ def kept(directory: str, settings: dict[str, Any]) -> tuple[Config, Leases] | No
 
 
 class KubeSource:
-    """What ``Source`` asks for, from the API server; overlay.json in ``directory`` says which node this is."""
+    """A ``Source`` that reads the API server; overlay.json in ``directory`` says which node this is."""
 
     def __init__(self, directory: str, credentials: str, cache: str, annotate: bool = True) -> None:
         self.directory, self.credentials, self.annotate = directory, credentials, annotate
         self.cache = Cache(cache)
         self._files = FileSource(directory)
+        self._log = Log()
         self._admission: Admission | None = None
-        self._thread: threading.Thread | None = None
-        # what the two threads share, under the lock
-        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        # what the threads share, under the condition's lock
+        self._changed = threading.Condition()
         self._news: dict[str, str | None] = {}
+        self._unsaved = False
+        self._node = NodeStatus(Backoff(FIRST_PAUSE, LAST_PAUSE))
         self._closing = False
-        self._hurry = False
-        self._arrived, self._waker = Waker(), Waker()
-        # the follower's thread alone writes these
+        #: Set while the reader should drop its connection and begin again.
+        self._again = threading.Event()
+        self._arrived = Wakeup()
+        # the reader's thread alone writes these
         self._entries: dict[str, str] = {}
-        self._follower = Follower(self)
+        self._reflector = Reflector(self)
         self._client: Client | None = None
         self._server = ""
         self._connected = self._synced = False
         self._reason = "the API server was not asked yet"
-        self._log = Log()
-        self._own = OwnNode(self._waker, Backoff(FIRST_PAUSE, LAST_PAUSE), self._log)
-        self._dirty = False
         self._errors = self._received = 0
 
-    # the loop's side
+    # -- the loop's side --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begins to watch the directory, and to follow the API as soon as it is known which node this is."""
+        """Starts to watch the directory, and to follow the API as soon as it is known which node this is."""
         self._watch = Watch(self.directory)
         self._poll = select.epoll()
         self._poll.register(self._watch, select.EPOLLIN)
@@ -110,7 +117,7 @@ class KubeSource:
         try:
             self._begin(self._files.config())
         except ConfigError:
-            pass  # read tells
+            pass  # read raises it again
 
     def fileno(self) -> int:
         """Readable when the directory, or the nodes, have changed."""
@@ -122,7 +129,7 @@ class KubeSource:
         self._arrived.clear()
         config = self._files.config()
         admission = self._begin(config)
-        with self._lock:
+        with self._changed:
             news, self._news = self._news, {}
         admission.configure(config)
         admission.change(news)
@@ -131,12 +138,10 @@ class KubeSource:
         return config, admission.leases()
 
     def reread(self) -> None:
-        """Connects anew, with credentials read anew."""
-        with self._lock:
-            self._hurry = True
-        self._waker.wake()
+        """Connects again, with the credentials as they are now."""
+        self._interrupt()
 
-    def report(self, level: bool, reason: str) -> None:
+    def report(self, in_sync: bool, reason: str) -> None:
         """Has the node's annotations and its condition say what is."""
         if not self.annotate or self._admission is None:
             return
@@ -147,57 +152,67 @@ class KubeSource:
                 # the peers learn the key that this node has, whatever its annotations say so far
                 own = own._replace(public_key=wireguard_key.ensured(backend.private_key_file))
         except (ConfigError, OSError):
-            return  # the look at the node tells it
-        self._own.must_say(write(self._admission.config, own), level, reason)
+            return  # the reconciliation reports it
+        with self._changed:
+            self._node.want(write(self._admission.config, own), in_sync, reason)
+            self._changed.notify()
 
     def status(self) -> dict[str, Any]:
-        """How the connection is; see ``Source``."""
+        """The connection's state; see ``Source``."""
         told: dict[str, Any] = {
             "type": "kubernetes",
             "server": self._server,
             "connected": self._connected,
             "synced": self._synced,
             "nodes": len(self._entries),
-            "lists": self._follower.lists,
-            "watches": self._follower.watches,
-            "events": self._follower.events,
-            "malformed": self._follower.malformed,
-            "errors": self._errors + self._own.errors,
-            "patches": self._own.patches,
-            "received_bytes": self._received + self._own.received,
+            "lists": self._reflector.lists,
+            "watches": self._reflector.watches,
+            "events": self._reflector.events,
+            "malformed": self._reflector.malformed,
+            "errors": self._errors + self._node.errors,
+            "patches": self._node.patches,
+            "received_bytes": self._received + self._node.received,
         }
-        reason = self._own.reason or self.cache.reason if self._connected else self._reason
+        reason = self._node.reason or self.cache.reason if self._connected else self._reason
         return {**told, "reason": reason} if reason else told
 
     def close(self) -> None:
-        """Ends the thread; what it knew is on disk afterwards."""
-        with self._lock:
+        """Ends the threads; what they knew is on disk afterwards."""
+        with self._changed:
             self._closing = True
-        self._waker.wake()
-        if self._thread:
-            self._thread.join(2)
+            self._changed.notify()
+        self._interrupt()
+        for thread in self._threads:
+            thread.join(2)
         self._poll.close()
         self._watch.close()
 
     def _begin(self, config: Config) -> Admission:
         if self._admission is None:
-            self._own.name = config.node_name
+            self._node.name = config.node_name
             self._entries = self.cache.load()
             self._admission = Admission(config)
             self._admission.change(self._entries)
             _one_arena()
-            self._thread = threading.Thread(target=self._run, name="kubernetes", daemon=True)
-            self._thread.start()
-        elif config.node_name != self._own.name:
-            raise ConfigError(f"node_name: was {self._own.name} and is {config.node_name} now: restart the agent")
+            for name, target in (("reader", self._read), ("writer", self._write)):
+                self._threads.append(threading.Thread(target=target, name=name, daemon=True))
+                self._threads[-1].start()
+        elif config.node_name != self._node.name:
+            raise ConfigError(f"node_name: was {self._node.name} and is {config.node_name} now: restart podnetd")
         return self._admission
 
-    # the follower's side
+    def _interrupt(self) -> None:
+        self._again.set()
+        client = self._client
+        if client:
+            client.interrupt()
 
-    def _run(self) -> None:
+    # -- the reader's thread ----------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
         backoff = Backoff(FIRST_PAUSE, LAST_PAUSE)
         while not self._closing:
-            self._hurry = False
+            self._again.clear()
             began = time.monotonic()
             pause = 0.0
             ended = False
@@ -205,42 +220,52 @@ class KubeSource:
             try:
                 credentials = load_credentials(self.credentials)
                 self._server = credentials.server
-                self._attend(credentials)
+                self._follow(credentials)
                 self._reason, ended = "the API server ended the watch", True
-            except Exception as error:  # whatever the other end brought forth: this thread is not to end by it
-                self._errors += 1
-                self._reason = f"{type(error).__name__}: {error}" if not str(error) else str(error)
-                if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
-                    told = ending(credentials)
-                    self._reason += f"; {told}" if told else ""
-                pause = error.retry_after if isinstance(error, ApiError) else 0
-                self._log.warning(f"the API server {self._server} is not followed: {self._reason}")
+            except Exception as error:  # whatever the other end sent: this thread does not end by it
+                pause = self._lost(error, credentials)
             if self._connected and time.monotonic() - began > 2 * FIRST_PAUSE:
                 backoff.reset()
             else:
                 ended = False  # a server that ends what it has just begun is not asked at once
             self._connected = False
-            pause = 0 if ended else max(pause, backoff.next())
-            self._rest(pause)
-        self._keep(now=True)
+            self._again.wait(0 if ended else max(pause, backoff.next()))
 
-    def _attend(self, credentials: Credentials) -> None:
+    def _follow(self, credentials: Credentials) -> None:
         """One connection's life."""
-        self._client = Client(credentials, self._waker)
+        self._client = client = Client(credentials)
         try:
-            self._follower.follow(self._client)
+            self._reflector.follow(client)
         finally:
-            self._client.close()
-            self._received += self._client.received
             self._client = None
+            client.close()
+            self._received += client.received
 
-    def _rest(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not (self._closing or self._hurry) and time.monotonic() < end:
-            self._waker.wait(end - time.monotonic())
-            self._waker.clear()
+    def _lost(self, error: Exception, credentials: Credentials | None) -> float:
+        """Notes why the API cannot be followed; returns the seconds that the server asks to wait."""
+        if self._again.is_set():
+            return 0.0  # we have cut the connection ourselves
+        self._errors += 1
+        self._reason = str(error) or type(error).__name__
+        if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
+            expiry = expiring(credentials)  # a server says only "Unauthorized"
+            if expiry:
+                self._reason += f"; {render.text(expiry)}"
+        lost = {"error": self._reason}
+        self._log.warning(Finding(Code.AGENT_SOURCE_LOST, self._node.name, self._server or self.credentials, lost))
+        return error.retry_after if isinstance(error, ApiError) else 0.0
 
-    # what the follower tells
+    # what the reflector found
+
+    def connected(self) -> None:
+        """The server has agreed to a watch."""
+        if not self._connected:
+            self._log.info(f"watching {len(self._entries)} nodes at the API server {self._server}")
+        if self._again.is_set():
+            raise ConnectionAbortedError("another connection is wanted")
+        with self._changed:
+            self._connected, self._reason = True, ""
+            self._changed.notify()
 
     def replace(self, nodes: Iterator[dict[str, Any]]) -> None:
         """These are all nodes."""
@@ -264,55 +289,86 @@ class KubeSource:
         if text is None:
             self.drop(name)
         elif self._entries.get(name) != text:
-            self._entries[name] = text
+            with self._changed:
+                self._entries[name] = text
             self._announce({name: text})
-        if name == self._own.name:
-            self._tell()
 
     def drop(self, name: str) -> None:
         """A node is gone, or its pod CIDR."""
-        if self._entries.pop(name, None) is not None:
+        with self._changed:
+            known = self._entries.pop(name, None)
+        if known is not None:
             self._announce({name: None})
 
-    def awake(self) -> None:
-        """Does what else is to be done."""
-        if not self._connected:
-            self._log.info(f"the API server {self._server} is followed, {len(self._entries)} nodes")
-        self._connected, self._reason = True, ""
-        if self._closing or self._hurry:
-            raise ConnectionAbortedError("the agent asked for another connection")
-        self._keep()
-        self._tell()
-
     def _entry(self, node: dict[str, Any]) -> str | None:
-        own = node["metadata"]["name"] == self._own.name
+        own = node["metadata"]["name"] == self._node.name
         if own:
-            self._own.says(node)
+            with self._changed:
+                self._node.observe(node)
+                self._changed.notify()
         return entry(node, own)
 
     def _announce(self, news: dict[str, str | None], always: bool = False) -> None:
         if news or always:
-            with self._lock:
+            with self._changed:
                 self._news.update(news)
-            self._dirty = self._dirty or bool(news)
-            self._arrived.wake()
-            self._keep()
+                self._unsaved = self._unsaved or bool(news)
+                self._changed.notify()
+            self._arrived.set()
 
-    def _keep(self, now: bool = False) -> None:
-        """Writes the entries to the cache, when they changed and it is time."""
-        if not self._dirty or not self._synced or self._own.name not in self._entries:
-            return  # without ourselves it would be of no use, and what is kept is better
-        if not now and time.monotonic() < self.cache.due():
-            self._waker.remind(self.cache.due())
-            return
-        self._dirty = not self.cache.save(self._entries)
-        if self._dirty:
-            self._log.warning(f"what is known of the nodes could not be kept: {self.cache.reason}")
-            self._waker.remind(self.cache.due())
+    # -- the writer's thread ----------------------------------------------------------------------------------------
 
-    def _tell(self) -> None:
-        if self._client:
-            self._own.tell(self._client)
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                patch = self._node.patch() if self._connected and not self._closing else None
+                save = self._unsaved and self._usable() and (self._closing or time.monotonic() >= self.cache.due())
+                if not patch and not save:
+                    if self._closing:
+                        return
+                    self._changed.wait(self._pause())
+                    continue
+                if save:
+                    self._unsaved, entries = False, dict(self._entries)
+            if save and not self.cache.save(entries):
+                self._log.warning(
+                    Finding(
+                        Code.AGENT_CACHE_NOT_WRITTEN, self._node.name, self.cache.path, {"error": self.cache.reason}
+                    )
+                )
+                self._unsaved = not self._closing
+            if patch:
+                self._send(patch)
+
+    def _usable(self) -> bool:
+        """Whether a boot could use what is known: without ourselves what is on disk is better."""
+        return self._synced and self._node.name in self._entries
+
+    def _pause(self) -> float | None:
+        """Seconds until there may be something to write without news."""
+        times = [self._node.due()] if self._connected else []
+        if self._unsaved and self._usable():
+            times.append(self.cache.due())
+        known = [each for each in times if each is not None]
+        return max(0.0, min(known) - time.monotonic()) if known else None
+
+    def _send(self, patch: dict[str, Any]) -> None:
+        """Patches our Node over a connection of its own."""
+        client = None
+        try:
+            client = Client(load_credentials(self.credentials))
+            answer = client.call("PATCH", f"{NODES}/{self._node.name}/status", patch, STRATEGIC_MERGE)
+            with self._changed:
+                self._node.patched(answer)
+        except Exception as error:  # whatever the other end sent: this thread does not end by it
+            reason = str(error) or type(error).__name__
+            with self._changed:
+                self._node.failed(reason, error.retry_after if isinstance(error, ApiError) else 0.0)
+            self._log.warning(Finding(Code.AGENT_NODE_NOT_PATCHED, self._node.name, self._node.name, {"error": reason}))
+        finally:
+            if client:
+                client.close()
+                self._node.received += client.received
 
 
 def _one_arena() -> None:
@@ -323,14 +379,14 @@ def _one_arena() -> None:
         pass  # another C library
 
 
-def ending(credentials: Credentials, within: float = 0.0) -> str:
-    """That our certificate has ended, or will within so many seconds, "" if not: a server says only "Unauthorized"."""
+def expiring(credentials: Credentials, within: float = 0.0) -> Finding | None:
+    """That our certificate has expired, or will within so many seconds."""
     module = importlib.import_module("...kube.credentials", __package__)  # loaded where it is used only
     path = credentials.certificate
-    when = module.ending(path, within) if isinstance(path, str) else ""
-    return f"our certificate in {path!s} ends at {when}: site.yml renews it" if when else ""
+    when = module.expiry(path, within) if isinstance(path, str) else ""
+    return Finding(Code.AGENT_CERTIFICATE_EXPIRES, "", str(path), {"when": when}) if when else None
 
 
-def about_to_end(directory: str, settings: dict[str, Any]) -> str:
-    """That the agent's certificate ends within NOTICE seconds, "" if not. Raises ConfigError."""
-    return ending(load_credentials(open_source(directory, settings).credentials), NOTICE)
+def expiring_soon(directory: str, settings: dict[str, Any]) -> Finding | None:
+    """That the agent's certificate expires within NOTICE seconds. Raises ConfigError."""
+    return expiring(load_credentials(open_source(directory, settings).credentials), NOTICE)

@@ -2,112 +2,96 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our own node in the Kubernetes API: what it must say, its annotations and its condition, and the patches for that."""
+"""Our own Node in the Kubernetes API: desired and actual annotations and condition, and the patch between them."""
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
 from ...kube.annotations import difference, relevant
-from ...kube.client import ApiError, Client
-from ...kube.http import Waker
-from ...kube.reflector import NODES, condition
+from ...kube.reflector import condition
 from ..backoff import Backoff
-from ..log import Log
 
-#: Seconds for which a node must be wrong before the API is told so: most of what is wrong is mended at once.
+#: Seconds for which a node must be out of sync before the API says so: most drift is repaired at once.
 PATIENCE = 5.0
 CONDITION = "NetworkUnavailable"
-_PATCH = "application/strategic-merge-patch+json"
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 
 
-class OwnNode:
-    """The node of that name. ``reason`` says why it could not be patched, "" if it could."""
+class NodeStatus:
+    """Not for two threads at once: its owner holds a lock. ``reason`` says why the last patch failed, "" if it did
+    not; ``errors``, ``patches`` and ``received`` (bytes) count."""
 
-    def __init__(self, waker: Waker, pauses: Backoff, log: Log) -> None:
+    def __init__(self, pauses: Backoff) -> None:
         self.name = self.reason = ""
         self.errors = self.patches = self.received = 0
-        self._waker, self._pauses, self._log = waker, pauses, log
+        self._pauses = pauses
         self._after = 0.0
-        # what it says, as the API told last
-        self._told: dict[str, str] | None = None
+        # actual, as the API had it last
+        self._annotations: dict[str, str] | None = None
         self._condition: dict[str, Any] = {}
-        # what it must say; the loop's thread writes it
-        self._lock = threading.Lock()
+        # desired
         self._wanted: dict[str, str | None] = {}
-        self._level: tuple[bool, str, float] | None = None
+        #: Whether the node is in sync, why not, and since when (by ``time.monotonic``).
+        self._in_sync: tuple[bool, str, float] | None = None
 
-    def must_say(self, annotations: dict[str, str | None], level: bool, reason: str) -> None:
-        """It must have ``annotations`` (None: not have it), and say whether its network is ``level``, or why not."""
-        with self._lock:
-            old = self._level
-            since = old[2] if old and old[0] == level else time.monotonic()
-            changed = old is None or old[:2] != (level, reason) or annotations != self._wanted
-            self._wanted, self._level = annotations, (level, reason, since)
-        if changed:
-            self._waker.wake()
+    def want(self, annotations: dict[str, str | None], in_sync: bool, reason: str) -> None:
+        """It should have ``annotations`` (None: not have it), and say whether it is ``in_sync``, or why not."""
+        old = self._in_sync
+        since = old[2] if old and old[0] == in_sync else time.monotonic()
+        self._wanted, self._in_sync = annotations, (in_sync, reason, since)
 
-    def says(self, node: dict[str, Any]) -> None:
+    def observe(self, node: dict[str, Any]) -> None:
         """This is how the API has it."""
-        self._told = relevant(node["metadata"].get("annotations"))
+        self._annotations = relevant(node["metadata"].get("annotations"))
         self._condition = condition(node, CONDITION)
 
-    def tell(self, like: Client) -> None:
-        """Patches it where it does not say what it must, through a client ``like`` this one."""
-        now = time.monotonic()
-        with self._lock:
-            wanted, level = self._wanted, self._level
-        if self._told is None or level is None:
-            return
-        patch = self._patch(wanted, self._told, level, now)
-        if not patch:
-            return
-        if now < self._after:
-            self._waker.remind(self._after)
-            return
-        client = Client(like.credentials, self._waker)
-        try:
-            node = client.call("PATCH", f"{NODES}/{self.name}/status", patch, _PATCH)
-            self.patches += 1
-            self._pauses.reset()
-            self.reason = ""
-            self.says(node)
-        except (ApiError, OSError, ValueError, KeyError, TypeError) as error:
-            self.errors += 1
-            self.reason = f"our own node could not be patched: {error}"
-            self._log.warning(self.reason)
-            asked = error.retry_after if isinstance(error, ApiError) else 0
-            self._after = now + max(asked, self._pauses.next())
-            self._waker.remind(self._after)
-        finally:
-            client.close()
-            self.received += client.received
+    def patch(self) -> dict[str, Any]:
+        """The strategic merge patch to send now, empty for none."""
+        patch, at = self._pending()
+        return patch if time.monotonic() >= at else {}
 
-    def _patch(
-        self, wanted: dict[str, str | None], told: dict[str, str], level: tuple[bool, str, float], now: float
-    ) -> dict[str, Any]:
-        """The strategic merge patch that it needs, empty for none."""
+    def due(self) -> float | None:
+        """When there will be a patch without further news, by ``time.monotonic``; None for never."""
+        patch, at = self._pending()
+        return at if patch else None
+
+    def patched(self, node: dict[str, Any]) -> None:
+        """The patch was accepted; ``node`` is the answer."""
+        self.patches += 1
+        self._pauses.reset()
+        self.reason = ""
+        self.observe(node)
+
+    def failed(self, reason: str, asked: float) -> None:
+        """The patch was not accepted; the server ``asked`` to wait so many seconds."""
+        self.errors += 1
+        self.reason = f"own Node not patched: {reason}"
+        self._after = time.monotonic() + max(asked, self._pauses.next())
+
+    def _pending(self) -> tuple[dict[str, Any], float]:
+        """What must be patched, and when. That the network is unavailable is said late, annotations are at once."""
         patch: dict[str, Any] = {}
-        changes = difference(wanted, told)
-        if changes:
-            patch["metadata"] = {"annotations": changes}
-        good, reason, since = level
-        if not good and now < since + PATIENCE:
-            self._waker.remind(since + PATIENCE)
-        elif self._condition.get("status") != ("False" if good else "True"):
-            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            patch["status"] = {
-                "conditions": [
-                    {
-                        "type": CONDITION,
-                        "status": "False" if good else "True",
-                        "reason": "PodnetIsLevel" if good else "PodnetIsNotLevel",
-                        "message": "podnetd has made this node's overlay" if good else reason[:500],
-                        "lastHeartbeatTime": at,
-                        "lastTransitionTime": at,
-                    }
-                ]
+        if self._annotations is None or self._in_sync is None:
+            return patch, 0.0
+        in_sync, reason, since = self._in_sync
+        at = 0.0 if in_sync else since + PATIENCE
+        if self._condition.get("status") != ("False" if in_sync else "True"):
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            unavailable = {
+                "type": CONDITION,
+                "status": "False" if in_sync else "True",
+                "reason": "PodnetInSync" if in_sync else "PodnetOutOfSync",
+                "message": "podnetd has set up this node's overlay" if in_sync else reason[:500],
+                "lastHeartbeatTime": now,
+                "lastTransitionTime": now,
             }
-        return patch
+            patch["status"] = {"conditions": [unavailable]}
+        changes = difference(self._wanted, self._annotations)
+        if changes:
+            if time.monotonic() < at:
+                patch.clear()
+            patch["metadata"] = {"annotations": changes}
+            at = 0.0
+        return patch, max(self._after, at)

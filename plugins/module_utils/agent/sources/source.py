@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ...overlay import config as configs
 from ...overlay.config import Config, ConfigError
+from ...overlay.json_file import read_json
 from ...overlay.lease import Leases
 from ..inotify import Watch
 from .incremental import Register
@@ -22,33 +23,34 @@ LEASES = "leases.json"
 
 
 class Source(Protocol):
-    """Tells the agent what the node and its peers are, and when that changes.
+    """Knows this node and its peers, and announces when that changes.
 
-    The agent's loop owns it and calls it from one thread, and nothing it does may wait: a source that talks to a
-    network does so in a thread of its own and wakes the loop.
+    The agent's loop owns it and calls it from one thread, and nothing it does may wait: a source that uses a network
+    does so in threads of its own and wakes the loop.
     """
 
     def start(self) -> None:
-        """Begins to follow changes. Called once, before all else."""
+        """Starts to follow changes. Called once, before all else."""
 
     def fileno(self) -> int:
-        """A descriptor that is readable while there is something that ``read`` has not told yet; the same one as long
-        as the source lives."""
+        """A descriptor that is readable while there is something that ``read`` has not returned yet; the same one as
+        long as the source lives."""
 
     def read(self) -> tuple[Config, Leases]:
         """What is known now. Makes ``fileno`` quiet until the next change. Raises ConfigError when nothing usable is
-        known (yet): the agent then leaves everything as it is. A source that has lost its server goes on telling what
-        it knew."""
+        known (yet): the agent then keeps what it has. A source that has lost its server goes on returning what it
+        knew."""
 
     def reread(self) -> None:
-        """Looks anew at all that it was started with (SIGHUP: credentials, files)."""
+        """Reads again all that it was started with (SIGHUP: credentials, files)."""
 
-    def report(self, level: bool, reason: str) -> None:
-        """Hears how the node is after each look: ``level``, or why not in words (the NetworkUnavailable condition)."""
+    def report(self, in_sync: bool, reason: str) -> None:
+        """Called after each reconciliation: whether the node is in sync, or why not (the NetworkUnavailable
+        condition)."""
 
     def status(self) -> dict[str, Any]:
-        """How the source itself is, JSON-ready: "type", "connected" (it follows changes), "reason" in words where
-        it does not, and what else helps; numbers become metrics of that name."""
+        """The source's own state, JSON-ready: "type", "connected" (it follows changes), "reason" where it does not,
+        "server" or "directory", and what else helps; numbers become metrics of that name."""
 
     def close(self) -> None:
         """Ends; nothing on the node is changed."""
@@ -76,14 +78,14 @@ class FileSource:
     def reread(self) -> None:
         """Every ``read`` does."""
 
-    def report(self, level: bool, reason: str) -> None:
-        """Nobody to tell."""
+    def report(self, in_sync: bool, reason: str) -> None:
+        """Files have no reader of it."""
 
     def status(self) -> dict[str, Any]:
         """Whether the directory is watched."""
         watched = self.watch is not None and self.watch.active
-        told = {"type": "file", "directory": self.directory, "connected": watched}
-        return told if self.watch is None or watched else {**told, "reason": self.watch.reason}
+        found = {"type": "file", "directory": self.directory, "connected": watched}
+        return found if self.watch is None or watched else {**found, "reason": self.watch.reason}
 
     def close(self) -> None:
         """Ends the watch."""
@@ -92,22 +94,22 @@ class FileSource:
             self.watch = None
 
     def read(self) -> tuple[Config, Leases]:
-        """Both files, checked. Raises ConfigError, which names the file, for one that is missing, is no JSON, or whose
-        content cannot be right for this node; a peer that is wrong is among the refused ones instead."""
+        """Both files, checked. Raises ConfigError, which names the file, for one that is missing, is not JSON, or
+        cannot be right for this node; a peer that is wrong is among the refused ones instead."""
         if self.watch:
             self.watch.clear()
         config = self.config()
-        data = _load(self.leases_path)
+        data = read_json(self.leases_path)
         try:
             if not isinstance(data, dict) or set(data) != {"leases"}:
-                raise ConfigError('there must be an object with one key: {"leases": [...]}')
+                raise ConfigError('expected an object with one key: {"leases": [...]}')
             return config, self.register.admit(config, data["leases"])
         except ConfigError as error:
             raise ConfigError(f"{self.leases_path}: {error}") from None
 
     def config(self) -> Config:
         """overlay.json alone. Raises ConfigError, which names the file."""
-        data = _load(self.config_path)
+        data = read_json(self.config_path)
         try:
             return configs.parse(data)
         except ConfigError as error:
@@ -122,15 +124,3 @@ def texts(config: Config, entries: list[object]) -> tuple[str, str]:
 
 def _dump(data: object) -> str:
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
-
-
-def _load(path: str) -> object:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; the overlay role writes it") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
-        raise ConfigError(f"{path}: is not JSON: {error}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..codes import Code
 from . import (
+    agent,
     bridge,
     cluster,
     filter,
@@ -15,6 +16,7 @@ from . import (
     nat,
     neighbor,
     node,
+    overlay,
     packets,
     pod,
     port,
@@ -26,6 +28,7 @@ from . import (
 from .entry import Entry
 
 ENTRIES: dict[Code, Entry] = {
+    **agent.ENTRIES,
     **bridge.ENTRIES,
     **cluster.ENTRIES,
     **filter.ENTRIES,
@@ -33,6 +36,7 @@ ENTRIES: dict[Code, Entry] = {
     **nat.ENTRIES,
     **neighbor.ENTRIES,
     **node.ENTRIES,
+    **overlay.ENTRIES,
     **packets.ENTRIES,
     **pod.ENTRIES,
     **port.ENTRIES,

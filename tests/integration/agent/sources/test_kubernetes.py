@@ -10,6 +10,7 @@ import signal
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources import kubernetes as kubernetes_source
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from standin import apiserver, client
 from standin.client import wait
 
@@ -62,7 +63,7 @@ def test_our_own_node_says_how_it_is_reached_and_nothing_is_written_twice(server
     assert annotations[FLANNEL + "public-ip"] == "10.77.0.1"
     assert annotations.items() >= before["metadata"]["annotations"].items()
     (condition,) = [each for each in told["status"]["conditions"] if each["type"] == "NetworkUnavailable"]
-    assert (condition["status"], condition["reason"]) == ("False", "PodnetIsLevel")
+    assert (condition["status"], condition["reason"]) == ("False", "PodnetInSync")
     assert len(told["status"]["conditions"]) == len(before["status"]["conditions"]) + 1
     assert told["spec"] == before["spec"]
     # what was written comes back as an event, other reports as well: neither is a reason to write
@@ -147,7 +148,7 @@ def test_bookmarks_keep_a_quiet_watch_s_place(server, follow):
     follower.names("node2", "node3")
     server.do("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": "other"}})
     version = server.standin("compact")["version"]
-    wait(lambda: follower.source._follower.version, lambda found: int(found) >= version)
+    wait(lambda: follower.source._reflector.version, lambda found: int(found) >= version)
     server.standin("drop")
     server.do("POST", NODES, node("node9", 9))
     follower.names("node2", "node3", "node9")
@@ -175,7 +176,7 @@ def test_without_the_right_the_reason_is_told(server, directory, authority, foll
     follower.names("node2", "node3")
     follower.source.report(True, "")
     told = wait(follower.source.status, lambda found: found["connected"] and "reason" in found)
-    assert "our own node could not be patched: 403 Forbidden" in told["reason"]
+    assert "own Node not patched: 403 Forbidden" in told["reason"]
     assert told["connected"]
     # the right credentials come, and the agent is told to look
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "node1", server.server)))
@@ -202,8 +203,8 @@ def test_a_certificate_that_has_ended_is_told_and_a_new_one_is_taken(server, dir
     apiserver.identity(authority, "new", subject)
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "old", server.server)))
     follower = follow()
-    told = wait(follower.source.status, lambda found: "our certificate in" in found["reason"])
-    assert f"{authority}/old.crt ends at 20" in told["reason"] and "site.yml renews it" in told["reason"]
+    told = wait(follower.source.status, lambda found: "client certificate" in found["reason"])
+    assert f"{authority}/old.crt expires at 20" in told["reason"]
     for kind in ("crt", "key"):
         (authority / f"new.{kind}").rename(authority / f"old.{kind}")
     follower.names("node2", "node3")
@@ -214,8 +215,9 @@ def test_a_certificate_that_ends_soon_is_told_by_the_command(directory, authorit
     for days in (20, 40):
         apiserver.identity(authority, "soon", "/O=podnet:nodes/CN=podnet:node:node1", days=days)
         (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "soon", "https://192.0.2.1")))
-        told[days] = kubernetes_source.about_to_end(str(directory), {})
-    assert f"our certificate in {authority}/soon.crt ends at 20" in told[20] and told[40] == ""
+        told[days] = kubernetes_source.expiring_soon(str(directory), {})
+    assert told[20].code == Code.AGENT_CERTIFICATE_EXPIRES and told[20].subject == f"{authority}/soon.crt"
+    assert told[40] is None
 
 
 def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, tmp_path, monkeypatch):
@@ -280,7 +282,7 @@ def test_the_other_end_hangs(server, follow, monkeypatch):
     wait(follower.source.status, lambda found: found["connected"])
     server.process.send_signal(signal.SIGSTOP)
     try:
-        wait(follower.source.status, lambda found: "no word from the server" in found.get("reason", ""))
+        wait(follower.source.status, lambda found: "no data from the server" in found.get("reason", ""))
     finally:
         server.process.send_signal(signal.SIGCONT)
     server.do("POST", NODES, node("node9", 9))
@@ -357,7 +359,7 @@ def test_a_start_without_files_waits_for_them(server, directory, follow):
     overlay = (directory / "overlay.json").read_text()
     (directory / "overlay.json").unlink()
     follower = follow()
-    with pytest.raises(ValueError, match="there is no such file"):
+    with pytest.raises(ValueError, match="file does not exist"):
         follower.source.read()
     (directory / "overlay.json").write_text(overlay)
     follower.names("node2", "node3")

@@ -204,9 +204,7 @@ def test_the_server_holds_the_agent_to_it(cluster, node1):
     assert kubectl("get", "node", "node2").startswith("0 ")
     for words in (("annotate", "node", "node1", "a=b"), ("cordon", "node1"), ("delete", "node", "node2")):
         assert "forbidden" in kubectl(*words).lower(), words
-    agent = kubernetes_source.Client(
-        kubernetes_source.load_credentials(node1.paths["kubeconfig"]), kubernetes_source.Waker()
-    )
+    agent = kubernetes_source.Client(kubernetes_source.load_credentials(node1.paths["kubeconfig"]))
     kind = "application/strategic-merge-patch+json"
     body = {
         "metadata": {"annotations": {"a": "b"}},

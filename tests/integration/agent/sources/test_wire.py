@@ -104,10 +104,10 @@ STALE = {
     "of another kind": b'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"kind":"Status"}',
 }
 BETWEEN = {
-    "302 is no answer of the API: leads to https://192.0.2.1/login": (
+    "302 is not an answer of the API: redirects to https://192.0.2.1/login": (
         b"HTTP/1.1 302 Found\r\nLocation: https://192.0.2.1/login\r\nContent-Length: 0\r\n\r\n"
     ),
-    "502 is no answer of the API: <html> <h1>Bad Gateway</h1>": (
+    "502 is not an answer of the API: <html> <h1>Bad Gateway</h1>": (
         b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 29\r\n\r\n<html>\n  <h1>Bad Gateway</h1>"
     ),
 }

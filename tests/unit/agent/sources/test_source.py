@@ -51,7 +51,7 @@ def test_a_missing_file_is_told_with_who_writes_it(directory, name):
     (directory / name).unlink()
     with pytest.raises(ConfigError) as caught:
         FileSource(str(directory)).read()
-    assert f"{directory / name}: there is no such file; the overlay role writes it" in str(caught.value)
+    assert f"{directory / name}: file does not exist; the overlay role writes it" in str(caught.value)
 
 
 @pytest.mark.parametrize("verb", ["apply", "plan", "status"])

@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What surrounds the overlay on a node and is not the overlay's to change."""
+
+from __future__ import annotations
+
+from ..codes import Code
+from .entry import Entry
+
+ENTRIES = {
+    Code.OVERLAY_FORWARD_DROPPED: Entry(
+        "chain {subject} drops forwarded packets by its policy, so pods are cut off unless a rule accepts them",
+        "Docker's FORWARD policy or a firewall's default: packets of pods are forwarded ones.",
+        "have {subject} accept what comes from and goes to {networks}",
+    ),
+    Code.OVERLAY_RP_FILTER_STRICT: Entry(
+        "{subject} drops what pods send to this node's own address (rp_filter is 1, strict)",
+        "The source is a pod's address, and its route leads back through the tunnel, not through the underlay.",
+        "set net.ipv4.conf.{subject}.rp_filter to 2, or masquerade_nodes to true on all nodes",
+    ),
+    Code.OVERLAY_CHECKSUM_DRIVER: Entry(
+        "checksum offload of {subject} is on, and {known}",
+        "Pings pass, TCP and UDP do not: the card or the host beneath spoils checksums inside a tunnel.",
+        "set backend.checksum_offload to auto or false",
+    ),
+    Code.OVERLAY_BRIDGE_KIND: Entry(
+        "{subject} is a {kind} link, expected a bridge, so the overlay does not keep the pods' gateway addresses",
+        "overlay_bridge names a link that exists and is of another kind.",
+        "rename the link, or set overlay_bridge to the CNI plugin's bridge",
+    ),
+}
