@@ -6,25 +6,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .finding import Finding, Value
-from .texts import ENTRIES
+
+if TYPE_CHECKING:
+    from .texts.entry import Entry
 
 
 def text(finding: Finding) -> str:
     """Subject, state, consequence, in one sentence without a full stop."""
-    return ENTRIES[finding.code].text.format_map(_values(finding))
+    return _entry(finding).text.format_map(_values(finding))
 
 
 def fix(finding: Finding) -> str:
     """What mends it: a command wherever there is one."""
-    return ENTRIES[finding.code].fix.format_map(_values(finding))
+    return _entry(finding).fix.format_map(_values(finding))
 
 
 def as_json(finding: Finding) -> dict[str, Any]:
     """The finding as data, and beside it its ``text`` and ``fix`` for people."""
     return {**finding.as_json(), "text": text(finding), "fix": fix(finding)}
+
+
+def _entry(finding: Finding) -> Entry:
+    from .texts import ENTRIES  # the first finding loads the table: a podnetd that has none goes without
+
+    return ENTRIES[finding.code]
 
 
 def _values(finding: Finding) -> dict[str, str]:

@@ -21,7 +21,9 @@ from typing import cast
 PATIENCE = 10.0
 #: Bytes that a read asks for, and the most that a line of a header or of a chunk's size may have.
 PIECE, LINE = 65536, 65536
-#: The most fields of a header.
+#: Bytes of a TLS record at most (RFC 8446 section 5.1): more do not come at once.
+RECORD = 16384
+#: The most fields of a header, and forewords of an answer.
 FIELDS = 200
 #: A connection whose other end is gone is noticed within IDLE + COUNT * INTERVAL seconds.
 IDLE, INTERVAL, COUNT = 15, 5, 3
@@ -119,7 +121,7 @@ class Connection:
         except BaseException:
             plain.close()
             raise
-        self._file = cast(io.BufferedReader, self._socket.makefile("rb", PIECE))
+        self._file = cast(io.BufferedReader, self._socket.makefile("rb", RECORD))
 
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"", idle: float = 30.0
@@ -133,11 +135,13 @@ class Connection:
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         self.patience(idle)
         try:
-            while True:
+            for _foreword in range(FIELDS):  # 1xx
                 status = _status(self.line())
                 fields = self._fields()
-                if status >= 200:  # 1xx are only a foreword
+                if status >= 200:
                     break
+            else:
+                raise HttpError(f"more than {FIELDS} forewords (status 1xx)")
         except TimeoutError:
             raise TimeoutError(f"no data from the server for {idle:.0f} s") from None
         if fields.get("connection", "").lower() == "close":
@@ -165,9 +169,9 @@ class Connection:
             size -= len(piece)
             yield piece
 
-    def piece(self, most: int = PIECE) -> bytes:
+    def piece(self, most: int = RECORD) -> bytes:
         """What has come, or what comes next; b"" at the connection's end."""
-        piece = self._file.read1(min(most, PIECE))
+        piece = self._file.read1(min(most, RECORD))
         self.received += len(piece)
         return piece
 
@@ -184,12 +188,15 @@ class Connection:
 
     def _fields(self) -> dict[str, str]:
         fields: dict[str, str] = {}
-        while line := self.line():
+        for _field in range(FIELDS):
+            line = self.line()
+            if not line:
+                return fields
             name, colon, value = line.decode("latin-1").partition(":")
-            if not colon or len(fields) > FIELDS:
+            if not colon:
                 raise HttpError(f"{line[:80]!r} is not a header field")
             fields[name.strip().lower()] = value.strip()
-        return fields
+        raise HttpError(f"more than {FIELDS} header fields")
 
 
 _ENDED = "the server closed the connection in the middle of an answer"

@@ -20,10 +20,8 @@ def read_json(path: str) -> object:
     """The decoded content of ``path``. Raises ConfigError, which names the file; its cause is FileNotFoundError
     where the file does not exist, and ValueError where it is not JSON."""
     try:
-        # a FIFO would keep the reader waiting for a writer
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, encoding="utf-8") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, encoding="utf-8", opener=_open) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(f"{path}: is not a regular file")
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
@@ -37,3 +35,7 @@ def read_json(path: str) -> object:
         raise
     except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
         raise ConfigError(f"{path}: is not JSON: {error}") from error
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would keep the reader waiting for a writer

@@ -23,7 +23,6 @@ from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes impo
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay.lock import locked
 
 
 @pytest.mark.parametrize(
@@ -161,15 +160,6 @@ def test_a_watch_that_the_node_cannot_give_is_had_later(tmp_path):
     (tmp_path / "file").write_text("x")
     assert select.select([watch], [], [], 10)[0]
     watch.close()
-
-
-def test_the_lock_is_not_waited_for_without_end():
-    with locked(60) as alone:
-        assert alone
-        with locked(0.05) as second:
-            assert not second
-    with locked(0.05) as alone:
-        assert alone
 
 
 def test_only_networks_whose_pods_have_a_link_on_the_host_are_swept(tmp_path, monkeypatch):

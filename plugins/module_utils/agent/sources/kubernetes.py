@@ -193,7 +193,10 @@ class KubeSource:
             self._entries = self.cache.load()
             self._admission = Admission(config)
             self._admission.change(self._entries)
-            _one_arena()
+            # of malloc.h. M_ARENA_MAX: one heap for all threads, half a megabyte less. M_MMAP_THRESHOLD: what a list
+            # needs for a moment does not leave holes in it.
+            _libc("mallopt", -8, 1)
+            _libc("mallopt", -3, 64 << 10)
             for name, target in (("reader", self._read), ("writer", self._write)):
                 self._threads.append(threading.Thread(target=target, name=name, daemon=True))
                 self._threads[-1].start()
@@ -281,6 +284,7 @@ class KubeSource:
         self._entries = entries
         first, self._synced = not self._synced, True
         self._announce(news, first)
+        _libc("malloc_trim", 0)  # a list leaves holes in the heap
 
     def put(self, node: dict[str, Any]) -> None:
         """A node is new, or changed."""
@@ -371,12 +375,12 @@ class KubeSource:
                 self._node.received += client.received
 
 
-def _one_arena() -> None:
-    """Has the C library's allocator serve both threads from one heap (mallopt(3)): half a megabyte less."""
+def _libc(function: str, *arguments: int) -> None:
+    """Calls a function of glibc's allocator; another C library has none."""
     try:
-        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX of glibc's malloc.h
+        getattr(ctypes.CDLL(None), function)(*arguments)
     except (AttributeError, OSError):
-        pass  # another C library
+        pass
 
 
 def expiring(credentials: Credentials, within: float = 0.0) -> Finding | None:

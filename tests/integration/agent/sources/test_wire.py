@@ -56,7 +56,7 @@ NONSENSE = {
 
 
 @contextlib.contextmanager
-def serving(authority, answers: list[bytes]):
+def serving(authority, answers: list):
     """A server on a port that it tells: a list of node1 and node2 for each list, for each watch the next answer, and
     for all watches after them one that brings node9 and stays open."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -78,6 +78,11 @@ def serving(authority, answers: list[bytes]):
                     if b"watch=1" not in request:
                         stream.sendall(listed)
                         continue
+                    if left and isinstance(left[0], tuple):
+                        endless = left.pop(0)
+                        stream.sendall(endless[0])
+                        while True:  # until the client has enough
+                            stream.sendall(endless[1])
                     stream.sendall(left[0] if left else WATCH + event("ADDED", NODE))
                     if not left:
                         kept.append(stream)
@@ -102,6 +107,14 @@ STALE = {
     "gone back": WATCH + event("BOOKMARK", {"kind": "Node", "metadata": {"resourceVersion": "3"}}),
     "silent": WATCH + b"0\r\n\r\n",
     "of another kind": b'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"kind":"Status"}',
+}
+#: What has no end of its own.
+ENDLESS = {
+    "an error": (b"HTTP/1.1 500 Error\r\nTransfer-Encoding: chunked\r\n\r\n", chunk(b"x" * 16000), "500"),
+    "an event": (WATCH, chunk(b"x" * 16000), "an event of the watch has more than"),
+    "a header": (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", "header fields"),
+    "a line": (b"HTTP/1.1 200 OK\r\n", b"x" * 16000, "response line exceeds 64 KiB"),
+    "forewords": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", "forewords"),
 }
 BETWEEN = {
     "302 is not an answer of the API: redirects to https://192.0.2.1/login": (
@@ -160,3 +173,14 @@ def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
         assert seen <= {frozenset({"node2"}), frozenset({"node2", "node9"})}, "nonsense was taken for news"
         status = client.wait(follower.source.status, lambda found: found["connected"])
         assert status["errors"] >= len(answers) - 3 and status["lists"] == 1
+
+
+@pytest.mark.parametrize("endless", ENDLESS.values(), ids=ENDLESS)
+def test_what_has_no_end_is_left(authority, directory, follow, monkeypatch, endless):
+    for name in ("FIRST_PAUSE", "LAST_PAUSE"):
+        monkeypatch.setattr(f"{follow.__module__}.kubernetes_source.{name}", 0.2)
+    with serving(authority, [endless]) as port:
+        at(port, authority, directory)
+        follower = follow(annotate=False)
+        client.wait(lambda: follower.source.status().get("reason", ""), lambda found: endless[2] in found)
+        follower.names("node2", "node9")
