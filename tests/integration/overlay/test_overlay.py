@@ -139,7 +139,7 @@ def test_plan_and_status_change_nothing(make_nodes):
     (node, _peer), _switch = make_nodes(2)
     before = node.state()
     assert "add link flannel.1" in node.plan()
-    assert "differs: add link flannel.1" in node.ctl("status", status=1).stdout
+    assert "pending: add link flannel.1" in node.ctl("status", status=1).stdout
     assert node.state() == before and not node.subnet_env.exists()
 
 
@@ -393,8 +393,8 @@ def test_status_tells_a_peers_drift_and_a_forward_policy_that_drops(make_nodes):
     }
     assert status["forward_policy_drop"] == ["ip filter FORWARD"]
     text = node.ctl("status", status=1).stdout
-    assert "warning: ip filter FORWARD drops by its policy what this node forwards: have it accept" in text
-    assert "2 peers, 0 refused, 1 differences" in text
+    assert "warning: chain ip filter FORWARD drops forwarded packets by its policy" in text
+    assert "2 peers, 0 refused, out of sync: 1 changes pending" in text
 
 
 def test_foreign_state_is_spared_by_apply(make_nodes):
