@@ -53,6 +53,10 @@ class Agent:
         """All that the node's agents have written."""
         return (self.node.directory / "podnetd.log").read_text()
 
+    def logged(self, code: str) -> list[str]:
+        """The findings of that code in the log."""
+        return [line for line in self.log().splitlines() if line.startswith(f"{code}: ")]
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal; its exit status."""
         self.process.send_signal(number)

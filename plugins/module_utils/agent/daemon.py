@@ -27,7 +27,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from ..findings import render
 from ..findings.codes import Code
 from ..findings.finding import Finding, Value
 from ..netlink.wire import NetlinkError
@@ -231,8 +230,7 @@ class Daemon:
         else:
             self.env_watch.clear()  # what a write that failed left and took away again is no reason to try at once
             self._schedule("retry", drift=False, after=self.backoff.next())
-        problem = self.reconciler.problem
-        self.source.report(in_sync, render.text(problem) if problem else "")
+        self.source.report(in_sync, health.reason(self.state))
         self.notifier.status(health.summary(self.state))
 
     def _resync(self) -> None:
@@ -326,8 +324,7 @@ def _about(seconds: float) -> float:
 
 
 def _verdict(wrong: list[Finding]) -> Answer:
-    body = "".join(f"{render.text(each)}\n" for each in wrong) or "ok\n"
-    return Answer("503 Service Unavailable" if wrong else "200 OK", TEXT, body.encode())
+    return Answer("503 Service Unavailable" if wrong else "200 OK", TEXT, health.lines(wrong).encode())
 
 
 def _json(data: object) -> Answer:

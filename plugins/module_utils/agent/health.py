@@ -45,6 +45,16 @@ def unready(state: State) -> list[Finding]:
     return found
 
 
+def lines(findings: list[Finding]) -> str:
+    """What ``/healthz`` and ``/readyz`` answer: a line for each finding, or "ok"."""
+    return "".join(f"{render.text(each)}\n" for each in findings) or "ok\n"
+
+
+def reason(state: State) -> str:
+    """Why the node is out of sync, for the NetworkUnavailable condition; "" when it is in sync."""
+    return render.text(state.reconciler.problem) if state.reconciler.problem else ""
+
+
 def summary(state: State) -> str:
     """The node in one line."""
     if state.invalid:

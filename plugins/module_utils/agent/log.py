@@ -18,7 +18,7 @@ ERROR, WARNING, INFO = 3, 4, 6
 
 
 class Log:
-    """Writes lines: findings as text with their fix, and what was done. A line that repeats within ``every`` seconds is
+    """Writes lines: findings (code, text, fix), and what was done. A line that repeats within ``every`` seconds is
     counted, and the count written with the next one."""
 
     def __init__(self, stream: TextIO | None = None, every: float = 60.0) -> None:
@@ -29,11 +29,11 @@ class Log:
 
     def error(self, finding: Finding) -> None:
         """What could not be done."""
-        self._limited(ERROR, render.text(finding))
+        self._limited(ERROR, f"{finding.code}: {render.text(finding)}")
 
     def warning(self, finding: Finding) -> None:
         """What an operator should look at."""
-        self._limited(WARNING, f"{render.text(finding)}; fix: {render.fix(finding)}")
+        self._limited(WARNING, f"{finding.code}: {render.text(finding)}; fix: {render.fix(finding)}")
 
     def info(self, text: str) -> None:
         """What was done."""

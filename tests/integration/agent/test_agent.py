@@ -192,12 +192,15 @@ def test_garbage_changes_nothing_and_is_told(make_nodes, eventually):
     (node.directory / "leases.json").write_text("{")
     eventually("told", lambda: "leases.json: is not JSON" in agent.get("/readyz")[1])
     assert node.state() == before and agent.get("/healthz")[0] == 200
+    assert [each["code"] for each in agent.status()["not_ready"]] == ["agent.configuration-invalid"]
+    assert len(agent.logged("agent.configuration-invalid")) == 1
     wrong = {"name": "twin", "address": "10.77.0.66", "pod_cidrs": ["10.244.2.0/24"]}
     ours = {"name": "thief", "address": "10.77.0.11", "pod_cidrs": ["10.244.9.0/24"]}
     node.write([node.lease(), peer.lease(), wrong, ours, 7])
     eventually("the others work", lambda: agent.get("/readyz")[0] == 200)
     assert set(agent.status()["refused"]) == {"twin", "thief", "leases[4]"}
     assert "lease of thief refused: address: 10.77.0.11 is this node's (node1) address already" in agent.log()
+    assert len(agent.logged("agent.peer-refused")) == 3
     assert "podnet_peers_refused 3.0" in agent.get("/metrics")[1].splitlines()
     assert node.state() == before
 
@@ -362,6 +365,7 @@ def test_who_undoes_it_again_and_again_gets_no_busy_loop(make_nodes, eventually)
     for _time in range(40):
         node.netns.run("ip route del 10.244.2.0/24", check=False)
     assert agent.status()["reconciliations"]["full"] < 40
+    assert agent.logged("agent.contention")
     eventually("healed in the end", lambda: prefixes(node) == {"10.244.2.0/24"})
     eventually("level", lambda: agent.get("/healthz")[0] == 200)
 

@@ -95,8 +95,8 @@ def test_what_is_said_again_is_counted_and_lines_stay_lines(monkeypatch):
     log.error(same)
     log.changes("why", ["add route"], 3)
     assert stream.getvalue().splitlines() == [
-        "podnetd: the same again; keeping the running settings",
-        "podnetd: the same again; keeping the running settings [repeated 4 times]",
+        "agent.settings-invalid: podnetd: the same again; keeping the running settings",
+        "agent.settings-invalid: podnetd: the same again; keeping the running settings [repeated 4 times]",
         "add route (why)",
         "and 2 more (why)",
     ]
@@ -109,7 +109,10 @@ def test_the_journal_is_told_the_level(monkeypatch):
     log.warning(Finding(Code.AGENT_LOCK_HELD, "node1", "podnetd"))
     log.info("done")
     warning, info = stream.getvalue().splitlines()
-    assert warning.startswith("<4>podnetd: the namespace lock is held") and "; fix: on node1: fuser" in warning
+    assert (
+        warning.startswith("<4>agent.lock-held: podnetd: the namespace lock is held")
+        and "; fix: on node1: fuser" in warning
+    )
     assert info == "<6>done"
 
 
@@ -182,3 +185,16 @@ def test_only_networks_whose_pods_have_a_link_on_the_host_are_swept(tmp_path, mo
     assert sorted(sweeper.networks()) == ["plain", "pods"]
     assert sweeper.reservations() == [("pods", "abc", "eth1")]
     assert Sweeper(str(tmp_path / "cni"), Log(io.StringIO())).reservations() == []
+
+
+def test_what_podnet_cni_cannot_do_is_reported(tmp_path):
+    """A DEL that fails, host ports that do not come back, and a program that is missing."""
+    stream = io.StringIO()
+    sweeper = Sweeper(str(tmp_path), Log(stream), "/bin/false")
+    sweeper._running[sweeper._spawn("del")] = ("pods", "abc", "eth0")
+    sweeper._restoring[sweeper._spawn("restore")] = "pods"
+    while sweeper._running or sweeper._restoring:
+        assert sweeper.reap() == 0
+    Sweeper(str(tmp_path), Log(stream), str(tmp_path / "nothing"))._spawn("restore")
+    codes = [line.partition(": ")[0] for line in stream.getvalue().splitlines()]
+    assert sorted(codes) == ["agent.action-failed", "agent.release-failed", "agent.restore-failed"]

@@ -13,7 +13,8 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 #: The outermost: what they make of a finding goes to people and to JSON.
-PRINTERS = ("action", "modules", "plugin_utils", "module_utils/cli", "module_utils/findings")
+PRINTERS = ("action", "modules", "plugin_utils", "module_utils/cli", "module_utils/findings",
+            "module_utils/agent/health.py", "module_utils/agent/log.py")  # fmt: skip
 #: What render makes, the keys that JSON has it under, and what a step of a plan is told as.
 FUNCTIONS, KEYS = {"text", "fix"}, {"text", "fix"}
 #: What takes a text apart or compares it.

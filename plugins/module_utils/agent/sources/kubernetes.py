@@ -27,7 +27,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ...findings import render
 from ...findings.codes import Code
 from ...findings.finding import Finding
 from ...kube.annotations import write
@@ -253,7 +252,7 @@ class KubeSource:
         if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
             expiry = expiring(credentials)  # a server says only "Unauthorized"
             if expiry:
-                self._reason += f"; {render.text(expiry)}"
+                self._reason += f"; certificate {expiry.subject} expired at {expiry.parameters['when']} UTC"
         lost = {"error": self._reason}
         self._log.warning(Finding(Code.AGENT_SOURCE_LOST, self._node.name, self._server or self.credentials, lost))
         return error.retry_after if isinstance(error, ApiError) else 0.0

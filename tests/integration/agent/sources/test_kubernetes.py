@@ -27,6 +27,12 @@ def node(name: str, number: int, **metadata) -> dict:
     }
 
 
+def assert_logged(capfd, code: str) -> None:
+    """Sooner or later the log has a finding of that code."""
+    log = []
+    wait(lambda: log.append(capfd.readouterr().err) or "".join(log), lambda found: f"{code}: " in found)
+
+
 def test_nodes_come_change_and_go(server, follow):
     follower = follow()
     leases = follower.names("node2", "node3")
@@ -168,7 +174,7 @@ def test_a_server_that_refuses_is_asked_again_later(server, follow, status):
     assert follower.source.status()["errors"] < 8
 
 
-def test_without_the_right_the_reason_is_told(server, directory, authority, follow):
+def test_without_the_right_the_reason_is_told(server, directory, authority, follow, capfd):
     """node2's credentials on node1: it may read, and not write."""
     apiserver.identity(authority, "node2", "/O=podnet:nodes/CN=podnet:node:node2")
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "node2", server.server)))
@@ -178,13 +184,14 @@ def test_without_the_right_the_reason_is_told(server, directory, authority, foll
     told = wait(follower.source.status, lambda found: found["connected"] and "reason" in found)
     assert "own Node not patched: 403 Forbidden" in told["reason"]
     assert told["connected"]
+    assert_logged(capfd, "agent.node-not-patched")
     # the right credentials come, and the agent is told to look
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "node1", server.server)))
     follower.source.reread()
     wait(lambda: server.node("node1")["metadata"]["annotations"], lambda found: FLANNEL + "public-ip" in found)
 
 
-def test_a_server_that_is_somebody_else_is_not_believed(tmp_path, server, directory, follow):
+def test_a_server_that_is_somebody_else_is_not_believed(tmp_path, server, directory, follow, capfd):
     other = tmp_path / "other"
     other.mkdir()
     apiserver.authority(other, "127.0.0.1")
@@ -194,6 +201,7 @@ def test_a_server_that_is_somebody_else_is_not_believed(tmp_path, server, direct
     follower = follow()
     told = wait(follower.source.status, lambda found: found["errors"])
     assert "CERTIFICATE_VERIFY_FAILED" in told["reason"]
+    assert_logged(capfd, "agent.source-lost")
     assert not told["synced"]
 
 
@@ -203,8 +211,8 @@ def test_a_certificate_that_has_ended_is_told_and_a_new_one_is_taken(server, dir
     apiserver.identity(authority, "new", subject)
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "old", server.server)))
     follower = follow()
-    told = wait(follower.source.status, lambda found: "client certificate" in found["reason"])
-    assert f"{authority}/old.crt expires at 20" in told["reason"]
+    told = wait(follower.source.status, lambda found: "certificate" in found["reason"])
+    assert f"certificate {authority}/old.crt expired at 20" in told["reason"]
     for kind in ("crt", "key"):
         (authority / f"new.{kind}").rename(authority / f"old.{kind}")
     follower.names("node2", "node3")
@@ -220,13 +228,14 @@ def test_a_certificate_that_ends_soon_is_told_by_the_command(directory, authorit
     assert told[40] is None
 
 
-def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.cache.PAUSE", 0.2)
     cache = tmp_path / "cache.json"
     cache.mkdir()
     follower = follow()
     follower.names("node2", "node3")
     wait(follower.source.status, lambda found: found.get("reason") == f"{cache}: Is a directory")
+    assert_logged(capfd, "agent.cache-not-written")
     cache.rmdir()
     wait(lambda: cache.is_file() and set(json.loads(cache.read_text())["nodes"]), lambda found: found)
     assert "reason" not in follower.source.status()

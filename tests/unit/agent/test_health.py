@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health and readiness, by what the agent knows of itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import health, metrics
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.reconciler import Reconciler
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.settings import Settings
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.state import State
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
+
+OUT_OF_SYNC = Finding(Code.AGENT_OUT_OF_SYNC, "node1", "node1", {"error": "flannel.1: operation not permitted"})
+
+
+@pytest.fixture
+def state():
+    """Of an agent that is in sync with one peer, and whose source is connected."""
+    told = {"type": "kubernetes", "server": "https://192.0.2.1:6443", "connected": True, "nodes": 2}
+    reconciler = Reconciler("/nowhere/subnet.env", None)
+    entries = [
+        {"name": name, "address": f"192.0.2.{number}", "pod_cidrs": [f"10.244.{number}.0/24"]}
+        for number, name in enumerate(("node1", "node2"), 1)
+    ]
+    settings = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
+    reconciler.learn(settings, lease.admit(settings, entries))
+    reconciler.in_sync = True
+    made = State(Settings(), reconciler, lambda: told, None)
+    made.told = told
+    yield made
+    reconciler.close()
+
+
+def codes(findings) -> list[Code]:
+    return [each.code for each in findings]
+
+
+def test_in_sync_and_connected_it_is_healthy_and_ready(state):
+    assert health.unhealthy(state) == health.unready(state) == []
+    assert health.summary(state) == "in sync, 1 peers, 0 refused"
+    assert health.lines([]) == "ok\n" and health.reason(state) == ""
+
+
+def test_out_of_sync_it_is_neither(state):
+    state.reconciler.in_sync, state.reconciler.problem = False, OUT_OF_SYNC
+    assert health.unhealthy(state) == health.unready(state) == [OUT_OF_SYNC]
+    assert health.lines([OUT_OF_SYNC]) == "node1: out of sync: flannel.1: operation not permitted\n"
+    assert health.status(state)["not_ready"][0]["parameters"] == {"error": "flannel.1: operation not permitted"}
+
+
+def test_without_its_source_it_is_healthy_and_not_ready(state):
+    state.told.update(connected=False, reason="Connection refused")
+    assert health.unhealthy(state) == []
+    (found,) = health.unready(state)
+    assert (found.code, found.subject) == (Code.AGENT_SOURCE_LOST, "https://192.0.2.1:6443")
+    assert found.parameters == {"error": "Connection refused"}
+
+
+def test_before_the_source_knows_anything_it_is_not_ready(state):
+    state.reconciler.leases = None
+    assert codes(health.unready(state)) == [Code.AGENT_NO_LEASES]
+    assert health.summary(state) == "waiting for the lease source"
+
+
+def test_an_invalid_configuration_is_the_reason_where_there_is_one(state):
+    state.invalid = Finding(Code.AGENT_CONFIGURATION_INVALID, "node1", "node1", {"error": "leases.json: is not JSON"})
+    assert health.unhealthy(state) == [] and health.unready(state) == [state.invalid]
+
+
+def test_an_agent_that_does_nothing_any_more_is_stalled(state, monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    state.reconciled(999.0, True)
+    clock.now += health.MISSED * state.settings.resync + 1
+    (found,) = health.unhealthy(state)
+    assert found.code == Code.AGENT_STALLED and found.parameters == {"seconds": 181}
+
+
+def test_metrics_count_warnings_by_code(state):
+    state.warnings = [Finding(Code.OVERLAY_FORWARD_DROPPED, "node1", chain, {"networks": []}) for chain in ("a", "b")]
+    found = {family.name: family.samples for family in metrics.families(state)}
+    assert found["podnet_warnings"] == [({"code": "overlay.forward-dropped"}, 2)]
+    assert found["podnet_in_sync"] == [({}, True)] and found["podnet_source_nodes"] == [({}, 2)]
