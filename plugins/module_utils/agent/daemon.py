@@ -246,15 +246,9 @@ class Daemon:
 
     def _warn(self) -> None:
         """Collects and logs what is wrong and not the agent's to repair."""
-        found = self.reconciler.surroundings()
-        for where, error in self.server.errors.items():
-            found.append(self._finding(Code.AGENT_NOT_LISTENING, where, error=error))
-        if not self.env_watch.able():
-            watched, error = self.env_watch.directory, self.env_watch.reason
-            resync = int(self.settings.resync)
-            found.append(self._finding(Code.AGENT_NO_INOTIFY, watched, error=error, resync=resync))
-        self.state.warnings = found
-        for each in found:
+        own = health.warnings(self.state, self.server.errors, self.env_watch)
+        self.state.warnings = [*self.reconciler.surroundings(), *own]
+        for each in self.state.warnings:
             self.log.warning(each)
 
     def _finding(self, code: Code, subject: str, **parameters: Value) -> Finding:

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ..findings import render
 from ..findings.codes import Code
-from ..findings.finding import Finding
+from ..findings.finding import Finding, Value
+from .inotify import Watch
 from .state import State
 
 #: The version of what ``status`` returns.
@@ -42,6 +44,18 @@ def unready(state: State) -> list[Finding]:
     if not source.get("connected", True):
         where = str(source.get("server") or source.get("directory") or source["type"])
         found.append(Finding(Code.AGENT_SOURCE_LOST, state.node, where, {"error": error}))
+    return found
+
+
+def warnings(state: State, not_listening: Mapping[str, str], watch: Watch) -> list[Finding]:
+    """What the agent lacks and cannot get by itself: listeners, by place with the error, and the ``watch`` of
+    subnet.env's directory."""
+    found = [
+        Finding(Code.AGENT_NOT_LISTENING, state.node, where, {"error": error}) for where, error in not_listening.items()
+    ]
+    if not watch.able():
+        lacks: dict[str, Value] = {"error": watch.reason, "resync": int(state.settings.resync)}
+        found.append(Finding(Code.AGENT_NO_INOTIFY, state.node, watch.directory, lacks))
     return found
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.agent import health, metrics
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.inotify import Watch
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.reconciler import Reconciler
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.settings import Settings
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.state import State
@@ -80,6 +81,18 @@ def test_an_agent_that_does_nothing_any_more_is_stalled(state, monkeypatch):
     clock.now += health.MISSED * state.settings.resync + 1
     (found,) = health.unhealthy(state)
     assert found.code == Code.AGENT_STALLED and found.parameters == {"seconds": 181}
+
+
+def test_what_the_agent_lacks(state, tmp_path, monkeypatch):
+    watch = Watch(str(tmp_path))
+    assert health.warnings(state, {}, watch) == []
+    monkeypatch.setattr(watch, "able", lambda: False)
+    watch.reason = "inotify: Too many open files"
+    listener, inotify = health.warnings(state, {"192.0.2.9:9441": "Cannot assign requested address"}, watch)
+    assert (listener.code, listener.subject) == (Code.AGENT_NOT_LISTENING, "192.0.2.9:9441")
+    assert (inotify.code, inotify.subject) == (Code.AGENT_NO_INOTIFY, str(tmp_path))
+    assert inotify.parameters == {"error": "inotify: Too many open files", "resync": 60}
+    watch.close()
 
 
 def test_metrics_count_warnings_by_code(state):

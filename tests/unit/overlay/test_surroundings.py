@@ -26,7 +26,7 @@ OWN = lease.parse({"name": "node1", "address": "192.0.2.1", "pod_cidrs": ["10.24
 @pytest.fixture
 def overlay(monkeypatch):
     monkeypatch.setattr(surroundings, "dropping_chains", list)
-    return reconcile.Overlay(Desired("flannel.1", 1450, [], {}, {}), Plan())
+    return reconcile.Overlay(Desired([], {}, "flannel.1", 1450, {}), Plan())
 
 
 def test_a_driver_that_spoils_checksums_and_is_trusted_all_the_same(overlay):
