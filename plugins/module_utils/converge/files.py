@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -16,16 +17,19 @@ from .plan import Change
 SECRET = "(not shown)\n"
 
 
-def plan(wanted: Mapping[str, str | None], mode: int = 0o644, secret: bool = False) -> Iterator[Change]:
-    """Writes what differs from ``wanted``: text by path, None for a file that should not exist. Of ``secret`` ones diff
-    mode does not show the text. Raises OSError for a file that cannot be read."""
+def plan(wanted: Mapping[str, str | None], mode: int | None = None, secret: bool = False) -> Iterator[Change]:
+    """Writes what differs from ``wanted``: text by path, None for a file that should not exist. ``mode``: of all of
+    them; a new file's is 0644 without it, and that of an existing one does not matter. Of ``secret`` ones diff mode
+    does not show the text. Raises OSError for a file that cannot be read."""
     for path, after in wanted.items():
         before = read(path)
-        if before == after:
-            continue
-        verb = "write" if before is None else "remove" if after is None else "change"
-        do = partial(remove, path) if after is None else partial(write, path, after, mode)
-        yield Change("file", path, f"{verb} file {path}", _shown(before, secret), _shown(after, secret), do)
+        if before != after:
+            verb = "write" if before is None else "remove" if after is None else "change"
+            do = partial(remove, path) if after is None else partial(write, path, after, mode or 0o644)
+            yield Change("file", path, f"{verb} file {path}", _shown(before, secret), _shown(after, secret), do)
+        elif after is not None and mode is not None and (found := stat.S_IMODE(os.stat(path).st_mode)) != mode:
+            shown = f"mode {found:04o}\n", f"mode {mode:04o}\n"
+            yield Change("file", path, f"set mode {mode:04o} of {path}", *shown, partial(os.chmod, path, mode))
 
 
 def read(path: str) -> str | None:
@@ -38,8 +42,8 @@ def read(path: str) -> str | None:
 
 
 def write(path: str, text: str, mode: int = 0o644) -> None:
-    """Replaces ``path`` by ``text`` in one step (temporary file in the same directory, fsync, rename), making the
-    directory when it is missing. Raises OSError; then the old file is as it was."""
+    """Replaces ``path`` by ``text`` in one step (temporary file in the same directory, fsync, rename), creating the
+    directory where it is missing. Raises OSError; then the old file is as it was."""
     directory = os.path.dirname(path) or "."
     os.makedirs(directory, mode=0o755, exist_ok=True)
     _sweep(path)

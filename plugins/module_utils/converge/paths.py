@@ -21,7 +21,7 @@ from .plan import Change, StateError
 
 #: What stands around the part of a file that is ours; {} is "BEGIN" or "END" and the block's name.
 MARK = "# {} {}: managed by podnet.cluster"
-#: What a backup's name ends in, and the word by which a file that was written here is told from one that is to be kept.
+#: What a backup's name ends in, and the word by which a file that we wrote is known from one that must be kept.
 BACKUP = ".before-podnet"
 OURS = "podnet.cluster"
 

@@ -4,8 +4,8 @@
 
 """systemd units: enabled, started, masked; restarted when a file they read was changed.
 
-That a restart is due is noted under /run before the file is changed and taken away after the restart: a run that fails
-between the two is made good by the next one.
+A restart that is due is recorded under /run before the file is changed, until it is done: where a run fails between the
+two, the next one restarts the unit.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Units:
         self.actual = actual or (show([spec["name"] for spec in self.specs]) if specs else {})
 
     def note(self, paths: set[str]) -> None:
-        """Notes which running units a change of ``paths`` makes restart; to be called before the change."""
+        """Records which running units a change of ``paths`` restarts. Call it before the change."""
         for spec in self.specs:
             if paths & set(spec["restart_on"] or ()) and _is_active(self.actual[spec["name"]]):
                 files.write(f"{PENDING}/{spec['name']}", "")
 
     def plan(self, paths: set[str], check_mode: bool) -> Iterator[Change]:
-        """What brings the units to their state once ``paths`` are changed. Raises StateError for a unit that isn't
-        there, but not in check mode: what would have brought it may not have run."""
+        """What brings the units to their state once ``paths`` are changed. Raises StateError for a unit that does
+        not exist, but not in check mode: what would have brought it may not have run."""
         missing = [
             spec["name"]
             for spec in self.specs

@@ -44,6 +44,18 @@ def test_a_plan_changes_what_differs_only(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "other", "same"]
 
 
+def test_the_mode_alone_is_set_where_one_is_wanted(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("1\n")
+    path.chmod(0o640)
+    assert not Plan(files.plan({str(path): "1\n"}))
+    plan = Plan(files.plan({str(path): "1\n"}, 0o600))
+    assert plan.describe() == [f"set mode 0600 of {path}"]
+    assert plan.diffs() == [(str(path), "mode 0640\n", "mode 0600\n")]
+    assert plan.apply() == [] and path.stat().st_mode & 0o777 == 0o600
+    assert not Plan(files.plan({str(path): "1\n"}, 0o600)) and not Plan(files.plan({f"{path}2": None}, 0o600))
+
+
 def test_a_secret_is_written_for_its_owner_alone_and_not_shown(tmp_path):
     path = tmp_path / "key"
     path.write_text("1st password\n")
