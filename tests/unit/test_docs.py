@@ -68,3 +68,8 @@ def test_named_plugins_exist(page):
     """Modules, roles, playbooks and filters by their full name."""
     for name in PLUGIN.findall(page.read_text()):
         assert name == "git" or any((ROOT / place.format(name)).exists() for place in PLACES), name
+
+
+def test_the_architecture_has_every_layer():
+    table = (ROOT / "docs/architecture.md").read_text().partition("| Layer |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)/` \|", table, re.MULTILINE)) == LAYERS.split("|")
