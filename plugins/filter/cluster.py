@@ -34,6 +34,12 @@ def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> 
     ]
 
 
+def node_addresses(nodes: list[dict[str, Any]], known: dict[str, str]) -> dict[str, str]:
+    """The addresses of ``nodes`` (cluster_nodes' result) by name; where a node has none, that of ``known``."""
+    found = {node["name"]: node["address"] or known.get(node["name"]) for node in nodes}
+    return {name: address for name, address in found.items() if address}
+
+
 def overlay_nodes(nodes: list[dict[str, Any]], hostvars: Any, key: str) -> list[dict[str, Any]]:
     """``nodes`` (cluster_nodes' result) as pod_cidrs wants them: name, address, and public_key where the host has
     wireguard_key's result registered under the name ``key``."""
@@ -71,6 +77,7 @@ class FilterModule:
         """For Ansible's loader."""
         return {
             "cluster_nodes": cluster_nodes,
+            "node_addresses": node_addresses,
             "overlay_nodes": overlay_nodes,
             "certificate_requests": certificate_requests,
             "kubernetes_release": kubernetes_release,

@@ -11,14 +11,20 @@ short_description: Gather what is on a node, and check that it fits the cluster
 version_added: "0.1.0"
 description:
   - Gathers in one go what the roles need to know of a node, as C(ansible_facts.podnet_node).
-  - With O(check) it fails when the node does not fit the cluster's variables, with all errors at once, each with the
-    variable, its value and what would be right.
+  - Used by the role C(node). With O(check) it returns what stands against the node as findings, which
+    M(podnet.cluster.preflight_nodes) judges together with those of the other nodes.
   - Changes nothing.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
   - podnet.cluster contributors (@podnet)
 options:
+  node:
+    description: The node's name in findings; by default its host name.
+    type: str
+  controller_time:
+    description: The controller's time, in seconds since 1970, from which C(clock_offset) is computed.
+    type: float
   address:
     description: The node's underlay address; without one it is found by O(interface), or by the default route.
     type: str
@@ -34,7 +40,7 @@ options:
     type: bool
     default: false
   check:
-    description: What the node is to be; without it nothing is checked.
+    description: What the node should become; without it nothing is checked.
     type: dict
     suboptions:
       release:
@@ -46,7 +52,7 @@ options:
         type: bool
         default: false
       networks:
-        description: The pod and service networks, by the variable's name; none of the node's own may overlap them.
+        description: The pod and service networks, by variable; none of the node's own may overlap them.
         type: dict
         default: {}
       peers:
@@ -57,12 +63,25 @@ options:
       archive:
         description: A Kubernetes archive that must be on the node.
         type: path
+      architecture:
+        description: What an archive on the controller is for, by Go's names.
+        type: str
+        default: ''
+      ignored:
+        description: kubeadm's own checks that are left out, by their names.
+        type: list
+        elements: str
+        default: []
+      cgroup_v1:
+        description: Whether the kubelet is configured to accept cgroup v1.
+        type: bool
+        default: false
       backend:
-        description: The overlay's back end, of whose needs the node's kernel must be capable.
+        description: The overlay's back end, which the node's kernel must support.
         type: str
         default: vxlan
       upgrade:
-        description: Whether the node is to be upgraded to O(check.release), rather than to have it.
+        description: Whether the node should be upgraded to O(check.release), rather than have it already.
         type: bool
         default: false
 attributes:
@@ -75,13 +94,9 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at the node
+- name: Gather the node's facts
   podnet.cluster.node_facts:
     interface: eth1
-    check:
-      release: "1.37"
-      networks:
-        overlay_network: 10.244.0.0/16
 """
 
 RETURN = r"""
@@ -101,7 +116,7 @@ ansible_facts:
           description: The interface that has it.
           type: str
         interfaces:
-          description: All interfaces, by name, with C(addresses), C(mtu) and C(up).
+          description: All interfaces, by name, with C(addresses), C(mtu), C(up) and C(accept_ra) (null without IPv6).
           type: dict
         default_interface:
           description: The interface of the default route.
@@ -124,6 +139,15 @@ ansible_facts:
         cgroup:
           description: The version of control groups, 1 or 2.
           type: int
+        cgroup_memory:
+          description: Whether the memory controller is on.
+          type: bool
+        clock_offset:
+          description: Seconds by which the node's clock is ahead of O(controller_time), transport included.
+          type: float
+        hosts:
+          description: Addresses by name in the block of C(/etc/hosts) that the role C(node) wrote.
+          type: dict
         swap:
           description: Swap devices in use.
           type: list
@@ -161,17 +185,31 @@ ansible_facts:
         control_plane:
           description: Whether it is its control plane.
           type: bool
-errors:
-  description: What is wrong; on failure only.
-  returned: failure
+node:
+  description: The node's name in findings.
+  returned: success
+  type: str
+findings:
+  description: What stands against the node, each with C(code), C(node), C(subject) and C(parameters).
+  returned: success
   type: list
-  elements: str
+  elements: dict
+warned:
+  description: The same for what may do no harm.
+  returned: success
+  type: list
+  elements: dict
 """
+
+import socket
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.converge.plan import StateError
-from ..module_utils.provision import facts, fitness
+from ..module_utils.findings.finding import Finding
+from ..module_utils.provision import facts, fitness, ping
+from ..module_utils.provision.place import place
 from ..module_utils.provision.releases import ReleaseError, parse
 
 CHECK = {
@@ -180,6 +218,9 @@ CHECK = {
     "networks": {"type": "dict", "default": {}},
     "peers": {"type": "list", "elements": "str", "default": []},
     "archive": {"type": "path"},
+    "architecture": {"type": "str", "default": ""},
+    "ignored": {"type": "list", "elements": "str", "default": []},
+    "cgroup_v1": {"type": "bool", "default": False},
     "backend": {"type": "str", "default": "vxlan"},
     "upgrade": {"type": "bool", "default": False},
 }
@@ -187,8 +228,11 @@ CHECK = {
 
 def main() -> None:
     """Runs the module."""
+    now = time.time()
     module = AnsibleModule(
         argument_spec={
+            "node": {"type": "str"},
+            "controller_time": {"type": "float"},
             "address": {"type": "str"},
             "interface": {"type": "str"},
             "packages": {"type": "dict", "default": {}},
@@ -198,42 +242,37 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    name = given["node"] or socket.gethostname()
+    findings: list[Finding] = []
+    warnings: list[Finding] = []
     try:
         family = facts.os_release()["family"]
         node = {**facts.gather(given["packages"].get(family, [])), **facts.underlay()}
-        address, interface, errors = facts.place(node, given["address"], given["interface"])
-        node.update(address=address, interface=interface)
+        node["clock_offset"] = now - given["controller_time"] if given["controller_time"] is not None else None
+        found = place(name, node, given["address"], given["interface"])
+        node.update(address=found.address, interface=found.interface)
         if given["images"]:
             node["images"] = facts.images()
         if given["check"]:
-            errors += _check(node, given["check"])
+            wanted = _wanted(given["check"])
+            findings += [*found.findings, *fitness.check(name, node, wanted)]
+            findings += ping.silent(name, [peer for peer in given["check"]["peers"] if peer != node["address"]])
+            warnings += fitness.warnings(name, node, wanted.release)
     except (StateError, ReleaseError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
-    if errors:
-        module.fail_json(
-            msg="the node does not fit; nothing was changed on it:" + "".join(f"\n  {error}" for error in errors),
-            errors=errors,
-        )
-    for firewall in node["firewalls"]:
-        module.warn(
-            f"{firewall} runs: it must let TCP 6443, 10250 and 30000-32767 and the overlay's UDP port pass "
-            "between the nodes"
-        )
-    module.exit_json(changed=False, ansible_facts={"podnet_node": node})
+    module.exit_json(
+        changed=False,
+        ansible_facts={"podnet_node": node},
+        node=name,
+        findings=[each.as_json() for each in findings],
+        warned=[each.as_json() for each in warnings],
+    )
 
 
-def _check(node: dict, wanted: dict) -> list[str]:
-    release = parse(wanted["release"])
-    given = (wanted["control_plane"], wanted["networks"], wanted["archive"], wanted["upgrade"], wanted["backend"])
-    errors = list(fitness.problems(node, release, *given))
-    peers = [peer for peer in wanted["peers"] if peer != node["address"]]
-    silent = fitness.unanswered(peers)
-    return errors + [
-        f"node_address: {peer} answers no ICMP echo request of this node's: mend the way between them, or give "
-        "the address of "
-        "an interface that reaches it (node_check_peers: false leaves this out where ICMP is filtered)"
-        for peer in silent
-    ]
+def _wanted(check: dict) -> fitness.Wanted:
+    values = {name: value for name, value in check.items() if name != "peers"}
+    values.update(release=parse(check["release"]), archive=check["archive"] or "", ignored=tuple(check["ignored"]))
+    return fitness.Wanted(**values)
 
 
 if __name__ == "__main__":

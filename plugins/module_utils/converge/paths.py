@@ -134,6 +134,16 @@ def _link(path: str, found: os.stat_result | None, target: str, backup: bool) ->
     yield Change("file", path, f"link {path} to {target}", shown, f"link to {target}\n", link)
 
 
+def block(text: str, name: str) -> str:
+    """The content of the block ``name`` in ``text``, "" where there is none."""
+    begin, end = MARK.format("BEGIN", name), MARK.format("END", name)
+    lines = text.splitlines()
+    if begin not in lines or end not in lines[lines.index(begin) :]:
+        return ""
+    first = lines.index(begin)
+    return "".join(f"{line}\n" for line in lines[first + 1 : lines.index(end, first)])
+
+
 def with_block(text: str, name: str, content: str) -> str:
     """``text`` with the block ``name`` made ``content`` (taken away where that is empty), the rest as it was."""
     begin, end = MARK.format("BEGIN", name), MARK.format("END", name)

@@ -24,6 +24,12 @@ def fix(finding: Finding) -> str:
     return _entry(finding).fix.format_map(_values(finding))
 
 
+def line(finding: Finding) -> str:
+    """Node, text and fix in one line, for a list of findings."""
+    where = f"{finding.node}: " if finding.node else ""
+    return f"{where}{text(finding)}: {fix(finding)}"
+
+
 def as_json(finding: Finding) -> dict[str, Any]:
     """The finding as data, and beside it its ``text`` and ``fix`` for people."""
     return {**finding.as_json(), "text": text(finding), "fix": fix(finding)}

@@ -27,7 +27,17 @@ _LINK = re.compile(r"[!-.0-9;-~]{1,15}")
 
 
 class ConfigError(ValueError):
-    """The configuration is wrong; the text says which key, its value and what would be right."""
+    """The configuration is wrong; the text says which key, its value and what would be right. Where one value is to
+    blame, ``key``, ``value`` and ``wanted`` say the same as data."""
+
+    def __init__(self, text: str, key: str = "", value: object = None, wanted: str = "") -> None:
+        super().__init__(text)
+        self.key, self.value, self.wanted = key, value, wanted
+
+
+def invalid(key: str, value: object, wanted: str) -> ConfigError:
+    """The error for ``key`` whose ``value`` is not ``wanted``."""
+    return ConfigError(f"{key}: {value!r} is not {wanted}", key, value, wanted)
 
 
 class Backend(NamedTuple):
@@ -91,7 +101,7 @@ def parse(data: object) -> Config:
     return Config(
         node_name(values["node_name"], "node_name"),
         _networks(values["networks"]),
-        _backend(values.get("backend", {})),
+        parse_backend(values.get("backend", {})),
         _boolean(values.get("masquerade", True), "masquerade"),
         _blocks(values.get("not_masqueraded", []), "not_masqueraded"),
         _boolean(values.get("masquerade_nodes", False), "masquerade_nodes"),
@@ -104,9 +114,7 @@ def parse(data: object) -> Config:
 def node_name(value: object, key: str) -> str:
     """``value`` if it can name a node (letters, digits, "-", "_" and "."). Raises ConfigError."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ConfigError(
-            f'{key}: {value!r} cannot name a node: give letters, digits, "-", "_" and ".", such as "node1"'
-        )
+        raise invalid(key, value, 'a node name: letters, digits, "-", "_" and ".", such as "node1"')
     return value
 
 
@@ -121,18 +129,19 @@ def _networks(value: object) -> tuple[Prefix, ...]:
     return networks
 
 
-def _backend(value: object) -> Backend:
+def parse_backend(value: object) -> Backend:
+    """``value`` (decoded JSON) as a Backend; keys left out take their defaults. Raises ConfigError."""
     values = _mapping(value, "backend", (), Backend._fields)
     kind = values.get("type", "vxlan")
     if kind not in BACKENDS:
-        raise ConfigError(f"backend.type: {kind!r} is not a back end: give one of {', '.join(BACKENDS)}")
+        raise invalid("backend.type", kind, f"one of {', '.join(BACKENDS)}")
     mtu = values.get("mtu")
     mode = values.get("mode", "separate")
     if mode not in MODES:
-        raise ConfigError(f"backend.mode: {mode!r} is not a mode: give one of {', '.join(MODES)}")
+        raise invalid("backend.mode", mode, f"one of {', '.join(MODES)}")
     path = values.get("private_key_file", Backend().private_key_file)
     if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
-        raise ConfigError(f"backend.private_key_file: {path!r} is not the absolute path of a file")
+        raise invalid("backend.private_key_file", path, "the absolute path of a file")
     return Backend(
         kind,
         _integer(values.get("vni", 1), "backend.vni", 1, (1 << 24) - 1),
@@ -151,13 +160,13 @@ def _bridge(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _LINK.fullmatch(value) or value in (".", ".."):
-        raise ConfigError(f'bridge: {value!r} is not the name of a link: give one such as "cni0", or null')
+        raise invalid("bridge", value, 'the name of a link, such as "cni0", or null')
     return value
 
 
 def _blocks(value: object, key: str) -> tuple[Prefix, ...]:
     if not isinstance(value, (list, tuple)):
-        raise ConfigError(f'{key}: {value!r} is not a list: give address blocks such as ["10.244.0.0/16"]')
+        raise invalid(key, value, 'a list of address blocks such as ["10.244.0.0/16"]')
     try:
         return tuple(parse_prefix(block) for block in value)
     except ValueError as error:
@@ -166,29 +175,34 @@ def _blocks(value: object, key: str) -> tuple[Prefix, ...]:
 
 def _mapping(value: object, key: str, required: tuple[str, ...], known: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{key}: {value!r} is not an object with the keys {', '.join(known)}")
+        raise invalid(key, value, f"an object with the keys {', '.join(known)}")
     for name in required:
         if value.get(name) is None:
             raise ConfigError(f"{name}: is missing from {key}")
     for name in value:
         if name not in known:
-            raise ConfigError(f"{name}: is not a key of {key}: it knows {', '.join(known)}")
+            raise ConfigError(
+                f"{name}: is not a key of {key}: it knows {', '.join(known)}",
+                key,
+                value,
+                f"an object with no other keys than {', '.join(known)}",
+            )
     return value
 
 
 def _integer(value: object, key: str, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ConfigError(f"{key}: {value!r} is not an integer from {least} to {most}")
+        raise invalid(key, value, f"an integer from {least} to {most}")
     return value
 
 
 def _auto(value: object, key: str) -> bool | str:
     if value != "auto" and not isinstance(value, bool):
-        raise ConfigError(f'{key}: {value!r} is none of true, false and "auto"')
+        raise invalid(key, value, 'true, false or "auto"')
     return "auto" if value == "auto" else bool(value)
 
 
 def _boolean(value: object, key: str) -> bool:
     if not isinstance(value, bool):
-        raise ConfigError(f"{key}: {value!r} is neither true nor false")
+        raise invalid(key, value, "true or false")
     return value

@@ -15,11 +15,17 @@ from .config import ConfigError
 FAMILIES = {"wireguard": "wireguard"}
 
 
+def missing(backend: str) -> str:
+    """The generic netlink family that the back end of that type needs and this kernel lacks, "" for none. Where it is a
+    module, asking loads it."""
+    family = FAMILIES.get(backend, "")
+    return family if family and not genl.has(family) else ""
+
+
 def need(backend: str) -> None:
-    """Raises ConfigError where this kernel lacks what the back end of that type needs. Where it is a module, asking
-    loads it."""
-    family = FAMILIES.get(backend)
-    if family and not genl.has(family):
+    """Raises ConfigError where this kernel lacks what the back end of that type needs."""
+    family = missing(backend)
+    if family:
         raise ConfigError(
             f"backend.type: {backend}: this kernel ({os.uname().release}) has no {family}, neither built in nor as a "
             "module that can be loaded: give another back end, or the node another kernel"

@@ -18,9 +18,14 @@ import os
 import re
 from typing import Any, NamedTuple
 
+from ..findings.codes import Code
+from ..findings.finding import Finding
+
 SUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"
 BINARIES = ("kubelet", "kubeadm", "kubectl")
+#: ELF's e_machine (elf.h) → Go's name of the architecture.
+MACHINES = {62: "amd64", 183: "arm64", 21: "ppc64le", 22: "s390x", 243: "riscv64", 258: "loong64"}
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.+)")
 
 
@@ -49,7 +54,7 @@ def read(directory: str) -> Archive:
         raise ArchiveError(f"{directory}/{SUMS} has no line for {MANIFEST}")
     manifest = _text(directory, MANIFEST)
     if hashlib.sha256(manifest.encode()).hexdigest() != sums[MANIFEST]:
-        raise ArchiveError(f"{directory}/{MANIFEST} has not the checksum that {SUMS} gives: copy the archive again")
+        raise ArchiveError(f"{directory}/{MANIFEST} differs from the checksum in {SUMS}")
     lacking = [f"bin/{name}" for name in BINARIES if f"bin/{name}" not in sums]
     if lacking:
         raise ArchiveError(
@@ -68,27 +73,48 @@ def read(directory: str) -> Archive:
         ) from None
     unknown = [file for file in images.values() if file not in sums]
     if unknown:
-        raise ArchiveError(
-            f"{directory}/{MANIFEST} names {unknown[0]}, which {SUMS} does not: make {SUMS} anew from complete files"
-        )
+        raise ArchiveError(f"{directory}/{MANIFEST} names {unknown[0]}, which {SUMS} does not")
     return Archive(directory, release, sums, images)
 
 
-def verify(archive: Archive, paths: list[str] | None = None) -> list[str]:
-    """What is wrong with the archive's files, or those in ``paths``: a message for each that is missing or differs."""
-    wrong = []
-    for path in sorted(archive.sums) if paths is None else paths:
+def verify(archive: Archive, node: str = "") -> list[Finding]:
+    """What is wrong with the archive's files on ``node`` ("" for the controller): a finding for each that cannot be
+    read, or has another checksum."""
+    findings = []
+    for name in sorted(archive.sums):
+        path = os.path.join(archive.directory, name)
         try:
-            actual = sha256(os.path.join(archive.directory, path))
+            actual = sha256(path)
         except OSError as error:
-            wrong.append(f"{archive.directory}/{path} cannot be read ({error.strerror}): copy the archive again")
+            values: dict[str, Any] = {"error": error.strerror, "sums": SUMS}
+            findings.append(Finding(Code.ARCHIVE_FILE_UNREADABLE, node, path, values))
             continue
-        if actual != archive.sums[path]:
-            wrong.append(
-                f"{archive.directory}/{path} has not the checksum that {SUMS} gives "
-                f"({archive.sums[path]}) but {actual}: copy the archive again"
-            )
-    return wrong
+        if actual != archive.sums[name]:
+            values = {"actual": actual, "expected": archive.sums[name], "sums": SUMS}
+            findings.append(Finding(Code.ARCHIVE_FILE_CORRUPT, node, path, values))
+    return findings
+
+
+def inspect(directory: str, node: str = "", checksums: bool = True) -> tuple[Archive | None, list[Finding]]:
+    """The archive in ``directory`` of ``node``, None where there is none that can be used, and what is wrong with it;
+    with ``checksums`` each of its files is read."""
+    try:
+        content = read(directory)
+    except ArchiveError as error:
+        return None, [Finding(Code.ARCHIVE_INVALID, node, directory, {"error": str(error), "sums": SUMS})]
+    return content, verify(content, node) if checksums else []
+
+
+def architecture(archive: Archive) -> str:
+    """What the archive's executables are for, by Go's names; "" where that cannot be seen (ELF's e_machine)."""
+    try:
+        with open(os.path.join(archive.directory, "bin", BINARIES[0]), "rb") as file:
+            head = file.read(20)
+    except OSError:
+        return ""
+    if len(head) < 20 or head[:4] != b"\x7fELF":
+        return ""
+    return MACHINES.get(int.from_bytes(head[18:20], "little" if head[5] == 1 else "big"), "")
 
 
 def sha256(path: str) -> str:
@@ -106,10 +132,7 @@ def _text(directory: str, name: str) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ArchiveError(
-            f"{directory}/{name} cannot be read ({reason}): give a directory that holds {SUMS}, {MANIFEST}, bin/ "
-            "and images/"
-        ) from None
+        raise ArchiveError(f"{directory}/{name} cannot be read ({reason})") from None
 
 
 def _sums(text: str) -> dict[str, Any]:

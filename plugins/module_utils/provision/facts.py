@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..converge import files
+from ..converge.paths import block
 from ..converge.units import show
-from ..ipam.ip import parse_address
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
 
@@ -23,6 +23,7 @@ _DEBIAN = ("debian", "ubuntu")
 _REDHAT = ("rhel", "fedora", "centos")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
 FIREWALLS = ("firewalld.service", "ufw.service")
+CGROUP_CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
@@ -37,7 +38,8 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "kernel": os.uname().release,
         "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
         "memory_mib": _memory(),
-        "cgroup": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+        "cgroup": 2 if os.path.exists(CGROUP_CONTROLLERS) else 1,
+        "cgroup_memory": memory_controller(files.read(CGROUP_CONTROLLERS), files.read("/proc/cgroups")),
         "swap": [line.split()[0] for line in (files.read("/proc/swaps") or "").splitlines()[1:]],
         "firewalls": [unit.partition(".")[0] for unit in FIREWALLS if units[unit].get("ActiveState") == "active"],
         "packages": installed(distribution["family"], packages),
@@ -46,9 +48,18 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "containerd_active": units["containerd.service"].get("ActiveState") == "active",
         "kubelet": _version("kubelet", "--version"),
         "kubelet_active": units["kubelet.service"].get("ActiveState") == "active",
+        "hosts": hosts(files.read("/etc/hosts") or ""),
         "joined": os.path.exists(KUBELET_CONF),
         "control_plane": os.path.exists(ADMIN_CONF) and os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
     }
+
+
+def memory_controller(controllers: str | None, cgroups: str | None) -> bool:
+    """Whether cgroups account for memory, by the root's cgroup.controllers (None: cgroup v1) or /proc/cgroups."""
+    if controllers is not None:
+        return "memory" in controllers.split()
+    rows = [line.split() for line in (cgroups or "").splitlines()]
+    return any(row[0] == "memory" and row[-1] == "1" for row in rows if row)
 
 
 def os_release(text: str | None = None) -> dict[str, str]:
@@ -100,12 +111,14 @@ def held(family: str, names: Iterable[str]) -> list[str]:
 
 
 def underlay() -> dict[str, Any]:
-    """The node's interfaces (addresses, mtu, up) by name, and the one of the default route, None without one."""
+    """The node's interfaces (addresses, mtu, up, accept_ra) by name, and the one of the default route, None without
+    one."""
     with Channel() as channel:
         links = link.dump(channel)
         names = {each.index: each.name for each in links}
         interfaces: dict[str, dict[str, Any]] = {
-            each.name: {"addresses": [], "mtu": each.mtu, "up": bool(each.up)} for each in links
+            each.name: {"addresses": [], "mtu": each.mtu, "up": bool(each.up), "accept_ra": _accept_ra(each.name)}
+            for each in links
         }
         for each in address.dump(channel, names):
             if each.dev in interfaces and each.scope in (None, "global"):
@@ -115,60 +128,21 @@ def underlay() -> dict[str, Any]:
     return {"interfaces": interfaces, "default_interface": first.dev if first else None}
 
 
-def place(
-    found: dict[str, Any], wanted_address: str | None, wanted_interface: str | None
-) -> tuple[str | None, str | None, list[str]]:
-    """Which address and interface of ``found`` (underlay's result) the cluster uses: the given address, else the first
-    of the given interface, else the first of the default route's. Returns (address, interface, what is wrong)."""
-    interfaces = found["interfaces"]
-    shown = ", ".join(
-        f"{name} ({' '.join(each['addresses']) or 'no address'})" for name, each in interfaces.items() if name != "lo"
-    )
-    if wanted_interface and wanted_interface not in interfaces:
-        return None, None, [f"node_interface: the node has no interface {wanted_interface!r}: it has {shown}"]
-    if wanted_address:
-        number = parse_address(wanted_address)
-        holders = [
-            name
-            for name, each in interfaces.items()
-            for text in each["addresses"]
-            if parse_address(text.split("/")[0]) == number
-        ]
-        if not holders:
-            return None, None, [f"node_address: the node has no address {wanted_address!r}: it has {shown}"]
-        if wanted_interface and wanted_interface not in holders:
-            message = (
-                f"node_address: {wanted_address!r} is on {holders[0]}, not on node_interface "
-                f"{wanted_interface!r}: make the two agree"
-            )
-            return None, None, [message]
-        name = wanted_interface or holders[0]
-    else:
-        name = wanted_interface or found["default_interface"]
-        if not name:
-            return (
-                None,
-                None,
-                [
-                    "node_address: the node has no default route to choose it by: give node_address or "
-                    f"node_interface; it has {shown}"
-                ],
-            )
-    addresses = interfaces[name]["addresses"]
-    wrong = []
-    if not interfaces[name]["up"]:
-        wrong.append(f"node_interface: {name} is down: bring it up, or give another")
-    if not wanted_address and not addresses:
-        wrong.append(
-            f"node_interface: {name} has no address: give it one, or give another interface; the node has {shown}"
-        )
-        return None, name, wrong
-    return wanted_address or min(addresses, key=lambda text: ":" in text).split("/")[0], name, wrong
+def hosts(text: str) -> dict[str, str]:
+    """The addresses by name in the block ``nodes`` of /etc/hosts, whose content is ``text``."""
+    lines = block(text, "nodes").splitlines()
+    return {name: words[0] for words in (line.split() for line in lines) for name in words[1:]}
 
 
 def images(namespace: str = "k8s.io") -> list[str]:
     """Names of the images that containerd has; none where it does not answer."""
     return _output("ctr", "--namespace", namespace, "images", "list", "--quiet").split()
+
+
+def _accept_ra(interface: str) -> int | None:
+    """The interface's sysctl: 0, 1 (router advertisements are accepted unless it forwards) or 2 (they always are)."""
+    text = files.read(f"/proc/sys/net/ipv6/conf/{interface}/accept_ra")
+    return int(text) if text and text.strip().isdecimal() else None
 
 
 def _version(command: str, *arguments: str) -> str | None:

@@ -2,25 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a node can become, or is, the node that the cluster's variables say: found by looking, before anything is
+"""Whether a node can become, or is, the node that the cluster's variables say: judged by its facts, before anything is
 changed."""
 
 from __future__ import annotations
 
-import os
 import re
-import select
-import socket
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ..converge import files
+from ..findings.codes import Code
+from ..findings.finding import Finding, Value
 from ..ipam.prefix import parse_network_of, parse_prefix
 from ..overlay import kernel
-from ..overlay.config import ConfigError
-from ..packets import icmp
 from . import archive
 from .releases import Release
 
@@ -31,84 +26,141 @@ CONTROL_PLANE_PORTS = {
 }  # fmt: skip
 #: Links that the pod network makes: their addresses lie in it rightly.
 OURS = re.compile(r"cni\d+|cbr0|flannel(-v6)?\.\d+|flannel-wg(-v6)?|veth.*|kube-ipvs0")
+#: The oldest kernel that kubeadm's SystemVerification knows (system-validators); inet NAT is of 5.2.
+KERNEL = (5, 4)
+#: MiB that kubeadm's check Mem wants of a control plane (cmd/kubeadm/app/constants, ControlPlaneMem).
+CONTROL_PLANE_MEMORY = 1700
+#: The first minor release whose kubelet has failCgroupV1 on by default (KEP-5573).
+WITHOUT_CGROUP_V1 = 35
+#: The oldest containerd that speaks CRI v1, as every kubelet since 1.26 wants (CHANGELOGs of both).
+CRI_V1 = (1, 6)
+#: By minor release the oldest tested patch release of each branch of containerd ("Kubernetes Support" in RELEASES.md).
+TESTED = {
+    34: {(1, 7): 28, (2, 0): 6, (2, 1): 3},
+    35: {(1, 7): 28, (2, 1): 5, (2, 2): 0},
+    36: {(2, 2): 0, (2, 3): 0},
+    37: {(2, 3): 0},
+}
 _LISTEN = "0A"
 
 
-def problems(
-    found: dict[str, Any],
-    release: Release,
-    control_plane: bool,
-    networks: dict[str, str],
-    archive_directory: str | None,
-    upgrade: bool = False,
-    backend: str = "vxlan",
-) -> Iterator[str]:
-    """What in ``found`` (facts.gather with underlay's keys) stands against the node; ``networks`` are the pod and
-    service networks by variable name; ``archive_directory`` is a Kubernetes archive that must be on the node, None for
-    none; ``backend`` is the overlay's type."""
-    if found["distribution"]["family"] == "other":
-        yield (
-            f"the node runs {found['distribution']['name'] or 'an unknown system'}: Debian, Ubuntu or one of the "
-            "RHEL family is needed"
-        )
-    if found["joined"] and found["control_plane"] != control_plane:
-        have, want = ("control plane", "worker") if found["control_plane"] else ("worker", "control plane")
-        yield f"groups: the node is a {have} already and is to be a {want}: run playbooks/reset.yml on it first"
-    kubelet = found["kubelet"]
-    if upgrade:
-        yield from _step(found, release)
-    elif found["joined"] and kubelet and kubelet.split(".")[:2] != ["1", str(release.minor)]:
-        yield (
-            f"kubernetes_release: the node runs {kubelet} and {release.name} is wanted: that is for "
-            "playbooks/upgrade.yml"
-        )
-    try:
-        kernel.need(backend)
-    except ConfigError as error:
-        yield f"overlay_{error}".replace("overlay_backend.type", "overlay_backend: type", 1)
-    if archive_directory:
-        try:
-            content = archive.read(archive_directory)
-            if not found["joined"]:
-                yield from (f"kubernetes_archive: {wrong}" for wrong in archive.verify(content))
-        except archive.ArchiveError as error:
-            yield f"kubernetes_archive: {error}"
-    yield from _overlaps(found["interfaces"], networks)
+class Wanted(NamedTuple):
+    """What a node is to be. ``networks``: the pod and service networks by variable name; ``archive``: a Kubernetes
+    archive that must be on the node, "" for none; ``architecture``: that of the archive on the controller, "" for none;
+    ``backend``: the overlay's type; ``ignored``: kubeadm's own checks that are left out, by their names; ``cgroup_v1``:
+    whether the kubelet is told to accept cgroup v1."""
+
+    release: Release
+    control_plane: bool = False
+    networks: Mapping[str, str] = {}
+    archive: str = ""
+    architecture: str = ""
+    backend: str = "vxlan"
+    upgrade: bool = False
+    ignored: tuple[str, ...] = ()
+    cgroup_v1: bool = False
+
+
+def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
+    """What in ``found`` (facts.gather with underlay's keys) stands against the node named ``node``."""
+    findings = [
+        *_system(node, found, wanted),
+        *_kernel(node, found, wanted),
+        *_runtime(node, found["containerd"], wanted.release),
+        *_membership(node, found, wanted),
+        *_networks(node, found["interfaces"], wanted.networks),
+    ]
+    architecture = wanted.architecture
+    if wanted.archive:
+        content, wrong = archive.inspect(wanted.archive, node, checksums=not found["joined"])
+        findings += wrong
+        architecture = archive.architecture(content) if content else ""
+    if architecture not in ("", found["architecture"]):
+        findings.append(Finding(Code.ARCHITECTURE_DIFFERS, node, found["architecture"], {"archive": architecture}))
     if not found["joined"]:
-        ports = {**NODE_PORTS, **(CONTROL_PLANE_PORTS if control_plane else {})}
+        ports = {**NODE_PORTS, **(CONTROL_PLANE_PORTS if wanted.control_plane else {})}
         for port in sorted(listening() & set(ports)):
-            yield (
-                f"something listens on TCP port {port}, which {ports[port]} needs: stop it, or run playbooks/reset.yml"
-            )
+            findings.append(Finding(Code.PORT_IN_USE, node, str(port), {"component": ports[port]}))
+    return findings
 
 
-def _step(found: dict[str, Any], release: Release) -> Iterator[str]:
+def warnings(node: str, found: Mapping[str, Any], release: Release) -> list[Finding]:
+    """What may go wrong on the node, or not."""
+    findings = [Finding(Code.FIREWALL_ACTIVE, node, name) for name in found["firewalls"]]
+    tested = TESTED.get(release.minor)
+    if tested and found["containerd"]:
+        major, minor, patch = _numbers(found["containerd"])
+        if patch < tested.get((major, minor), 0 if (major, minor) > max(tested) else patch + 1):
+            least = [f"{branch[0]}.{branch[1]}.{first}" for branch, first in sorted(tested.items())]
+            values: dict[str, Value] = {"release": release.name, "tested": least}
+            findings.append(Finding(Code.RUNTIME_UNTESTED, node, found["containerd"], values))
+    return findings
+
+
+def _system(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    if found["distribution"]["family"] == "other":
+        yield Finding(Code.DISTRIBUTION_UNSUPPORTED, node, found["distribution"]["name"] or "an unknown system")
+    if wanted.control_plane and found["memory_mib"] < CONTROL_PLANE_MEMORY and "Mem" not in wanted.ignored:
+        yield Finding(Code.MEMORY_TOO_SMALL, node, str(found["memory_mib"]), {"least": CONTROL_PLANE_MEMORY})
+
+
+def _kernel(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    version = _numbers(found["kernel"])[:2]
+    if version < KERNEL and "SystemVerification" not in wanted.ignored:
+        yield Finding(Code.KERNEL_TOO_OLD, node, found["kernel"], {"least": "{}.{}".format(*KERNEL)})
+    if found["cgroup"] == 1 and wanted.release.minor >= WITHOUT_CGROUP_V1 and not wanted.cgroup_v1:
+        yield Finding(Code.CGROUP_VERSION, node, "1", {"release": wanted.release.name})
+    if not found["cgroup_memory"]:
+        yield Finding(Code.CGROUP_WITHOUT_MEMORY, node, "memory")
+    family = kernel.missing(wanted.backend)
+    if family:
+        values = {"family": family, "backend": wanted.backend}
+        yield Finding(Code.KERNEL_WITHOUT_BACKEND, node, found["kernel"], values)
+
+
+def _runtime(node: str, containerd: str | None, release: Release) -> Iterator[Finding]:
+    if containerd and _numbers(containerd)[:2] < CRI_V1:
+        yield Finding(
+            Code.RUNTIME_TOO_OLD, node, containerd, {"release": release.name, "least": "{}.{}".format(*CRI_V1)}
+        )
+
+
+def _membership(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    """Whether what the node is in a cluster already goes with what it is to be."""
+    kubelet, release = found["kubelet"], wanted.release
+    if found["joined"] and found["control_plane"] != wanted.control_plane:
+        roles = {True: "control plane", False: "worker"}
+        values = {"found": roles[found["control_plane"]], "wanted": roles[wanted.control_plane]}
+        yield Finding(Code.NODE_ROLE_DIFFERS, node, node, values)
+    if wanted.upgrade:
+        yield from _step(node, found, release)
+    elif found["joined"] and kubelet and _numbers(kubelet)[:2] != (1, release.minor):
+        yield Finding(Code.NODE_RELEASE_DIFFERS, node, node, {"found": kubelet, "wanted": release.name})
+
+
+def _step(node: str, found: Mapping[str, Any], release: Release) -> Iterator[Finding]:
     """Whether the node's release can be upgraded to ``release``: kubeadm goes one minor release at a time, never
     back."""
     kubelet = found["kubelet"]
     if not found["joined"] or not kubelet:
-        yield "the node is in no cluster that could be upgraded: run playbooks/site.yml"
+        yield Finding(Code.NODE_NOT_JOINED, node, node)
         return
-    minor, patch = (int(part) for part in kubelet.split(".")[1:3])
+    _major, minor, patch = _numbers(kubelet)
     if not minor <= release.minor <= minor + 1 or (release.minor == minor and (release.patch or patch) < patch):
-        yield (
-            f"kubernetes_release: from the node's {kubelet} there is no way to {release.name}: "
-            f"give 1.{minor} (the same patch release or a later one) or 1.{minor + 1}"
-        )
+        values = {"found": kubelet, "wanted": release.name, "minor": minor, "next": minor + 1}
+        yield Finding(Code.UPGRADE_SKIPS_RELEASES, node, node, values)
 
 
-def _overlaps(interfaces: dict[str, Any], networks: dict[str, str]) -> Iterator[str]:
+def _networks(node: str, interfaces: Mapping[str, Any], networks: Mapping[str, str]) -> Iterator[Finding]:
     for variable, text in networks.items():
-        network = parse_prefix(text)
-        for name, interface in interfaces.items():
-            if name == "lo" or OURS.fullmatch(name):
-                continue
-            for each in interface["addresses"]:
-                if network.overlaps(parse_network_of(each)[0]):
-                    yield (
-                        f"{variable}: {network} overlaps {each} on the node's interface {name}: give a network "
-                        "that no node is in"
-                    )
+        for network in (parse_prefix(part.strip()) for part in text.split(",")):
+            for name, interface in interfaces.items():
+                if name == "lo" or OURS.fullmatch(name):
+                    continue
+                for address in interface["addresses"]:
+                    if network.overlaps(parse_network_of(address)[0]):
+                        values = {"network": str(network), "address": address, "interface": name}
+                        yield Finding(Code.NETWORK_ON_LINK, node, variable, values)
 
 
 def listening() -> set[int]:
@@ -121,59 +173,7 @@ def listening() -> set[int]:
     return {int(row[1].rsplit(":", 1)[1], 16) for row in rows if row[3] == _LISTEN}
 
 
-def unanswered(addresses: Iterable[str], seconds: float = 1.0, attempts: int = 3) -> list[str]:
-    """Those of ``addresses`` that answer none of ``attempts`` echo requests, each waited for that many ``seconds``."""
-    numbers = dict(enumerate(addresses))
-    waiting = {address: number for number, address in numbers.items()}
-    identifier = os.getpid() & 0xFFFF
-    with ExitStack() as stack:
-        # a socket of a family that no address is of may be more than the kernel offers
-        echoes = {family: stack.enter_context(_Echo(family)) for family in {_family(address) for address in waiting}}
-        for _attempt in range(attempts):
-            for address, number in waiting.items():
-                echoes[_family(address)].send(address, identifier, number)
-            end = time.monotonic() + seconds
-            while waiting and (left := end - time.monotonic()) > 0:
-                for echo in select.select(list(echoes.values()), [], [], left)[0]:
-                    answered = echo.receive(identifier, len(numbers))
-                    if answered is not None:
-                        waiting.pop(numbers[answered], None)
-            if not waiting:
-                break
-    return list(waiting)
-
-
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-class _Echo:
-    """A raw socket for echo messages of one family."""
-
-    def __init__(self, family: int) -> None:
-        self.family = family
-        self.socket = socket.socket(family, socket.SOCK_RAW, icmp.PROTOCOL[family])
-        self.socket.setblocking(False)
-
-    def __enter__(self) -> _Echo:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.socket.close()
-
-    def fileno(self) -> int:
-        return self.socket.fileno()
-
-    def send(self, address: str, identifier: int, sequence: int) -> None:
-        try:
-            self.socket.sendto(icmp.request(self.family, identifier, sequence, 84), (address, 0))
-        except OSError:
-            pass  # no route to it, or a full queue: it stays unanswered
-
-    def receive(self, identifier: int, count: int) -> int | None:
-        """The sequence number that the next message answers, None if it answers none of ours."""
-        try:
-            packet = self.socket.recv(2048)
-        except OSError:
-            return None
-        return next((number for number in range(count) if icmp.is_reply(self.family, packet, identifier, number)), None)
+def _numbers(version: str) -> tuple[int, int, int]:
+    """The first three numbers of ``6.1.0-26-amd64`` or ``1.7.28``; what is missing counts as 0."""
+    major, minor, patch = ([int(number) for number in re.findall(r"\d+", version)] + [0, 0, 0])[:3]
+    return major, minor, patch

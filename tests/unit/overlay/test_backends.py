@@ -210,5 +210,5 @@ def test_a_veth_pairs_other_end_is_not_below_it():
 
 @pytest.mark.parametrize("value", ["yes", "true", 1, None])
 def test_checksum_offload_is_true_false_or_auto(value):
-    with pytest.raises(ConfigError, match=r'backend.checksum_offload: .* is none of true, false and "auto"'):
+    with pytest.raises(ConfigError, match=r'backend.checksum_offload: .* is not true, false or "auto"'):
         want("vxlan", entry(1), checksum_offload=value)

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.podnet.cluster.plugins.filter.cluster import cluster_nodes
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import checks
+from ansible_collections.podnet.cluster.plugins.module_utils.provision.inventory import Node
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -74,6 +76,6 @@ def test_the_cloud_s_example_passes_preflight_but_for_its_archive():
     groups = yaml.safe_load((directory / "hosts.yml").read_text())["cluster"]["children"]
     variables = yaml.safe_load((directory / "group_vars/all.yml").read_text())
     hosts = {name: values for group in groups.values() for name, values in group["hosts"].items()}
-    nodes = cluster_nodes(list(hosts), hosts, list(groups["control_plane"]["hosts"]))
-    found = checks.check({"overlay_node_prefix_ipv6": 64, **variables}, nodes).problems
-    assert [problem.variable for problem in found] == ["kubernetes_archive"]
+    nodes = [Node(**each) for each in cluster_nodes(list(hosts), hosts, list(groups["control_plane"]["hosts"]))]
+    found = checks.check({"overlay_node_prefix_ipv6": 64, **variables}, nodes).findings
+    assert [(each.code, each.subject) for each in found] == [(Code.ARCHIVE_INVALID, variables["kubernetes_archive"])]

@@ -16,6 +16,7 @@ from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ROOT / "roles"
+NODE = {"kubelet": None, "containerd": "1.7.24", "distribution": {"family": "debian"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,20 +45,28 @@ def render(role, template, **variables):
     return evaluate(role, "{{ lookup('ansible.builtin.template', '" + path + "') }}", **variables)
 
 
+def dependencies(role):
+    """The roles whose variables ``role`` has, by its meta/main.yml."""
+    meta = yaml.safe_load((ROLES / role / "meta/main.yml").read_text())
+    return [each["role"].removeprefix("podnet.cluster.") for each in meta["dependencies"]]
+
+
 def evaluate(role, expression, containerd="1.7.24", **variables):
     """What a role makes of an expression."""
     known = {}
-    for kind in ("defaults", "vars"):
-        known.update(trusted(yaml.safe_load((ROLES / role / kind / "main.yml").read_text())))
-    node = {"kubelet": None, "containerd": containerd, "distribution": {"family": "debian"}}
+    for name in (*dependencies(role), role):
+        for kind in ("defaults", "vars"):
+            known.update(trusted(yaml.safe_load((ROLES / name / kind / "main.yml").read_text())))
     known.update(
-        ansible_facts={"podnet_node": node},
+        ansible_facts={"podnet_node": {**NODE, "containerd": containerd}},
         node_name="node1",
         node_address="10.77.0.11",
         groups={"cluster": ["node1", "node2"], "control_plane": ["node1"]},
         hostvars={"node1": {"node_address": "10.77.0.11"}, "node2": {"node_address": "10.77.0.12"}},
-        **variables,
+        inventory_hostname="node1",
+        ansible_play_hosts_all=["node1", "node2"],
     )
+    known.update(variables)
     return Templar(loader=DataLoader(), variables=known).template(trust_as_template(expression))
 
 
@@ -279,5 +288,42 @@ def test_kubelet_flags():
 
 
 def test_hosts():
-    text = render("node", "hosts.j2", ansible_play_hosts_all=[], inventory_hostname="node1")
-    assert text == "10.77.0.11 node1\n10.77.0.12 node2\n"
+    assert render("node", "hosts.j2") == "10.77.0.11 node1\n10.77.0.12 node2\n"
+
+
+def test_hosts_of_a_run_that_looked_at_one_node():
+    """With --limit, or where a node is unreachable, what a former run knew is kept; what left the cluster goes."""
+    facts = {"podnet_node": {**NODE, "hosts": {"node1": "10.0.0.1", "node2": "10.77.0.12", "gone": "10.77.0.13"}}}
+    alone = {"node1": {"node_address": "10.77.0.11"}, "node2": {}}
+    assert render("node", "hosts.j2", ansible_facts=facts, hostvars=alone) == "10.77.0.11 node1\n10.77.0.12 node2\n"
+    no_proxy = render("containerd", "proxy.conf.j2", ansible_facts=facts, hostvars=alone, containerd_proxy={"a": "b"})
+    assert "10.77.0.12" in no_proxy
+
+
+INTERFACES = {
+    name: {"accept_ra": accept_ra}
+    for name, accept_ra in {"lo": 1, "eth0": 1, "eth1": 2, "eth2": 0, "eth3.7": 1, "cni0": 1, "ib0": None}.items()
+}
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        ("10.244.0.0/16", []),
+        (
+            "10.244.0.0/16,fd00:244::/56",
+            [
+                ("-net/ipv6/conf/eth0/accept_ra", 2),
+                ("-net/ipv6/conf/eth1/accept_ra", 2),
+                ("-net/ipv6/conf/eth3.7/accept_ra", 2),
+                ("-net.ipv6.conf.all.forwarding", 1),
+            ],
+        ),
+    ],
+)
+def test_ipv6_forwarding(network, found):
+    """Only with IPv6 pods, and then in an order that leaves no moment in which a router advertisement is ignored."""
+    facts = {"podnet_node": {**NODE, "interfaces": INTERFACES}}
+    sysctls = evaluate("node", "{{ _node_sysctls }}", ansible_facts=facts, overlay_network=network)
+    assert [(name, value) for name, value in sysctls.items() if "ipv6" in name] == found
+    assert sysctls["net.ipv4.ip_forward"] == 1

@@ -325,7 +325,7 @@ def test_malformed_objects_stop_nothing(server, follow):
     assert "no InternalIP" in leases.refused["no-address"] and "no InternalIP" in leases.refused["odd-address"]
     assert "is not an address block" in leases.refused["odd-block"] and "host bits" in leases.refused["host-bits"]
     assert "is not a JSON object" in leases.refused["odd-annotations"]
-    assert "cannot name a node" in leases.refused["name/with;signs"]
+    assert "is not a node name" in leases.refused["name/with;signs"]
 
 
 def test_peers_that_contradict_others_are_refused_and_taken_when_they_are_right(server, follow):

@@ -61,6 +61,5 @@ def test_the_command_says_what_is_wrong_and_shows_no_traceback(directory, capsys
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err == (
-        f"podnetctl: {directory}/overlay.json: backend.type: 'carrier-pigeon' is not a back end: "
-        "give one of vxlan, host-gw, wireguard\n"
+        f"podnetctl: {directory}/overlay.json: backend.type: 'carrier-pigeon' is not one of vxlan, host-gw, wireguard\n"
     )

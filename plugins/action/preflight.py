@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import archive, inventory
+from ansible_collections.podnet.cluster.plugins.module_utils.provision.checks import check
+from ansible_collections.podnet.cluster.plugins.plugin_utils import role_variables
+from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+
+#: The cluster's variables that are checked.
+VARIABLES = (
+    "overlay_network",
+    "overlay_node_prefix",
+    "overlay_node_prefix_ipv6",
+    "overlay_backend",
+    "control_plane_service_network",
+    "containerd_registry_mirrors",
+    "kubernetes_release",
+    "kubernetes_source",
+    "kubernetes_archive",
+)
+
+
+class ActionModule(Judge):
+    """Check a cluster's variables; documented in plugins/modules/preflight.py."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs the action."""
+        super().run(tmp, task_vars)
+        node = {
+            "host": {"type": "str", "required": True},
+            "name": {"type": "raw"},
+            "address": {"type": "raw"},
+            "control_plane": {"type": "bool", "default": False},
+        }
+        _validation, given = self.validate_argument_spec(
+            argument_spec={
+                "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
+                "kubernetes_archive_remote": {"type": "bool", "default": False},
+                "own_variables": {"type": "list", "elements": "str", "default": []},
+                **{name: {"type": "raw", "required": True} for name in VARIABLES},
+            }
+        )
+        nodes = [inventory.Node(**each) for each in given["nodes"]]
+        outcome = check(given, nodes)
+        hostvars = (task_vars or {}).get("hostvars", {})
+        names = {name for node in nodes if node.host in hostvars for name in hostvars.raw_get(node.host)}
+        misspelt = inventory.check_names(names, role_variables.known(), given["own_variables"])
+        result = self.verdict([*outcome.findings, *misspelt], "the cluster's variables")
+        if outcome.release:
+            result["release"] = outcome.release.as_data()
+        if outcome.archive:
+            result["images"] = sorted(outcome.archive.images)
+        result["architecture"] = archive.architecture(outcome.archive) if outcome.archive else ""
+        return result

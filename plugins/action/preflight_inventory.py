@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import inventory
+from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+
+#: Characters that make a host a pattern of hosts, which is Ansible's to resolve.
+PATTERN = set("*?[]:!&~")
+
+
+class ActionModule(Judge):
+    """Check the inventory's groups; documented in plugins/modules/preflight_inventory.py."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs the action."""
+        super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(
+            argument_spec={"groups": {"type": "dict", "required": True}, "hosts": {"type": "dict", "default": {}}}
+        )
+        asked = {name: [each.strip() for each in value.split(",")] for name, value in given["hosts"].items() if value}
+        asked = {name: [each for each in hosts if not PATTERN & set(each)] for name, hosts in asked.items()}
+        return self.verdict(list(inventory.check_groups(given["groups"], asked)), "the inventory")

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import finding_from
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import between
+from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+
+
+class ActionModule(Judge):
+    """Judge what node_facts found on the nodes; documented in plugins/modules/preflight_nodes.py."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs the action."""
+        super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(
+            argument_spec={
+                "found": {"type": "list", "elements": "dict", "required": True},
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "required": {"type": "list", "elements": "str", "default": []},
+                "mtu": {"type": "int"},
+            }
+        )
+        found = {each["node"]: each for each in given["found"]}
+        findings = [finding_from(finding) for each in found.values() for finding in each["findings"]]
+        warnings = [finding_from(finding) for each in found.values() for finding in each["warned"]]
+        nodes = {node: each["ansible_facts"]["podnet_node"] for node, each in found.items()}
+        findings += between.check(nodes, given["mtu"] is not None)
+        for absent in between.unreachable(given["hosts"], list(found)):
+            (findings if absent.subject in given["required"] else warnings).append(absent)
+        return self.verdict(findings, "the nodes", warnings)

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node before anything is changed on it."""
+
+from __future__ import annotations
+
+from ..codes import Code
+from .entry import Entry
+
+_RESET = "run playbooks/reset.yml on it first"
+
+ENTRIES = {
+    Code.ADDRESS_MISSING: Entry(
+        "no interface has node_address {subject}; the node has {found}",
+        "The address belongs to another node, or is one that only a NAT in front of the node knows.",
+        "set node_address to an address of the node, or remove it",
+    ),
+    Code.ADDRESS_ELSEWHERE: Entry(
+        "node_address {subject} is on {found}, not on node_interface {interface}",
+        "The inventory gives both, and they disagree.",
+        "set node_interface to {found}, or remove it",
+    ),
+    Code.ADDRESS_NOT_ROUTABLE: Entry(
+        "node_address {subject} is {kind}, so other nodes cannot reach it",
+        "The kernel keeps such addresses on one host or link, or does not give them to one host.",
+        "set node_address to an address that the other nodes reach",
+    ),
+    Code.LINK_MISSING: Entry(
+        "interface {subject} (node_interface) does not exist; the node has {found}",
+        "Interfaces are named differently on this node.",
+        "set node_interface to an interface of the node, or set node_address",
+    ),
+    Code.LINK_DOWN: Entry(
+        "interface {subject} is down, so the node is not reachable by it",
+        "Nothing has brought the interface up, or its cable is out.",
+        "ip link set {subject} up",
+    ),
+    Code.LINK_WITHOUT_ADDRESS: Entry(
+        "interface {subject} has no address; the node has {found}",
+        "Nothing has configured the interface, or a DHCP server did not answer.",
+        "give {subject} an address, or set node_interface to another interface",
+    ),
+    Code.ROUTE_DEFAULT_MISSING: Entry(
+        "{subject} route is missing, so the node's address in the cluster is unknown; the node has {found}",
+        "Without node_address and node_interface the interface of the default route is used.",
+        "set node_address or node_interface",
+    ),
+    Code.NETWORK_ON_LINK: Entry(
+        "{subject} {network} overlaps {address} on interface {interface}, so one of them becomes unreachable",
+        "The node is in the network that pods or Services are to have.",
+        "set {subject} to a network that no node is in",
+    ),
+    Code.DISTRIBUTION_UNSUPPORTED: Entry(
+        "node runs {subject}, for which the roles have no packages",
+        "Packages are known for Debian, Ubuntu and the RHEL family.",
+        "install Debian, Ubuntu or one of the RHEL family",
+    ),
+    Code.ARCHITECTURE_DIFFERS: Entry(
+        "node is {subject}, but the executables of the Kubernetes archive are for {archive}",
+        "An archive holds executables for one architecture.",
+        "set kubernetes_archive of this node to an archive for {subject}",
+    ),
+    Code.KERNEL_TOO_OLD: Entry(
+        "kernel {subject} is older than {least}, so neither Kubernetes nor the pod network's nftables rules support it",
+        "Older kernels lack NAT in nftables' family inet, and kubeadm's SystemVerification does not know them.",
+        "install a newer kernel and reboot, or list SystemVerification in kubernetes_ignored_preflight_errors",
+    ),
+    Code.KERNEL_WITHOUT_BACKEND: Entry(
+        "kernel {subject} has no {family}, built in or as a module, so overlay_backend type {backend} cannot work",
+        "The module is in a package that is not installed, or the kernel was built without it.",
+        "set overlay_backend to another type, or install a kernel with {family}",
+    ),
+    Code.CGROUP_VERSION: Entry(
+        "node has cgroup v{subject}, which the kubelet refuses from 1.35 on (kubernetes_release {release})",
+        "The kubelet's failCgroupV1 is true by default since 1.35.",
+        "boot with systemd.unified_cgroup_hierarchy=1, or set failCgroupV1: false in control_plane_kubelet",
+    ),
+    Code.CGROUP_WITHOUT_MEMORY: Entry(
+        "cgroup controller {subject} is off, so the kubelet does not start",
+        "Some boards' kernels leave it off unless the command line turns it on.",
+        "add cgroup_enable=memory to the kernel's command line and reboot",
+    ),
+    Code.MEMORY_TOO_SMALL: Entry(
+        "node has {subject} MiB of memory; kubeadm wants {least} MiB for a control plane",
+        "kube-apiserver and etcd need it; with less the kernel kills them.",
+        "give the node more memory, or list Mem in kubernetes_ignored_preflight_errors",
+    ),
+    Code.RUNTIME_TOO_OLD: Entry(
+        "containerd {subject} has no CRI v1, the only version that Kubernetes {release} speaks",
+        "containerd has CRI v1 since 1.6.",
+        "upgrade containerd to {least} or newer",
+    ),
+    Code.RUNTIME_UNTESTED: Entry(
+        "containerd {subject} is not among those tested with Kubernetes {release} ({tested} or newer of the branch)",
+        "The containerd project lists for each release of Kubernetes the versions that it supports.",
+        "upgrade containerd to one of these",
+    ),
+    Code.PORT_IN_USE: Entry(
+        "TCP port {subject} is in use, so {component} cannot listen on it",
+        "Another program listens there, or parts of a former cluster still run.",
+        "stop the process that ss -ltnp 'sport = :{subject}' shows, or run playbooks/reset.yml",
+    ),
+    Code.NODE_ROLE_DIFFERS: Entry(
+        "{subject} is already a {found}, but the inventory makes it a {wanted}",
+        "kubeadm has made the node what it is; it does not change it.",
+        f"move it to the other group, or {_RESET}",
+    ),
+    Code.NODE_RELEASE_DIFFERS: Entry(
+        "{subject} runs Kubernetes {found}, but kubernetes_release is {wanted}",
+        "playbooks/site.yml installs; it does not change a cluster's release.",
+        "run playbooks/upgrade.yml, or set kubernetes_release to {found}",
+    ),
+    Code.NODE_NOT_JOINED: Entry(
+        "{subject} is in no cluster, so there is nothing to upgrade",
+        "The kubelet is not installed, or has no credentials.",
+        "run playbooks/site.yml",
+    ),
+    Code.UPGRADE_SKIPS_RELEASES: Entry(
+        "{subject} runs Kubernetes {found}, which cannot be upgraded to {wanted} in one step",
+        "kubeadm goes forward by one minor release at a time, and never back.",
+        "set kubernetes_release to 1.{minor} ({found} or later) or 1.{next}",
+    ),
+    Code.PEER_SILENT: Entry(
+        "{subject} does not answer ping from this node, so pods on the two would not reach each other",
+        "A firewall drops packets between them, an address is wrong, or there is no route.",
+        "fix connectivity between them; where only ICMP is filtered set node_check_peers to false",
+    ),
+    Code.CLOCK_DIFFERS: Entry(
+        "clock of {subject} differs by {seconds} s from the other nodes', so certificates and tokens are not accepted",
+        "No time service runs, or it reaches no server.",
+        "start a time service on {subject} (chrony, systemd-timesyncd)",
+    ),
+    Code.MTU_DIFFERS: Entry(
+        "MTU of {interface} on {subject} is {mtu}, but {least} on {other}, so larger packets between them are lost",
+        "The pods' MTU follows from each node's underlay, and a sender does not know the receiver's.",
+        "ip link set {interface} mtu {least}, and the same in the network's configuration",
+    ),
+    Code.FIREWALL_ACTIVE: Entry(
+        "{subject} is active and may drop packets between nodes and pods",
+        "It drops whatever it is not told to accept.",
+        "accept TCP 6443, 10250 and 30000-32767 and the overlay's UDP port between the nodes",
+    ),
+}

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registry mirrors: what containerd would misread is found before."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import mirrors
+
+URL = "https://mirror.example"
+FULL = {
+    "url": URL, "ca": "/etc/ssl/ca.pem", "client": ["/etc/ssl/c.pem", "/etc/ssl/c.key"], "header": {"x-a": "b"},
+    "skip_verify": False, "override_path": True,
+}  # fmt: skip
+
+
+def test_right_mirrors():
+    assert list(mirrors.check({"docker.io": [URL, FULL], "_default": ["http://mirror.example:5000"]})) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ([URL], ""),
+        ({"docker.io": URL}, "['docker.io']"),
+        ({"docker.io": FULL}, "['docker.io']"),
+        ({"docker.io": [URL, "mirror.example"]}, "['docker.io'][1]"),
+        ({"docker.io": [7]}, "['docker.io'][0]"),
+        ({"docker.io": [{"ca": "/a"}]}, "['docker.io'][0]"),
+        ({"docker.io": [{**FULL, "skip_verify": "yes"}]}, "['docker.io'][0].skip_verify"),
+        ({"docker.io": [{**FULL, "client": ["/a"]}]}, "['docker.io'][0].client"),
+        ({"docker.io": [{**FULL, "skipverify": True}]}, "['docker.io'][0].skipverify"),
+    ],
+)
+def test_wrong_mirrors(value, where):
+    (finding,) = mirrors.check(value)
+    assert (finding.code, finding.subject) == (Code.VARIABLE_INVALID, f"containerd_registry_mirrors{where}")

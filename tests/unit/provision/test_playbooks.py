@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks with a wrong inventory: they fail before any node is touched, with all findings at once."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+
+#: Nothing answers there: a test that reached for a node would fail as "unreachable".
+NOWHERE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+OTHERS_GROUPS = {"kube_control_plane": {"hosts": {"a": NOWHERE}}, "kube_node": {"hosts": {"b": NOWHERE}}}
+
+
+def cluster(**variables):
+    """An inventory of two nodes with these variables."""
+    children = {
+        "control_plane": {"hosts": {"a": {**NOWHERE, "node_address": "10.77.0.11"}}},
+        "workers": {"hosts": {"b": {**NOWHERE, "node_address": "10.77.0.12"}}},
+    }
+    return {"cluster": {"children": children, "vars": variables}}
+
+
+@pytest.fixture
+def play(ansible, tmp_path):
+    """Runs a playbook with an inventory, without become; the codes and subjects of the findings that it fails with."""
+
+    def run(playbook, inventory, *arguments):
+        path = tmp_path / "hosts.yml"
+        path.write_text(yaml.safe_dump(inventory))
+        command = ["ansible-playbook", "-i", str(path), f"playbooks/{playbook}.yml", *arguments]
+        done = ansible(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_CALLBACK_FORMAT_PRETTY": "0"})
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        result = json.loads(re.search(r"FAILED! => (\{.*)", done.stdout)[1])
+        return [(each["code"], each["subject"]) for each in result["findings"]], result["msg"]
+
+    return run
+
+
+@pytest.mark.parametrize("playbook", ["site", "reset", "add_node", "remove_node", "upgrade", "verify", "trace"])
+def test_groups_of_another_collection(play, playbook):
+    found, message = play(playbook, OTHERS_GROUPS)
+    assert found == [("group.empty", "cluster, control_plane")]
+    assert "kube_control_plane, kube_node" in message and "groups control_plane and workers" in message
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variable"), [("reset", "reset_nodes"), ("add_node", "new_nodes"), ("remove_node", "node")]
+)
+def test_a_host_that_is_not_there(play, playbook, variable):
+    found, message = play(playbook, cluster(), "-e", f"{variable}=bb")
+    assert found == [("host.unknown", "bb")]
+    assert f"{variable} to one or more of a, b" in message
+
+
+def test_all_that_is_wrong_with_the_variables(play):
+    wrong = {"overlay_netwrok": "10.9.0.0/16", "overlay_backend": {"type": "gre"}, "kubernetes_source": "floppy"}
+    found, message = play("site", cluster(**wrong), "--limit", "b")
+    assert found == [
+        ("variable.invalid", "overlay_backend.type"),
+        ("variable.invalid", "kubernetes_source"),
+        ("variable.misspelt", "overlay_netwrok"),
+    ]
+    assert "3 findings in the cluster's variables; no node was changed" in message
+    assert "rename overlay_netwrok to overlay_network" in message
+
+
+def test_a_name_of_ones_own_is_left_alone(play):
+    wrong = {"overlay_networks": ["x"], "cluster_own_variables": ["overlay_networks"], "kubernetes_source": "floppy"}
+    assert play("site", cluster(**wrong))[0] == [("variable.invalid", "kubernetes_source")]
