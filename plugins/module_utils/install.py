@@ -331,7 +331,8 @@ def _build(files: dict[str, bytes], directory: str, interpreter: str) -> None:
     for name, content in {"__init__.py": b"", **files}.items():
         _write(os.path.join(library, name), content, 0o644)
     for step in ([COMPILE, library], [BUNDLE, library, *BUNDLED]):
-        command = [interpreter, "-I", "-c", *step]
+        # Python 3.11 and later would add to each instruction the columns that it was made from.
+        command = [interpreter, "-X", "no_debug_ranges", "-I", "-c", *step]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise OSError(f"{interpreter} can't compile the library: {done.stdout.decode(errors='replace').strip()}")

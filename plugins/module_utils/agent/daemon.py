@@ -33,7 +33,7 @@ from ..netlink.wire import NetlinkError
 from ..overlay.config import ConfigError
 from ..overlay.lock import AGENT, locked
 from ..overlay.subnet_env import PATH
-from . import exposition, health, metrics
+from . import health, memory
 from . import settings as configuration
 from .backoff import Backoff, chance
 from .client import RUN, SOCKET
@@ -53,6 +53,8 @@ BURST = 0.02
 #: Reconciliations for the kernel's events that may follow each other at once, and seconds until one more is allowed: a
 #: process that keeps undoing what we do, or doing what we undo, causes no busy loop.
 BUCKET, REFILL = 10, 1.0
+#: After so many changed objects memory is given back.
+MANY = 1000
 #: Seconds to wait for an agent that is just ending.
 HANDOVER = 2.0
 USAGE = f"""usage: podnetd [--config DIR] [--subnet-env FILE] [--run DIR]
@@ -230,11 +232,13 @@ class Daemon:
         else:
             self.env_watch.clear()  # what a write that failed left and took away again is no reason to try at once
             self._schedule("retry", drift=False, after=self.backoff.next())
+        if self.reconciler.changed > MANY:
+            memory.trim()
         self.source.report(in_sync, health.reason(self.state))
         self.notifier.status(health.summary(self.state))
 
     def _resync(self) -> None:
-        gc.collect()
+        self._tidy()
         self._schedule("timer", drift=True)
         self.server.retry()
         if not self.source.status().get("connected", True):
@@ -272,6 +276,8 @@ class Daemon:
         }
 
     def _metrics(self, accept: str) -> Answer:
+        from . import exposition, metrics  # an agent that nobody scrapes does not have them
+
         former = self.state.metrics_writer
         self.state.metrics_writer, kind, body = exposition.render(metrics.families(self.state), accept)
         if self.state.metrics_writer != former:
@@ -302,8 +308,13 @@ class Daemon:
         self.loop.guarded(self._warn)
         self.notifier.status(health.summary(self.state))
         self.notifier.tell("READY=1")
-        gc.collect()
+        self._tidy()
         gc.freeze()  # what exists now stays
+
+    @staticmethod
+    def _tidy() -> None:
+        gc.collect()
+        memory.trim()
 
     def _close(self) -> None:
         for each in (self.source, self.server, self.prober, self.monitor, self.reconciler, self.loop):
@@ -339,6 +350,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"podnetd: {reason}\n{USAGE}", file=sys.stderr)
             return 2
         paths[name] = value or words.pop(0)
+    memory.frugal()
     gc.disable()  # it is done on the timer: nothing here makes cycles by the dozen
     try:
         Daemon(*paths.values()).run()

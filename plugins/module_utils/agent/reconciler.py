@@ -58,6 +58,8 @@ class Reconciler:
         #: How often everything was reconciled ("full"), or some peers ("partial").
         self.reconciliations: Counter[str] = Counter()
         self.failures = 0
+        #: Of how many objects the last plan was.
+        self.changed = 0
         #: Whether host ports of pods may have gone with the packet filter's table, until their owner says otherwise. At
         #: the start nobody knows: while podnetd did not run, podnetctl or Ansible may have made the table.
         self.emptied = True
@@ -93,6 +95,7 @@ class Reconciler:
         if self.config is None or self.leases is None:
             return False
         self.reconciliations["full"] += 1
+        self.changed = 0
         former, self.in_sync = (self.overlay if self.in_sync else None), False
         self.kernel.torn = False
         try:
@@ -138,6 +141,7 @@ class Reconciler:
         if len(new) + len(old) > FEW or (len(before) > spread.MANY) != (len(after) > spread.MANY):
             return False
         self.reconciliations["partial"] += 1
+        self.changed = 0
         self.in_sync = False
         if overlay.observed:
             overlay.observed.forget()
@@ -214,4 +218,5 @@ class Reconciler:
             total += len(step.changes)
             self.changes.update((cause, change.kind) for change in step.changes)
             self.emptied = self.emptied or getattr(step, "emptied", False)
+        self.changed = total
         self.log.changes(why, lines, total)

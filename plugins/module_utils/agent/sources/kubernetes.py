@@ -17,7 +17,6 @@ goes on with what it knows.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
 import select
@@ -192,10 +191,6 @@ class KubeSource:
             self._entries = self.cache.load()
             self._admission = Admission(config)
             self._admission.change(self._entries)
-            # of malloc.h. M_ARENA_MAX: one heap for all threads, half a megabyte less. M_MMAP_THRESHOLD: what a list
-            # needs for a moment does not leave holes in it.
-            _libc("mallopt", -8, 1)
-            _libc("mallopt", -3, 64 << 10)
             for name, target in (("reader", self._read), ("writer", self._write)):
                 self._threads.append(threading.Thread(target=target, name=name, daemon=True))
                 self._threads[-1].start()
@@ -248,12 +243,13 @@ class KubeSource:
         if self._again.is_set():
             return 0.0  # we have cut the connection ourselves
         self._errors += 1
-        self._reason = str(error) or type(error).__name__
+        reason = str(error) or type(error).__name__
         if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
             expiry = expiring(credentials)  # a server says only "Unauthorized"
             if expiry:
-                self._reason += f"; certificate {expiry.subject} expired at {expiry.parameters['when']} UTC"
-        lost = {"error": self._reason}
+                reason += f"; certificate {expiry.subject} expired at {expiry.parameters['when']} UTC"
+        self._reason = reason
+        lost = {"error": reason}
         self._log.warning(Finding(Code.AGENT_SOURCE_LOST, self._node.name, self._server or self.credentials, lost))
         return error.retry_after if isinstance(error, ApiError) else 0.0
 
@@ -283,7 +279,6 @@ class KubeSource:
         self._entries = entries
         first, self._synced = not self._synced, True
         self._announce(news, first)
-        _libc("malloc_trim", 0)  # a list leaves holes in the heap
 
     def put(self, node: dict[str, Any]) -> None:
         """A node is new, or changed."""
@@ -372,14 +367,6 @@ class KubeSource:
             if client:
                 client.close()
                 self._node.received += client.received
-
-
-def _libc(function: str, *arguments: int) -> None:
-    """Calls a function of glibc's allocator; another C library has none."""
-    try:
-        getattr(ctypes.CDLL(None), function)(*arguments)
-    except (AttributeError, OSError):
-        pass
 
 
 def expiring(credentials: Credentials, within: float = 0.0) -> Finding | None:
