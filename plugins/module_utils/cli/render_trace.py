@@ -40,7 +40,7 @@ def as_json(trace: Trace) -> dict[str, Any]:
 
 
 def verdict_as_json(fault: Fault) -> dict[str, Any]:
-    """The fault's finding, where it is, and what else may be to blame."""
+    """The fault's finding, where it is, and what else is suspected there."""
     path, hop = fault
     assert hop.finding is not None
     return {

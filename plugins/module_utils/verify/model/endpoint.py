@@ -11,7 +11,7 @@ from typing import Any
 
 
 class EndpointError(ValueError):
-    """What was given for an end of the way can't be one; the text says why and what would be right."""
+    """What was given cannot be an endpoint; the text says why and what would be right."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Step(str, Enum):
 
 
 class Verdict(str, Enum):
-    """On a hop: as desired, broken, perhaps the cause, or nobody looked."""
+    """On a hop: as desired, broken, perhaps the cause, or not inspected."""
 
     OK = "ok"
     BROKEN = "broken"
@@ -80,7 +80,8 @@ class Hop:
 
     ``finding`` is the fault of a broken hop, ``suspected`` all that may lose packets here, ``unlikely`` what does so on
     a healthy node, too. ``consequence``: the fault is an effect of another hop's. ``evidence``: what packets showed.
-    ``capture_points``: where a packet that passes here is seen; ``seen``: how many were, None where nobody looked.
+    ``capture_points``: where a packet that passes here is seen; ``seen``: how many were, None where nothing was
+    captured.
 
     What a hop leads to, as far as its kind has it: ``peer``, a node; ``device`` that it sends by; ``destination``, the
     IP address asked for, ``next_hop`` the router to it; ``pod`` whose kernel decides, "" for the node's; ``udp_port``

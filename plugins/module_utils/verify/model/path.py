@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from .endpoint import Endpoint
 from .hop import Hop, Step
@@ -35,3 +36,10 @@ class Path:
     def first(self, step: Step, node: str) -> Hop | None:
         """The first hop of a kind on that node."""
         return next((hop for hop in self.hops if hop.step == step and hop.node == node), None)
+
+
+class PathHop(NamedTuple):
+    """A hop, and the path that it is on."""
+
+    path: Path
+    hop: Hop

@@ -7,20 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ...findings.finding import Finding
 from .endpoint import Endpoint
 from .evidence import ProbeResult
-from .hop import Hop
-from .path import Path
+from .path import Path, PathHop
 
-
-class Fault(NamedTuple):
-    """The broken hop that is to blame, and the path that it is on."""
-
-    path: Path
-    hop: Hop
+#: The broken hop that explains the loss.
+Fault = PathHop
 
 
 @dataclass

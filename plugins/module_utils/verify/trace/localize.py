@@ -10,7 +10,7 @@ from ...findings.codes import Code
 from ...findings.finding import Finding
 from ..model.evidence import Evidence, ProbeResult
 from ..model.hop import NODE, Hop, Step, Verdict
-from ..model.path import Direction, Path
+from ..model.path import Direction, Path, PathHop
 from ..model.trace import Fault
 from ..probe.probe import SMALL
 from . import conflicts
@@ -91,14 +91,14 @@ def _by_packets(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> 
 
 def _lost(paths: list[Path], found: ByNode, kind: str, large: bool, probes: list[ProbeResult]) -> Fault | None:
     """The hop between the last point where such packets were seen and the first where they were not."""
-    way = [Fault(path, hop) for path in paths for hop in path.hops]
+    hops = [PathHop(path, hop) for path in paths for hop in path.hops]
     packets = f"large {kind.upper()}" if large else kind.upper()
     last = 0
-    for number, (path, hop) in enumerate(way):
+    for number, (path, hop) in enumerate(hops):
         if hop.verdict == Verdict.UNKNOWN and hop.step in (Step.NODE, Step.OUTSIDE):
-            # nobody looked further: what comes back tells
-            left = way[last].hop
-            wire = next((fault for fault in way[last:number] if fault.hop.step == Step.WIRE), None)
+            # not inspected further: what comes back tells
+            left = hops[last].hop
+            wire = next((fault for fault in hops[last:number] if fault.hop.step == Step.WIRE), None)
             evidence = Finding(Code.PACKETS_UNANSWERED, left.node, left.capture_point, {"packets": packets})
             if wire is None:
                 return Fault(path, _fail_as(hop, evidence))
@@ -109,7 +109,7 @@ def _lost(paths: list[Path], found: ByNode, kind: str, large: bool, probes: list
         if _seen(found, hop, path.direction, kind, large):
             last = number
         else:
-            return _culprit(way, last, number, _loss(way[last].hop, hop, packets), large, probes, found)
+            return _culprit(hops, last, number, _loss(hops[last].hop, hop, packets), large, probes, found)
     return None
 
 
@@ -124,28 +124,28 @@ def _loss(before: Hop, after: Hop, packets: str) -> Finding:
 
 
 def _culprit(
-    way: list[Fault], last: int, first: int, loss: Finding, large: bool, probes: list[ProbeResult], found: ByNode
+    hops: list[PathHop], last: int, first: int, loss: Finding, large: bool, probes: list[ProbeResult], found: ByNode
 ) -> Fault:
-    """What is to blame between two points: who drops there, else the wire, else where it should have come."""
-    before, after = way[last].hop, way[first].hop
+    """The fault between two points: what drops there, else the wire, else the point where they should have come."""
+    before, after = hops[last].hop, hops[first].hop
     # to whom a frame is addressed was decided before it was seen
-    begin = last - 1 if last and way[last - 1].hop.step in (Step.POD_NEIGHBOR, Step.DELIVER) else last
-    region = way[begin : first + 1]
+    begin = last - 1 if last and hops[last - 1].hop.step in (Step.POD_NEIGHBOR, Step.DELIVER) else last
+    region = hops[begin : first + 1]
     wire = next((fault for fault in region if fault.hop.step == Step.WIRE), None)
     if wire is not None:
         if before.step == Step.UNDERLAY and before.verdict == Verdict.SUSPECT:
             before.convict(loss)
-            return way[last]
+            return hops[last]
         _fail_wire(wire.hop, large, probes, loss)
         return wire
-    # who may drop between the two; else who may on that node at all, the nearest first, but for where they have passed
-    near = [number for number, fault in enumerate(way) if fault.hop.node == after.node and number >= last]
+    # what may drop between the two; else what may on that node at all, the nearest first, but not where they passed
+    near = [number for number, fault in enumerate(hops) if fault.hop.node == after.node and number >= last]
     near.sort(key=lambda number: (abs(number - first), number))
-    for fault in [*region, *(way[number] for number in near)]:
+    for fault in [*region, *(hops[number] for number in near)]:
         if fault.hop.verdict == Verdict.SUSPECT:
             fault.hop.convict(loss)
             return fault
-    silent = _unresolved(way[last:], after, found)
+    silent = _unresolved(hops[last:], after, found)
     if silent:
         silent.hop.evidence = loss
         return silent
@@ -159,7 +159,7 @@ def _culprit(
         told = {**loss.parameters, "router": expired.parameters["reporter"]}
         loss = Finding(Code.PACKETS_EXPIRED, loss.node, loss.subject, told)
     _fail_as(after, loss)
-    return way[first]
+    return hops[first]
 
 
 def _fail_as(hop: Hop, finding: Finding) -> Hop:
@@ -167,7 +167,7 @@ def _fail_as(hop: Hop, finding: Finding) -> Hop:
     return hop.fail(finding.code, finding.subject, **finding.parameters)
 
 
-def _unresolved(ahead: list[Fault], after: Hop, found: ByNode) -> Fault | None:
+def _unresolved(ahead: list[PathHop], after: Hop, found: ByNode) -> Fault | None:
     """The hop that must know a MAC address and does not: until then a packet is not seen on the link."""
     one = found.get(after.node)
     if one is None:
@@ -227,7 +227,7 @@ def _damaged(paths: list[Path], found: ByNode) -> Fault | None:
 
 
 def _by_suspicion(paths: list[Path], probes: list[ProbeResult]) -> Fault | None:
-    """Packets were seen everywhere, and yet no right answer came: the first that may be to blame."""
+    """Packets were seen everywhere, and yet no right answer came: the first that may explain it."""
     failure = next((probe.failure for probe in _of(probes, "path") if not probe.ok), None)
     for path in paths if failure else []:
         for hop in path.hops:

@@ -4,7 +4,7 @@
 
 """The path in one direction, hop by hop, as the nodes' kernels would take it.
 
-Where nobody looked at a node, its hops are unknown; what the path must be there is still told.
+The hops of a node that was not inspected are unknown; what they should be is still told.
 """
 
 from __future__ import annotations
