@@ -17,7 +17,7 @@ from ..model.hop import Hop, Step, Verdict
 from ..model.state import MISSING, MODIFIED, NOT_EXECUTABLE, DriftStep, HostPortMismatch, NodeState, PodState
 from ..trace.hops import bridge as bridge_hops
 from ..trace.hops import pod as pod_hops
-from ..trace.hops.node_view import NodeView, enter, maker, recreate, show_route, without
+from ..trace.hops.node_view import NodeView, enter, origin_of, recreate, removal_of, show_route
 
 #: Seconds after which a reservation without a pod counts as leaked: an ADD or DEL may be under way.
 GRACE = 60
@@ -82,7 +82,7 @@ def _overlay(view: NodeView, found: _Found) -> None:
     refused = [found.finding(Code.LEASE_REFUSED, peer, reason=reason) for peer, reason in overlay.refused.items()]
     found.add(CheckName.LEASES_ACCEPTED, Step.LEASE, refused)
     routes = [
-        found.finding(Code.ROUTE_FOREIGN, show_route(route), origin=maker(route), remove=without(route))
+        found.finding(Code.ROUTE_FOREIGN, show_route(route), origin=origin_of(route), remove=removal_of(route))
         for route in state.foreign_routes
     ]
     found.add(CheckName.NO_FOREIGN_ROUTES, Step.ROUTE, routes)

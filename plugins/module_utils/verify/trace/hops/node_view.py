@@ -154,16 +154,16 @@ def forbidding(found: Iterable[RouteState], target: str) -> RouteState | None:
     )
 
 
-def without(taken: RouteState) -> str:
+def removal_of(taken: RouteState) -> str:
     """What takes a route away."""
     table = f" table {taken.table}" if taken.table != RT_TABLE_MAIN else ""
     return f"ip route delete {show_route(taken)}{table}"
 
 
-def maker(taken: RouteState) -> str:
+def origin_of(taken: RouteState) -> str:
     """What made a route, by its protocol (rtnetlink.h RTPROT_*)."""
-    makers = {2: "by the kernel", 3: "added by hand", 4: "static", 16: "by DHCP", 186: "by BGP"}
-    return makers.get(taken.protocol or 0, f"protocol {taken.protocol}")
+    origins = {2: "by the kernel", 3: "added by hand", 4: "static", 16: "by DHCP", 186: "by BGP"}
+    return origins.get(taken.protocol or 0, f"protocol {taken.protocol}")
 
 
 def show_route(taken: RouteState) -> str:

@@ -21,10 +21,10 @@ from .node_view import (
     forbids,
     inside,
     recreate,
+    removal_of,
     show_lookup,
     show_route,
     sysctl_name,
-    without,
 )
 
 #: Fewer hops than these do not lead out of a cluster and its surroundings.
@@ -105,7 +105,7 @@ def pod_route(view: NodeView, pod: PodState, target: str) -> Hop:
     if route is None or forbids(route):
         wall = forbidding(pod.routes, target)
         if wall:
-            told = {"destination": target, "route": show_route(wall), "remove": inside(pod, without(wall))}
+            told = {"destination": target, "route": show_route(wall), "remove": inside(pod, removal_of(wall))}
             return hop.fail(Code.POD_ROUTE_FORBIDS, pod.name, **told)
         if pod.rules:
             rule, remove = str(pod.rules[0]), inside(pod, pod.rules[0].fix)
@@ -143,7 +143,7 @@ def _restore(pod: PodState, gateway: str, taken: RouteState | None) -> str:
     """What makes the pod's default route lead by its gateway: where it does so already, another comes before it."""
     defaults = [route for route in pod.routes if route.dst in DEFAULTS]
     shadowed = taken in defaults and any(route.gateway == gateway for route in defaults)
-    command = without(taken) if taken and shadowed else f"ip route replace default via {gateway} dev {pod.interface}"
+    command = removal_of(taken) if taken and shadowed else f"ip route replace default via {gateway} dev {pod.interface}"
     return f"{inside(pod, command)} (or {recreate(pod)})"
 
 

@@ -19,11 +19,11 @@ from .node_view import (
     covers,
     forbidding,
     forbids,
-    maker,
+    origin_of,
+    removal_of,
     show_lookup,
     show_route,
     sysctl_name,
-    without,
 )
 
 APPLY = "podnetctl apply"
@@ -78,7 +78,7 @@ def route(view: NodeView, target: str, source: str, iif: str, expected: Expected
     if taken is None or forbids(taken):
         return _no_route(view, hop, plain or found, taken, restore, drifted, blocked)
     if taken.dev != expected.dev or (expected.gateway and taken.gateway != expected.gateway):
-        told = {"route": show_route(taken), "origin": maker(taken), "expected": str(expected)}
+        told = {"route": show_route(taken), "origin": origin_of(taken), "expected": str(expected)}
         ours = drifted and taken.dst == expected.dst and taken.protocol == ROUTE_PROTOCOL
         if taken.dst in ("0.0.0.0/0", "::/0") or ours:
             told["origin"] = "the overlay's own" if ours else told["origin"]
@@ -107,7 +107,9 @@ def _no_route(
     error = found.error or (taken and taken.type) or ""
     wall = forbidding(view.state.foreign_routes, target)
     if wall:
-        return hop.fail(Code.ROUTE_FORBIDS, target, route=show_route(wall), origin=maker(wall), remove=without(wall))
+        return hop.fail(
+            Code.ROUTE_FORBIDS, target, route=show_route(wall), origin=origin_of(wall), remove=removal_of(wall)
+        )
     if view.state.rules and not drifted:
         return _ruled(view, hop, error, blocked)
     return hop.fail(Code.ROUTE_MISSING, target, blocked, error=error, restore=restore)
@@ -130,7 +132,7 @@ def _take_away(view: NodeView, taken: RouteState) -> str:
         for each in view.state.addresses:
             if each.dev == taken.dev and covers(taken.dst, each.ip):
                 return f"ip address delete {each.address} dev {each.dev}"
-    return without(taken)
+    return removal_of(taken)
 
 
 def _refused(view: NodeView, hop: Hop, found: Lookup, source: str, iif: str) -> Hop:
@@ -160,7 +162,7 @@ def _no_way_back(view: NodeView, hop: Hop, source: str) -> Hop:
     """The kernel takes what comes from the source for martian: it has no route to it."""
     wall = forbidding(view.state.foreign_routes, source)
     if wall:
-        told = {"route": show_route(wall), "origin": maker(wall), "remove": without(wall)}
+        told = {"route": show_route(wall), "origin": origin_of(wall), "remove": removal_of(wall)}
         return hop.fail(Code.RETURN_ROUTE_FORBIDS, source, **told)
     sides = [step.wanted or step.actual for step in view.drift(RouteState)]
     drifted = any(isinstance(route, RouteState) and covers(route.dst, source) for route in sides)
