@@ -38,18 +38,20 @@ PODS = [
     }
     for number, name in enumerate(NAMES)
 ]
+LOST = {"text": "no answer from 10.244.1.2 in 1 s", "fix": "ansible-playbook podnet.cluster.trace"}
 PROBES = [
     {
         "source": f"probes/{one}", "target": f"probes/{two}", "scope": "pod to pod", "kind": "icmp", "size": 1450,
-        "ok": one != "a", "ms": None if one == "a" else 0.3, "reason": "no answer in 1 s" if one == "a" else "",
+        "ok": one != "a", "ms": None if one == "a" else 0.3, "failure": LOST if one == "a" else None,
     }
     for one in NAMES for two in NAMES if one != two
 ]  # fmt: skip
-CHECKS = [{"check": "node is Ready", "subject": "node2", "ok": False, "reason": "kubelet stopped posting node status"}]
+NOT_READY = {"text": "node node2 is not Ready: kubelet stopped posting node status", "fix": "systemctl start kubelet"}
+CHECKS = [{"name": "node Ready", "subject": "node2", "ok": False, "finding": NOT_READY}]
 REPORT = {
     "ok": False, "namespace": "probes", "nodes": NODES, "pods": PODS, "checks": CHECKS, "probes": PROBES, "flows": [],
     "summary": {"pod to pod": {"ok": 4, "total": 6}},
-    "failures": [{"text": "node2: kubelet stopped posting node status", "cure": "systemctl start kubelet"}],
+    "failures": [{"kind": "check", "text": NOT_READY["text"], "finding": NOT_READY, "fault": NOT_READY, "ends": []}],
     "traces": [],
 }  # fmt: skip
 
@@ -118,7 +120,7 @@ def large(count: int) -> dict:
     probes = [
         {
             **PROBES[-1], "source": f"probes/{one}", "target": f"probes/{two}", "ok": one != "n0",
-            "reason": "no answer" if one == "n0" else "",
+            "failure": LOST if one == "n0" else None,
         }
         for one in names for two in names if one != two
     ]  # fmt: skip
