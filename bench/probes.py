@@ -44,7 +44,7 @@ def rows() -> list[dict]:
     finally:
         for name in NAMES:
             subprocess.run(["ip", "netns", "delete", name], check=False, stderr=subprocess.DEVNULL)
-    lost = [result["reason"] for result in results if not result["ok"]]
+    lost = [result.failure for result in results if not result.ok]
     if lost:
         raise SystemExit(f"probes.py: {len(lost)} of {COUNT} probes failed: {lost[0]}")
     return [{"name": "probes from one node", "value": round(COUNT / seconds), "unit": "1/s"}]

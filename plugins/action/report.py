@@ -87,12 +87,12 @@ class ActionModule(ActionBase):
             _write(wanted["junit"], junit.render(found))
         display = Display()
         display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
-        told = [failure["text"] for failure in found["failures"]]
-        result.update(changed=False, ok=found["ok"], summary=found["summary"], failures=told)
+        texts = [failure["text"] for failure in found["failures"]]
+        result.update(changed=False, ok=found["ok"], summary=found["summary"], failures=texts)
         facts = {key: found[key] for key in ("ok", "summary", "coverage", "failures")}
         result["ansible_facts"] = {"podnet_verify": facts}
         if not found["ok"]:
-            result.update(failed=True, msg=f"{len(told)} failures; the first: {told[0]}")
+            result.update(failed=True, msg=f"{len(texts)} failures; the first: {texts[0]}")
         return result
 
 

@@ -42,13 +42,13 @@ class ActionModule(ActionBase):
         if not any(state.node == source.node for state in states):
             raise AnsibleActionFail(f"{source.node}, the node of {source}, was not inspected: is it in the inventory?")
         trace = verdict.judge(source, target, states)
-        told = render_trace.as_json(trace)
+        found = render_trace.as_json(trace)
         if wanted["path"]:
             path = Path(wanted["path"])
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         Display().display(render_trace.render(trace))
-        result.update(changed=False, trace=told, ok=trace.ok)
+        result.update(changed=False, trace=found, ok=trace.ok)
         if not trace.ok:
             result.update(failed=True, msg=" ".join(line.strip() for line in render_trace.verdict(trace)))
         return result

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-#: More nodes than this are no picture any more; the table of nodes and the matrix tell of them.
+#: Largest number of nodes in the picture; the table of nodes and the matrix have all.
 LARGEST_TOPOLOGY = 12
 #: Up to so many pods the matrix has a row for each, beyond for each node; beyond so many nodes for the worst of them.
 LARGEST_BY_POD, LARGEST_BY_NODE = 24, 48
@@ -120,9 +120,9 @@ def _tunnels(report: dict[str, Any], middles: dict[str, tuple[float, float]]) ->
     nodes = [node["name"] for node in report["nodes"]]
     for index, one in enumerate(nodes):
         for other in nodes[index + 1 :]:
-            ways = [between[pair] for pair in ((one, other), (other, one)) if pair in between]
-            echoes = [way.ms for way in ways if way.ms is not None]
-            total, arrived = sum(way.total for way in ways), sum(way.arrived for way in ways)
+            paths = [between[pair] for pair in ((one, other), (other, one)) if pair in between]
+            echoes = [path.ms for path in paths if path.ms is not None]
+            total, arrived = sum(path.total for path in paths), sum(path.arrived for path in paths)
             (x1, y1), (x2, y2) = middles[one], middles[other]
             yield {
                 "ends": (one, other),

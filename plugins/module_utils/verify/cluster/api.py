@@ -42,7 +42,7 @@ class Pod:
 @dataclass
 class Service:
     """A service; ``node_ports`` maps its ports to those of the nodes. One without a selector has the ``endpoints``
-    that somebody has written for it, as the API server does for its own."""
+    of its Endpoints object, as the API server writes it for its own."""
 
     name: str
     address: str

@@ -23,7 +23,7 @@ def probes(cluster: Cluster, node_name: str, namespace: str, port: int, sample: 
     """The probes to make on a node, as the ``probe`` module takes them.
 
     The workload is the pods of ``namespace`` that have an address of their own; each answers HTTP on ``port`` with its
-    own name, so that an answer from the wrong pod is told from one of the right. ICMP goes to pods and nodes in
+    own name, so that an answer from the wrong pod is recognized. ICMP goes to pods and nodes in
     packets as large as the sender's MTU, never fragmented. With ``sample`` each source probes at most so many pods, and
     so many nodes, spread evenly and others for each source, so that a large cluster's run stays bounded and all sources
     together still reach every target. Raises ValueError if the API knows no such node.

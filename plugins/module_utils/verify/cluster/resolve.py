@@ -58,7 +58,7 @@ def requests(cluster: Cluster, results: Iterable[ProbeResult], most: int) -> lis
             target, port = _behind(cluster, target, result.port or DISCARD)
             pair = (source.node, target.node or target.address, source.kind)
             found.setdefault(pair, TraceRequest(source, target, port=port))
-    # what comes from pods tells more than what comes from nodes
+    # a pod's path covers more hops than a node's
     ordered = sorted(found.values(), key=lambda request: (request.source.kind != "pod", not request.target.node))
     by_source: dict[str, dict[str, TraceRequest]] = defaultdict(dict)
     for request in ordered:

@@ -13,7 +13,7 @@ from ...findings.finding import Finding
 from .hop import CapturePoint
 from .path import Direction
 
-#: Which way a packet passes an interface.
+#: The directions in which a packet passes an interface.
 IN, OUT = "in", "out"
 
 

@@ -19,7 +19,7 @@ def attachments(results: str = RESULTS, interface: str = "eth0") -> list[Attachm
     """The attachments named ``interface`` whose network namespace exists, sorted by pod.
 
     libcni keeps one file for each ADD that succeeded (libcni/api.go, cachedInfo) and removes it with DEL. What a node
-    that died left behind is told by its namespace, which is gone with the boot. An unreadable or foreign file is
+    that crashed left behind has no namespace any more, since those go with the boot. An unreadable or foreign file is
     skipped.
     """
     found = []

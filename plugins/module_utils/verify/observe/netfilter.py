@@ -29,7 +29,7 @@ CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE = 1, 3, 4, 5, 7
 HOOK_NUMBER, HOOK_DEV, HOOK_DEVS = 1, 3, 4
 PAYLOAD_SREG = 5  # an expression "payload" with it writes
 RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
-LOOKUP_SET, LOOKUP_DREG, NFT_REG_VERDICT = 1, 3, b"\0\0\0\0"  # an expression "lookup" whose map tells a verdict
+LOOKUP_SET, LOOKUP_DREG, NFT_REG_VERDICT = 1, 3, b"\0\0\0\0"  # an expression "lookup" in a verdict map
 #: The table that is ours: its rules translate and never drop.
 OWN = ("inet", "podnet")
 
@@ -68,13 +68,13 @@ def _nftables(channel: Channel) -> list[BaseChain]:
         values = parse(payload, INFO.size)
         if CHAIN_HOOK in values:
             family = FAMILIES.get(payload[0], str(payload[0]))
-            told = parse(values[CHAIN_HOOK])
-            number = int.from_bytes(told.get(HOOK_NUMBER, b""), "big")
+            attached = parse(values[CHAIN_HOOK])
+            number = int.from_bytes(attached.get(HOOK_NUMBER, b""), "big")
             hook = (NETDEV_HOOKS if family == "netdev" else HOOK_NAMES).get(number, str(number))
             policy = values.get(CHAIN_POLICY, b"\0\0\0\1") == b"\0\0\0\0"
             key = (family, text(values[CHAIN_TABLE]), text(values[CHAIN_NAME]))
-            devices = [text(told[HOOK_DEV])] if HOOK_DEV in told else []
-            devices += [text(name) for _kind, name in attributes(told.get(HOOK_DEVS, b""))]
+            devices = [text(attached[HOOK_DEV])] if HOOK_DEV in attached else []
+            devices += [text(name) for _kind, name in attributes(attached.get(HOOK_DEVS, b""))]
             bases[key] = _Chain(hook, text(values.get(CHAIN_TYPE, b"")), policy, devices)
     jumps: dict[tuple[str, str, str], set[str]] = {}
     drops: set[tuple[str, str, str]] = set()
@@ -131,7 +131,7 @@ HARMLESS_TARGETS = (
 
 
 def _effect(expressions: bytes) -> tuple[set[str], set[str], set[str]]:
-    """What a rule may do ("drop", "nat", "rewrite"), the chains that it leads to, and the maps that tell verdicts."""
+    """What a rule may do ("drop", "nat", "rewrite"), the chains that it leads to, and the verdict maps that it looks up."""
     effect: set[str] = set()
     targets: set[str] = set()
     maps: set[str] = set()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a node has on its packets' way, read once: what trace and checks judge.
+"""A node's state, read once: what trace and checks judge.
 
 ``collect`` runs on the node and changes nothing. For the flows that are asked about, pairs of addresses, the kernel's
 own routing decision is taken ("lookups"), from the pods and from each link by which such packets may come in.

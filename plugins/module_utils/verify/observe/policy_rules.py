@@ -14,7 +14,7 @@ from ...netlink.rule import Rule
 from ...netlink.wire import NetlinkError, attr, attr_u32
 from ..model.kernel import PolicyRule
 
-# linux/rtnetlink.h: what is told of a packet whose route is asked for
+# linux/rtnetlink.h: attributes of a packet whose route is looked up
 RTA_MARK, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 27, 28, 29
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp"}
 NUMBERS = {name: number for number, name in PROTOCOLS.items()}
@@ -76,7 +76,7 @@ def _ports(ports: tuple[int, int] | None) -> str:
 
 
 def attributes(rule: PolicyRule) -> bytes:
-    """What tells the kernel of a packet that it is one of those which the rule singles out (rtnetlink.h, RTA_*)."""
+    """The attributes of a packet that the rule singles out, for a lookup of its route (rtnetlink.h, RTA_*)."""
     body = attr_u32(RTA_MARK, rule.mark) if rule.mark else b""
     if rule.protocol:
         body += attr(RTA_IP_PROTO, bytes([NUMBERS.get(rule.protocol) or int(rule.protocol)]))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What proc(5) tells of processes: which run, and which has a UDP port."""
+"""Processes by proc(5): which run, and which has a UDP port."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The VXLAN tunnel endpoints (VTEPs, RFC 7348) that this node has, as the kernel tells them."""
+"""The VXLAN tunnel endpoints (VTEPs, RFC 7348) of this node."""
 
 from __future__ import annotations
 

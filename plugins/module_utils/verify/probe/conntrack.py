@@ -50,9 +50,9 @@ class Watch:
     def translation(self, source: str, target: str) -> tuple[str, str]:
         """Of what ``source`` has sent to ``target`` meanwhile: the address that it was seen with instead (SNAT), and
         the one that was to answer instead (DNAT); "" for none."""
-        told = [connection(payload) for _kind, _port, payload in self._channel.events(1 << 16)[0]]
-        # what is too much to be told is remembered, or it was not told because nf_conntrack_events is 0
-        made = [one for one in [*told, *remembered()] if one and one.key not in self._before]
+        announced = [connection(payload) for _kind, _port, payload in self._channel.events(1 << 16)[0]]
+        # the kernel drops announcements under load, and makes none where nf_conntrack_events is 0
+        made = [one for one in [*announced, *remembered()] if one and one.key not in self._before]
         made = [one for one in made if (one.source, one.target) == (source, target)]
         return (
             min((one.asker for one in made if one.asker != source), default=""),

@@ -284,7 +284,7 @@ async def _udp(probe: Probe) -> Answer:
 
 
 def _report_errors(made: socket.socket) -> None:
-    """Let the kernel report every ICMP error to this socket, and keep who sent it (ip(7), IP_RECVERR)."""
+    """Let the kernel report every ICMP error to this socket, with its sender (ip(7), IP_RECVERR)."""
     if made.family == socket.AF_INET:
         made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
     else:

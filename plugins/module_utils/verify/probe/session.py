@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Evidence: what packets sent along a way bring about, and where they are seen. Runs on the node.
+"""Evidence: probes along a path, and where their packets are captured. Runs on the node.
 
 The node of the path's source sends; every node that is asked watches its own interfaces meanwhile.
 """
@@ -30,7 +30,7 @@ from .probe import Probe
 from .runner import attempt_all
 from .sniffer import Sniffer
 
-#: Sizes of IP packets in bytes whose fate tells an underlay's MTU.
+#: Sizes of IP packets in bytes that find out an underlay's MTU.
 SIZES = (576, 1280, 1350, 1400, 1420, 1430, 1440, 1450, 1460, 1470, 1480, 1490, 1500)
 #: Seconds for a probe's attempt, how many there are, and seconds for the one that is made before an alarm.
 TIMEOUT, ATTEMPTS = 0.4, 2
@@ -74,7 +74,7 @@ def gather(
             ended = time.time()
         sniffer.read()
         snat_to, dnat_to = connections.translation(seen_as, target.address)
-    unresolved = _unresolved(NODE, None)  # before an answer to our questions tells the kernel, too
+    unresolved = _unresolved(NODE, None)  # before answers to our ARP requests resolve them
     for pod in here:
         with contextlib.suppress(OSError):
             unresolved += _unresolved(pod.name, pod.netns)
@@ -129,7 +129,7 @@ def _complete(sniffer: Sniffer) -> bool:
 def _probes(
     state: NodeState, source: Endpoint, target: Endpoint, mark: str, port: int, asked: Endpoint | None
 ) -> list[Probe]:
-    """What is sent: along the path itself, and along parts of it that tell where it breaks."""
+    """What is sent: along the path itself, and along parts of it that show where it breaks."""
     pod = next((pod for pod in state.pods if source.address in pod.addresses), None)
     netns = pod.netns if pod and source.kind == "pod" else None
     common: dict[str, Any] = {"timeout": TIMEOUT, "attempts": ATTEMPTS, "node": state.node}

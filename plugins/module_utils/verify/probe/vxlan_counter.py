@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Counts a tunnel's packets on the underlay: who sends UDP to the VXLAN port to whom (RFC 7348)."""
+"""Counts a tunnel's packets on the underlay: UDP to the VXLAN port, by source and destination (RFC 7348)."""
 
 from __future__ import annotations
 
