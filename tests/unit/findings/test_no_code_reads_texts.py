@@ -13,10 +13,14 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 #: The outermost: what they make of a finding goes to people and to JSON.
-PRINTERS = ("action", "modules", "plugin_utils", "module_utils/cli", "module_utils/findings",
-            "module_utils/agent/health.py", "module_utils/agent/log.py")  # fmt: skip
-#: What render makes, the keys that JSON has it under, and what a step of a plan is told as.
+PRINTERS = (
+    "action", "modules", "plugin_utils", "module_utils/cli", "module_utils/findings", "module_utils/agent/health.py",
+    "module_utils/agent/log.py",
+)  # fmt: skip
+#: What render makes, and the keys that JSON has it under.
 FUNCTIONS, KEYS = {"text", "fix"}, {"text", "fix"}
+#: What a hop and a step of a plan show to people.
+SHOWN = {"actual", "desired", "text"}
 #: What takes a text apart or compares it.
 METHODS = {
     "split", "rsplit", "partition", "rpartition", "splitlines", "startswith", "endswith", "find", "rfind", "index",
@@ -27,6 +31,10 @@ SEARCHES = {"match", "search", "fullmatch", "findall", "finditer", "split", "sub
 
 def files() -> list[Path]:
     return sorted(PLUGINS.rglob("*.py"))
+
+
+#: Among the names: the module is of verify, where SHOWN are words.
+OF_VERIFY = "(verify)"
 
 
 def renders(tree: ast.AST) -> set[str]:
@@ -51,12 +59,14 @@ def is_text(node: ast.AST, names: set[str], kept: set[str]) -> bool:
         return isinstance(called, ast.Name) and called.id in names & FUNCTIONS
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         return node.slice.value in KEYS
+    if isinstance(node, ast.Attribute) and node.attr in SHOWN:
+        return OF_VERIFY in names
     return isinstance(node, ast.Name) and node.id in kept
 
 
-def readings(tree: ast.AST) -> Iterator[int]:
+def readings(tree: ast.AST, place: str = "") -> Iterator[int]:
     """The lines where a text is compared, searched, or taken apart."""
-    names = renders(tree)
+    names = renders(tree) | ({OF_VERIFY} if place.startswith("module_utils/verify") else set())
     kept = {
         target.id
         for node in ast.walk(tree)
@@ -66,7 +76,7 @@ def readings(tree: ast.AST) -> Iterator[int]:
     }
     for node in ast.walk(tree):
         read: list[ast.expr] = []
-        if isinstance(node, ast.Compare):
+        if isinstance(node, ast.Compare) and not all(isinstance(each, (ast.Is, ast.IsNot)) for each in node.ops):
             read = [node.left, *node.comparators]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of_re = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
@@ -91,7 +101,7 @@ def test_no_code_looks_into_a_text():
     wrong = [
         f"{path.relative_to(PLUGINS)}:{line}"
         for path in files()
-        for line in readings(ast.parse(path.read_text(encoding="utf-8")))
+        for line in readings(ast.parse(path.read_text(encoding="utf-8")), str(path.relative_to(PLUGINS)))
     ]
     assert not wrong, f"decide by code and parameters, not by the text: {wrong}"
 
@@ -117,3 +127,9 @@ def test_the_rule_sees_what_it_must(line):
 )
 def test_the_rule_lets_print(line):
     assert not list(readings(ast.parse(f"from ..findings import render as words\n{line}\n")))
+
+
+@pytest.mark.parametrize("line", ['"via" in hop.actual', 'step.text.endswith("flannel.1")', 'hop.desired == "up"'])
+def test_in_verify_a_hop_s_words_are_texts(line):
+    assert list(readings(ast.parse(line), "module_utils/verify/trace/x.py"))
+    assert not list(readings(ast.parse(line), "module_utils/agent/x.py"))
