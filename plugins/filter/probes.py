@@ -52,16 +52,21 @@ _value:
   elements: dict
 """
 
+from dataclasses import asdict
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes as due
 
 
-def probes(items: list[dict], node: str, namespace: str, port: int, sample: int = 0) -> list[dict]:
+def probes(items: list[dict], node: str, namespace: str, port: int, sample: int = 0) -> list[dict[str, Any]]:
     try:
-        return due(cluster(items), node, namespace, int(port), int(sample))
+        found = due(cluster(items), node, namespace, int(port), int(sample))
     except ValueError as error:
         raise AnsibleFilterError(f"podnet.cluster.probes: {error}") from None
+    # what is left out has the module's default: it travels to every node
+    return [{key: value for key, value in asdict(one).items() if value not in (None, "", [])} for one in found]
 
 
 class FilterModule:

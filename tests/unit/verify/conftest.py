@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import DueProbe, probes
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import NodeAnswer, Vtep
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import (
     IN,
@@ -100,10 +100,10 @@ def found(items: list[dict]) -> dict[str, NodeAnswer]:
     return answers
 
 
-def answered(probe: dict, node: str) -> ProbeResult:
-    """The result of a probe (of the filter ``probes``) that was answered."""
-    names = (probe[key] for key in ("source", "target", "scope", "kind", "address"))
-    return ProbeResult(*names, probe.get("port"), ms=0.25, attempts=1, ok=True, node=node)
+def answered(probe: DueProbe, node: str) -> ProbeResult:
+    """The result of a probe that was answered."""
+    names = (probe.source, probe.target, probe.scope, probe.kind, probe.address)
+    return ProbeResult(*names, probe.port, ms=0.25, attempts=1, ok=True, node=node)
 
 
 def lose(result: ProbeResult, code: Code = Code.PROBE_NO_ANSWER, **parameters) -> ProbeResult:

@@ -63,10 +63,10 @@ def test_a_thousand_nodes_by_a_sample():
         due = probes(state, node.name, NAMESPACE, PORT, most)
         made[len(due)] += 1
         for one in due:
-            if one["scope"] == "pod to pod" and one["kind"] == "icmp":
-                sources[one["source"]] += 1
-                targets[one["target"]] += 1
-                between.add((one["source"], one["target"]))
+            if one.scope == "pod to pod" and one.kind == "icmp":
+                sources[one.source] += 1
+                targets[one.target] += 1
+                between.add((one.source, one.target))
     # bounded: from the node and its two pods echoes and TCP to so many pods, echoes to so many nodes
     assert max(made) <= 3 * (2 * most + most)
     assert len(sources) == len(targets) == 2000
@@ -83,9 +83,9 @@ def test_the_stated_coverage_is_the_true_one():
         results = []
         for one in probes(state, node.name, NAMESPACE, PORT, most):
             results.append(answered(one, node.name))
-            if one["scope"] == "pod to pod":
-                pairs.add((one["source"], one["target"]))
-                nodes.add(tuple(name.rpartition("/p")[2][:4] for name in (one["source"], one["target"])))
+            if one.scope == "pod to pod":
+                pairs.add((one.source, one.target))
+                nodes.add(tuple(name.rpartition("/p")[2][:4] for name in (one.source, one.target)))
         attached = [attachment(pod.name, pod.address) for pod in state.pods if pod.node == node.name]
         found[node.name] = NodeAnswer(node.name, results, attachments=attached)
     addresses = {node.name[1:]: node.address for node in state.nodes}

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from ..probe.probe import SMALL
 from .api import Cluster, Node, Pod
+
+T = TypeVar("T")
 
 #: The cluster's resolver, where there is one, and a question that any answers: an A record of
 #: kubernetes.default.svc.cluster.local (RFC 1035, section 4).
@@ -19,8 +23,24 @@ QUESTION = "\x12\x34\x01\0\0\x01\0\0\0\0\0\0" + "".join(
 REQUEST = "GET /hostname HTTP/1.0\r\n\r\n"
 
 
-def probes(cluster: Cluster, node_name: str, namespace: str, port: int, sample: int = 0) -> list[dict]:
-    """The probes to make on a node, as the ``probe`` module takes them.
+@dataclass
+class DueProbe:
+    """A probe to make, as the module ``probe`` takes it: from ``pod``, or from the node itself where that is None."""
+
+    source: str
+    scope: str
+    kind: str
+    target: str
+    address: str
+    pod: str | None = None
+    port: int | None = None
+    size: int = SMALL
+    send: str = ""
+    expect: list[str] = field(default_factory=list)
+
+
+def probes(cluster: Cluster, node_name: str, namespace: str, port: int, sample: int = 0) -> list[DueProbe]:
+    """The probes to make on a node.
 
     The workload is the pods of ``namespace`` that have an address of their own; each answers HTTP on ``port`` with its
     own name, so that an answer from the wrong pod is recognized. ICMP goes to pods and nodes in
@@ -36,15 +56,15 @@ def probes(cluster: Cluster, node_name: str, namespace: str, port: int, sample: 
     position = cluster.nodes.index(node)
     nodes = some(cluster.nodes, position, sample)
     published = [pod for pod in cluster.pods if pod.host_ports]
-    found = _from(cluster, {"source": node.name}, "node", node, some(pods, position, sample), nodes, port, published)
+    found = _from(cluster, node.name, None, node, some(pods, position, sample), nodes, port, published)
     for number, pod in enumerate(pods):
         if pod.node == node.name:
             others = [other for other in some(pods, number, sample) if other is not pod]
-            found += _from(cluster, {"source": pod.name, "pod": pod.name}, "pod", node, others, nodes, port, published)
+            found += _from(cluster, pod.name, pod.name, node, others, nodes, port, published)
     return found
 
 
-def some(items: list[Any], position: int, most: int) -> list[Any]:
+def some(items: list[T], position: int, most: int) -> list[T]:
     """At most ``most`` items (0: all), evenly spread, beginning after the ``position``: sources next to each other take
     targets next to each other."""
     if not most or len(items) <= most:
@@ -62,30 +82,32 @@ def workload(cluster: Cluster, namespace: str) -> list[Pod]:
 
 def _from(
     cluster: Cluster,
-    source: dict,
-    kind: str,
+    source: str,
+    from_pod: str | None,
     node: Node,
     pods: list[Pod],
     nodes: list[Node],
     port: int,
     published: list[Pod],
-) -> list[dict]:
-    """The probes from one source of a kind (pod or node) on ``node``; ``published`` are all pods with host ports."""
-    found: list[dict] = []
+) -> list[DueProbe]:
+    """The probes from one source on ``node``: a pod, or the node; ``published`` are all pods with host ports."""
+    found: list[DueProbe] = []
+    kind = "pod" if from_pod else "node"
 
-    def add(scope: str, how: str, target: str, **more: Any) -> None:
-        found.append({**source, "scope": f"{kind} to {scope}", "kind": how, "target": target, **more})
+    def echo(scope: str, target: str, address: str) -> None:
+        found.append(DueProbe(source, f"{kind} to {scope}", "icmp", target, address, from_pod, size=0))
 
     def ask(scope: str, target: str, address: str, at: int, answering: list[Pod]) -> None:
         names = [_hostname(pod) for pod in answering]
-        add(scope, "tcp", target, address=address, port=at, send=REQUEST, expect=names)
+        probe = DueProbe(source, f"{kind} to {scope}", "tcp", target, address, from_pod, at, send=REQUEST, expect=names)
+        found.append(probe)
 
     for pod in pods:
-        add("pod", "icmp", pod.name, address=pod.address, size=0)
+        echo("pod", pod.name, pod.address)
         ask("pod", pod.name, pod.address, port, [pod])
     for other in nodes:
         if other.address and not (kind == "node" and other is node):
-            add("node", "icmp", other.name, address=other.address, size=0)
+            echo("node", other.name, other.address)
     addresses = {other.name: other.address for other in nodes if other.address}
     namespaces = {pod.name.partition("/")[0] for pod in pods}
     for service in cluster.services:
@@ -103,7 +125,8 @@ def _from(
                 ask("hostPort", f"{pod.node}:{host_port}", addresses[pod.node], host_port, [pod])
     resolver = next((one for one in cluster.services if one.name == DNS), None)
     if resolver:
-        add("DNS", "udp", resolver.name, address=resolver.address, port=53, send=QUESTION)
+        to = resolver.name, resolver.address, from_pod
+        found.append(DueProbe(source, f"{kind} to DNS", "udp", *to, 53, send=QUESTION))
     return found
 
 

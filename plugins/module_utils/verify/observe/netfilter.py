@@ -131,7 +131,7 @@ HARMLESS_TARGETS = (
 
 
 def _effect(expressions: bytes) -> tuple[set[str], set[str], set[str]]:
-    """What a rule may do ("drop", "nat", "rewrite"), the chains that it leads to, and the verdict maps that it looks up."""
+    """What a rule may do ("drop", "nat", "rewrite"), the chains that it leads to, and the verdict maps that it uses."""
     effect: set[str] = set()
     targets: set[str] = set()
     maps: set[str] = set()

@@ -35,33 +35,31 @@ def test_every_path_is_probed_from_every_node(items):
     due = [probe for node in state.nodes for probe in probes(state, node.name, NAMESPACE, PORT)]
     names = [pod.name for pod in state.pods if pod.name.startswith(NAMESPACE)]
     for kind in ("icmp", "tcp"):
-        walked = {(one["source"], one["target"]) for one in due if one["scope"] == "pod to pod" and one["kind"] == kind}
+        walked = {(one.source, one.target) for one in due if one.scope == "pod to pod" and one.kind == kind}
         assert walked == {(source, target) for source in names for target in names if source != target}
-        walked = {
-            (one["source"], one["target"]) for one in due if one["scope"] == "node to pod" and one["kind"] == kind
-        }
+        walked = {(one.source, one.target) for one in due if one.scope == "node to pod" and one.kind == kind}
         assert walked == {(node.name, target) for node in state.nodes for target in names}
     for scope in ("ClusterIP", "NodePort", "hostPort"):
         for source in ("pod", "node"):
-            assert [one for one in due if one["scope"] == f"{source} to {scope}"], (source, scope)
-    reached = {one["target"] for one in due if one["scope"] == "pod to NodePort"}
+            assert [one for one in due if one.scope == f"{source} to {scope}"], (source, scope)
+    reached = {one.target for one in due if one.scope == "pod to NodePort"}
     assert reached == {"node1:30080", "node2:30080", "node3:30080"}
-    reached = {(one["source"], one["target"]) for one in due if one["scope"] == "pod to node"}
+    reached = {(one.source, one.target) for one in due if one.scope == "pod to node"}
     assert reached == {(source, node.name) for source in names for node in state.nodes}
 
 
 def test_an_answer_must_come_from_the_right_pod(items):
     due = probes(cluster(items), "node1", NAMESPACE, PORT)
-    direct = next(one for one in due if one["target"] == f"{NAMESPACE}/each-2" and one["kind"] == "tcp")
-    assert direct["expect"] == ["each-2"]
-    assert next(one for one in due if one["target"] == "node3:18080")["expect"] == ["each-3"]
-    service = next(one for one in due if one["scope"] == "node to ClusterIP")
-    assert set(service["expect"]) == {f"{kind}-{n}" for kind in ("each", "some") for n in (1, 2, 3)}
+    direct = next(one for one in due if one.target == f"{NAMESPACE}/each-2" and one.kind == "tcp")
+    assert direct.expect == ["each-2"]
+    assert next(one for one in due if one.target == "node3:18080").expect == ["each-3"]
+    service = next(one for one in due if one.scope == "node to ClusterIP")
+    assert set(service.expect) == {f"{kind}-{n}" for kind in ("each", "some") for n in (1, 2, 3)}
 
 
 def test_large_packets_are_sent_between_pods(items):
     due = probes(cluster(items), "node1", NAMESPACE, PORT)
-    assert {one["size"] for one in due if one["kind"] == "icmp"} == {0}
+    assert {one.size for one in due if one.kind == "icmp"} == {0}
 
 
 def test_pods_of_a_removed_node_are_left_out(items):
