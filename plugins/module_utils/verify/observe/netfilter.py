@@ -13,11 +13,11 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from ...netlink import xtables
 from ...netlink.channel import Channel
 from ...netlink.nftables import GETCHAIN, GETRULE, GETSETELEM, HOOKS, INFO
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, attr_str, attributes, parse, text
 from ..model.kernel import BaseChain, Qdisc
-from . import xtables
 
 # linux/netfilter.h: families and verdicts
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
@@ -49,7 +49,7 @@ def chains() -> list[BaseChain]:
             found = _nftables(channel)
     except (NetlinkError, OSError):
         found = []
-    return found + xtables.chains(target_effect)
+    return found + _xtables()
 
 
 def has_chain(name: str) -> bool:
@@ -105,6 +105,19 @@ def _nftables(channel: Channel) -> list[BaseChain]:
                     base.devices, dropping=sorted(name for _family, _table, name in reached & drops),
                 )
             )  # fmt: skip
+    return found
+
+
+def _xtables() -> list[BaseChain]:
+    found = []
+    for table in xtables.tables():
+        for hook in table.hooks:
+            effect, policy = table.effect(hook, target_effect), table.policy_drops(hook)
+            if effect or policy:
+                chain = BaseChain(table.tool, table.name, hook.upper(), hook, policy or "drop" in effect, policy)
+                chain.translates, chain.rewrites = "nat" in effect, "rewrite" in effect
+                chain.dropping = [hook.upper()] if "drop" in effect else []
+                found.append(chain)
     return found
 
 

@@ -2,19 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""iptables' own kernel tables (iptables-legacy), which nftables does not show: chains that may drop or rewrite.
+"""iptables' own kernel tables (iptables-legacy), which nftables does not show: read only, by getsockopt(2).
 
 linux/netfilter/x_tables.h, linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h.
 """
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
-from collections.abc import Callable
-
-from ..model.kernel import BaseChain
+from collections.abc import Callable, Iterator
 
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 SO_GET_INFO, SO_GET_ENTRIES = 64, 65
@@ -31,46 +28,43 @@ _FAMILIES = (
 )
 
 
-def chains(effect_of: Callable[[str], set[str]]) -> list[BaseChain]:
-    """The built-in chains that may drop, translate or rewrite; ``effect_of`` says what a target does. A table is there
-    from its first use on."""
-    found = []
+class Table:
+    """One table: ``tool`` is what shows it (iptables-legacy, ip6tables-legacy), ``hooks`` are those that it has a
+    built-in chain at."""
+
+    def __init__(self, raw: socket.socket, family: int, level: int, tool: str, name: str) -> None:
+        """Raises OSError where the kernel does not tell."""
+        info = _GETINFO.unpack(_ask(raw, level, SO_GET_INFO, name, _GETINFO.size))
+        self.tool = tool
+        self.name = name
+        self.hooks = [hook for number, hook in enumerate(HOOKS) if info[1] & 1 << number]
+        self._starts, self._policies = dict(zip(HOOKS, info[2:7])), dict(zip(HOOKS, info[7:12]))
+        self._before = _BEFORE[family]
+        self._rules = _ask(raw, level, SO_GET_ENTRIES, name, 40 + info[13], info[13])[40:]
+
+    def policy_drops(self, hook: str) -> bool:
+        """Whether the built-in chain at the hook has the policy DROP: it is the chain's last rule."""
+        policy = self._policies[hook]
+        return _verdict(self._rules, policy + _OFFSETS.unpack_from(self._rules, policy + self._before)[0]) == NF_DROP
+
+    def effect(self, hook: str, effect_of: Callable[[str], set[str]]) -> set[str]:
+        """What the rules at the hook may do, besides the policy: "drop", and what ``effect_of`` says of targets."""
+        return _effect(self._rules, self._before, self._starts[hook], self._policies[hook], effect_of)
+
+
+def tables(only: str = "") -> Iterator[Table]:
+    """The tables, or those of that name, of both IP versions; none where the kernel has no iptables. A table is there
+    from its first use on: only of such is asked, since the question itself would make one."""
     for family, level, names, tool in _FAMILIES:
         try:
             with open(f"/proc/net/{names}_tables_names", encoding="ascii") as file:
-                tables = file.read().split()
-            for table in tables:
-                with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-                    found += _table(raw, family, level, table, tool, effect_of)
+                there = file.read().split()
+            for name in there:
+                if only in ("", name):
+                    with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+                        yield Table(raw, family, level, tool, name)
         except OSError:
-            continue
-    return found
-
-
-def _table(
-    raw: socket.socket, family: int, level: int, table: str, tool: str, effect_of: Callable[[str], set[str]]
-) -> list[BaseChain]:
-    info = _GETINFO.unpack(_ask(raw, level, SO_GET_INFO, table, _GETINFO.size))
-    valid, entries, underflows, size = info[1], info[2:7], info[7:12], info[13]
-    rules = _ask(raw, level, SO_GET_ENTRIES, table, 40 + size, size)[40:]
-    found = []
-    for number, hook in enumerate(HOOKS):
-        if not valid & 1 << number:
-            continue
-        effect = _effect(rules, _BEFORE[family], entries[number], underflows[number], effect_of)
-        policy = _verdict(
-            rules, underflows[number] + _OFFSETS.unpack_from(rules, underflows[number] + _BEFORE[family])[0]
-        )
-        if policy == NF_DROP or effect:
-            found.append(
-                BaseChain(
-                    tool, table, hook.upper(), hook,
-                    drops=policy == NF_DROP or "drop" in effect, policy_drops=policy == NF_DROP,
-                    translates="nat" in effect, rewrites="rewrite" in effect,
-                    dropping=[hook.upper()] if "drop" in effect else [],
-                )
-            )  # fmt: skip
-    return found
+            continue  # no such kernel, or no right to ask
 
 
 def _effect(rules: bytes, before: int, start: int, end: int, effect_of: Callable[[str], set[str]]) -> set[str]:
@@ -104,6 +98,8 @@ def _verdict(rules: bytes, target: int) -> int:
 
 def _ask(raw: socket.socket, level: int, option: int, table: str, room: int, size: int = 0) -> bytes:
     """getsockopt(2) with a question in the buffer, which Python's own can't put there."""
+    import ctypes  # costs memory, and most nodes have no such table
+
     buffer = ctypes.create_string_buffer(struct.pack("=32sI", table.encode(), size).ljust(room, b"\0"), room)
     given = ctypes.c_uint(room)
     libc = ctypes.CDLL(None, use_errno=True)
