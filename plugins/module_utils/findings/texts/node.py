@@ -28,7 +28,7 @@ ENTRIES = {
         "systemctl start podnetd; journalctl -u podnetd",
     ),
     Code.AGENT_NOT_READY: Entry(
-        "podnetd on {subject} is not ready: {reason}",
+        "{subject} on {node} is not ready: {reason}",
         "The agent runs and cannot bring the node into its desired state.",
         "journalctl -u podnetd",
     ),

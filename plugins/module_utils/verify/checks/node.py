@@ -87,10 +87,8 @@ def _overlay(view: NodeView, found: _Found) -> None:
     ]
     found.add(CheckName.NO_FOREIGN_ROUTES, Step.ROUTE, routes)
     if state.agent.expected:
-        status = state.agent.status
-        silent = [found.finding(Code.AGENT_SILENT, node)] if status is None else []
-        reasons = [found.finding(Code.AGENT_NOT_READY, node, reason=each) for each in (status or {}).get("ready", [])]
-        found.add(CheckName.AGENT_RUNNING, None, silent + reasons)
+        silent = [] if state.agent.answers else [found.finding(Code.AGENT_SILENT, node)]
+        found.add(CheckName.AGENT_RUNNING, None, silent + state.agent.not_ready)
 
 
 #: What part of a packet's path a sysctl is about, by the last part of its name.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from ...findings.finding import Finding
 from ...overlay.config import Config
 from ...overlay.lease import Lease
 from .codec import from_json, to_json
@@ -214,10 +215,11 @@ class Process:
 
 @dataclass
 class AgentState:
-    """podnetd: whether its unit is installed, and its /status (None where it does not answer)."""
+    """podnetd: whether its unit is installed, whether it answers, and why it is not ready."""
 
     expected: bool = False
-    status: Optional[dict[str, Any]] = None
+    answers: bool = False
+    not_ready: list[Finding] = field(default_factory=list)
 
 
 @dataclass

@@ -16,12 +16,14 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...agent import client
 from ...agent.sources.source import DIRECTORY, FileSource
 from ...converge.kernel_objects import ObjectChange
 from ...converge.plan import Plan
+from ...findings.codes import Code
+from ...findings.finding import Finding, finding_from
 from ...ipam.ip import parse_address
 from ...netlink import address as addresses
 from ...netlink import link as links
@@ -85,8 +87,9 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> NodeState:
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
         overlay, desired, drift = _overlay(channel, places, flows)
+        node = overlay.config.node_name if overlay.config else platform.node()
         state = NodeState(
-            overlay.config.node_name if overlay.config else platform.node(),
+            node,
             time.time(),
             cni,
             overlay,
@@ -99,7 +102,7 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> NodeState:
             chains=netfilter.chains(),
             qdiscs=netfilter.qdiscs(channel, names),
             xfrm_policies=xfrm.policies(),
-            agent=_agent(places),
+            agent=_agent(places, node),
             kube_proxy=_kube_proxy(),
             units=_units(places.root),
         )
@@ -223,8 +226,19 @@ def _tunnel_port_holder(state: NodeState) -> Process | None:
     return proc.holder(port) if isinstance(port, int) and not (link and link.up) else None
 
 
-def _agent(places: Places) -> AgentState:
-    return AgentState(os.path.exists(places.root + UNIT), client.ask(places.root + places.run, "/status"))
+def _agent(places: Places, node: str) -> AgentState:
+    status = client.ask(places.root + places.run, "/status")
+    reasons = (status or {}).get("not_ready") or (status or {}).get("ready", [])
+    unready = [_finding(each, node) for each in reasons]
+    return AgentState(os.path.exists(places.root + UNIT), status is not None, unready)
+
+
+def _finding(reason: Any, node: str) -> Finding:
+    """A reason of the agent's: its finding, or what another version of it says."""
+    try:
+        return finding_from(reason)
+    except (ValueError, KeyError, TypeError):
+        return Finding(Code.AGENT_NOT_READY, node, "podnetd", {"reason": str(reason)})
 
 
 #: systemd units without which a node has no pods.

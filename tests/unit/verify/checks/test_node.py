@@ -10,6 +10,7 @@ import json
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import check_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.conntrack import Connection
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.node import about, checks, nat_between_pods
@@ -71,7 +72,7 @@ def state():
             "flannel.1": LinkState("flannel.1", mac="02:00:00:00:00:02"),
         },
         addresses=[AddressState("eth0", "10.77.0.11/24"), AddressState("eth0", "fe80::1/64")],
-        agent=AgentState(expected=True, status={"ready": []}),
+        agent=AgentState(expected=True, answers=True),
         kube_proxy=KubeProxyState(expected=True, healthy=True),
         units={"containerd": True, "kubelet": True},
     )
@@ -112,13 +113,13 @@ def spoil_route(state):
 
 
 def spoil_agent(state):
-    state.agent.status = None
+    state.agent.answers = False
     return CheckName.AGENT_RUNNING, None, Code.AGENT_SILENT, "node1"
 
 
 def spoil_readiness(state):
-    state.agent.status = {"ready": ["no leases yet"]}
-    return CheckName.AGENT_RUNNING, None, Code.AGENT_NOT_READY, "node1"
+    state.agent.not_ready = [Finding(Code.AGENT_NOT_READY, "node1", "podnetd", {"reason": "no leases yet"})]
+    return CheckName.AGENT_RUNNING, None, Code.AGENT_NOT_READY, "podnetd"
 
 
 def spoil_conflist(state):
