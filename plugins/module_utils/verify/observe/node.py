@@ -228,8 +228,7 @@ def _tunnel_port_holder(state: NodeState) -> Process | None:
 
 def _agent(places: Places, node: str) -> AgentState:
     status = client.ask(places.root + places.run, "/status")
-    reasons = (status or {}).get("not_ready") or (status or {}).get("ready", [])
-    unready = [_finding(each, node) for each in reasons]
+    unready = [_finding(each, node) for each in (status or {}).get("not_ready", [])]
     return AgentState(os.path.exists(places.root + UNIT), status is not None, unready)
 
 
