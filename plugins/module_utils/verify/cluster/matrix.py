@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..probe.probe import SMALL
+from ..model.evidence import SMALL
 from .api import Cluster, Node, Pod
 
 T = TypeVar("T")

@@ -13,6 +13,8 @@ from ...findings.finding import Finding
 from .hop import CapturePoint
 from .path import Direction
 
+#: Bytes of the usual echo's IP packet: what ``ping`` sends by default. Larger ones test the path's MTU.
+SMALL = 84
 #: The directions in which a packet passes an interface.
 IN, OUT = "in", "out"
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, field
 
 from .endpoint import Endpoint
@@ -30,4 +30,4 @@ class TraceRequest:
 
 def new_mark() -> str:
     """What one trace's echoes are known by."""
-    return f"podnet {secrets.token_hex(4)}"
+    return f"podnet {os.urandom(4).hex()}"

@@ -11,7 +11,6 @@ own routing decision is taken ("lookups"), from the pods and from each link by w
 from __future__ import annotations
 
 import os
-import platform
 import socket
 import time
 from collections.abc import Iterable
@@ -87,7 +86,7 @@ def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> NodeState:
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
         overlay, desired, drift = _overlay(channel, places, flows)
-        node = overlay.config.node_name if overlay.config else platform.node()
+        node = overlay.config.node_name if overlay.config else os.uname().nodename
         state = NodeState(
             node,
             time.time(),

@@ -20,6 +20,7 @@ from ...findings.codes import Code
 from ...findings.finding import Finding, Value
 from ...netlink.netns import Netns
 from ...packets import icmp
+from ..model.evidence import SMALL
 
 KINDS = ("icmp", "tcp", "udp")
 
@@ -33,7 +34,6 @@ TIMESPEC = struct.Struct("ll")
 EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; the offender's address follows
 
 ORIGIN_ICMP, ORIGIN_ICMP6 = 2, 3  # SO_EE_ORIGIN_*, linux/errqueue.h
-SMALL = 84  # bytes: the packet that ``ping`` sends by default
 READ_LIMIT = 65536  # bytes of a TCP answer that are looked at
 
 _identifiers = itertools.count(os.getpid())

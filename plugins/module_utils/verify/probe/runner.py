@@ -16,8 +16,8 @@ import socket
 import time
 
 from ...findings.codes import Code
-from ..model.evidence import ProbeResult
-from .probe import SMALL, SO_TIMESTAMPNS, Probe, Unreached, attempt, echo, explain, failure, path_mtu
+from ..model.evidence import SMALL, ProbeResult
+from .probe import SO_TIMESTAMPNS, Probe, Unreached, attempt, echo, explain, failure, path_mtu
 from .vxlan_counter import VxlanCounter
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from ...findings.codes import Code
 from ...findings.finding import Finding
-from ..model.evidence import Evidence, ProbeResult
+from ..model.evidence import SMALL, Evidence, ProbeResult
 from ..model.hop import NODE, Hop, Step, Verdict
 from ..model.path import Direction, Path, PathHop
 from ..model.trace import Fault
-from ..probe.probe import SMALL
 from . import conflicts
 
 ByNode = dict[str, Evidence]  # by the node's name

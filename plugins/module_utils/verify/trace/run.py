@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from ..model.endpoint import EndpointError
 from ..model.request import TraceRequest, new_mark
@@ -15,7 +14,6 @@ from ..model.state import NodeState
 from ..model.trace import Trace
 from ..observe import node as node_state
 from ..observe.node import Places
-from ..probe import session
 from . import resolve, round_trip, verdict
 
 #: Seconds that the sender leaves the other nodes to begin watching.
@@ -33,6 +31,8 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
     found = [node_state.collect(round_trip.flows(one.source, one.target, [own]), places) for one in requests]
     marked = [(state, one, delay) for state, one in zip(found, requests) if one.mark]
     if marked:
+        from concurrent.futures import ThreadPoolExecutor  # with logging, and all that it needs
+
         with ThreadPoolExecutor(len(marked)) as threads:  # each thread enters pods' namespaces for itself (setns(2))
             list(threads.map(lambda arguments: _gather(*arguments), marked))
     return found
@@ -40,6 +40,8 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
 
 def _gather(own: NodeState, request: TraceRequest, delay: float) -> None:
     """Put this node's evidence into its state."""
+    from ..probe import session  # asyncio and what it needs: only where packets are sent
+
     source, target = request.source, request.target
     final, seen_as = round_trip.final(source, target, [own])
     asked = target if target.kind == "service" else None

@@ -12,11 +12,10 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import ProbeResult
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import SMALL, ProbeResult
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import CapturePoint, Hop
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import PodState, state_from
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.trace import Trace
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.probe import SMALL
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import round_trip, verdict
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
