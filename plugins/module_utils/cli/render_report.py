@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..findings import render as words
 from ..findings.finding import Finding
-from ..verify.checks.report import Failure, Report
-from ..verify.model.answer import NodeAnswer
 from ..verify.model.check import Check
 from ..verify.model.codec import to_json
 from ..verify.model.evidence import ProbeResult
 from ..verify.model.trace import Trace
 from . import render_trace
+
+if TYPE_CHECKING:  # podnetctl inspect prints checks alone
+    from ..verify.checks.report import Failure, Report
+    from ..verify.model.answer import NodeAnswer
 
 #: The number of the report's shape: it goes up with every change that an older reader would misread.
 SCHEMA = 3
