@@ -76,23 +76,23 @@ ENTRIES = {
         "ip link set {subject} mtu {expected}, or lower backend.mtu and podnetctl apply",
     ),
     Code.WIRE_SILENT: Entry(
-        "{subject} from {node} to {peer} is lost, and {peer} answers nothing on the underlay",
+        "{subject} is lost on the wire to {peer}, and {peer} answers nothing on the underlay",
         "Cable, switch, routes or firewalls between the nodes.",
         "check the underlay between {node} and {peer}: cable, switch, routes, firewalls",
     ),
     Code.WIRE_BLOCKED: Entry(
-        "{subject} from {node} to {peer} is lost, though {peer} answers other packets on the underlay",
+        "{subject} is lost on the wire to {peer}, though {peer} answers other packets on the underlay",
         "A firewall, a security group or a packet filter between the nodes drops the tunnel's packets.",
         "allow {subject} between the nodes: firewalls, security groups, packet filters",
     ),
     Code.WIRE_MTU_TOO_SMALL: Entry(
-        "{subject} from {node} to {peer} is lost when large: the underlay passes {passed} bytes, its MTU is "
+        "{subject} is lost on the wire to {peer} when large: the underlay passes {passed} bytes, its MTU is "
         "smaller than that of {node}",
         "A link between the nodes has a smaller MTU, and no ICMP message says so.",
         "raise the MTU of the links between the nodes, or set overlay_backend.mtu to {mtu} and run podnet.cluster.site",
     ),
     Code.WIRE_LOST: Entry(
-        "{subject} from {node} to {peer} is lost",
+        "{subject} is lost on the wire to {peer}",
         "Nothing else was sent between the nodes that could tell more.",
         "check the underlay between {node} and {peer}: cable, switch, routes, firewalls",
     ),
