@@ -82,16 +82,16 @@ expires:
   type: int
   sample: 1793232000
 changes:
-  description: The files that were written or removed, or would be.
+  description: What was done, or in check mode would be, one line each.
   returned: always
   type: list
   elements: str
-  sample: [write /etc/podnet/kube.json]
+  sample: [write file /etc/podnet/kube.json]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.converge import files
+from ..module_utils.converge.module import run
 from ..module_utils.kube import credentials
 from ..module_utils.overlay.config import ConfigError, node_name
 
@@ -114,37 +114,17 @@ def main() -> None:
     wanted = module.params
     paths = credentials.Paths(wanted["kubeconfig"], wanted["directory"])
     try:
-        plan = credentials.absent(paths)
         if wanted["state"] == "present":
-            plan = credentials.present(
-                paths,
-                node_name(wanted["node"], "node"),
-                wanted["server"],
-                wanted["ca"],
-                wanted["certificate"],
-                wanted["renew_before"] * 86400,
+            renew_before = wanted["renew_before"] * 86400
+            node = node_name(wanted["node"], "node")
+            needs = credentials.present(
+                paths, node, wanted["server"], wanted["ca"], wanted["certificate"], renew_before
             )
-        told = {
-            "changed": bool(plan.files),
-            "request": plan.request,
-            "expires": plan.expires,
-            "changes": [f"{'remove' if each.text is None else 'write'} {each.path}" for each in plan.files],
-            "diff": [_diff(each) for each in plan.files],
-        }
-        if not module.check_mode:
-            credentials.apply(plan)
+        else:
+            needs = credentials.absent(paths)
     except (ConfigError, OSError, ValueError) as error:
         module.fail_json(msg=f"agent_credentials: {error}")
-    module.exit_json(**told)
-
-
-def _diff(each: credentials.File) -> dict:
-    before = files.read(each.path)
-    if each.secret:
-        shown = ["" if text is None else "(not shown)\n" for text in (before, each.text)]
-    else:
-        shown = [before or "", each.text or ""]
-    return {"before_header": each.path, "after_header": each.path, "before": shown[0], "after": shown[1]}
+    run(module, needs.plan, request=needs.request, expires=needs.expires)
 
 
 if __name__ == "__main__":

@@ -82,17 +82,17 @@ certificates:
   returned: always
   type: dict
 changes:
-  description: What was changed, or would be, a line each.
+  description: What was done, or in check mode would be, one line each.
   returned: always
   type: list
   elements: str
   sample: [create clusterrole podnet:nodes]
 """
 
-import json
-
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.module import run
+from ..module_utils.converge.plan import Change, Plan
 from ..module_utils.kube import rbac
 from ..module_utils.kube.client import ApiError, Client
 from ..module_utils.overlay.config import ConfigError, node_name
@@ -110,38 +110,23 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
-    told = {"changed": False, "certificates": {}, "changes": []}
+    certificates: dict[str, str] = {}
+    known: dict[str, str] = {}
     try:
         nodes = [node_name(each, "nodes") for each in wanted["nodes"]]
         kubectl = module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"]
         credentials = rbac.administrator(wanted["kubeconfig"], [kubectl])
-        told.update(server=credentials.server, ca=rbac.authority(credentials))
+        known = {"server": credentials.server, "ca": rbac.authority(credentials)}
         client = Client(credentials)
-        changes = rbac.plan(client, nodes)
-        told["changes"] = [
-            *map(str, changes),
-            *(f"sign the certificate of {rbac.user(node)}" for node in wanted["requests"]),
-        ]
-        told["changed"] = bool(told["changes"])
-        told["diff"] = [_diff(change) for change in changes]
-        if not module.check_mode:
-            rbac.apply(client, changes)
-            told["certificates"] = rbac.sign(client, wanted["requests"], wanted["timeout"])
+        signatures = rbac.Signatures(client, wanted["requests"], wanted["timeout"])
+        certificates = signatures.certificates
+        plan = Plan(then=[*rbac.plan(client, nodes), signatures])
     except (ConfigError, ApiError, OSError, ValueError) as error:
         if not (module.check_mode and isinstance(error, (ConfigError, OSError))):
-            module.fail_json(msg=f"agent_identities: {error}", **told)
-        module.warn(f"nothing can be foretold: {error}")  # the cluster is not there yet
-        told["changed"] = True
-    module.exit_json(**told)
-
-
-def _diff(change: rbac.Change) -> dict:
-    texts = [
-        "" if thing is None else json.dumps(rbac.essence(thing), indent=1, sort_keys=True) + "\n"
-        for thing in (change.before, change.after)
-    ]
-    header = f"{change.path}/{change.name}"
-    return {"before_header": header, "after_header": header, "before": texts[0], "after": texts[1]}
+            module.fail_json(msg=f"agent_identities: {error}", certificates={}, **known)
+        module.warn(f"the API is not there yet, so its objects are unknown: {error}")
+        plan = Plan([Change("identity", "agents", "create the agents' identities", "", "", lambda: None)])
+    run(module, plan, certificates=certificates, **known)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,16 @@ class Described(Protocol):
         """What is changed, one word: "route", "file", "sysctl"."""
 
 
+class Line(NamedTuple):
+    """One of the many things that a step does at once."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Step(Protocol):
     """What is applied at once."""
 

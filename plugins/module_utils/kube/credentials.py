@@ -20,25 +20,17 @@ import time
 from typing import NamedTuple
 
 from ..converge import files
+from ..converge.plan import Plan
 from ..overlay.config import ConfigError
 from .openssl import OpensslError, make_key, public_key, read_certificate, request
 from .rbac import GROUP, user
 
 
-class File(NamedTuple):
-    """A file that must be written, or go (``text`` None); ``secret`` where nobody is to see its content."""
-
-    path: str
-    text: str | None
-    mode: int
-    secret: bool
-
-
-class Plan(NamedTuple):
-    """What a node needs: the files to write, a request (PEM) where it needs a certificate, and the end of the one it
+class Needs(NamedTuple):
+    """What a node needs: a plan of the files, a request (PEM) where it needs a certificate, and the end of the one it
     will have then (seconds since the epoch; None without one)."""
 
-    files: list[File]
+    plan: Plan
     request: str | None
     expires: int | None
 
@@ -59,7 +51,7 @@ class Paths(NamedTuple):
         return os.path.join(self.directory, "next.key")
 
 
-def present(paths: Paths, node: str, server: str, ca: str, certificate: str | None, renew_before: float) -> Plan:
+def present(paths: Paths, node: str, server: str, ca: str, certificate: str | None, renew_before: float) -> Needs:
     """What ``node`` lacks of its credentials for the API at the URL ``server``.
 
     ``certificate``: the one (PEM) that was signed for the request of before. ``renew_before``: seconds before its end
@@ -76,15 +68,14 @@ def present(paths: Paths, node: str, server: str, ca: str, certificate: str | No
         held = waiting.strip() + "\n" + certificate.strip() + "\n"
     elif not _good(held, node, renew_before) or files.read(paths.ca()) not in (None, ca):
         key = waiting if waiting and _readable(waiting) else make_key()
-        fresh = [] if key == waiting else [File(paths.next(), key, 0o600, True)]
-        return Plan(fresh, request(key, user(node), GROUP), None)
-    wanted = [
-        File(paths.pem(), held, 0o600, True),
-        File(paths.ca(), ca, 0o644, False),
-        File(paths.kubeconfig, _kubeconfig(paths, server), 0o644, False),
-        File(paths.next(), None, 0o600, True),
+        fresh = {} if key == waiting else {paths.next(): key}
+        return Needs(Plan(then=files.plan(fresh, 0o600, secret=True)), request(key, user(node), GROUP), None)
+    steps = [
+        *files.plan({paths.pem(): held}, 0o600, secret=True),
+        *files.plan({paths.ca(): ca, paths.kubeconfig: _kubeconfig(paths, server)}, 0o644),
+        *files.plan({paths.next(): None}, secret=True),
     ]
-    return Plan([each for each in wanted if _differs(each)], None, read_certificate(held or "").expires)
+    return Needs(Plan(then=steps), None, read_certificate(held or "").expires)
 
 
 def expiry(path: str, within: float = 0.0) -> str:
@@ -97,20 +88,10 @@ def expiry(path: str, within: float = 0.0) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(end)) if end < time.time() + within else ""
 
 
-def absent(paths: Paths) -> Plan:
-    """The way back: nothing of it is left."""
+def absent(paths: Paths) -> Needs:
+    """Removes all of it."""
     every = (paths.kubeconfig, paths.pem(), paths.next(), paths.ca())
-    return Plan([File(path, None, 0, True) for path in every if os.path.lexists(path)], None, None)
-
-
-def apply(plan: Plan) -> None:
-    """Writes the plan's files, each whole or not at all. Raises OSError."""
-    for each in plan.files:
-        if each.text is None:
-            files.remove(each.path)
-        else:
-            os.makedirs(os.path.dirname(each.path), mode=0o755, exist_ok=True)
-            files.write(each.path, each.text, each.mode)
+    return Needs(Plan(then=files.plan(dict.fromkeys(every), secret=True)), None, None)
 
 
 def _readable(key: str) -> bool:
@@ -137,12 +118,6 @@ def _check(certificate: str, node: str, key: str) -> int:
     if found.public_key != public_key(key):
         raise ConfigError(f"certificate: does not belong to the key of {node} that asked for it")
     return found.expires
-
-
-def _differs(each: File) -> bool:
-    if files.read(each.path) != each.text:
-        return True
-    return each.text is not None and os.stat(each.path).st_mode & 0o777 != each.mode
 
 
 def _kubeconfig(paths: Paths, server: str) -> str:

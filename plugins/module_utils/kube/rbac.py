@@ -19,8 +19,10 @@ import json
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
+from ..converge.plan import Change, Diff, Line, StateError
 from ..overlay.config import ConfigError
 from .client import ApiError, Client, Credentials, parse_credentials
 
@@ -40,19 +42,6 @@ def user(node: str) -> str:
     return f"podnet:node:{node}"
 
 
-class Change(NamedTuple):
-    """One object of the API that is not as it must be: where it is, what it is and will be (None: it is not there)."""
-
-    path: str
-    name: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-
-    def __str__(self) -> str:
-        verb = "create" if self.before is None else "delete" if self.after is None else "change"
-        return f"{verb} {self.path.rpartition('/')[2][:-1]} {self.name}"
-
-
 def administrator(path: str, kubectl: Sequence[str]) -> Credentials:
     """The credentials of the kubeconfig ``path``; the command ``kubectl`` reads what is YAML. Raises ConfigError."""
     try:
@@ -68,7 +57,7 @@ def administrator(path: str, kubectl: Sequence[str]) -> Credentials:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no kubeconfig: {error}") from None
+        raise ConfigError(f"{path}: is not a kubeconfig: {error}") from None
     except subprocess.TimeoutExpired:
         raise ConfigError(f"{kubectl[0]}: no answer within 30 s") from None
     except OSError as error:
@@ -105,30 +94,61 @@ def plan(client: Client, nodes: Sequence[str]) -> list[Change]:
     for path, wanted in objects(nodes):
         name = wanted["metadata"]["name"]
         actual = found.pop((path, name), None) or _get(client, path, name)
-        if actual is None or {**actual, **essence(wanted)} != actual or not _ours(actual):
-            changes.append(Change(path, name, actual, wanted))
+        if actual is None or {**actual, **_essence(wanted)} != actual or not _ours(actual):
+            changes.append(_change(client, path, name, actual, wanted))
     prefix = user("")
     for (path, name), actual in found.items():
         if name.startswith(prefix) and _get(client, "/api/v1/nodes", name[len(prefix) :]) is None:
-            changes.append(Change(path, name, actual, None))
+            changes.append(_change(client, path, name, actual, None))
     return changes
 
 
-def apply(client: Client, changes: Iterable[Change]) -> None:
-    """Carries the changes out. Raises what ``Client`` does."""
-    for change in changes:
-        item = f"{change.path}/{change.name}"
-        # what a binding binds can't be changed
-        if change.before is not None and (change.after is None or "roleRef" in change.after):
+def _change(
+    client: Client, path: str, name: str, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> Change:
+    """Takes the object ``name`` of the collection ``path`` from ``before`` to ``after`` (None: it is not there)."""
+    verb = "create" if before is None else "delete" if after is None else "change"
+    kind = path.rpartition("/")[2][:-1]
+    do = partial(_put, client, path, name, before, after)
+    return Change(kind, f"{path}/{name}", f"{verb} {kind} {name}", _shown(before), _shown(after), do)
+
+
+def _put(client: Client, path: str, name: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+    item = f"{path}/{name}"
+    try:
+        # what a binding binds cannot be changed
+        if before is not None and (after is None or "roleRef" in after):
             client.call("DELETE", item)
-            if change.after is not None:
-                client.call("POST", change.path, change.after)
-        elif change.before is not None and change.after is not None:
-            version = change.before["metadata"].get("resourceVersion")
-            metadata = {**change.after["metadata"], "resourceVersion": version}
-            client.call("PUT", item, {**change.after, "metadata": metadata})
-        elif change.after is not None:
-            client.call("POST", change.path, change.after)
+            before = None
+        if before is not None and after is not None:
+            metadata = {**after["metadata"], "resourceVersion": before["metadata"].get("resourceVersion")}
+            client.call("PUT", item, {**after, "metadata": metadata})
+        elif after is not None:
+            client.call("POST", path, after)
+    except ApiError as error:
+        raise StateError(f"{item}: {error}") from None
+
+
+class Signatures:
+    """The step that has the cluster sign ``requests`` (PEM by node) within ``timeout`` seconds, all at once. Then
+    ``certificates`` are there (PEM by node)."""
+
+    def __init__(self, client: Client, requests: dict[str, str], timeout: float) -> None:
+        self.client = client
+        self.requests = requests
+        self.timeout = timeout
+        self.certificates: dict[str, str] = {}
+        self.changes = [Line("certificate", f"sign the certificate of {user(node)}") for node in requests]
+
+    def diffs(self) -> list[Diff]:
+        return []
+
+    def apply(self) -> list[str]:
+        try:
+            self.certificates.update(sign(self.client, self.requests, self.timeout))
+        except (ApiError, OSError) as error:
+            return [str(error)]
+        return []
 
 
 def sign(client: Client, requests: dict[str, str], timeout: float) -> dict[str, str]:
@@ -153,8 +173,8 @@ def sign(client: Client, requests: dict[str, str], timeout: float) -> dict[str, 
             if time.monotonic() > deadline:
                 missing = ", ".join(node for node in names if node not in certificates)
                 raise TimeoutError(
-                    f"the certificates for {missing} were approved and not signed within {timeout:.0f} s: does "
-                    f"kube-controller-manager run, with --cluster-signing-cert-file and -key-file?"
+                    f"the certificates for {missing} were approved and not signed within {timeout:.0f} s: check "
+                    f"that kube-controller-manager runs, with --cluster-signing-cert-file and -key-file"
                 )
             time.sleep(PAUSE)
     finally:
@@ -207,9 +227,13 @@ def _delete(client: Client, item: str) -> None:
             raise
 
 
-def essence(thing: dict[str, Any]) -> dict[str, Any]:
+def _essence(thing: dict[str, Any]) -> dict[str, Any]:
     """What of a role or a binding says what it does."""
     return {key: thing[key] for key in ("rules", "subjects", "roleRef") if key in thing}
+
+
+def _shown(thing: dict[str, Any] | None) -> str:
+    return "" if thing is None else json.dumps(_essence(thing), indent=1, sort_keys=True) + "\n"
 
 
 def _ours(thing: dict[str, Any]) -> bool:

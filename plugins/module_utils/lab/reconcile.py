@@ -9,20 +9,9 @@ import contextlib
 import json
 import os
 import shutil
-from typing import NamedTuple
 
-from ..converge.plan import Diff
+from ..converge.plan import Diff, Line
 from . import host, machine, network, state
-
-
-class LabChange(NamedTuple):
-    """One line about what is done to a lab; `kind` is "lab", "network" or "node"."""
-
-    kind: str
-    text: str
-
-    def __str__(self):
-        return self.text
 
 
 class Whole:
@@ -57,19 +46,19 @@ class Whole:
 
     def _describe(self):
         if self.found and not self.wanted:
-            yield LabChange("lab", f"take down lab {self.found.name}")
+            yield Line("lab", f"take down lab {self.found.name}")
             return
         replaced = {node.name for node in self.remove} & {node.name for node in self.create}
         for part in sorted(self.underlay):
-            yield LabChange("network", f"create the network's {part}")
+            yield Line("network", f"create the network's {part}")
         for verb, nodes in (("remove", self.remove), ("create", self.create), ("start", self.start)):
             for node in nodes:
                 if node.name not in replaced:
-                    yield LabChange("node", f"{verb} {node.name}")
+                    yield Line("node", f"{verb} {node.name}")
         for name in sorted(replaced):
-            yield LabChange("node", f"recreate {name}")
+            yield Line("node", f"recreate {name}")
         if self.found and self.wanted and self.found.variables != self.wanted.variables:
-            yield LabChange("lab", "record the variables")
+            yield Line("lab", "record the variables")
 
     def diffs(self):
         """The lab as it is and as it will be, as JSON."""
