@@ -9,7 +9,6 @@ is, unless the configuration names it; link-local addresses follow from MAC addr
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import subprocess
@@ -181,21 +180,18 @@ class State:
                 if kind in item and item[kind]["table"] == "podnet":
                     sets[item[kind]["name"]] = [_plain(element) for element in item[kind].get("elem", [])]
         for family in (4, 6):
-            subnets = [_prefix(element) for element in sets.get(f"local_subnets{family}", [])]
-            for element in sets.get(f"masqueraded{family}", []):
-                inside = [str(one) for one in subnets if ipaddress.ip_address(element) in one]
-                self._masqueraded(element, inside)
+            for element, chain in sets.get(f"masquerade_from{family}", []):
+                self._masqueraded(element, [_subnet_of(chain)])
             self._accepted_by_sets(family, sets)
             everywhere = {tuple(element) for element in sets.get(f"hostport_masq_all{family}", [])}
-            own = {tuple(element) for element in sets.get(f"hostport_snat{family}", [])}
+            own = {tuple(element): _subnet_of(chain) for element, chain in sets.get(f"hostport_hairpin{family}", [])}
             for name in (f"hostports{family}", f"hostports_at{family}"):
                 for key, target in sets.get(name, []):
                     address, protocol, port = key if len(key) == 3 else ("", *key)
                     seen = (protocol, port, target[0])
                     sources = {"everywhere"} if seen in everywhere else set()
                     if seen in own and not sources:
-                        sources = {str(one) for one in subnets if ipaddress.ip_address(target[0]) in one}
-                        sources |= {"127.0.0.1/32"} if family == 4 else set()
+                        sources = {own[seen], *(["127.0.0.1/32"] if family == 4 else [])}
                     self._host_port(family, protocol, address, port, target, sources)
 
     def _accepted_by_sets(self, family: int, sets: dict[str, list]) -> None:
@@ -304,10 +300,6 @@ def _plain(element: Any) -> Any:
     return element
 
 
-def _prefix(element: Any) -> Any:
-    if isinstance(element, dict) and "prefix" in element:
-        return ipaddress.ip_network(f"{element['prefix']['addr']}/{element['prefix']['len']}")
-    if isinstance(element, dict) and "range" in element:
-        low, high = (ipaddress.ip_address(one) for one in element["range"])
-        return next(iter(ipaddress.summarize_address_range(low, high)))
-    return ipaddress.ip_network(element)
+def _subnet_of(verdict: Any) -> str:
+    """The subnet that a chain of ours, to which an element of a map leads, is named after."""
+    return str(verdict["jump"]["target"].partition("-")[2].replace("_", ":"))

@@ -221,8 +221,8 @@ class Daemon:
         if self.prober:
             self.prober.aim(self.reconciler.tunnels())
         if in_sync:
-            if self.reconciler.emptied:
-                self.reconciler.emptied = False
+            if self.reconciler.emptied or self.monitor.deleted:
+                self.reconciler.emptied = self.monitor.deleted = False
                 self.sweeper.restore()
             self.backoff.reset()
             if not self.env_watch.active:

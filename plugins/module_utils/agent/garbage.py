@@ -32,6 +32,8 @@ from .log import Log
 ALIAS = "podnet"
 #: The plugins of ours that connect pods by such a link.
 VETH = ("bridge", "ptp")
+#: Further main plugins whose pods may have something in the packet filter.
+OTHERS = ("macvlan", "ipvlan", "vlan", "host-device", "tap", "dummy")
 #: Seconds that an ADD may take at most: longer than any runtime waits for it.
 GRACE = 300.0
 #: DELs at a time; the rest waits for the next check.
@@ -74,8 +76,8 @@ class Sweeper:
         return begun
 
     def restore(self) -> None:
-        """Maps the host ports of pods again, which went with the table."""
-        for network in self.networks():
+        """Adds again what the packet filter held of pods: host ports, masquerade, firewall. It went with the table."""
+        for network in self.networks(VETH + OTHERS):
             process = self._spawn("restore", network)
             if process:
                 self._restoring[process] = network
@@ -99,8 +101,9 @@ class Sweeper:
                     continue
         return found
 
-    def networks(self) -> list[str]:
-        """The networks whose pods have such a link: those of which the main plugin makes a veth pair."""
+    def networks(self, kinds: tuple[str, ...] = VETH) -> list[str]:
+        """The networks whose main plugin is one of these ``kinds``: those that make a veth pair, whose end tells of the
+        pod."""
         found = []
         directory = os.environ.get("NETCONFPATH", "/etc/cni/net.d")
         for name in _names(directory):
@@ -112,7 +115,7 @@ class Sweeper:
                     kind = main["type"]
                     if kind == "flannel":
                         kind = main.get("delegate", {}).get("type", "bridge")
-                    if kind in VETH:
+                    if kind in kinds:
                         found.append(str(content["name"]))
                 except (OSError, ValueError, TypeError, AttributeError, LookupError):
                     continue  # not a configuration: not a network of ours
@@ -124,7 +127,7 @@ class Sweeper:
             if failed:
                 self.log.warning(Finding(Code.AGENT_RESTORE_FAILED, "", network))
             else:
-                self.log.info(f"host ports of pods of network {network} restored")
+                self.log.info(f"nftables elements of pods of network {network} restored")
         released = 0
         for (network, container, interface), failed in _ended(self._running):
             if failed:

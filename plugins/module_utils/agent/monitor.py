@@ -45,6 +45,8 @@ class Monitor:
             self.kernel.subscribe(group)
         self.packets = Channel(NETLINK_NETFILTER)
         self.packets.subscribe(NFNLGRP_NFTABLES)
+        #: Whether a table of ours was deleted, and with it what it held of pods; until who sees to that says otherwise.
+        self.deleted = False
         self._overlay: Overlay | None = None
         self._names: dict[int, str] = {}
 
@@ -80,6 +82,7 @@ class Monitor:
             values = parse(payload, nftables.INFO.size)
             if text(values.get(1, b"")) != TABLE.name:
                 continue
+            self.deleted = self.deleted or kind == nftables.DELTABLE
             if kind in (nftables.NEWSETELEM, nftables.DELSETELEM) and text(values.get(2, b"")) not in SETS:
                 continue
             reasons.append(f"{TABLE.title()} was changed")

@@ -4,13 +4,12 @@
 
 """The store's index of taken addresses, so that no operation's time grows with the number of reservations.
 
-The file ``.index`` holds a stamp, the boot ID, the ranges with their gateways' positions, and a bitmap for each range.
-
-The stamp is the directory's modification time, which we set to one in the past when the bitmap is right: the kernel's
-clock is coarse, and two changes of one tick get the same time, but never an earlier one. Every change begins by wiping
-the stamp and ends by writing the new one. Any other change of the directory (an operator's ``rm``, another
-implementation's ADD) changes the time. If stamp and time differ, the index is rebuilt from the reservations. The index
-is an optimization only: if it cannot be written, it is removed.
+The file ``.index`` holds a stamp, the boot it belongs to, the ranges it is of, what of them is kept, and a bitmap
+for each of them. The stamp is the directory's modification time, which we set to one in the past when the bitmap is
+right: the kernel's clock is coarse, and two changes of one tick get the same time, but never an earlier one. Every
+change begins by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an
+operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ, the index is built again
+from the reservations. It is never needed: where it can't be written, it is removed.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Index:
         self.directory = directory
         self.path = f"{directory}/{INDEX}"
         self.sets = sets
-        whole = [f"{ranges} without {ranges.gateways()}" for ranges in sets]
+        whole = [f"{ranges} without {sorted(ranges.kept())}" for ranges in sets]
         self.description = f" {boot} {';'.join(whole)}\n".encode()
         self.sizes = [(ranges.size + 7) // 8 if ranges.size <= LARGEST_BITMAP else 0 for ranges in sets]
         self.offsets: list[int] = []
@@ -67,10 +66,10 @@ class Index:
         self.file = open_for_writing(self.path, posix.O_WRONLY)
 
     def clear(self) -> None:
-        """In memory: only the gateways are taken; pods never get them."""
+        """In memory: nothing is taken but what is never given away."""
         self.bitmaps = [bytearray(size) if size else None for size in self.sizes]
         for number, ranges in enumerate(self.sets):
-            for position in ranges.gateways():
+            for position in ranges.kept():
                 self.set(number, position, True)
 
     def save(self) -> None:
@@ -119,9 +118,9 @@ class Index:
             bitmap[position >> 3] &= ~bit
 
     def mark(self, number: int, position: int | None, taken: bool) -> None:
-        """Sets or clears a bit in memory and in the file; a gateway's stays set."""
+        """Sets or clears a bit in memory and in the file; that of one that is never given away stays set."""
         bitmap = self.bitmaps[number]
-        if bitmap is None or position is None or (not taken and position in self.sets[number].gateways()):
+        if bitmap is None or position is None or (not taken and position in self.sets[number].kept()):
             return
         self.set(number, position, taken)
         index = position >> 3

@@ -66,10 +66,19 @@ class RangeSet(list):
             position -= part.size
         raise IndexError(position)
 
-    def gateways(self) -> list[int]:
-        """The positions of gateways, which pods never get."""
-        found = (self.position((self.family, part.gateway)) for part in self)
-        return [position for position in found if position is not None]
+    def kept(self) -> dict[int, str]:
+        """The positions that are never given away, each with whose the address is.
+
+        A range may begin or end with its subnet's own address (in IPv6 that of all its routers, RFC 4291 2.6.1) or, in
+        IPv4, the broadcast address (RFC 1122 3.2.1.3).
+        """
+        found: dict[int | None, str] = {}
+        for part in self:
+            found[self.position((self.family, part.subnet.first))] = "its subnet's own"
+            if self.family == 4:
+                found[self.position((self.family, part.subnet.last))] = "its subnet's broadcast address"
+            found[self.position((self.family, part.gateway))] = "subnet's gateway"
+        return {position: whose for position, whose in found.items() if position is not None}
 
     def __str__(self) -> str:
         return ",".join([str(part) for part in self])

@@ -243,12 +243,14 @@ class Store:
     def _take_wanted(self, ranges: RangeSet, address: int) -> int:
         position = ranges.position((ranges.family, address))
         text = to_text(ranges.family, address)
+        refused = f"requested IP address {text} is not available in range set {ranges}"
         if position is None:
-            raise Refused(f"requested IP address {text} is not available in range set {ranges}")
-        if position in ranges.gateways():
-            raise Refused(f"requested ip {text} is subnet's gateway")
+            raise Refused(f"{refused}: it is outside")
+        whose = ranges.kept().get(position)
+        if whose:
+            raise Refused(f"requested ip {text} is {whose}")
         if not self._claim(ranges.family, address):
-            raise Refused(f"requested IP address {text} is not available in range set {ranges}")
+            raise Refused(f"{refused}: {' '.join(self._owner_of(text) or ['another'])} has it")
         return position
 
     def _take_next(self, number: int, ranges: RangeSet) -> int:
@@ -271,12 +273,12 @@ class Store:
     def _probe(self, ranges: RangeSet, start: int) -> int | None:
         """The same for a range too large for a bitmap: the next positions first, then by the directory's listing."""
         size = ranges.size
-        gateways = ranges.gateways()
+        kept = ranges.kept()
         for step in range(min(PROBES, size)):
             position = (start + step) % size
-            if position not in gateways and not exists(self._path(ranges.family, ranges.at(position)[0])):
+            if position not in kept and not exists(self._path(ranges.family, ranges.at(position)[0])):
                 return position
-        taken = {ranges.position(address) for _name, address in self._names()} | set(gateways)
+        taken = {ranges.position(address) for _name, address in self._names()} | set(kept)
         for step in range(min(size, len(taken) + 1)):
             if (start + step) % size not in taken:
                 return (start + step) % size

@@ -14,10 +14,12 @@ from ..netlink import nft_expr as nft
 from ..netlink import nftables
 from ..netlink.nftables import Chain, Rule
 from ..netlink.wire import U16BE, NetlinkError, pack_ip
-from .table import EEXIST, ENOENT, LENGTH, TABLE, ensure
+from .table import ENOENT, LENGTH, TABLE, TRIES, ensure, not_multicast
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..netlink.channel import Channel
     from ..netlink.nftables import Data
     from ..netlink.wire import Request
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 #: Sets and maps whose elements belong to one attachment.
 CONDITIONS = ("hostport_conditions", "hostport_conditions_at")
-HOST_PORTS = ("hostports", "hostports_at", "hostport_snat", "hostport_masq_all", *CONDITIONS)
-OWNED = ("masqueraded", *HOST_PORTS)
+HOST_PORTS = ("hostports", "hostports_at", "hostport_hairpin", "hostport_masq_all", *CONDITIONS)
+LINKS = "hostport_links"
+#: Those whose keys hold no pod's address: there two pods may want the same.
+BY_PORT = ("hostports", "hostport_conditions")
+OWNED = ("masquerade_from", *HOST_PORTS, LINKS)
 #: How long the parts of a comment may be, in bytes, beside an interface's name: nft shows no more than 128.
 CONTAINER_MAX, NETWORK_MAX = 64, 39
-EBUSY, ENOTEMPTY = 16, 39
+EBUSY = 16
 
 
 def owner_comment(network: str, container_id: str, ifname: str) -> str:
@@ -59,6 +64,35 @@ def _short(name: str, most: int) -> str:
     return f"{name[: most - len(digest) - 1]}-{digest}"
 
 
+def _within(prefix: str, operator: int = nft.EQUAL) -> bytes:
+    """Go on only if the address that was loaded lies in a prefix (or doesn't, NOT_EQUAL)."""
+    first, last = nftables.prefix_range(prefix)
+    same = bytes(0xFF ^ one ^ two for one, two in zip(first, last))
+    return nft.mask(len(first), same) + nft.compare(first, operator)
+
+
+def masquerade_chain(subnet: str) -> Chain:
+    """The chain that masquerades what leaves a pod's subnet ("10.1.2.0/24")."""
+    family = 6 if ":" in subnet else 4
+    leaves = nft.of_family(family) + nft.destination(family) + _within(subnet, nft.NOT_EQUAL)
+    rule = Rule(f"out of {subnet}", leaves, not_multicast(family), nft.masquerade())
+    return Chain(_named("masquerade", subnet), [rule])
+
+
+def hairpin_chain(subnet: str) -> Chain:
+    """The chain that masquerades connections to host ports of a pod from its own subnet, and from loopback."""
+    family = 6 if ":" in subnet else 4
+    sources = [subnet, "127.0.0.0/8"] if family == 4 else [subnet]
+    load = nft.of_family(family) + nft.source(family)
+    rules = [Rule(f"from {each}", load, _within(each), nft.masquerade()) for each in sources]
+    return Chain(_named("hairpin", subnet), rules)
+
+
+def _named(what: str, subnet: str) -> str:
+    """A name as nft takes it."""
+    return f"{what}-{subnet.replace(':', '_')}"
+
+
 def condition_chain(conditions: tuple, family: int) -> Chain:
     """The chain that a mapping with conditions leads through: packets that don't meet all of them end there.
 
@@ -72,10 +106,8 @@ def condition_chain(conditions: tuple, family: int) -> Chain:
             name = value[:-1].encode() if value.endswith("*") else value.encode().ljust(16, b"\0")
             test = nft.meta("iifname") + nft.compare(name, missed)
         else:
-            first, last = nftables.prefix_range(value)
-            same = bytes(0xFF ^ one ^ two for one, two in zip(first, last))
             load = nft.source if what == "source" else nft.destination
-            test = load(family) + nft.mask(len(first), same) + nft.compare(first, missed)
+            test = load(family) + _within(value, missed)
         words = f"{what} {'must not' if negated else 'must'} be {value}"
         rules.append(Rule(words, nft.of_family(family), test, nft.verdict("accept")))
     name = "conditions-" + Rule(repr((family, conditions))).digest().hex()
@@ -85,8 +117,8 @@ def condition_chain(conditions: tuple, family: int) -> Chain:
 def mapping_elements(mapping: dict) -> list[Element]:
     """The elements of one port mapping as (set or map, key, data).
 
-    ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, pod_port, snat, masq_all,
-    conditions (see ``condition_chain``; the chain must be there).
+    ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, subnet (the pod's),
+    pod_port, snat, masq_all, conditions (see ``condition_chain``). They lead to the chains of ``mapping_chains``.
     """
     family = 6 if ":" in mapping["pod_ip"] else 4
     protocol = bytes([PROTOCOLS[mapping["protocol"]]])
@@ -100,61 +132,82 @@ def mapping_elements(mapping: dict) -> list[Element]:
     if mapping["conditions"]:
         elements.append((f"hostport_conditions{end}", key, condition_chain(mapping["conditions"], family).name))
     if mapping["snat"]:
-        name = "hostport_masq_all" if mapping["masq_all"] else "hostport_snat"
-        elements.append((f"{name}{family}", nftables.pack(("", ""), protocol, port, pod), None))
-        if mapping["masq_all"]:  # answers to loopback need the rule that matches them
-            elements.append((f"hostport_snat{family}", elements[-1][1], None))
+        # with masq_all as well: loopback's answers need the rule that knows them
+        connection = nftables.pack(("", ""), protocol, port, pod)
+        elements.append((f"hostport_hairpin{family}", connection, hairpin_chain(mapping["subnet"]).name))
+        if mapping["masq_all"]:
+            elements.append((f"hostport_masq_all{family}", connection, None))
     return elements
 
 
-def masquerade_element(address: str) -> Element:
-    """The element that masquerades a pod's address ("10.1.2.3", a prefix length is cut off): (set, key, None)."""
-    return ("masqueraded6" if ":" in address else "masqueraded4"), pack_ip(address.partition("/")[0]), None
+def mapping_chains(mappings: Iterable[dict]) -> list[Chain]:
+    """The chains that the elements of port mappings lead to."""
+    found = {}
+    for mapping in mappings:
+        if mapping["conditions"]:
+            chain = condition_chain(mapping["conditions"], 6 if ":" in mapping["pod_ip"] else 4)
+            found[chain.name] = chain
+        if mapping["snat"]:
+            chain = hairpin_chain(mapping["subnet"])
+            found[chain.name] = chain
+    return list(found.values())
 
 
-def add(
-    channel: Channel, elements: list[Element], subnets: list[str], comment: str, chains: list[Chain] | None = None
-) -> None:
-    """Put an attachment's elements into their sets, all or none, and its subnets among the local ones.
+def link_element(link: str, address: str) -> Element:
+    """The element that says for which pod packets from 127.0.0.1 may go out of a link: (set, key, None)."""
+    return f"{LINKS}4", nftables.pack(("", ""), link.encode().ljust(16, b"\0"), pack_ip(address)), None
 
-    The table is made where it is missing, and so are the `chains` that elements lead to. Raises NetlinkError, EEXIST
-    for a host port that another pod has.
+
+def linked(channel: Channel, link: str) -> bool:
+    """Whether there is such an element for any pod behind the link."""
+    name = link.encode().ljust(16, b"\0")
+    return any(key.startswith(name) for key in nftables.read_elements(channel, TABLE, f"{LINKS}4"))
+
+
+def link_of(key: bytes) -> str:
+    """The link of such an element."""
+    return key[:16].rstrip(b"\0").decode()
+
+
+def masquerade_key(address: str) -> tuple[str, bytes]:
+    """Map and key of what has a pod's address ("10.1.2.3") masqueraded; the data is a ``masquerade_chain``'s name."""
+    return ("masquerade_from6" if ":" in address else "masquerade_from4"), pack_ip(address)
+
+
+def add(channel: Channel, elements: list[Element], comment: str, chains: list[Chain]) -> None:
+    """Put an attachment's elements into their sets and maps, all or none.
+
+    The table is made where it is missing, and so are the `chains` that they lead to. Raises NetlinkError, EEXIST for a
+    host port that another pod has.
     """
     ensure(channel)
-    for subnet in subnets:
-        add_local_subnet(channel, subnet)
-    requests = [request for chain in chains or [] for request in nftables.put_chain(TABLE, chain)]
+    requests = []
     for name, key, data in elements:
         # An element for our own address is left over from its former owner.
         found = nftables.get_element(channel, TABLE, name, key)
-        if found and found[0] == data and found[1] != comment:
+        if found and found != (data, comment) and (found[0] == data or not name.startswith(BY_PORT)):
             requests.append(nftables.delete_elements(TABLE, name, [key]))
         requests.append(nftables.add_elements(TABLE, name, [(key, data)], comment=comment))
-    nftables.transaction(channel, requests)
-
-
-def add_local_subnet(channel: Channel, subnet: str) -> None:
-    """Add a subnet of this node's pods to the local ones, unless an overlapping one is there."""
-    family = 6 if ":" in subnet else 4
-    try:
-        nftables.transaction(channel, [nftables.add_prefixes(TABLE, f"local_subnets{family}", [subnet])])
-    except NetlinkError as error:
-        if error.errno not in (EEXIST, ENOTEMPTY):  # the latter: a partial overlap
-            raise
+    missing: list[Request] = []
+    for attempt in range(TRIES):
+        try:
+            nftables.transaction(channel, missing + requests)
+            return
+        except NetlinkError as error:
+            # a chain is missing, or went with the last element that led there; or an old element was taken out
+            if error.errno != ENOENT or attempt == TRIES - 1:
+                raise
+        missing = [request for chain in chains for request in nftables.put_chain(TABLE, chain)]
 
 
 def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) -> None:
-    """Remove the elements with this comment; a missing table is no error."""
-    requests = []
-    for name, key in elements:
-        found = nftables.get_element(channel, TABLE, name, key)
-        if found and found[1] == comment:
-            requests.append(nftables.delete_elements(TABLE, name, [key]))
-    _delete(channel, requests)
+    """Take elements out that are there and carry this comment; an absent table is as good."""
+    found = ((name, key, nftables.get_element(channel, TABLE, name, key)) for name, key in elements)
+    _remove(channel, [(name, key, *told) for name, key, told in found if told and told[1] == comment])
 
 
-def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes]]:
-    """Remove all elements with this comment; returns (set, key) of each."""
+def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED) -> list[Element]:
+    """Take out all that carries this comment; (set, key, data) of what it was."""
     return _remove(channel, [element for element in owned(channel, kinds) if element[3] == comment])
 
 
@@ -171,26 +224,25 @@ def describe(name: str, key: bytes) -> str:
     return f"{words.get(protocol, protocol)} {port} ({name})"
 
 
-def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) -> list[tuple[str, bytes]]:
-    """Remove the elements of a network's attachments that are not ``valid``: (container ID, interface) pairs.
+def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) -> list[Element]:
+    """Take out the elements of a network's attachments that aren't ``valid``: (container ID, interface) pairs.
 
-    Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key) of each.
+    Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key, data) of what it was.
     """
     kept = {owner_comment(network, *owner) for owner in valid}
     ours = [element for element in owned(channel, kinds) if is_of_network(element[3], network)]
     return _remove(channel, [element for element in ours if element[3] not in kept])
 
 
-def _remove(channel: Channel, elements: list[tuple[str, bytes, Data, str]]) -> list[tuple[str, bytes]]:
-    removed = [(name, key) for name, key, _data, _comment in elements]
-    _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key in removed])
+def _remove(channel: Channel, elements: list[tuple[str, bytes, Data, str]]) -> list[Element]:
+    _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key, _data, _comment in elements])
     for chain in sorted({data for _name, _key, data, _comment in elements if isinstance(data, str)}):
         try:
             nftables.transaction(channel, [nftables.delete_chain(TABLE, chain)])
         except NetlinkError as error:
             if error.errno not in (EBUSY, ENOENT):  # other elements lead there, or another process was first
                 raise
-    return removed
+    return [(name, key, data) for name, key, data, _comment in elements]
 
 
 def comment_of(channel: Channel, name: str, key: bytes) -> str | None:

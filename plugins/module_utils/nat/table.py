@@ -10,21 +10,22 @@ is added and removed is an element:
 ``pod_networks4|6``        prefixes: sources that are masqueraded, unless their destination is in
 ``not_masqueraded4|6``     these prefixes (the pod network itself, and other networks that see pod addresses)
 ``nodes4|6``               the other nodes' own addresses, which see pod addresses too
-``masqueraded4|6``         single pod addresses to masquerade (the bridge plugin's ipMasq), unless they send to
-``local_subnets4|6``       the subnets of this node's pods
+``masquerade_from4|6``     single pod addresses (the bridge plugin's ipMasq) → the chain that masquerades what leaves
+                           the pod's own subnet
 ``hostports4|6``           protocol, port → pod address, port: on every local address
 ``hostports_at4|6``        address, protocol, port → pod address, port: on one address (hostIP)
-``hostport_snat4|6``       protocol, host port, pod address: masquerade connections from loopback and from the pods'
-                           own subnets, whose answers wouldn't come back through this host otherwise
+``hostport_hairpin4|6``    protocol, host port, pod address → the chain that masquerades connections from loopback and
+                           from the pod's own subnet, whose answers wouldn't come back through this host otherwise
 ``hostport_masq_all4|6``   the same, from everywhere (portmap's masqAll)
 ``hostport_conditions4|6`` protocol, port → a chain that lets packets go untranslated unless they meet a network's
-                           conditions; ``hostport_conditions_at4|6`` the same for a port at one address. These chains
-                           come and go with the elements that lead there
+                           conditions; ``hostport_conditions_at4|6`` the same for a port at one address
+``hostport_links4``        link, pod address: links out of which packets from 127.0.0.1 may go to pods with host ports
 ``overlay_ports``, ``peers4|6``, ``vteps4|6``
                            who may send to the tunnels' ports (guard.py)
 
-An element of a single pod carries its owner as comment ("container ID, interface, network"), so that it is removed with
-its owner and with no other. Conntrack has the packet's original port, so no packet mark is needed.
+Chains to which elements lead come and go with these. An element of a single pod carries its owner as comment
+("container ID, interface, network"), so that it is removed with its owner and never with somebody else's. The packet's
+original port is asked of conntrack; no packet mark is needed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ ENOENT, EEXIST, ERESTART = 2, 17, 85
 TRIES = 10
 
 
-def _not_multicast(family: int) -> bytes:
+def not_multicast(family: int) -> bytes:
+    """Go on only with packets to single hosts."""
     if family == 4:
         return nft.destination(4) + nft.mask(4, b"\xf0\0\0\0") + nft.compare(b"\xe0\0\0\0", nft.NOT_EQUAL)
     return nft.destination(6) + nft.mask(16, b"\xff" + bytes(15)) + nft.compare(b"\xff" + bytes(15), nft.NOT_EQUAL)
@@ -79,8 +81,8 @@ def _conditions(name: str, family: int, at_address: bool) -> bytes:
     return _port_key(family, at_address)[0] + nft.map_to(name, nft.REG32, nft.VERDICT_REG)
 
 
-def _of_host_port(name: str, family: int) -> bytes:
-    """Continue only with connections to a host port of ours: translated, and in the set by port and pod address."""
+def _host_port_key(family: int) -> bytes:
+    """Go on only with translated connections, and load protocol, original port and pod address."""
     return (
         nft.conntrack_status()
         + nft.mask(4, nft.IPS_DNAT.to_bytes(4, byteorder))
@@ -88,12 +90,7 @@ def _of_host_port(name: str, family: int) -> bytes:
         + nft.meta("l4proto", nft.REG32)
         + nft.original_port(nft.REG32 + 1)
         + nft.destination(family, nft.REG32 + 2)
-        + nft.in_set(name, nft.REG32)
     )
-
-
-def _loopback_source() -> bytes:
-    return nft.source(4) + nft.mask(4, b"\xff\0\0\0") + nft.compare(b"\x7f\0\0\0")
 
 
 def _destination_rules(family: int) -> list[Rule]:
@@ -112,33 +109,26 @@ def _destination_rules(family: int) -> list[Rule]:
 def _source_rules(family: int) -> list[Rule]:
     only = nft.of_family(family)
     out = nft.masquerade()
-    rules = [
+    key = _host_port_key(family)
+    return [
         Rule(
-            f"host ports from the pods' own IPv{family} subnets",
+            f"host ports from loopback and the pods' own IPv{family} subnets",
             only,
-            nft.source(family),
-            nft.in_set(f"local_subnets{family}"),
-            _of_host_port(f"hostport_snat{family}", family),
-            out,
-        )
-    ]
-    if family == 4:
-        rules.append(
-            Rule("host ports from loopback", only, _loopback_source(), _of_host_port("hostport_snat4", 4), out)
-        )
-    rules += [
+            key,
+            nft.map_to(f"hostport_hairpin{family}", nft.REG32, nft.VERDICT_REG),
+        ),
         Rule(
-            f"host ports from everywhere, IPv{family}", only, _of_host_port(f"hostport_masq_all{family}", family), out
+            f"host ports from everywhere, IPv{family}",
+            only,
+            key,
+            nft.in_set(f"hostport_masq_all{family}", nft.REG32),
+            out,
         ),
         Rule(
             f"IPv{family} pods to elsewhere",
             only,
             nft.source(family),
-            nft.in_set(f"masqueraded{family}"),
-            nft.destination(family),
-            nft.in_set(f"local_subnets{family}", inverted=True),
-            _not_multicast(family),
-            out,
+            nft.map_to(f"masquerade_from{family}", nft.REG, nft.VERDICT_REG),
         ),
         Rule(
             f"IPv{family} pods out of the cluster",
@@ -149,11 +139,10 @@ def _source_rules(family: int) -> list[Rule]:
             nft.in_set(f"not_masqueraded{family}", inverted=True),
             nft.destination(family),
             nft.in_set(f"nodes{family}", inverted=True),
-            _not_multicast(family),
+            not_multicast(family),
             out,
         ),
     ]
-    return rules
 
 
 def _sets(family: int) -> list[Set]:
@@ -164,13 +153,12 @@ def _sets(family: int) -> list[Set]:
         Set(f"pod_networks{family}", (address,), interval=True),
         Set(f"not_masqueraded{family}", (address,), interval=True),
         Set(f"nodes{family}", (address,)),
-        Set(f"local_subnets{family}", (address,), interval=True),
-        Set(f"masqueraded{family}", (address,)),
+        Set(f"masquerade_from{family}", (address,), ("verdict",)),
         Set(f"hostports{family}", port, target),
         Set(f"hostports_at{family}", (address, *port), target),
         Set(f"hostport_conditions{family}", port, ("verdict",)),
         Set(f"hostport_conditions_at{family}", (address, *port), ("verdict",)),
-        Set(f"hostport_snat{family}", (*port, address)),
+        Set(f"hostport_hairpin{family}", (*port, address), ("verdict",)),
         Set(f"hostport_masq_all{family}", (*port, address)),
     ]
 
@@ -181,7 +169,7 @@ _TO_HOST_PORTS = Rule("to this host", _LOCAL, nft.verdict("jump", "hostports"))
 TABLE = Table(
     "inet",
     "podnet",
-    [*_sets(4), *_sets(6), *guard.sets()],
+    [*_sets(4), *_sets(6), Set("hostport_links4", ("ifname", ADDRESS[4])), *guard.sets()],
     [
         Chain("hostports", [*_destination_rules(4), *_destination_rules(6)]),
         Chain("prerouting", [_TO_HOST_PORTS], "nat", "prerouting", BEFORE_DNAT),

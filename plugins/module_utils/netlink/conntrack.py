@@ -28,21 +28,21 @@ CTA_TUPLE_PROTO = 2
 CTA_PROTO_NUM = 1
 CTA_PROTO_DST_PORT = 3
 CTA_ID = 12
+CTA_ZONE = 18
 CTA_FILTER = 25
 CTA_FILTER_ORIG_FLAGS = 1
-FILTER_PROTO_NUM, FILTER_PROTO_DST_PORT = 1 << 3, 1 << 5  # net/netfilter/nf_internals.h CTA_FILTER_F_*
+#: net/netfilter/nf_internals.h CTA_FILTER_F_*
+FILTER_PROTO_NUM, FILTER_PROTO_DST_PORT = 1 << 3, 1 << 5
 
 
-def forget(family: int, protocol: int, port: int) -> Request:
-    """Delete every conntrack entry whose first packet went to `port`; `family` 4 or 6, `protocol` IANA's number.
+def forget(connection: Connection) -> Request:
+    """Forget this connection; the kernel answers ENOENT for one that is gone.
 
-    The kernel filters (since 5.8).
+    One by one: who asks the kernel to forget by an IPv6 address loses all others (ctnetlink_filter_match_tuple() in
+    net/netfilter/nf_conntrack_netlink.c, up to Linux 6.18 at least, takes equal for different).
     """
-    header = bytes([2 if family == 4 else 10, 0, 0, 0])
-    tuple_ = nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol), attr(CTA_PROTO_DST_PORT, U16BE.pack(port)))
-    body = header + nest(CTA_TUPLE_ORIG, tuple_)
-    body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT))
-    return CT_DELETE, 0, body, f"delete conntrack entries of port {port}"
+    body = connection.header + nest(CTA_TUPLE_ORIG, connection.tuple) + connection.more
+    return CT_DELETE, 0, body, f"forget the connection from {connection.source} to {connection.target}"
 
 
 class Connection:
@@ -52,24 +52,33 @@ class Connection:
     ``key`` identifies the entry.
     """
 
-    __slots__ = ("answering", "asker", "key", "source", "target")
+    __slots__ = ("answering", "asker", "header", "key", "more", "source", "target", "tuple")
 
-    def __init__(self, key: bytes, source: str, target: str, answering: str, asker: str):
-        self.key = key
+    def __init__(
+        self, header: bytes, tuple: bytes, more: bytes, source: str, target: str, answering: str, asker: str
+    ):
+        #: By which the kernel finds it: its family, its first packet as an attribute's content, its ID and zone.
+        self.header = header
+        self.tuple = tuple
+        self.more = more
+        self.key = more + tuple
         self.source = source
         self.target = target
         self.answering = answering
         self.asker = asker
 
 
-def dump(channel: Channel, family: int, protocol: int = 0) -> list[Connection]:
-    """The conntrack entries of IP version ``family`` (4 or 6), those of one ``protocol`` (IANA's number) if it is
-    given: then the kernel filters (since 5.8). ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError."""
+def dump(channel: Channel, family: int, protocol: int = 0, port: int = 0) -> list[Connection]:
+    """The remembered connections of IP version ``family`` (4 or 6), those of one ``protocol`` (IANA's number) if it is
+    given, and those whose first packet went to one ``port`` of it: then the kernel filters (since 5.8). ``channel`` is
+    one of NETLINK_NETFILTER. Raises NetlinkError."""
     number = 2 if family == 4 else 10
     body = bytes([number, 0, 0, 0])
     if protocol:
-        body += nest(CTA_TUPLE_ORIG, nest(CTA_TUPLE_PROTO, attr_u8(CTA_PROTO_NUM, protocol)))
-        body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM))
+        wanted = attr_u8(CTA_PROTO_NUM, protocol) + (attr(CTA_PROTO_DST_PORT, U16BE.pack(port)) if port else b"")
+        body += nest(CTA_TUPLE_ORIG, nest(CTA_TUPLE_PROTO, wanted))
+        flags = FILTER_PROTO_NUM | (FILTER_PROTO_DST_PORT if port else 0)
+        body += nest(CTA_FILTER, attr_u32(CTA_FILTER_ORIG_FLAGS, flags))
     entries = (connection(payload) for payload in channel.dump((CT_GET, 0, body, "list connections")))
     return [one for one in entries if one]
 
@@ -82,5 +91,7 @@ def connection(payload: bytes) -> Connection | None:
     reply = parse(parse(values.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
     if first not in original or first not in reply:
         return None
-    key = values.get(CTA_ID, b"") + values[CTA_TUPLE_ORIG]
-    return Connection(key, *(unpack_ip(each[place]) for each in (original, reply) for place in (first, second)))
+    header = bytes([payload[0], 0, 0, 0])
+    more = b"".join(attr(kind, values[kind]) for kind in (CTA_ID, CTA_ZONE) if kind in values)
+    four = (unpack_ip(each[place]) for each in (original, reply) for place in (first, second))
+    return Connection(header, values[CTA_TUPLE_ORIG], more, *four)

@@ -10,6 +10,7 @@ from struct import Struct
 
 from .objects import KernelObject
 from .wire import (
+    NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REPLACE,
@@ -29,6 +30,8 @@ from .wire import (
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from .channel import Channel
     from .objects import IndexOf
     from .seen import Seen
@@ -53,6 +56,12 @@ RTA_METRICS = 8
 RTA_MULTIPATH = 9
 RTA_TABLE = 15
 RTA_VIA = 18
+HOP = Struct("=HBBI")  # struct rtnexthop: length, flags, weight, index of the link
+#: What becomes of another route of the same destination and metric: it is replaced; it stays, behind the new one or
+#: before it. (IPv6 makes one of those that have gateways: they share the packets.)
+IN_PLACE = NLM_F_CREATE | NLM_F_REPLACE
+BESIDE = NLM_F_CREATE
+BEHIND = NLM_F_CREATE | NLM_F_APPEND
 RTAX_MTU = 2
 RTAX_ADVMSS = 8
 
@@ -76,16 +85,18 @@ class Route(KernelObject):
 
     ``dev`` is a link's name, ``gateway`` an address, ``onlink`` says that the gateway is reached on the link though no
     address of it covers it. ``protocol`` says what made the route (rtnetlink.h RTPROT_*). ``mtu`` and
-    ``advmss``
-    are RTAX metrics. The kernel knows one route for each destination, table and metric.
+    ``advmss`` are RTAX metrics. ``hops``: where the kernel has several next hops, each as (index of the link, gateway);
+    ``gateway`` is the first one's.
+
+    A plan knows one route for each destination, table and metric; the kernel may have several, through other next hops.
     """
 
     RANK = 4
     KEY = ("dst", "table", "metric")
     VALUES = ("dev", "gateway", "onlink", "scope", "src", "protocol", "type", "mtu", "advmss")
     __slots__ = (
-        "advmss", "dev", "dst", "gateway", "index", "metric", "mtu", "onlink", "protocol", "scope", "src", "table",
-        "type",
+        "advmss", "dev", "dst", "gateway", "hops", "index", "metric", "mtu", "onlink", "protocol", "scope", "src",
+        "table", "type",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +128,11 @@ class Route(KernelObject):
         # the kernel's defaults: 0, and 1024 (IP6_RT_PRIO_USER) for IPv6
         self.metric = metric if metric is not None else 1024 if ":" in dst else 0
         self.index = 0
+        self.hops: tuple[tuple[int, str | None], ...] = ()
+
+    def gateways(self, index: int = 0) -> list[str | None]:
+        """The gateway of each next hop, of those of a link where given."""
+        return [gateway for link, gateway in self.hops or ((self.index, self.gateway),) if index in (0, link)]
 
     def title(self) -> str:
         where = "" if self.table == RT_TABLE_MAIN else f" table {self.table}"
@@ -130,7 +146,7 @@ class Route(KernelObject):
             # an IPv6 replace adds a sibling when one of the two has a gateway and the other has none, and is refused
             # when an onlink gateway lies in the destination that another link has (ip6_route_check_nh_onlink)
             return actual.delete(index_of) + self.add(index_of)
-        return [self._request(index_of, NLM_F_CREATE | NLM_F_REPLACE)]
+        return [self._request(index_of, IN_PLACE)]
 
     def delete(self, index_of: IndexOf) -> list[Request]:
         return [
@@ -162,6 +178,7 @@ def add(
     index: int = 0,
     *,
     gateway: str | None = None,
+    gateways: Sequence[str | None] = (),
     onlink: bool = False,
     scope: str | None = None,
     src: str | None = None,
@@ -173,13 +190,17 @@ def add(
     metric: int | None = None,
     flags: int = NLM_F_CREATE | NLM_F_EXCL,
 ) -> Request:
-    """Make a route; with ``flags`` of NLM_F_CREATE | NLM_F_REPLACE in place of one to the same destination.
+    """Make a route; with the ``flags`` IN_PLACE instead of one to the same destination, with BESIDE and BEHIND besides
+    it, unless it is the very same (EEXIST). ``gateways``: several, which share the packets.
 
     Without ``scope`` it is what ``ip route`` takes: link for a unicast route without gateway, host for a local one,
     else global.
     """
     packed, length = split_prefix(dst)
     family = 2 if len(packed) == 4 else 10
+    if len(gateways) == 1:
+        gateway = gateways[0]
+    several = len(gateways) > 1
     if gateway and index and length and kind == "unicast" and not (src or mtu or advmss or table >= 256):
         # there may be thousands of these: packed at once
         hop = pack_ip(gateway)
@@ -191,21 +212,22 @@ def add(
             )  # fmt: skip
             return RTM_NEWROUTE, flags, body if metric is not None else body[:-8], f"add route {dst}"
     if scope is None:
-        scope = "host" if kind == "local" else "link" if kind == "unicast" and not gateway and family == 2 else "global"
+        on_link = kind == "unicast" and not gateway and not any(gateways) and family == 2
+        scope = "host" if kind == "local" else "link" if on_link else "global"
     body = INFO.pack(
         family, length, 0, 0, table if table < 256 else 0, protocol, _number(scope), TYPES[kind],
         RTNH_F_ONLINK if onlink else 0,
     )  # fmt: skip
     if length:
         body += attr(RTA_DST, packed)
-    if index:
+    if index and not several:
         body += attr_u32(RTA_OIF, index)
-    if gateway:
-        hop = pack_ip(gateway)
-        if len(hop) == len(packed):
-            body += attr(RTA_GATEWAY, hop)
-        else:  # an IPv4 destination behind an IPv6 neighbour: struct rtvia
-            body += attr(RTA_VIA, U16.pack(family_of(gateway)) + hop)
+    if gateway and not several:
+        body += _through(gateway, packed)
+    if several:
+        hops = [_through(each, packed) if each else b"" for each in gateways]
+        packed_hops = [HOP.pack(8 + len(hop), RTNH_F_ONLINK if onlink else 0, 0, index) + hop for hop in hops]
+        body += nest(RTA_MULTIPATH, *packed_hops)
     if src:
         body += attr(RTA_PREFSRC, pack_ip(src))
     if metric is not None:
@@ -218,16 +240,25 @@ def add(
     return RTM_NEWROUTE, flags, body, f"add route {dst}"
 
 
+def _through(gateway: str, destination: bytes) -> bytes:
+    """The attribute of a gateway, for a packed destination."""
+    hop = pack_ip(gateway)
+    if len(hop) == len(destination):
+        return attr(RTA_GATEWAY, hop)
+    return attr(RTA_VIA, U16.pack(family_of(gateway)) + hop)  # IPv4 behind an IPv6 neighbour: struct rtvia
+
+
 def _number(scope: str) -> int:
     return SCOPES[scope] if scope in SCOPES else int(scope)
 
 
 def copy(one: Route, index: int, table: int, src: str | None) -> Request:
-    """Make the same route in another table, with ``src`` as the address to send from."""
+    """Make the same route in another table, besides others to its destination, with ``src`` as the address to send
+    from; of its next hops those of the link ``index``."""
     return add(
         one.dst,
         index,
-        gateway=one.gateway,
+        gateways=one.gateways(index) if one.hops else [one.gateway],
         onlink=bool(one.onlink),
         scope=one.scope,
         src=src,
@@ -236,11 +267,21 @@ def copy(one: Route, index: int, table: int, src: str | None) -> Request:
         advmss=one.advmss,
         table=table,
         metric=one.metric,
+        flags=BESIDE,
     )
 
 
-def delete(dst: str, index: int = 0, *, table: int = RT_TABLE_MAIN, metric: int | None = None) -> Request:
-    """Delete the route to ``dst``; with ``index``, only the one on that link."""
+def copy_deletes(one: Route, index: int, table: int) -> list[Request]:
+    """What takes a ``copy`` away again, or, with its own table, the route itself; of its next hops those of the link
+    ``index``: IPv6 next hops of several links are one route, from which each is taken by itself."""
+    gateways = one.gateways(index) if one.hops and ":" in one.dst else [None if one.hops else one.gateway]
+    return [delete(one.dst, index, gateway=each, table=table, metric=one.metric) for each in gateways]
+
+
+def delete(
+    dst: str, index: int = 0, *, gateway: str | None = None, table: int = RT_TABLE_MAIN, metric: int | None = None
+) -> Request:
+    """Remove the route to ``dst`` (of the link ``index``, through ``gateway``, where given)."""
     packed, length = split_prefix(dst)
     # scope 255 (nowhere) and type 0 match any: fib_table_delete()
     body = INFO.pack(family_of(dst), length, 0, 0, table if table < 256 else 0, 0, 255, 0, 0)
@@ -248,6 +289,8 @@ def delete(dst: str, index: int = 0, *, table: int = RT_TABLE_MAIN, metric: int 
         body += attr(RTA_DST, packed)
     if index:
         body += attr_u32(RTA_OIF, index)
+    if gateway:
+        body += _through(gateway, packed)
     if metric is not None:
         body += attr_u32(RTA_PRIORITY, metric)
     if table >= 256:
@@ -319,6 +362,21 @@ def lookup(
     return decode(channel.get((RTM_GETROUTE, 0, header + body + more, f"look up the route to {address}")), names)
 
 
+def _gateway(found: dict[int, bytes]) -> str | None:
+    if RTA_GATEWAY in found:
+        return unpack_ip(found[RTA_GATEWAY])
+    return unpack_ip(found[RTA_VIA][2:]) if RTA_VIA in found else None
+
+
+def _hops(data: bytes) -> Iterator[tuple[int, str | None]]:
+    """The next hops of RTA_MULTIPATH: index of the link, gateway."""
+    at = 0
+    while at + HOP.size <= len(data):
+        length, _flags, _weight, index = HOP.unpack_from(data, at)
+        yield index, _gateway(parse(data[at + HOP.size : at + length]))
+        at += length + 3 & ~3
+
+
 def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:
     """A Route from an RTM_NEWROUTE body."""
     family, length, _src, _tos, table, protocol, scope, kind, flags = INFO.unpack_from(payload)
@@ -333,14 +391,13 @@ def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:
     route.onlink = bool(flags & RTNH_F_ONLINK)
     if RTA_OIF in found:
         route.index = number(found[RTA_OIF])
-    elif RTA_MULTIPATH in found:  # struct rtnexthop: length, flags, hops, index; the first of them stands for all
-        route.index = number(found[RTA_MULTIPATH][4:8])
+    elif RTA_MULTIPATH in found:
+        route.hops = tuple(_hops(found[RTA_MULTIPATH]))
+        route.index, route.gateway = route.hops[0]
     if route.index:
         route.dev = (names or {}).get(route.index, str(route.index))
-    if RTA_GATEWAY in found:
-        route.gateway = unpack_ip(found[RTA_GATEWAY])
-    elif RTA_VIA in found:
-        route.gateway = unpack_ip(found[RTA_VIA][2:])
+    if not route.hops:
+        route.gateway = _gateway(found)
     if RTA_PREFSRC in found:
         route.src = unpack_ip(found[RTA_PREFSRC])
     if RTA_METRICS in found:

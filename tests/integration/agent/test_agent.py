@@ -144,7 +144,7 @@ def test_pods_come_and_go_and_it_looks_at_nothing(make_nodes, eventually):
         node.netns.run(f"ip link del veth{number}")
     node.netns.run("ip route add 192.0.2.0/24 dev cni0")
     node.netns.run("nft add table inet other")
-    node.netns.run("nft add element inet podnet masqueraded4 { 10.244.1.2 }")
+    node.netns.run("nft add element inet podnet hostports4 { tcp . 8080 : 10.244.1.2 . 80 }")
     # the event of this comes after all those
     node.netns.run("ip route del 10.244.2.0/24")
     eventually("the last one healed", lambda: prefixes(node) == {"10.244.2.0/24"})
@@ -352,7 +352,7 @@ def test_what_a_container_that_is_gone_had_reserved_is_released(make_nodes, make
     assert "released the addresses of gone (eth0, network pods)" in agent.log()
     node.netns.run("nft delete table inet podnet")
     eventually("host ports again", lambda: elements(node) == before)
-    assert "host ports of pods of network pods restored" in agent.log()
+    assert "nftables elements of pods of network pods restored" in agent.log()
     agent.stop()
     node.netns.run("nft flush map inet podnet hostports4")  # who has made the table anew meanwhile, too, left none
     agent = node.start(str(programs / "podnetd"), **environment)

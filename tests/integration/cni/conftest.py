@@ -97,7 +97,7 @@ class Host:
             json.dumps(element)
             for item in self.netns.nft()
             for kind in ("set", "map")
-            if kind in item and not item[kind]["name"].startswith("local_subnets")
+            if kind in item
             for element in item[kind].get("elem", [])
         )
         reserved = sorted(

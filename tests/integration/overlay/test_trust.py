@@ -6,45 +6,17 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import struct
 import time
 
 import pytest
+from frames import frame, send, udp
 
 OVERLAY_PORT, POD_PORT = 8472, 5000
 #: Whom the inner packet says it is from: a pod of the first node.
 INNER = "10.244.1.77"
 GATEWAY = {4: "10.244.2.1", 6: "fd00:244:0:2::1"}
-
-
-def checksum(data: bytes) -> int:
-    """RFC 1071."""
-    data += bytes(len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def udp(source: str, target: str, port: int, payload: bytes) -> bytes:
-    """An IP packet with a UDP datagram."""
-    one, two = (ipaddress.ip_address(each).packed for each in (source, target))
-    length = 8 + len(payload)
-    pseudo = one + two + (struct.pack("!I3xB", length, 17) if len(one) == 16 else struct.pack("!xBH", 17, length))
-    header = struct.pack("!HHH", 40000, port, length)
-    datagram = header + struct.pack("!H", checksum(pseudo + header + bytes(2) + payload)) + payload
-    if len(one) == 16:
-        return struct.pack("!IHBB", 6 << 28, length, 17, 64) + one + two + datagram
-    start = struct.pack("!BBHHHBB", 0x45, 0, 20 + length, 1, 0, 64, 17)
-    return start + struct.pack("!H", checksum(start + bytes(2) + one + two)) + one + two + datagram
-
-
-def frame(source: str, target: str, packet: bytes) -> bytes:
-    """An Ethernet frame between two MAC addresses."""
-    kind = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
-    return bytes.fromhex(target.replace(":", "")) + bytes.fromhex(source.replace(":", "")) + kind + packet
 
 
 class Attack:
@@ -68,11 +40,7 @@ class Attack:
                 listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             listener.bind((pod, POD_PORT))
             listener.settimeout(0.3)
-            with attacker.entered():
-                sender = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
-                sender.bind(("eth0", 0))
-            own = self.mac(attacker, "eth0")
-            sender.send(frame(own, gateway, outer))
+            send(attacker, frame(self.mac(attacker, "eth0"), gateway, outer))
             try:
                 while listener.recv(100) != token:
                     pass

@@ -61,7 +61,7 @@ def test_positions_count_through_the_set():
     for position in range(ranges.size):
         address, _source = ranges.at(position)
         assert ranges.position((4, address)) == position
-    assert ranges.gateways() == [0, 6]
+    assert list(ranges.kept()) == [0, 6]
     assert ranges.position(ip.parse_address("10.3.0.1")) is None
     with pytest.raises(IndexError):
         ranges.at(12)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam import files, index, records
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam import store as stores
-from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ip import to_text
+from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ip import parse_address, to_text
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.ranges import parse_sets
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.store import Exhausted, Refused, Store
 from hypothesis import settings
@@ -110,8 +110,8 @@ def test_an_attachment_has_its_addresses_once(directory):
     ("wanted", "text"),
     [
         ("10.1.0.1", "requested ip 10.1.0.1 is subnet's gateway"),
-        ("10.1.0.7", "requested IP address 10.1.0.7 is not available in range set 10.1.0.1-10.1.0.6"),
-        ("10.1.0.4", "requested IP address 10.1.0.4 is not available in range set 10.1.0.1-10.1.0.6"),
+        ("10.1.0.7", "requested IP address 10.1.0.7 is not available in range set 10.1.0.1-10.1.0.6: it is outside"),
+        ("10.1.0.4", "requested IP address 10.1.0.4 is not available in range set 10.1.0.1-10.1.0.6: c1 eth0 has it"),
     ],
 )
 def test_wanted_address_refused(directory, wanted, text):
@@ -120,6 +120,32 @@ def test_wanted_address_refused(directory, wanted, text):
     with pytest.raises(Refused) as caught:
         reserve(directory, "c2", wanted={0: number})
     assert str(caught.value).endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("subnet", "start", "end", "given", "kept"),
+    [
+        (
+            "192.0.2.0/29",
+            "192.0.2.0",
+            "192.0.2.7",
+            [f"192.0.2.{last}" for last in range(2, 7)],
+            {"192.0.2.7": "broadcast"},
+        ),
+        ("192.0.2.8/30", "192.0.2.8", "192.0.2.11", ["192.0.2.10"], {"192.0.2.8": "its subnet's own"}),
+        ("fd00::/126", "fd00::", "fd00::3", ["fd00::2", "fd00::3"], {"fd00::": "its subnet's own"}),
+        ("10.1.0.0/16", "10.1.0.254", "10.1.1.1", [f"10.1.{each}" for each in ("0.254", "0.255", "1.0", "1.1")], {}),
+    ],
+)
+def test_a_subnets_own_and_its_broadcast_address_are_no_pods(directory, subnet, start, end, given, kept):
+    """As wide as a range is: neither in turn nor on demand. Within a wider subnet they are addresses as others."""
+    sets = parse_sets([[{"subnet": subnet, "rangeStart": start, "rangeEnd": end}]])
+    assert [reserve(directory, f"c{number}", sets)[0] for number in range(len(given))] == given
+    with pytest.raises(Exhausted):
+        reserve(directory, "more", sets)
+    for text, words in kept.items():
+        with pytest.raises(Refused, match=words):
+            reserve(directory, "more", sets, {0: parse_address(text)[1]})
 
 
 def test_release_is_repeatable_and_nobody_elses(directory):

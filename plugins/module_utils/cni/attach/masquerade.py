@@ -8,23 +8,32 @@ from __future__ import annotations
 
 from ...ipam.ip import parse_subnet
 from ...nat import pods, table
+from ...netlink import nftables
 from ...netlink.channel import Channel
 from ...netlink.wire import NETLINK_NETFILTER
 from ..spec.errors import INTERNAL, CniError
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from ...netlink.nftables import Chain
     from ..spec.call import Call
 
-KIND = ("masqueraded",)
+KIND = ("masquerade_from",)
 
 
 def add(call: Call, ips: list[dict]) -> None:
     """Masquerades the addresses of a result's `ips`. Raises NetlinkError."""
-    elements = [pods.masquerade_element(item["address"]) for item in ips]
-    subnets = [str(parse_subnet(item["address"])) for item in ips]
+    wanted = _wanted(ips)
+    elements: list[pods.Element] = [(*key, chain.name) for key, chain in wanted]
+    chains = {chain.name: chain for _key, chain in wanted}
     with Channel(NETLINK_NETFILTER) as channel:
-        pods.add(channel, elements, subnets, pods.owner_comment(call.network, *call.owner))
+        pods.add(channel, elements, pods.owner_comment(call.network, *call.owner), list(chains.values()))
+
+
+def _wanted(ips: list[dict]) -> list[tuple[tuple[str, bytes], Chain]]:
+    """Map, key and chain for each of a result's `ips`."""
+    split = [(item["address"].partition("/")[0], str(parse_subnet(item["address"]))) for item in ips]
+    return [(pods.masquerade_key(address), pods.masquerade_chain(subnet)) for address, subnet in split]
 
 
 def remove(call: Call, addresses: list[str]) -> None:
@@ -32,7 +41,7 @@ def remove(call: Call, addresses: list[str]) -> None:
     comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
         if addresses:
-            pods.remove(channel, [pods.masquerade_element(item)[:2] for item in addresses], comment)
+            pods.remove(channel, [pods.masquerade_key(item) for item in addresses], comment)
         else:
             pods.remove_owner(channel, comment, KIND)
 
@@ -44,9 +53,10 @@ def check(call: Call, ips: list[dict]) -> None:
         _requests, changes = table.differences(channel)
         if changes:
             raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
-        for item in ips:
-            name, key, _data = pods.masquerade_element(item["address"])
-            if pods.comment_of(channel, name, key) != comment:
+        rules = nftables.read_rules(channel, table.TABLE)
+        for item, (key, chain) in zip(ips, _wanted(ips)):
+            found = nftables.get_element(channel, table.TABLE, *key)
+            if found != (chain.name, comment) or rules.get(chain.name) != [rule.digest() for rule in chain.rules]:
                 raise CniError(INTERNAL, f"{item['address']} is not masqueraded")
 
 

@@ -19,6 +19,7 @@ from ..spec.result import family
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
     from ...netlink.link import Link
+    from ...netlink.route import Route
 
 EEXIST = 17
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
@@ -67,7 +68,7 @@ def configure(channel: Channel, index: int, ifname: str, result: dict, detect: b
     requests.append(link.change(index, up=True, what=ifname))
     requests += route_requests(index, result)
     for request, error in zip(requests, channel.batch(requests)):
-        if error and not (error.errno == EEXIST and request[0] == route.RTM_NEWROUTE):
+        if error and not (error.errno == EEXIST and request[0] == route.RTM_NEWROUTE):  # the very same route
             raise CniError(INTERNAL, f"failed to configure {ifname}: {error}")
 
 
@@ -76,19 +77,23 @@ def prepare(ifname: str, result: dict) -> None:
     families = {family(item["address"]) for item in result["ips"]}
     if families:  # gratuitous ARP: neighbors learn at once who has the address, also one that is added later
         write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1")
+        ignore_routers(ifname)  # its addresses and routes are those of the result
     if 6 in families:
         write_sysctl(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
         write_sysctl(f"net/ipv6/conf/{ifname}/keep_addr_on_down", "1", optional=True)
         write_sysctl(f"net/ipv6/conf/{ifname}/ndisc_notify", "1", optional=True)
 
 
-def route_requests(index: int, result: dict, replace: bool = False) -> list:
-    """The requests for the result's routes; one without gateway takes the first of its family, or none."""
+def route_requests(index: int, result: dict) -> list:
+    """The requests for the result's routes; one without gateway takes the first of its family, or none.
+
+    Several to one destination share its packets; and each of them comes besides what the pod has by other interfaces.
+    """
     gateways: dict[int, str] = {}
     for item in result["ips"]:
         if item.get("gateway"):
             gateways.setdefault(family(item["address"]), item["gateway"])
-    requests = []
+    grouped: dict[tuple, list[str | None]] = {}
     for item in result["routes"]:
         scope = item.get("scope")
         if scope is not None and scope not in route.SCOPE_NAMES:
@@ -96,20 +101,25 @@ def route_requests(index: int, result: dict, replace: bool = False) -> list:
         gateway = item.get("gw") or gateways.get(family(item["dst"]))
         if scope is not None and scope >= route.SCOPES["link"]:
             gateway = item.get("gw")
-        requests.append(
-            route.add(
-                item["dst"],
-                index,
-                gateway=gateway,
-                protocol=route.RTPROT_BOOT,
-                scope=None if scope is None else route.SCOPE_NAMES[scope],
-                mtu=item.get("mtu"),
-                advmss=item.get("advmss"),
-                metric=item.get("priority"),
-                table=item.get("table") or route.RT_TABLE_MAIN,
-            )
+        key = (canonical(item["dst"]), scope, *(item.get(name) for name in ("table", "priority", "mtu", "advmss")))
+        hops = grouped.setdefault(key, [])
+        if gateway not in hops:
+            hops.append(gateway)
+    return [
+        route.add(
+            dst,
+            index,
+            gateways=hops,
+            protocol=route.RTPROT_BOOT,
+            scope=None if scope is None else route.SCOPE_NAMES[scope],
+            mtu=mtu,
+            advmss=advmss,
+            metric=metric,
+            table=table or route.RT_TABLE_MAIN,
+            flags=route.BESIDE,
         )
-    return requests
+        for (dst, scope, table, metric, mtu, advmss), hops in grouped.items()
+    ]
 
 
 def interface(channel: Channel, ifname: str, netns: str = "") -> Link:
@@ -149,15 +159,19 @@ def _check_routes(channel: Channel, index: int, wanted: list[dict]) -> None:
         destination, table = canonical(item["dst"]), item.get("table") or route.RT_TABLE_MAIN
         if table not in tables:
             tables[table] = route.dump(channel, table=table)
+            if not item.get("table"):  # a plugin later in the chain, sbr or vrf, may have moved it
+                tables[table] += route.dump(channel, table=0, index=index)
         matching = [one for one in tables[table] if one.dst == destination]
-        if not matching and not item.get("table"):  # a plugin later in the chain, sbr or vrf, may have moved it
-            matching = [one for one in route.dump(channel, table=0, index=index) if one.dst == destination]
         if not matching:
             raise CniError(INTERNAL, f"route to {item['dst']} is missing")
         for key, attribute in (("gw", "gateway"), ("mtu", "mtu"), ("advmss", "advmss"), ("priority", "metric")):
             value = canonical(item[key]) if key == "gw" and item.get(key) else item.get(key)
-            if value and not any(getattr(one, attribute) == value for one in matching):
+            if value and not any(value in _values(one, attribute) for one in matching):
                 raise CniError(INTERNAL, f"route to {item['dst']} does not have {attribute} {value}")
+
+
+def _values(one: Route, attribute: str) -> list:
+    return one.gateways() if attribute == "gateway" else [getattr(one, attribute)]
 
 
 def canonical(text: str) -> str:
@@ -172,7 +186,10 @@ def alone(text: str) -> str:
 
 
 def ignore_routers(name: str) -> None:
-    """Ignores IPv6 router advertisements, by which a pod could pose as a router to its host (CVE-2020-10749)."""
+    """Ignores IPv6 router advertisements, by which a pod could pose as a router (CVE-2020-10749).
+
+    Call it before the interface is up: an advertisement may be the first packet.
+    """
     write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True)
 
 

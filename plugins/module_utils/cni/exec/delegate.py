@@ -64,9 +64,21 @@ def call_own(plugin: str, to: Call) -> dict | None:
     return _function(plugin, to.env.command)(to)
 
 
+def restore(plugin: str, to: Call) -> None:
+    """Adds again what `plugin` has in nftables of a live attachment; plugins without any, and foreign ones, are passed
+    over."""
+    if plugin in OWN:
+        module = _module(plugin)
+        if hasattr(module, "restore"):
+            module.restore(to)
+
+
 def _function(plugin: str, command: str):
-    module = __import__(f"{PLUGINS}.{OWN[plugin]}", None, None, ["*"])
-    return getattr(module, FUNCTIONS[command])
+    return getattr(_module(plugin), FUNCTIONS[command])
+
+
+def _module(plugin: str):
+    return __import__(f"{PLUGINS}.{OWN[plugin]}", None, None, ["*"])
 
 
 def _execute(plugin: str, command: str, to: Call) -> dict | None:

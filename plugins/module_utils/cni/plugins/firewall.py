@@ -140,6 +140,11 @@ def add(call: Call) -> dict:
     return call.previous
 
 
+def restore(call: Call) -> None:
+    """Restores the elements of ADD, which may be repeated."""
+    add(call)
+
+
 def _attempt(step, what: str) -> None:
     """Takes a step, and retries it if another process changed the rules meanwhile."""
     for attempt in range(TRIES):

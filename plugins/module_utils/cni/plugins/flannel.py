@@ -72,6 +72,15 @@ def _has_ports(call: Call) -> bool:
     return bool(config.objects(call.runtime(), "portMappings"))
 
 
+def restore(call: Call) -> None:
+    """Restores what the delegate and portmap have in nftables."""
+    noted = _noted(call)
+    inner = call.with_conf(noted) if noted else _delegated(call, read_subnet(call, TRY_AGAIN))
+    delegate.restore(inner.conf["type"], inner)
+    if _has_ports(call):
+        delegate.restore("portmap", call)
+
+
 def check(call: Call) -> None:
     """The delegate's check, and the ports."""
     inner = _delegated(call, read_subnet(call, TRY_AGAIN))

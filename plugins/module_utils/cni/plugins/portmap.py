@@ -126,7 +126,7 @@ def _port(item: dict) -> dict:
     }
 
 
-def add(call: Call) -> dict:
+def add(call: Call, again: bool = False) -> dict:
     """Maps the ports to the pod's addresses and passes the result on."""
     if call.previous is None:
         raise config_error("must be called as chained plugin")
@@ -139,8 +139,13 @@ def add(call: Call) -> dict:
         return call.previous
     from . import portmap_nft  # the kernel's side, only if needed: it takes as long as all the rest
 
-    portmap_nft.add(call, mappings, addresses, settings.snat)
+    portmap_nft.add(call, mappings, again)
     return call.previous
+
+
+def restore(call: Call) -> None:
+    """Restores the host ports."""
+    add(call, again=True)
 
 
 def pod_addresses(call: Call) -> list[str]:
@@ -160,6 +165,7 @@ def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
         {
             **port,
             "pod_ip": item.partition("/")[0],
+            "subnet": str(parse_subnet(item)),
             "snat": settings.snat,
             "masq_all": settings.masq_all,
             "conditions": settings.conditions[family(item)],

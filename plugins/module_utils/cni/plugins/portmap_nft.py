@@ -2,15 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kernel's side of portmap: elements of the table ``inet podnet``, and conntrack entries to delete."""
+"""The kernel's side of portmap: elements of the table ``inet podnet``, route_localnet, conntrack entries to delete."""
 
 from __future__ import annotations
 
-from ...ipam.ip import parse_subnet
 from ...nat import pods, table
 from ...netlink import conntrack, link, nftables, route
 from ...netlink.channel import Channel
-from ...netlink.wire import NETLINK_NETFILTER, NetlinkError
+from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, unpack_ip
 from ..attach import pod
 from ..spec.errors import INTERNAL, NOT_AVAILABLE, CniError
 from ..spec.result import family
@@ -21,22 +20,23 @@ if TYPE_CHECKING:
 
 EEXIST = 17
 UDP = pods.PROTOCOLS["udp"]
+KINDS = (*pods.HOST_PORTS, pods.LINKS)
 
 
-def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> None:
+def add(call: Call, mappings: list[dict], again: bool = False) -> None:
     """Maps all of `mappings` (see ``pods.mapping_elements``) or none. CniError names the owner of a port that is taken.
+    `again`: after the table with the elements was deleted.
 
     A port that another interface of the same container has stays there: runtimes give a container's port mappings to
     each of its networks, and the first network wins.
     """
     comment = pods.owner_comment(call.network, *call.owner)
     elements = [element for mapping in mappings for element in pods.mapping_elements(mapping)]
-    subnets = [str(parse_subnet(item)) for item in addresses]
-    chains = list(_chains(mappings).values())
+    chains = pods.mapping_chains(mappings)
     with Channel(NETLINK_NETFILTER) as channel:
         try:
             try:
-                pods.add(channel, elements, subnets, comment, chains)
+                pods.add(channel, elements, comment, chains)
             except NetlinkError as error:
                 if error.errno != EEXIST:
                     raise
@@ -44,23 +44,15 @@ def add(call: Call, mappings: list[dict], addresses: list[str], snat: bool) -> N
                 strange = [element for element in taken if not _is_containers(channel, element, call)]
                 if strange or not taken:
                     raise CniError(INTERNAL, _conflict(channel, strange)) from None
-                pods.add(channel, [element for element in elements if element not in taken], subnets, comment, chains)
+                pods.add(channel, [element for element in elements if element not in taken], comment, chains)
         except NetlinkError as error:
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
         try:
-            if snat:
-                _open_loopback(addresses)
-            _forget_connections(channel, mappings)
+            _open_loopback(channel, mappings, comment, again)
+            _reroute(channel, mappings)
         except (CniError, NetlinkError) as error:
-            pods.remove_owner(channel, comment, pods.HOST_PORTS)
+            _close_loopback(channel, pods.remove_owner(channel, comment, KINDS))
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
-
-
-def _chains(mappings: list[dict]) -> dict[str, nftables.Chain]:
-    """The chains with the mappings' conditions, by name."""
-    wanted = {(item["conditions"], family(item["pod_ip"])) for item in mappings if item["conditions"]}
-    chains = [pods.condition_chain(conditions, kind) for conditions, kind in sorted(wanted)]
-    return {chain.name: chain for chain in chains}
 
 
 def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:
@@ -79,45 +71,99 @@ def _conflict(channel: Channel, taken: list) -> str:
     return "a host port is to lead to two ports of the pod, or does so from an earlier call"
 
 
-def _open_loopback(addresses: list[str]) -> None:
-    """Lets packets from 127.0.0.1 out to the pod; they are masqueraded on the way."""
-    for name in _loopback_sysctls(addresses):
-        pod.write_sysctl(name, "1")
+# -- loopback ---------------------------------------------------------------------------------------------------
 
 
-def _loopback_sysctls(addresses: list[str]) -> list[str]:
-    """The sysctl that must be 1 on the interface by which packets from 127.0.0.1 leave for the pod."""
-    names = []
-    for item in addresses:
-        if family(item) == 4:
-            with Channel() as host:
-                way = route.lookup(host, item.partition("/")[0])
-                found = link.get(host, index=way.index)
-            if found:
-                names.append(f"net/ipv4/conf/{found.name}/route_localnet")
-    return names
+def _open_loopback(channel: Channel, mappings: list[dict], comment: str, again: bool) -> None:
+    """Lets packets from 127.0.0.1 out to the pod; they are masqueraded on the way.
+
+    The kernel then accepts packets to 127.0.0.0/8 from that link too; the table's chain ``guard`` drops them.
+    """
+    for address, name in _links(mappings):
+        if not again and pod.read_sysctl(_route_localnet(name)) == "1" and not pods.linked(channel, name):
+            continue  # set by others: it stays
+        pods.add(channel, [pods.link_element(name, address)], comment, [])
+        pod.write_sysctl(_route_localnet(name), "1")
 
 
-def _forget_connections(channel: Channel, mappings: list[dict]) -> None:
-    """Deletes UDP conntrack entries: a flow with an entry keeps its old translation while packets come."""
-    wanted = {(family(item["pod_ip"]), item["host_port"]) for item in mappings if item["protocol"] == "udp"}
-    channel.batch([conntrack.forget(kind, UDP, port) for kind, port in sorted(wanted)])
+def _close_loopback(channel: Channel, removed: list[pods.Element]) -> None:
+    """Resets route_localnet on links that no other host port needs than those of the `removed` elements."""
+    for name in {pods.link_of(key) for kind, key, _data in removed if kind.startswith(pods.LINKS)}:
+        if not pods.linked(channel, name):
+            pod.write_sysctl(_route_localnet(name), "0", optional=True)  # the link may be gone
+            if pods.linked(channel, name):  # by a concurrent ADD, which read 1
+                pod.write_sysctl(_route_localnet(name), "1", optional=True)
+
+
+def _links(mappings: list[dict]) -> list[tuple[str, str]]:
+    """The IPv4 addresses of the pod that 127.0.0.1 should reach, each with the link of the route to it."""
+    found = []
+    for address in dict.fromkeys(item["pod_ip"] for item in mappings if item["snat"] and family(item["pod_ip"]) == 4):
+        with Channel() as host:
+            there = link.get(host, index=route.lookup(host, address).index)
+        if there:
+            found.append((address, there.name))
+    return found
+
+
+def _route_localnet(name: str) -> str:
+    return f"net/ipv4/conf/{name}/route_localnet"
+
+
+# -- flows ------------------------------------------------------------------------------------------------------
+
+
+def _reroute(channel: Channel, mappings: list[dict]) -> None:
+    """Deletes conntrack entries of UDP flows to the mapped ports, which would keep their old destination while packets
+    come: this host, or the pod that has the port on every address. Flows to the same port of other hosts, and those
+    translated by others (a Service), stay."""
+    for item in mappings:
+        if item["protocol"] == "udp":
+            before = _pod_at_every_address(channel, item)
+            flows = conntrack.dump(channel, family(item["pod_ip"]), UDP, item["host_port"])
+            concerned = [one for one in flows if one.answering in (one.target, before) and _is_for(item, one.target)]
+            channel.batch([conntrack.forget(one) for one in concerned])
+
+
+def _pod_at_every_address(channel: Channel, mapping: dict) -> str:
+    """The pod that has the mapping's port on every address, "" for none: a mapping at one address precedes it."""
+    (name, key, _data), *_more = pods.mapping_elements({**mapping, "host_ip": ""})
+    found = nftables.get_element(channel, table.TABLE, name, key) if mapping["host_ip"] else None
+    return _address(name, found[0]) if found else ""
+
+
+def _address(name: str, data: object) -> str:
+    """The pod's address in the data of an element of ``hostports*``."""
+    return unpack_ip(data[: table.LENGTH[int(name[-1])]]) if isinstance(data, bytes) else ""
+
+
+def _is_for(mapping: dict, target: str) -> bool:
+    """Whether the mapping is for packets to that address."""
+    if mapping["host_ip"]:
+        return bool(mapping["host_ip"] == target)
+    try:
+        with Channel() as host:
+            return route.lookup(host, target).type == "local"
+    except NetlinkError:
+        return False  # no route
 
 
 def delete(call: Call) -> None:
     """Removes all host ports of the attachment, and their UDP conntrack entries."""
     comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
-        _forget_removed(channel, pods.remove_owner(channel, comment, pods.HOST_PORTS))
+        _undo(channel, pods.remove_owner(channel, comment, KINDS))
 
 
-def _forget_removed(channel: Channel, removed: list) -> None:
-    wanted = set()
-    for name, key in removed:
-        protocol, port = pods.port_of(name, key)
-        if protocol == UDP:
-            wanted.add((int(name[-1]), port))
-    channel.batch([conntrack.forget(kind, UDP, port) for kind, port in sorted(wanted)])
+def _undo(channel: Channel, removed: list[pods.Element]) -> None:
+    """Removes what belongs to `removed` elements: conntrack entries of UDP flows to the pod, and route_localnet."""
+    for name, key, data in removed:
+        if name.startswith("hostports"):
+            protocol, port = pods.port_of(name, key)
+            if protocol == UDP:
+                flows = conntrack.dump(channel, int(name[-1]), UDP, port)
+                channel.batch([conntrack.forget(one) for one in flows if one.answering == _address(name, data)])
+    _close_loopback(channel, removed)
 
 
 def check(call: Call, mappings: list[dict]) -> None:
@@ -126,18 +172,19 @@ def check(call: Call, mappings: list[dict]) -> None:
         _requests, changes = table.differences(channel)
         if changes:
             raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
-        chains = _chains(mappings)
-        rules = nftables.read_rules(channel, table.TABLE) if chains else {}
-        for name, chain in chains.items():
-            if rules.get(name) != [rule.digest() for rule in chain.rules]:
-                raise CniError(INTERNAL, f"the conditions of port mappings are not as configured: chain {name}")
         for mapping in mappings:
             for element in pods.mapping_elements(mapping):
                 if not _is_containers(channel, element, call):
                     raise CniError(INTERNAL, f"port mapping is missing: {pods.describe(*element[:2])}")
-    for name in _loopback_sysctls([mapping["pod_ip"] for mapping in mappings if mapping["snat"]]):
-        if pod.read_sysctl(name) == "0":
-            raise CniError(INTERNAL, f"port mappings are unreachable from 127.0.0.1: {name.replace('/', '.')} is off")
+        rules = nftables.read_rules(channel, table.TABLE)
+        for chain in pods.mapping_chains(mappings):
+            if rules.get(chain.name) != [rule.digest() for rule in chain.rules]:
+                raise CniError(INTERNAL, f"chain {chain.name} of port mappings is not as configured")
+    for _address, name in _links(mappings):
+        if pod.read_sysctl(_route_localnet(name)) == "0":
+            raise CniError(
+                INTERNAL, f"port mappings are unreachable from 127.0.0.1: net.ipv4.conf.{name}.route_localnet is off"
+            )
 
 
 def status() -> None:
@@ -152,4 +199,4 @@ def status() -> None:
 def gc(call: Call) -> None:
     """Removes the mappings of all but the valid attachments."""
     with Channel(NETLINK_NETFILTER) as channel:
-        _forget_removed(channel, pods.collect(channel, pods.HOST_PORTS, call.network, call.valid_attachments()))
+        _undo(channel, pods.collect(channel, KINDS, call.network, call.valid_attachments()))

@@ -24,10 +24,13 @@ from ..spec.result import family, new
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from ...netlink.wire import Request
     from ..spec.call import Call
 
 BACKENDS = ("nftables", "iptables")
 ESRCH, EEXIST = 3, 17
+#: Refusals that say that all is as wanted, by request: gone already, there already.
+FINE = ((route.RTM_DELROUTE, ESRCH), (route.RTM_NEWROUTE, EEXIST), (address.RTM_NEWADDR, EEXIST))
 
 
 class Settings(interface.Settings):
@@ -85,24 +88,31 @@ def _pod_requests(index: int, result: dict) -> list:
     for item in result["ips"]:
         own, subnet = item["address"].partition("/")[0], parse_subnet(item["address"])
         if subnet.length == width(subnet.family):  # no other address is in its subnet
-            requests.append(route.add(pod.alone(item["gateway"]), index, src=own, protocol=route.RTPROT_BOOT))
+            requests.append(_own_way(pod.alone(item["gateway"]), index, own))
             continue
         requests += [
             route.delete(str(subnet), index),
-            route.add(pod.alone(item["gateway"]), index, src=own, protocol=route.RTPROT_BOOT),
-            route.add(str(subnet), index, gateway=item["gateway"], src=own, protocol=route.RTPROT_BOOT),
+            _own_way(pod.alone(item["gateway"]), index, own),
+            _own_way(str(subnet), index, own, item["gateway"]),
         ]
     return requests
 
 
+def _own_way(dst: str, index: int, own: str, gateway: str | None = None) -> Request:
+    """A route after those to the same destination: another interface of the pod may have the same gateway, and of two
+    addresses of one subnet the first is the preferred source."""
+    return route.add(dst, index, gateway=gateway, src=own, protocol=route.RTPROT_BOOT, flags=route.BEHIND)
+
+
 def _host_requests(index: int, result: dict, pod_mac: str) -> list:
-    """The gateways' addresses, and routes and neighbor entries for the pod, before its first packet."""
+    """The gateways' addresses, and routes and neighbor entries for the pod, before its first packet. A route of the
+    address's former owner, whose link may still be going, is replaced."""
     requests = []
     for item in result["ips"]:
         own = item["address"].partition("/")[0]
         requests += [
             address.add(index, pod.alone(item["gateway"]), replace=False),
-            route.add(pod.alone(own), index, scope="host", protocol=route.RTPROT_BOOT),
+            route.add(pod.alone(own), index, scope="host", protocol=route.RTPROT_BOOT, flags=route.IN_PLACE),
             neighbour.add(index, own, pod_mac, state="reachable"),
         ]
     return requests
@@ -111,7 +121,7 @@ def _host_requests(index: int, result: dict, pod_mac: str) -> list:
 def _carry_out(channel: Channel, requests: list, what: str) -> None:
     for request, error in zip(requests, channel.batch(requests)):
         # two addresses of one subnet share its gateway; a subnet's route may be gone with the first of them
-        if error and error.errno not in ((ESRCH,) if request[0] == route.RTM_DELROUTE else (EEXIST,)):
+        if error and (request[0], error.errno) not in FINE:
             raise CniError(INTERNAL, f"failed to configure {what}: {error}")
 
 
@@ -128,6 +138,14 @@ def _forget(call: Call, settings: Settings) -> None:
 
         previous = call.previous or new()
         masquerade.remove(call, [item["address"].partition("/")[0] for item in previous["ips"]])
+
+
+def restore(call: Call) -> None:
+    """Restores masquerade."""
+    if Settings(call).masquerade:
+        from ..attach import masquerade
+
+        masquerade.add(call, _ips(call.previous or new()))
 
 
 def check(call: Call) -> None:

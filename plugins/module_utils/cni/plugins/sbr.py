@@ -76,8 +76,8 @@ def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> t
         for one in _routes(item, moving):
             hint = source.partition("/")[0] if settings.source_hints else one.src
             requests.append(route.copy(one, index, table, hint))
-            back.append(route.delete(one.dst, index, table=table, metric=one.metric))
-    requests += [route.delete(one.dst, index, metric=one.metric) for one in moving]
+            back += route.copy_deletes(one, index, table)
+    requests += [request for one in moving for request in route.copy_deletes(one, index, route.RT_TABLE_MAIN)]
     back += [route.copy(one, index, route.RT_TABLE_MAIN, one.src) for one in moving]
     return requests, back
 
@@ -89,7 +89,7 @@ def _routes(item: dict, moving: list[Route]) -> list[Route]:
     for one in moving:
         if (6 if ":" in one.dst else 4) != subnet.family:
             continue
-        hops = [hop for hop in (one.src, one.gateway) if hop]
+        hops = [hop for hop in (one.src, *one.gateways(one.index)) if hop]
         if not hops or any(parse_address(hop) in subnet for hop in hops):
             found.append(one)
     anywhere = pod.ANYWHERE[subnet.family]
@@ -120,7 +120,7 @@ def delete(call: Call) -> None:
             if found and not settings.table:
                 for table in {item.table for item in rules}:
                     for one in route.dump(inside, table=table, index=found.index):
-                        requests.append(route.delete(one.dst, found.index, table=table, metric=one.metric))
+                        requests += route.copy_deletes(one, found.index, table)
             inside.batch(requests)
 
 

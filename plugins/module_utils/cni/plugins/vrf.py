@@ -100,9 +100,7 @@ def _join(inside: Channel, vrf: Link, inner: Link) -> None:
     for item in route.dump(inside, table=table, index=inner.index):
         if item.type == "unicast" and item.protocol == route.RTPROT_KERNEL and item.dst not in own:
             requests.append(route.delete(item.dst, inner.index, table=table, metric=item.metric))
-    # a route that another interface of the VRF has stays there, as in the main table (pod.configure)
-    taken = {(item.dst, item.metric) for item in route.dump(inside, table=table) if item.index != inner.index}
-    others = [item for item in routes if item.protocol != route.RTPROT_KERNEL and (item.dst, item.metric) not in taken]
+    others = [item for item in routes if item.protocol != route.RTPROT_KERNEL]
     # on-link routes first: gateways need them
     for item in sorted(others, key=lambda item: item.gateway is not None):
         requests.append(route.copy(item, inner.index, table, item.src))

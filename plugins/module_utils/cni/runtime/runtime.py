@@ -19,16 +19,20 @@ from typing import Any
 
 from ...netlink.netns import is_netns
 from ..exec import delegate
+from ..exec.attachment_lock import Turn
 from ..spec import result
-from ..spec.call import VALID_ATTACHMENTS
+from ..spec.call import VALID_ATTACHMENTS, Call
+from ..spec.config import previous_result
 from ..spec.conflist import Conflist
-from ..spec.environment import identifier, interface_name
+from ..spec.environment import Environment, identifier, interface_name
 from ..spec.errors import ENVIRONMENT, INCOMPATIBLE_VERSION, INTERNAL, CniError
 from ..spec.result import at_least
 
 CACHE = "/var/lib/cni"
 BIN_DIRS = ("/opt/podnet/current/bin",)
 KIND = "cniCacheV1"
+#: The executable that no other implementation has.
+TOOL = "podnet-cni"
 
 
 class Attachment:
@@ -139,10 +143,10 @@ class Runtime:
         return failures
 
     def restore(self, network: Conflist) -> list[str]:
-        """Maps the host ports of all live attachments again, after the table that held them was deleted.
+        """Adds the nftables elements of all live attachments again, after their tables were deleted: host ports,
+        masquerade, firewall, MAC spoof check. Foreign plugins are passed over.
 
-        That is portmap's ADD, which may be repeated, for every plugin that gets port mappings. Continues past failures
-        and returns them.
+        Continues past failures and returns them.
         """
         failures: list[str] = []
         for entry in self.attachments(network.name):
@@ -150,16 +154,27 @@ class Runtime:
             netns = entry.get("netns") or next(filter(None, inside), "")
             args, capabilities = dict(entry.get("cniArgs") or []), entry.get("capabilityArgs") or {}
             of = Attachment(entry["containerId"], netns, entry["ifName"], args, capabilities)
-            mapping = [plugin for plugin in network.plugins if (plugin.get("capabilities") or {}).get("portMappings")]
-            for plugin in mapping if of.capabilities.get("portMappings") and is_netns(netns) else []:
-                portmap = {**plugin, "type": "portmap"}  # flannel calls portmap itself
+            if not is_netns(netns):
+                continue
+            env = Environment(self._environment("ADD", of))
+            for plugin in filter(self._is_ours, network.plugins):
+                conf = self._conf(network, plugin, of, entry["result"])
                 try:
-                    self._execute("ADD", network, portmap, of, entry["result"])
-                    if self.cached(network.name, of) is None:  # it was deleted meanwhile
-                        self._execute("DEL", network, portmap, of, entry["result"])
+                    with Turn(env):
+                        delegate.restore(plugin["type"], Call(env, conf, previous_result(conf)))
                 except CniError as error:
-                    failures.append(f"{of.container_id} {of.ifname}: {error}")
+                    failures.append(f"{of.container_id} {of.ifname}: {plugin['type']}: {error}")
+            if self.cached(network.name, of) is None:  # it was deleted meanwhile
+                for plugin in reversed(network.plugins):
+                    self._execute("DEL", network, plugin, of, entry["result"])
         return failures
+
+    def _is_ours(self, plugin: dict) -> bool:
+        """Whether a plugin's executable is ours: podnet-cni is in the same directory."""
+        try:
+            return os.path.exists(os.path.join(os.path.dirname(delegate.find(plugin["type"], self.bin_dirs)), TOOL))
+        except CniError:
+            return False
 
     def version(self, plugin: str) -> list[str]:
         """The specification versions that a plugin supports."""
@@ -171,6 +186,10 @@ class Runtime:
     def _execute(
         self, command: str, network: Conflist, plugin: dict, attachment: Attachment, previous: dict | None
     ) -> dict[str, Any] | None:
+        return self._run(plugin["type"], command, self._conf(network, plugin, attachment, previous), attachment)
+
+    @staticmethod
+    def _conf(network: Conflist, plugin: dict, attachment: Attachment, previous: dict | None) -> dict[str, Any]:
         conf = {key: value for key, value in plugin.items() if key != "capabilities"}
         conf = {"cniVersion": network.version, "name": network.name, **conf}
         conf["cniVersion"], conf["name"] = network.version, network.name
@@ -180,12 +199,10 @@ class Runtime:
             conf["runtimeConfig"] = supplied
         if previous is not None:
             conf["prevResult"] = previous
-        return self._run(plugin["type"], command, conf, attachment)
+        return conf
 
-    def _run(self, plugin: str, command: str, conf: dict, attachment: Attachment) -> dict[str, Any] | None:
-        path = delegate.find(plugin, self.bin_dirs)
-        env = {
-            **os.environ,
+    def _environment(self, command: str, attachment: Attachment) -> dict[str, str]:
+        return {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": attachment.container_id,
             "CNI_NETNS": attachment.netns,
@@ -193,6 +210,10 @@ class Runtime:
             "CNI_PATH": ":".join(self.bin_dirs),
             "CNI_ARGS": ";".join(f"{key}={value}" for key, value in attachment.args.items()),
         }
+
+    def _run(self, plugin: str, command: str, conf: dict, attachment: Attachment) -> dict[str, Any] | None:
+        path = delegate.find(plugin, self.bin_dirs)
+        env = {**os.environ, **self._environment(command, attachment)}
         done = subprocess.run([path], input=json.dumps(conf).encode(), stdout=subprocess.PIPE, env=env, check=False)
         if not done.returncode and command not in ("ADD", "VERSION"):  # no result is expected
             return None

@@ -154,7 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     collect = commands.add_parser("gc", help="remove every attachment but those named")
     collect.add_argument("network")
     collect.add_argument("valid", nargs="*", help="CONTAINERID or CONTAINERID/INTERFACE")
-    restore = commands.add_parser("restore", help="map host ports once more, after the kernel's table was deleted")
+    restore = commands.add_parser(
+        "restore",
+        help="put pods' host ports, masquerade and firewall rules into deleted nftables tables once more",
+    )
     restore.add_argument("network")
     serve = commands.add_parser("serve", help="run the service that does the executables' work")
     serve.add_argument("--socket", default=SOCKET, help="where it listens (default %(default)s)")

@@ -93,8 +93,9 @@ ENTRIES = {
         "on {node}: ls -l /var/lib/cni/networks/{network}; journalctl --unit podnet-cni",
     ),
     Code.AGENT_RESTORE_FAILED: Entry(
-        "host ports of pods of network {subject} are not all restored",
-        "The nftables table was deleted, and `podnet-cni restore` could not map every host port again.",
+        "nftables elements of pods of network {subject} are not all restored",
+        "The nftables table was deleted, and `podnet-cni restore` could not add every pod's elements again: host "
+        "ports, masquerade, firewall.",
         "on {node}: podnet-cni restore {subject}",
     ),
 }

@@ -45,10 +45,10 @@ def test_add_check_del(host, conf, empty):
     assert {item["dst"] for item in pod.ip("route show via 10.244.3.1")} == {"default", "10.244.0.0/16"}
     tables = [item["table"]["name"] for item in host.netns.nft() if "table" in item]
     assert tables == ["podnet"]
-    assert len(host.state()["elements"]) == 4  # a map and a set in each family, and no masquerade of the bridge's
+    assert len(host.state()["elements"]) == 5  # two maps in each family and a link, and no masquerade of the bridge's
     told = {**conf, "prevResult": result}
     host.call("flannel", "CHECK", told, "c1", pod)
-    host.netns.run("nft flush set inet podnet hostport_snat4")
+    host.netns.run("nft flush map inet podnet hostport_hairpin4")
     with pytest.raises(Exception, match="port mapping is missing"):
         host.call("flannel", "CHECK", told, "c1", pod)
     host.call("flannel", "DEL", told, "c1", pod)
@@ -59,8 +59,8 @@ def test_masquerade_is_the_bridges_where_it_is_not_flannels(host, conf):
     with open(conf["subnetFile"], "a") as file:
         file.write("FLANNEL_IPMASQ=false\n")
     host.call("flannel", "ADD", conf, "c1", host.pod())
-    names = [item["set"]["name"] for item in host.netns.nft() if "set" in item and item["set"].get("elem")]
-    assert {"masqueraded4", "masqueraded6"} <= set(names)
+    names = [item["map"]["name"] for item in host.netns.nft() if "map" in item and item["map"].get("elem")]
+    assert {"masquerade_from4", "masquerade_from6"} <= set(names)
 
 
 @pytest.mark.parametrize("change", ["gone", "other"])

@@ -10,6 +10,7 @@ import socket
 import threading
 
 import pytest
+from frames import frame, send, udp
 
 UPLINK = ("192.0.2.1", "192.0.2.2")
 
@@ -33,10 +34,10 @@ def conf_of(host, **more):
     return {"cniVersion": "1.1.0", "name": "net", "type": "portmap", **more}
 
 
-def connect(host, container="c1", bridge=None, **more):
+def connect(host, container="c1", bridge=None, plugin="bridge", **more):
     """A pod behind the bridge with port mappings: (pod, the bridge's result, portmap's configuration)."""
     pod = host.pod()
-    result = host.call("bridge", "ADD", bridge or host.conf(isDefaultGateway=True), container, pod)
+    result = host.call(plugin, "ADD", bridge or host.conf(isDefaultGateway=True), container, pod)
     conf = conf_of(host, prevResult=result, **more)
     assert host.call("portmap", "ADD", conf, container, pod) == result
     return pod, result, conf
@@ -250,6 +251,132 @@ def test_udp_flow_moves_with_the_port(host, world):
         second, _result, _conf = connect(host, "c2", **mapping)
         with server(second, 53, socket.SOCK_DGRAM, b"second"):
             assert ask(world, UPLINK[0], 5353, **asked) == f"second {UPLINK[1]}"
+
+
+def localnet(host, link="br0"):
+    return host.netns.sysctl(f"net.ipv4.conf.{link}.route_localnet")
+
+
+def reaches_loopback(host, attacker, source, dev, link):
+    """Whether a datagram that the attacker sends out of ``dev`` gets to a service at 127.0.0.1 of the host."""
+    with host.netns.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as service:
+        service.bind(("127.0.0.1", 9999))
+        service.settimeout(0.3)
+        mac = {
+            name: netns.ip(f"link show dev {name}")[0]["address"]
+            for netns, name in ((attacker, dev), (host.netns, link))
+        }
+        send(attacker, frame(mac[dev], mac[link], udp(source, "127.0.0.1", 9999, b"?")), dev)
+        try:
+            return bool(service.recv(100))
+        except TimeoutError:
+            return False
+
+
+@pytest.mark.defect("portmap: route_localnet opens the host's loopback to pods")
+def test_what_serves_at_loopback_is_closed_to_pods_and_neighbours(host, world):
+    """Host ports at 127.0.0.1 are served; nothing else there, for the pod, for one beside it, for a neighbour."""
+    bridge = host.conf(isDefaultGateway=True)
+    pod, _result, _conf = connect(host, "c1", bridge, **mapped({"hostPort": 8080, "containerPort": 80}))
+    other, _result, _conf = connect(host, "c2", bridge)
+    host.netns.sysctl("net.ipv4.conf.up0.route_localnet", "1")  # as a host port of a pod on that network would have it
+    attempts = [
+        (pod, "10.9.0.2", "eth0", "br0"),
+        (other, "10.9.0.3", "eth0", "br0"),
+        (world, UPLINK[1], "up1", "up0"),
+    ]
+    with server(pod):
+        assert ask(host.netns, "127.0.0.1", 8080) is not None
+    assert [reaches_loopback(host, *each) for each in attempts] == [False] * 3
+    host.netns.run("nft flush chain inet podnet guard")
+    assert [reaches_loopback(host, *each) for each in attempts] == [True] * 3
+
+
+def test_loopback_is_open_as_long_as_there_is_a_port(host):
+    """The last port's DEL closes the bridge; one that somebody else opened stays as it was."""
+    first, second = mapped({"hostPort": 8080, "containerPort": 80}), mapped({"hostPort": 8081, "containerPort": 80})
+    one, _result, conf_one = connect(host, "c1", **first)
+    connect(host, "c2", **second)
+    assert localnet(host) == "1"
+    host.call("portmap", "ADD", conf_one, "c1", one)  # as restore does
+    host.call("portmap", "DEL", conf_one, "c1", one)
+    assert localnet(host) == "1"
+    host.call("portmap", "GC", {**conf_of(host), "cni.dev/valid-attachments": []})
+    assert localnet(host) == "0"
+    host.netns.sysctl("net.ipv4.conf.br0.route_localnet", "1")
+    three, _result, conf = connect(host, "c3", **first)
+    host.call("portmap", "DEL", conf, "c3", three)
+    assert localnet(host) == "1"
+    for number in range(2):  # the link goes before DEL
+        ptp = {**host.conf(), "type": "ptp"}
+        pod, _result, conf = connect(host, f"d{number}", ptp, plugin="ptp", **first)
+        pod.run("ip link del eth0")
+        host.call("portmap", "DEL", conf, f"d{number}", pod)
+
+
+class Flow:
+    """A UDP flow that goes on: from a namespace to an address and port, from one source port."""
+
+    def __init__(self, netns, address, port):
+        with netns.entered():
+            self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(1)
+        self.socket.connect((address, port))
+
+    def ask(self):
+        """Who answers the next datagram."""
+        self.socket.send(b"?")
+        try:
+            return self.socket.recv(100).decode().split()[0]
+        except OSError:
+            return None
+
+
+@pytest.mark.defect("portmap: UDP conntrack entries of others are thrown out")
+@pytest.mark.parametrize("at", [None, "192.0.2.11"])
+def test_flows_of_others_to_the_same_port_stay(host, world, at):
+    """A flow to a Service that another translates, to a server outside, and to another pod's port at another address
+    keep their ways, while a port of that number comes and goes."""
+    host.netns.run("ip address add 192.0.2.11/24 dev up0")
+    bridge = host.conf(isDefaultGateway=True, ipMasq=True)
+    mine = {"hostPort": 53, "containerPort": 53, "protocol": "udp"}
+    pods = {name: connect(host, name, bridge)[0] for name in ("one", "two", "client")}
+    holder, _result, _conf = connect(host, "holder", bridge, **mapped({**mine, "hostIP": UPLINK[0]}))
+    host.netns.run("nft add table ip kube")
+    host.netns.run("nft", "add chain ip kube pre { type nat hook prerouting priority -110; }")
+    rule = "ip daddr 10.96.0.10 udp dport 53 dnat to numgen inc mod 2 map { 0 : 10.9.0.2, 1 : 10.9.0.3 }"
+    host.netns.run("nft", f"add rule ip kube pre {rule}")
+    with contextlib.ExitStack() as servers:
+        for netns, text in ((pods["one"], b"one"), (pods["two"], b"two"), (world, b"outside"), (holder, b"holder")):
+            servers.enter_context(server(netns, 53, socket.SOCK_DGRAM, text))
+        flows = [
+            Flow(pods["client"], "10.96.0.10", 53),
+            Flow(pods["client"], UPLINK[1], 53),
+            Flow(world, UPLINK[0], 53),
+        ]
+        before = [flow.ask() for flow in flows]
+        assert before[0] in ("one", "two") and before[1:] == ["outside", "holder"]
+        for container in ("c1", "c2", "c3"):
+            mapping = mapped({**mine, **({"hostIP": at} if at else {})})
+            pod, _result, conf = connect(host, container, bridge, **mapping)
+            assert [flow.ask() for flow in flows] == before
+            host.call("portmap", "DEL", conf, container, pod)
+            assert [flow.ask() for flow in flows] == before
+
+
+@pytest.mark.parametrize("address", [UPLINK[0], "fd02::1"])
+def test_a_flow_moves_to_the_port_at_one_address_and_back(host, world, address):
+    """From the pod that has the port at every address to the one that has it at this one."""
+    mine = {"hostPort": 5353, "containerPort": 53, "protocol": "udp"}
+    every, _result, _conf = connect(host, "every", **mapped(mine))
+    flow = Flow(world, address, 5353)
+    with server(every, 53, socket.SOCK_DGRAM, b"every"):
+        assert flow.ask() == "every"
+        pod, _result, conf = connect(host, "c1", **mapped({**mine, "hostIP": address}))
+        with server(pod, 53, socket.SOCK_DGRAM, b"one"):
+            assert flow.ask() == "one"
+            host.call("portmap", "DEL", conf, "c1", pod)
+            assert flow.ask() == "every"
 
 
 def test_foreign_rules_stay(host):

@@ -103,7 +103,7 @@ def test_masquerade(host, conf, make_netns):
     result = host.call("ptp", "ADD", conf(ipMasq=True, ipMasqBackend="nftables"), "c1", pod)
     pod.run("ping -c 1 -W 2 192.0.2.2")  # outside has no route back to 10.9.0.0/24
     host.call("ptp", "CHECK", {**conf(ipMasq=True), "prevResult": result}, "c1", pod)
-    host.netns.run("nft flush set inet podnet masqueraded4")
+    host.netns.run("nft flush map inet podnet masquerade_from4")
     with pytest.raises(Exception, match="not masqueraded"):
         host.call("ptp", "CHECK", {**conf(ipMasq=True), "prevResult": result}, "c1", pod)
 

@@ -100,7 +100,7 @@ class Podman:
             (item[kind]["name"], element)
             for item in self.json("nft -j list table inet podnet")["nftables"]
             for kind in ("set", "map")
-            if kind in item and not item[kind]["name"].startswith("local_subnets")
+            if kind in item
             for element in item[kind].get("elem", [])
         ]
         return {"links": links, "files": [f for f in held if os.path.basename(f) not in kept], "elements": elements}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 BRIDGE = "cni0"
 MTU_MAX = 65535
+IPV6_LEAST_MTU, MTU_MAX = 1280, 65535  # RFC 8200, section 5; linux/if_ether.h ETH_MAX_MTU
 NO_MAC = "00:00:00:00:00:00"
 VLAN_MAX = 4094
 
@@ -121,8 +122,8 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
             foreign = bridge.mac != _own_mac(settings)
             if foreign and settings.gateway:  # pins its MAC address, which would change with its ports
                 # a bridge without ports has the all-zero MAC address, to which no frame can be sent
-                kept = bridge.mac if bridge.mac != NO_MAC else _own_mac(settings)
-                host.request(link.change(bridge.index, mac=kept, what=bridge.name))
+                _keep_mac(host, bridge, _own_mac(settings) if bridge.mac == NO_MAC else bridge.mac or "")
+            _keep_mtu(host, bridge, settings)
             name = veth.make(
                 host, call, netns.fd, pod_mac, undo, settings.mtu, bridge.index, _port_values(call, settings)
             )
@@ -138,6 +139,7 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
             with netns, Channel() as inside:
                 made = pod.interface(inside, call.env.ifname, call.env.netns)
                 if result is None:
+                    pod.ignore_routers(made.name)
                     inside.request(link.change(made.index, up=True, what=made.name))
                 elif not settings.dark:
                     pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
@@ -193,9 +195,10 @@ def _bridge(host: Channel, settings: Settings) -> Link:
     found = link.get(host, settings.bridge)
     if found is None:
         values = link.pack_data("bridge", {"vlan_filtering": True}) if filters else b""
-        mtu = settings.mtu or None
         try:
-            host.request(link.add(settings.bridge, "bridge", values, mac=_own_mac(settings), mtu=mtu, up=True))
+            host.request(link.add(settings.bridge, "bridge", values, mac=_own_mac(settings), up=True))
+            if settings.mtu:  # set at creation, it would follow the ports' MTUs
+                host.request(link.change(0, name=settings.bridge, mtu=settings.mtu))
         except (NetlinkError, ValueError) as error:
             if getattr(error, "errno", None) != EEXIST:  # made by a concurrent call
                 what = f"{settings.bridge!r}{', a bridge that filters VLANs' if filters else ''}"
@@ -212,6 +215,29 @@ def _bridge(host: Channel, settings: Settings) -> Link:
 
         enable_filtering(host, found)
     return found
+
+
+def _keep_mac(host: Channel, bridge: Link, mac: str) -> None:
+    """Pins the bridge's MAC address. One that none of its ports has is pinned already. Setting it flushes the neighbor
+    entries; the permanent ones are added again."""
+    ports = [one.mac for one in link.dump(host) if one.master == bridge.name]
+    if mac == bridge.mac and ports and mac not in ports:
+        return
+    lasting = [one for one in neighbour.dump(host, index=bridge.index) if one.state == "permanent"]
+    requests = [link.change(bridge.index, mac=mac, what=bridge.name)]
+    requests += [neighbour.add(bridge.index, one.dst, one.mac or "", state="permanent") for one in lasting]
+    for failure in host.batch(requests):
+        if failure:
+            raise CniError(INTERNAL, f"could not keep the MAC address of {bridge.name}: {failure}")
+
+
+def _keep_mtu(host: Channel, bridge: Link, settings: Settings) -> None:
+    """Pins the bridge's MTU where a new port would lower it below IPv6's minimum: the kernel would remove its IPv6
+    addresses. An MTU that was set by a change stays; setting the present one is no change."""
+    present = bridge.mtu or 0
+    if settings.mtu and settings.mtu < IPV6_LEAST_MTU <= present:
+        for mtu in (present + 1 if present < MTU_MAX else present - 1, present):
+            host.request(link.change(bridge.index, mtu=mtu, what=bridge.name))
 
 
 def _own_mac(settings: Settings) -> str:
@@ -319,6 +345,29 @@ def _unguard(call: Call, settings: Settings) -> None:
         from . import macspoof
 
         macspoof.remove(call)
+
+
+def restore(call: Call) -> None:
+    """Restores masquerade and the check of source MAC addresses."""
+    settings, previous = Settings(call), call.previous or new()
+    if settings.guard_mac and not settings.dark:
+        from . import macspoof
+
+        with pod.enter(call.env), Channel() as inside:
+            inner = pod.interface(inside, call.env.ifname, call.env.netns)
+        with Channel() as host:
+            port = veth.find(host, call, previous, inner)
+        macspoof.add(call, port.name, _told_mac(call, previous) or inner.mac or "")
+    if settings.masquerade:
+        from ...attach import masquerade
+
+        masquerade.add(call, previous["ips"])
+
+
+def _told_mac(call: Call, previous: dict) -> str:
+    """The MAC address of the pod's interface in the result: the pod may have changed it since."""
+    inside = (item for item in previous["interfaces"] if item.get("sandbox") and item.get("name") == call.env.ifname)
+    return next((item.get("mac") or "" for item in inside), "")
 
 
 def check(call: Call) -> None:

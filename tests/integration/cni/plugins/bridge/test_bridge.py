@@ -245,7 +245,7 @@ def test_masquerade(host, make_netns):
     result = host.call("bridge", "ADD", conf, "c1", pod)
     pod.run("ping -c 1 -W 2 192.0.2.2")  # outside has no route back to 10.9.0.0/24
     host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
-    host.netns.run("nft flush set inet podnet masqueraded4")
+    host.netns.run("nft flush map inet podnet masquerade_from4")
     with pytest.raises(Exception, match="not masqueraded"):
         host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
     assert pod.run("ping -c 1 -W 1 192.0.2.2", check=False).returncode
@@ -440,3 +440,49 @@ def test_static_configuration_of_another_implementation(host, tmp_path):
     plugin.write_text('#!/bin/sh\necho \'{"code": 123, "msg": "no more"}\'\nexit 1\n')
     with pytest.raises(Exception, match="123: no more"):
         host.call("bridge", "ADD", conf, "c2", host.pod(), path=path)
+
+
+def global_addresses(netns, link, version):
+    return [
+        item.split("/")[0]
+        for item in netns.run(f"ip -o -{version} address show dev {link} scope global").stdout.split()
+        if "/" in item
+    ]
+
+
+@pytest.mark.parametrize("mtu", [1450, None])
+@pytest.mark.defect("bridge: a port with a small MTU takes the IPv6 gateway off the bridge")
+def test_a_port_with_a_small_mtu_leaves_the_bridge_its_ipv6(host, way, mtu):
+    """The bridge, which its first network made, keeps its MTU; the pods there their gateway."""
+    conf = host.conf(isDefaultGateway=True, mtu=mtu)
+    pod, small = host.pod(), host.pod()
+    result = host.call("bridge", "ADD", conf, "c1", pod)
+    other = host.conf(name="small", mtu=1000, isGateway=None)
+    other["ipam"] = {**other["ipam"], "ranges": [[{"subnet": "10.9.5.0/24"}]]}
+    assert host.call("bridge", "ADD", other, "c2", small)
+    assert small.ip("link show dev eth0")[0]["mtu"] == 1000
+    assert host.netns.ip("link show dev br0")[0]["mtu"] == (mtu or 1500)
+    assert global_addresses(host.netns, "br0", 6) == ["fd09::1"]
+    pod.run("ping -c 1 -W 2 fd09::1")
+    host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_permanent_neighbours_of_a_bridge_of_others_stay(host, way, pinned):
+    """Whether the bridge took its MAC address from a port or was given one: it keeps it, and they stay."""
+    run = host.netns.run
+    run("ip link add br0 type bridge")
+    run("ip link add port0 type veth peer name end0")
+    run("ip link set port0 address 02:00:00:00:00:42")
+    run("ip link set port0 master br0 up")
+    if pinned:
+        run("ip link set br0 address 02:00:00:00:00:43")
+    run("ip link set br0 up")
+    run("ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev br0 nud permanent")
+    run("ip neigh add fd02::9 lladdr 02:00:00:00:00:09 dev br0 nud permanent")
+    before = host.netns.ip("link show dev br0")[0]["address"]
+    for number in range(2):
+        host.call("bridge", "ADD", host.conf(isDefaultGateway=True), f"c{number}", host.pod())
+    assert host.netns.ip("link show dev br0")[0]["address"] == before
+    lasting = {entry["dst"] for entry in host.netns.ip("neigh show dev br0") if "PERMANENT" in entry["state"]}
+    assert {"192.0.2.9", "fd02::9"} <= lasting
