@@ -8,9 +8,8 @@ A version is built beside the others and renamed into place when it is complete;
 The versions before stay for an hour, for the calls that run from them. Nothing here is imported from the library:
 ``make cni`` runs this file by itself.
 
-A CNI executable is a script, and what its first line names as its interpreter is the launcher (launcher.py): it has the
-service do the call, and becomes Python where there is none. On a machine for which there is no launcher, the first line
-names Python.
+A CNI executable is a script whose first line names the launcher (launcher.py) as interpreter: it hands the call to the
+service, and executes Python if the service is not there. On a machine without launcher the first line names Python.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ ROOT = "/opt/podnet"
 INTERPRETER = "/usr/bin/python3"
 #: Where the service listens.
 SOCKET = "/run/podnet/cni.sock"
-#: What of the collection's module_utils a node needs.
+#: The parts of module_utils that a node needs.
 PARTS = (
     "agent",
     "cli",
@@ -51,7 +50,7 @@ PARTS = (
     "packets",
     "verify",
 )
-#: The CNI executables: one name for each plugin type of ours. A test compares them with what there is.
+#: The CNI executables: one name for each plugin type of ours. A test compares them with the plugins.
 PLUGINS = (
     "bandwidth",
     "bridge",
@@ -225,7 +224,7 @@ def own_tree() -> dict[str, bytes]:
 
 
 def digest(files: dict[str, bytes], interpreter: str = INTERPRETER) -> str:
-    """What tells one state of the library from another; it counts what the executables are made from, too."""
+    """The digest of the library's state, with everything that executables are made from."""
     checksum = hashlib.sha256()
     parts = [VERSION, interpreter, PLUGIN_SCRIPT, COMMAND_SCRIPT, BUNDLE, repr(BUNDLED), repr(PLUGINS), repr(COMMANDS)]
     parts += [launcher.listing(machine) for machine in launcher.MACHINES]
@@ -261,15 +260,15 @@ def unpack(data: bytes) -> dict[str, bytes]:
             for entry in archive:
                 content = archive.extractfile(entry)
                 if content is None or entry.name.startswith("/") or ".." in entry.name.split("/"):
-                    raise ValueError(f"the archive holds {entry.name!r}, which isn't a file of the library")
+                    raise ValueError(f"the archive holds {entry.name!r}, which is not a file of the library")
                 files[entry.name] = content.read()
     except tarfile.TarError as error:
-        raise ValueError(f"the archive can't be read: {error}") from None
+        raise ValueError(f"the archive cannot be read: {error}") from None
     return dict(sorted(files.items()))
 
 
 def installed(root: str = ROOT) -> str:
-    """The name of the version that ``current`` leads to; empty when there is none or it isn't complete."""
+    """The name of the version to which ``current`` leads; empty if it is missing or incomplete."""
     try:
         name = os.readlink(os.path.join(root, "current"))
     except OSError:
@@ -308,7 +307,7 @@ def install(
 
 
 def remove(root: str = ROOT) -> None:
-    """Removes all that ``install`` makes below `root`, and `root` if that leaves it empty."""
+    """Removes everything that ``install`` makes below `root`, and `root` if it is empty then."""
     for name in _versions(root):
         shutil.rmtree(os.path.join(root, name))
     try:
@@ -335,11 +334,11 @@ def _build(files: dict[str, bytes], directory: str, interpreter: str) -> None:
         command = [interpreter, "-X", "no_debug_ranges", "-I", "-c", *step]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            raise OSError(f"{interpreter} can't compile the library: {done.stdout.decode(errors='replace').strip()}")
+            raise OSError(f"{interpreter} cannot compile the library: {done.stdout.decode(errors='replace').strip()}")
 
 
 def _add_executables(directory: str, place: str, version: str, interpreter: str, socket: str) -> None:
-    """What is executed of the version in `directory`, which will be `place`."""
+    """The executables of the version in `directory`, which will be `place`."""
     first_line = f"{interpreter} -IS"
     elf = launcher.build(os.uname().machine, version, socket, interpreter)
     path = os.path.join(place, "lib", LAUNCHER)
@@ -358,7 +357,7 @@ def _add_executables(directory: str, place: str, version: str, interpreter: str,
 
 
 def _prune(root: str, current: str) -> None:
-    """Removes the versions that nothing can be running from any more."""
+    """Removes versions that no call can be using any more."""
     for name in _versions(root):
         path = os.path.join(root, name)
         if name != current and time.time() - os.stat(path).st_mtime > KEPT:
@@ -366,7 +365,7 @@ def _prune(root: str, current: str) -> None:
 
 
 def _versions(root: str) -> list[str]:
-    """What versions there are below `root`: directories with a library in them."""
+    """The versions below `root`: directories with a library."""
     try:
         names = os.listdir(root)
     except OSError:

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The launcher: what the first line of a CNI executable names as its interpreter. It asks the service on this node to
-do the work (cni/exec/service.py), and becomes Python, with the executable as its script, where the service doesn't.
+"""The launcher: the interpreter in the first line of a CNI executable. It asks the service on this node to do the work
+(cni/exec/service.py), and executes Python with the script if the service does not.
 
 Python alone takes ten times as long to start as all that a call does, so this is a program of some fifty machine
 instructions, made here. ``program`` says what it does; below it, a class for each kind of processor says how its
@@ -26,7 +26,7 @@ SO_RCVTIMEO = 20
 MSG_NOSIGNAL = 0x4000
 EINTR, EAGAIN = 4, 11
 
-#: For so long (seconds) it waits for the service to take the call, before Python does it.
+#: Seconds to wait for the service to take the call, before Python does it.
 PATIENCE = 10
 DIED = b"podnet: the process that did this call's work died\n"
 
@@ -40,7 +40,7 @@ SOCKET, ANSWER, ARGUMENTS, ENVIRONMENT = "socket", "answer", "arguments", "envir
 
 
 def program(machine: Machine, data: Data) -> None:
-    """What the launcher does, in order. Wherever the service fails to take the call, it goes on at "python"."""
+    """The launcher's steps, in order. If the service does not take the call, it continues at "python"."""
     call, otherwise = machine.call, machine.otherwise
     call("socket", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
     machine.less_than(3, "python")  # an error, or the place of a standard descriptor that is closed
@@ -333,7 +333,7 @@ def build(machine: str, version: str, socket: str, python: str) -> bytes | None:
 
 
 def listing(machine: str) -> str:
-    """The program for people: what each instruction's bytes are for."""
+    """The program as text: each instruction's bytes with their purpose."""
     code = MACHINES[machine]()
     program(code, Data(BASE + HEADERS, "VERSION", "/run/podnet/cni.sock", "/usr/bin/python3"))
     code.finish()

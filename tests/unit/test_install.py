@@ -90,7 +90,7 @@ def test_versions_before_are_kept_for_an_hour(tmp_path):
 
 def test_library_that_does_not_compile_is_not_installed(tmp_path):
     version = install.install(FILES, str(tmp_path))
-    with pytest.raises(OSError, match="can't compile"):
+    with pytest.raises(OSError, match="cannot compile"):
         install.install({**FILES, "cni/broken.py": b"def\n"}, str(tmp_path))
     assert os.readlink(tmp_path / "current") == version
     assert sorted(os.listdir(tmp_path)) == sorted([version, "current"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the back ends have in common: the state they want, and how pods are reached through a plain router."""
+"""Shared by the back ends: the desired state, and plain routes to a peer without tunnel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .lease import Lease
 from .underlay import Underlay
 from .wireguard_key import Key
 
-#: The route protocol of every route that is ours, by which stale ones are told from others'. Free in iproute2's
+#: The route protocol of every route that is ours, which tells stale ones from foreign ones. Free in iproute2's
 #: rt_protos and in linux/rtnetlink.h; to see names: ``echo 112 podnet > /etc/iproute2/rt_protos.d/podnet.conf``.
 ROUTE_PROTOCOL = 112
 #: The alias of every link that is ours.
@@ -28,9 +28,12 @@ LEAST_MTU = {4: 576, 6: 1280}
 
 
 class Desired(NamedTuple):
-    """What a back end wants on the node: kernel objects of the node's own, those that lead to each peer by the peer's
-    name, its device's name if it has one, the pods' MTU in bytes, and peers that it can't serve, by name with the
-    reason; ``key``: that of a WireGuard device, whose file comes before the device."""
+    """A back end's desired state of the node.
+
+    ``own``: the node's own kernel objects; ``peers``: those of each peer, by its name; ``device``: its device's name if
+    it has one; ``mtu``: the pods', in bytes; ``refused``: peers that it cannot serve, by name with the reason;
+    ``key``: that of a WireGuard device, whose file comes before the device.
+    """
 
     own: list[KernelObject]
     peers: dict[str, list[KernelObject]]
@@ -40,12 +43,12 @@ class Desired(NamedTuple):
     key: Key | None = None
 
     def objects(self) -> list[KernelObject]:
-        """All of them."""
+        """All objects."""
         return [*self.own, *(thing for things in self.peers.values() for thing in things)]
 
 
 def endpoint(lease: Lease, version: int) -> str | None:
-    """The lease's underlay address of IP ``version``, None where it has none."""
+    """The lease's underlay address of IP ``version``, None if it has none."""
     return alike((lease.address, *lease.addresses), "::" if version == 6 else "0.0.0.0") or None
 
 

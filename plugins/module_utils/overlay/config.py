@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a node's overlay is to be: the content of /etc/podnet/overlay.json, strictly read.
+"""A node's overlay configuration: the content of /etc/podnet/overlay.json, strictly parsed.
 
 {"node_name": "node1", "networks": ["10.244.0.0/16"],
  "backend": {"type": "vxlan", "vni": 1, "port": 8472, "direct_routing": false, "mtu": null},
@@ -27,8 +27,8 @@ _LINK = re.compile(r"[!-.0-9;-~]{1,15}")
 
 
 class ConfigError(ValueError):
-    """The configuration is wrong; the text says which key, its value and what would be right. Where one value is to
-    blame, ``key``, ``value`` and ``wanted`` say the same as data."""
+    """The configuration is invalid; the text has the key, its value and a valid one. For a single invalid value,
+    ``key``, ``value`` and ``wanted`` are the same as data."""
 
     def __init__(self, text: str, key: str = "", value: object = None, wanted: str = "") -> None:
         super().__init__(text)
@@ -77,7 +77,7 @@ class Config(NamedTuple):
     underlay_networks: tuple[Prefix, ...] = ()
 
     def network(self, version: int) -> Prefix | None:
-        """The pod network of IP ``version``, None when the cluster has none."""
+        """The pod network of IP ``version``, None if the cluster has none."""
         return next((network for network in self.networks if network.version == version), None)
 
     def as_json(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def parse_backend(value: object) -> Backend:
 
 
 def _bridge(value: object) -> str | None:
-    """None or what the kernel takes for a link's name (dev_valid_name)."""
+    """None, or a link name that the kernel accepts (dev_valid_name)."""
     if value is None:
         return None
     if not isinstance(value, str) or not _LINK.fullmatch(value) or value in (".", ".."):

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody else's packet filter that drops what a node forwards: docker's FORWARD policy, a firewall's default.
+"""Foreign packet filters that drop forwarded packets: docker's FORWARD policy, a firewall's default.
 
-Pods' packets are forwarded ones, so such a chain cuts pods off unless a rule of its accepts them. It is not ours to
-change; it is ours to say.
+Pods' packets are forwarded, so such a chain cuts pods off unless one of its rules accepts them. It is
+reported, not changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..netlink.wire import NETLINK_NETFILTER
 
 def dropping_chains() -> list[str]:
     """The chains at the forward hook with policy drop, as nft names them ("ip filter FORWARD"), and those of
-    iptables-legacy; none where the kernel has neither."""
+    iptables-legacy; none if the kernel has neither."""
     return _nftables() + _legacy()
 
 

@@ -18,7 +18,7 @@ from .underlay import Underlay
 
 
 def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
-    """A route for each pod CIDR of each peer. Raises ConfigError when the MTU cannot work."""
+    """A route for each pod CIDR of each peer. Raises ConfigError for an MTU that cannot work."""
     mtu = pods_mtu(config.backend, leases.own, underlay, 0)
     wanted = Desired([], {}, None, mtu, {})
     for peer in leases.peers:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a back end needs of the kernel, and not every kernel has."""
+"""Kernel features that a back end needs and some kernels lack."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Leases: what a node must know of a peer to reach its pods, and which of them it can believe.
+"""Leases: what a node must know of a peer to reach its pods, and their admission.
 
     {"leases": [{"name": "node2", "address": "10.77.0.12", "pod_cidrs": ["10.244.1.0/24"],
                  "vtep_mac": "02:…", "addresses": ["10.77.0.12", "fd00::12"]}, …]}
 
-``vtep_mac`` may be left out (it follows from the name) and so may ``addresses`` (then ``address`` is the only one).
+``vtep_mac`` may be left out (it is derived from the name) and so may ``addresses`` (then ``address`` is the only one).
 ``public_key`` is the node's WireGuard key, for the back end of that name.
 """
 
@@ -22,20 +22,20 @@ from ..netlink.wireguard import pack_key, unpack_key
 from .config import Config, ConfigError, node_name
 from .mac import mac_of, parse_mac
 
-#: Characters of what is told of a wrong lease: whoever writes one may write much.
+#: Characters of an invalid lease that an error cites: leases are of any length.
 LONGEST = 300
 KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses", "public_key")
 
 
 class LeaseError(ValueError):
-    """One lease cannot be used; the text says why, and what it cites of it is no longer than a line."""
+    """A lease is refused; the text has the reason, and cites at most a line of the lease."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
 
 
 class Taken(LeaseError):
-    """What a lease claims is another's; ``other`` is whose."""
+    """A lease claims what another has; ``other`` names that one."""
 
     def __init__(self, text: str, other: str) -> None:
         super().__init__(text)
@@ -68,7 +68,7 @@ class Lease(NamedTuple):
 
 
 class Leases(NamedTuple):
-    """What ``admit`` made of a list: this node's own lease, the peers to serve, and the refused ones by name with the
+    """The result of ``admit``: this node's own lease, the peers to serve, and the refused ones by name with the
     reason."""
 
     own: Lease
@@ -104,9 +104,8 @@ def admit(config: Config, entries: object) -> Leases:
     """Splits ``entries`` (decoded JSON: the list under "leases") into this node's own lease, usable peers and
     refused ones.
 
-    A refused peer never stands in another's way; where two contradict each other this node's own lease wins, then
-    the one that comes first. Raises ConfigError when ``entries`` is no list, or this node's own lease is missing or
-    bad: then nothing on the node can be right.
+    A refused peer never blocks another one. Of two leases in conflict this node's own wins, then the first.
+    Raises ConfigError if ``entries`` is not a list, or this node's own lease is missing or invalid.
     """
     return enter_all(config, entries)[0]
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 DIRECTORY = "/run/podnet"
 #: Held while the overlay is compared and changed; by the agent for as long as it runs.
 OVERLAY, AGENT = "overlay.lock", "podnetd.lock"
-#: Seconds to wait for others, none of whom needs as many.
+#: Seconds to wait for other processes; none needs as many.
 PATIENCE = 10.0
 #: struct flock of fcntl(2): type, whence, start, length, process.
 _FLOCK = "hhqqi"

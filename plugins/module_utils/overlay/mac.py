@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Deterministic MAC addresses: a node's devices keep theirs over reboots, and every peer can compute them."""
+"""Deterministic MAC addresses: they survive reboots, and every peer can compute them."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def parse_mac(value: object) -> str:
             f"{value!r} is a group address: a VTEP needs a unicast one (lowest bit of the first octet clear)"
         )
     if mac == "00:00:00:00:00:00":
-        raise ValueError(f"{value!r} is no interface's address")
+        raise ValueError(f"{value!r} is not an interface's address")
     return mac

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The overlay's share of the packet filter's table: the elements by which its rules know the cluster.
+"""The overlay's elements of the nftables table: the cluster's networks, peers and ports.
 
-Masquerade: what pods send out of the cluster leaves with the node's address, all else with their own. Trust: where a
-tunnel believes whoever sends to its port, only peers may.
+Masquerade: what pods send out of the cluster leaves with the node's address, all else with their own. Trust: only
+peers may send to the port of a tunnel without authentication.
 
-The table and its rules are those of ``nat``. Taking the overlay away takes the whole table: without it there are no
+The table and its rules are those of ``nat``. Removing the overlay removes the whole table: without it there are no
 pods.
 """
 
@@ -36,7 +36,7 @@ def present(
     """The table as ``config`` and ``leases`` want it. Raises NetlinkError when the kernel's can't be read.
 
     ``known``: the generation of the kernel's ruleset at which all this was right; while it lasts nothing is read.
-    ``own_only``: somebody else knows the peers, and what depends on them is left alone.
+    ``own_only``: the agent knows the peers, and elements that depend on them stay.
     """
     networks = [str(network) for network in config.networks] if config.masquerade else []
     kept = [*networks, *(str(block) for block in config.not_masqueraded)] if networks else []
@@ -82,13 +82,13 @@ def _own_elements(config: Config, own: Lease) -> dict[str, set[bytes]]:
 
 
 def _trusting(config: Config) -> bool:
-    """Whether the tunnel takes whoever sends to its port for a peer: WireGuard knows them by their keys, and host-gw
-    has no tunnel."""
+    """Whether the tunnel takes any sender to its port for a peer: WireGuard authenticates them, and host-gw has no
+    tunnel."""
     return config.backend.type == "vxlan"
 
 
 def follow(channel: Channel, config: Config, new: Iterable[Lease], gone: Iterable[Lease]) -> None:
-    """Changes the peers' addresses in a table that was right. Raises NetlinkError when it was not."""
+    """Changes the peers' addresses in a table that was in sync. Raises NetlinkError if it was not."""
     come, leave = peers_elements(config, new), peers_elements(config, gone)
     requests = []
     for name in come:
@@ -97,7 +97,7 @@ def follow(channel: Channel, config: Config, new: Iterable[Lease], gone: Iterabl
 
 
 def absent() -> Masquerade:
-    """No table. Raises NetlinkError when the kernel's can't be read."""
+    """The removal of the table. Raises NetlinkError if the kernel's cannot be read."""
 
     def planner(channel: Channel) -> tuple[list[Request], list[Difference]]:
         if not nftables.exists(channel, table.TABLE):
@@ -108,7 +108,7 @@ def absent() -> Masquerade:
 
 
 class Masquerade:
-    """The packet filter's step of a plan; over ``channel``, where given, else over one of its own."""
+    """The packet filter's step of a plan; over ``channel`` if given, else over its own."""
 
     def __init__(self, planner: Planner, known: bytes | None = None, channel: Channel | None = None) -> None:
         self.planner = planner
@@ -123,7 +123,7 @@ class Masquerade:
 
     @property
     def emptied(self) -> bool:
-        """Whether what the table held of single pods is gone: it, or a set of it, is to be made (anew)."""
+        """Whether the pods' elements are gone: the table, or one of its sets, will be made or recreated."""
         return any(change.action in ("add", "recreate") for change in self.changes)
 
     def diffs(self) -> list[Diff]:
@@ -134,7 +134,7 @@ class Masquerade:
             for attempt in range(table.TRIES):
                 try:
                     if attempt or nftables.generation(channel) != self.generation:
-                        # planned anew: a CNI plugin may have made the table meanwhile
+                        # planned again: a CNI plugin may have made the table meanwhile
                         self._requests, _changes = self.planner(channel)
                     nftables.transaction(channel, self._requests)
                     break

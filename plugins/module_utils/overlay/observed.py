@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the overlay has on the node: the kernel objects that are ours to decide about, and no others.
+"""The overlay's actual state on the node: the kernel objects that it owns, and no others.
 
-Ours are the links with our alias and the one that bears the wanted device's name; on them all addresses but the
-kernel's own, all permanent neighbours and forwarding entries; the routes with our protocol number. What stands in
-the place of a wanted object is ours as well, whoever made it.
+Ours are the links with our alias and the one with the desired device's name; on them all addresses but the
+kernel's own, all permanent neighbours and forwarding entries; the routes with our protocol number. A foreign object
+in the place of a desired one is ours as well.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Observed:
         return found if self.unchanged else found + [thing for thing in many if _ours(thing) or thing.key() in wanted]
 
     def all_of_ours(self) -> list[KernelObject]:
-        """What is to go with the overlay: its objects, and a bridge that it made."""
+        """The objects that the overlay's removal deletes: its own, and a bridge that it made."""
         return [*self.ours({}), *(link for link in self.links if link.alias == BRIDGE_ALIAS)]
 
     def _shared(
@@ -92,7 +92,7 @@ class Observed:
         return found
 
     def _on(self, link: links.Link, wanted: Mapping[tuple[Any, ...], KernelObject]) -> list[KernelObject]:
-        """What stands on one of our links."""
+        """The objects of one of our links."""
         found: list[KernelObject] = [
             each for each in self.addresses if each.dev == link.name and (each.scope != "link" or each.key() in wanted)
         ]

@@ -4,8 +4,8 @@
 
 """Whether the kernel computes the checksums of what enters the vxlan device, or leaves them to the underlay's card.
 
-To leave them is quicker by far, and right with nearly every card: it is not done where the driver is known to spoil
-encapsulated packets, which looks from outside as if pings passed and TCP and UDP did not.
+Offload is much faster, and right with nearly every card. It is switched off for drivers that are known to spoil
+encapsulated packets: then pings pass, and TCP and UDP do not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ON_TOP = ("vlan", "macvlan", "ipvlan")
 
 
 class Choice(NamedTuple):
-    """Whether checksums are left to the card, and why; ``known``: what is known against its driver, "" for nothing."""
+    """Whether the card computes checksums, and why; ``known``: its driver's known defect, "" for none."""
 
     on: bool
     why: str
@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 def choose(
     wanted: bool | str, device: str, links: Iterable[Link], driver: Callable[[str], str] = ethtool.driver
 ) -> Choice:
-    """What ``wanted`` (True, False or "auto") means on the underlay ``device``."""
+    """The meaning of ``wanted`` (True, False or "auto") on the underlay ``device``."""
     drivers = {name: driver(name) for name in carriers(device, links)}
     known = "; ".join(f"{name} is driven by {each}: {SPOILS[each]}" for name, each in drivers.items() if each in SPOILS)
     if wanted != AUTO:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's own side, whatever the back end: the pods' bridge, and the end of the way for pods that nobody has."""
+"""The node's own side with any back end: the pods' bridge, and the route that ends packets to unused pod addresses."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def bridge(config: Config, own: Lease, mtu: int, links: Iterable[Link]) -> tuple
 
 
 def with_fence(config: Config, desired: Desired) -> Desired:
-    """``desired`` with what every back end needs."""
+    """``desired`` with the objects that every back end needs."""
     return desired._replace(own=[*desired.own, *fence(config)])

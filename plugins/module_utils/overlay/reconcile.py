@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's overlay as a whole: from configuration and leases to the plan that makes it so.
+"""The node's overlay as a whole: from configuration and leases to the plan.
 
 config + leases ──► back end ──► desired ──┐
                                            ├──► plan
@@ -31,13 +31,12 @@ BACKENDS = {"vxlan": vxlan.desired, "host-gw": host_gw.desired, "wireguard": wir
 
 
 def reached(config: Config, leases: Leases, carrier: Underlay, peers: int) -> Desired:
-    """What the back end wants for ``leases``, which may be some only of the ``peers`` that there are. Raises
-    ConfigError."""
+    """The back end's desired state for ``leases``, which may be only some of the ``peers``. Raises ConfigError."""
     return spread.over_scopes(BACKENDS[config.backend.type](config, leases, carrier), peers)
 
 
 class Wanted:
-    """What the back end wants, with what it was made from: a look that finds the same needs no second computation."""
+    """The back end's desired state with its inputs: with equal inputs it is not computed again."""
 
     def __init__(self, config: Config, leases: Leases, carrier: Underlay) -> None:
         self.config = config
@@ -47,11 +46,11 @@ class Wanted:
         self.index: dict[tuple, KernelObject] = {thing.key(): thing for thing in self.desired.objects()}
 
     def few(self) -> dict[tuple, KernelObject]:
-        """What is not of the kinds of which a peer has each: neighbours, forwarding entries, routes."""
+        """The objects but those that each peer has: neighbor entries, FDB entries, routes."""
         return {key: thing for key, thing in self.index.items() if not isinstance(thing, MANY)}
 
     def made_from(self, config: Config, leases: Leases, carrier: Underlay) -> bool:
-        """Whether these are what it was made from."""
+        """Whether these are its inputs."""
         return self.leases is leases and self.config == config and self.carrier == carrier
 
 
@@ -127,7 +126,7 @@ def present(
                 *(_of_device(config, desired.device, choice, objects.renews(desired.device)) if desired.device else ()),
                 packets,
             ],
-            # it tells the CNI plugin that pods may start: only when all else is done
+            # it lets the CNI plugin start pods: only when all else is done
             then=list(files.plan({} if own_only else {env_path: env})),
         ),
         wanted,
@@ -148,7 +147,7 @@ def _of_device(config: Config, device: str, choice: offload.Choice | None, renew
 
 
 def absent(channel: Channel, env_path: str = subnet_env.PATH, steps: Iterable[Step] = ()) -> Overlay:
-    """Plans the way back: nothing of ours is left, nothing of others' is touched. Forwarding stays as it is: who else
-    relies on it can't be known. ``steps`` are applied after the overlay's own."""
+    """Plans the overlay's removal: all of ours is deleted, nothing foreign is touched. Forwarding stays as it is, since
+    others may rely on it. ``steps`` are applied after the overlay's own."""
     objects = KernelObjects(channel, [], Observed(channel).all_of_ours())
     return Overlay(None, Plan([*files.plan({env_path: None}), masquerade.absent(), objects, *steps]))

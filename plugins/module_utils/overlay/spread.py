@@ -16,14 +16,14 @@ from ..ipam.ip import parse_address
 from ..netlink.route import Route
 from .backend import Desired
 
-#: With fewer peers the search takes no time to speak of, and routes look as flannel's do.
+#: With fewer peers the search is fast, and routes look like flannel's.
 MANY = 1024
 SCOPES = tuple(str(scope) for scope in range(1, 200))
 
 
 def over_scopes(desired: Desired, peers: int) -> Desired:
     """``desired``, which may lead to some of the ``peers`` only: where these are many, each route through a gateway has
-    a scope that follows from the gateway."""
+    a scope that is derived from the gateway."""
     if peers > MANY:
         for things in desired.peers.values():
             for thing in things:

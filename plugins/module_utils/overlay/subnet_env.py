@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""subnet.env: what flannel's CNI plugin reads of the node's pod network, in flanneld's format and order."""
+"""subnet.env, which flannel's CNI plugin reads, in flanneld's format and order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATH = "/run/flannel/subnet.env"
 
 def render(config: Config, own: Lease, mtu: int) -> str:
     """The file's text: FLANNEL_SUBNET is the pod CIDR's first host address, the bridge's, with the prefix length;
-    FLANNEL_IPMASQ tells the plugin whether somebody else (we) masquerades; ``mtu`` is the pods', in bytes."""
+    FLANNEL_IPMASQ tells the plugin that the overlay masquerades; ``mtu`` is the pods', in bytes."""
     lines = []
     for version, infix in ((4, ""), (6, "IPV6_")):
         for cidr in own.pod_cidrs:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong around the overlay and not the overlay's to change."""
+"""Faults around the overlay that it does not repair, but reports."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sysctls that the overlay needs: the node forwards the pods' IP versions, and takes what its device brings."""
+"""Sysctls that the overlay needs: forwarding, and acceptance of the tunnel device's packets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def wanted(config: Config) -> dict[str, object]:
 def of_device(config: Config, device: str) -> dict[str, object]:
     """Values by name for the tunnel's device.
 
-    What a peer answers to a pod comes through the tunnel from the peer's own address, to which the way leads elsewhere:
-    a strict reverse path filter (``rp_filter`` 1, of "all" too) drops it, 2 overrides that. Nobody may announce
-    themselves as IPv6 router through the tunnel.
+    A peer's answer to a pod comes through the tunnel from the peer's own address, to which the route is another: a
+    strict reverse path filter (``rp_filter`` 1, of "all" too) drops it, and 2 overrides that. IPv6 router
+    advertisements through the tunnel are ignored.
     """
     found: dict[str, object] = {}
     if config.network(4):

@@ -4,7 +4,7 @@
 
 """Back end vxlan: pods' packets travel in UDP between the nodes' VTEPs (RFC 7348).
 
-No flooding and no learning: for each peer the node knows beforehand all that ARP and flooding would find out.
+No flooding and no learning: the node makes in advance the entries that ARP and flooding would find out.
 
     route      10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink    the peer's pods are behind its VTEP,
     neighbour  10.244.1.0 lladdr 02:… dev flannel.1 permanent       which has this MAC address
@@ -28,7 +28,7 @@ from .underlay import Underlay
 
 
 def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
-    """The device and what leads to each peer. Raises ConfigError when the MTU cannot work."""
+    """The device, and each peer's route, neighbor entry and FDB entry. Raises ConfigError for an invalid MTU."""
     version, _number = parse_address(leases.own.address)
     mtu = pods_mtu(config.backend, leases.own, underlay, VXLAN[version])
     device = f"flannel.{config.backend.vni}"
@@ -45,7 +45,7 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
 
 
 def _peer(device: str, peer: Lease, vtep: str, direct: Underlay | None) -> list[KernelObject]:
-    """What leads to ``peer``: a plain route where ``direct`` connects the two, else the tunnel to its ``vtep``."""
+    """The objects for ``peer``: a plain route if ``direct`` connects the two, else the tunnel to its ``vtep``."""
     routes = [routed(cidr, peer, direct) if direct else None for cidr in peer.pod_cidrs]
     found: list[KernelObject] = []
     for cidr, route in zip(peer.pod_cidrs, routes):

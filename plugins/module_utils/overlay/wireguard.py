@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Back end wireguard: pods' packets travel encrypted in UDP between the nodes, each known by its public key.
+"""Back end wireguard: pods' packets travel encrypted in UDP between the nodes, identified by their public keys.
 
     route  10.244.1.0/24 dev flannel-wg                          the peer's pods are behind the tunnel;
     peer   AbC…= endpoint 10.77.0.12:51820                       who has this key has these addresses,
@@ -50,7 +50,7 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
     if leases.own.public_key not in (None, key.public):
         raise ConfigError(
             f"leases: {leases.own.name}, this node: public_key: {leases.own.public_key} is not that of the key in "
-            f"{key.path}, {key.public}: the peers must be told this one"
+            f"{key.path}, {key.public}: run site.yml to send this one to the peers"
         )
     devices = _devices(config.backend, leases.own)
     mtu = pods_mtu(config.backend, leases.own, underlay, max(WIREGUARD[max(each.underlay)] for each in devices))
@@ -99,9 +99,9 @@ def _devices(backend: Backend, own: Lease) -> list[_Device]:
 
 
 def _peer(backend: Backend, devices: list[_Device], peer: Lease) -> list[KernelObject]:
-    """What leads to ``peer``. Raises LookupError, with the reason, where nothing can."""
+    """The objects for ``peer``. Raises LookupError with the reason if the peer cannot be served."""
     if peer.public_key is None:
-        raise LookupError("public_key: is missing: WireGuard knows a peer by it")
+        raise LookupError("public_key: is missing: WireGuard identifies a peer by it")
     found: list[KernelObject] = []
     carried = {version for device in devices for version in device.pods}
     for device in devices:

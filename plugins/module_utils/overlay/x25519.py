@@ -4,8 +4,8 @@
 
 """X25519 (RFC 7748, section 5), for WireGuard's keys: Python's standard library has none.
 
-Python's integers take time that depends on their values. Compute with it where nobody watches the clock: a node makes
-its public key from its private one here; what travels is encrypted by the kernel.
+Python's integers take time that depends on their values. Compute with it only where timing cannot be observed: here a
+node derives its public key from its private one. The kernel encrypts the traffic.
 """
 
 from __future__ import annotations

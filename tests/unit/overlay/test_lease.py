@@ -107,7 +107,7 @@ def test_leases_are_split_into_own_and_peers():
         ({"pod_cidrs": ["10.244.0.0/22"]}, "overlaps"),
         ({"vtep_mac": "02:00:00:00:00"}, "is not a MAC address"),
         ({"vtep_mac": "01:00:5e:00:00:01"}, "is a group address"),
-        ({"vtep_mac": "00:00:00:00:00:00"}, "no interface's address"),
+        ({"vtep_mac": "00:00:00:00:00:00"}, "not an interface's address"),
         ({"vtep_mac": mac_of("node1", "vtep").upper()}, "is this node's (node1) already"),
         ({"vtep_mac": mac_of("node3", "vtep")}, "is node3's already"),
         ({"addresses": ["10.77.0.99"]}, "does not hold the address 10.77.0.12"),
