@@ -37,7 +37,7 @@ def test_two_default_routes_of_one_result_share_the_packets(host, way):
     assert ways(pod, 6) == [[("eth0", "fd02::1"), ("eth0", "fd02::2")]]
     host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
     pod.run("ip route change default via 192.0.2.1")
-    with pytest.raises(Exception, match=r"route to 0\.0\.0\.0/0 doesn't have the gateway 192\.0\.2\.2"):
+    with pytest.raises(Exception, match=r"route to 0\.0\.0\.0/0 does not have gateway 192\.0\.2\.2"):
         host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
     conf["ipam"]["routes"][1]["priority"] = conf["ipam"]["routes"][3]["priority"] = 7
     other = host.pod()
