@@ -2,23 +2,24 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packets that this node must not take at their word, and drops: the chain ``guard``, whatever others' rules accept.
+"""Packets that this node drops because it cannot trust them: the chain ``guard``, whatever other tables accept.
 
-Loopback. A host port that is served at 127.0.0.1 too needs ``route_localnet`` on the pod's link, and with that the
-kernel takes packets to 127.0.0.0/8 from there, where the node's own services feel safe. They are dropped unless they
-belong to a connection from inside, or were sent elsewhere and translated.
+Loopback. A host port that 127.0.0.1 should reach needs ``route_localnet`` on the pod's link. The kernel then accepts
+packets to 127.0.0.0/8 from that link, where the node's own services expect none. They are dropped unless they belong to
+a connection from inside, or were translated.
 
-Tunnels without authentication (VXLAN). Who sends UDP to the overlay's port is taken for a peer. So to
+Tunnels without authentication (VXLAN). Any sender of UDP to the overlay's port would pass for a peer. So to
 
 ``overlay_ports``   UDP ports of such tunnels (none with another back end)
 
-packets pass only from ``peers4|6`` (the other nodes' underlay addresses) to ``vteps4|6`` (this node's); and of those
-that this node forwards, only what peers send to peers, since what its pods send may leave with its own address. A pod
-that takes a peer's address for its source is told by the interface: the way to that peer leads through another. Only
-links of a kind are looked at so, behind which pods can be (bridges, veths, VLANs, taps): a NIC has no kind, and where
-several lead to one network, packets may come by any of them, as by any link of a bond.
+packets pass only from ``peers4|6`` (the other nodes' underlay addresses) to ``vteps4|6`` (this node's). Forwarded
+packets to a peer's address pass only from another peer: what a pod sends may leave with this node's address.
 
-The chain stands behind the translation of destinations, which could lead here what was sent elsewhere.
+A pod that spoofs a peer's address is detected by the reverse path: the route to that peer leads through another link.
+This is checked only on links of a kind that pods can be behind (bridge, veth, VLAN, tap). A NIC has no kind; where
+several lead to one network, packets may arrive on any of them, as on any link of a bond.
+
+The chain comes after DNAT, which could lead a packet here that was sent elsewhere.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def _overlay_rules(family: int) -> list[Rule]:
     from_peer = nft.of_family(family) + nft.source(family) + nft.in_set(f"peers{family}")
     to_peer = nft.destination(family) + nft.in_set(f"peers{family}")
     here = nft.destination(family) + nft.in_set(f"vteps{family}")
+    other_path = nft.meta("iifkind") + nft.compare(b"bond".ljust(16, b"\0"), nft.NOT_EQUAL)
+    other_path += nft.reverse_path() + nft.compare(bytes(4))
     return [
+        Rule(f"peers' addresses from another path, IPv{family}", from_peer, other_path, nft.verdict("drop")),
         Rule(f"peers to this node, IPv{family}", from_peer, here, nft.verdict("accept")),
         Rule(f"peers to peers, IPv{family}", from_peer, to_peer, nft.verdict("accept")),
         Rule(f"others to peers, IPv{family}", nft.of_family(family), to_peer, nft.verdict("drop")),
@@ -85,15 +89,8 @@ def sets() -> list[Set]:
 
 def chains() -> list[Chain]:
     """The chain at its hook, and the one for packets to the overlay's ports."""
-    another_way = (
-        nft.meta("iifkind")
-        + nft.compare(b"bond".ljust(16, b"\0"), nft.NOT_EQUAL)
-        + nft.reverse_path()
-        + nft.compare(bytes(4))
-    )
     to_this_node = nft.destination_type() + nft.compare(U32.pack(RTN_UNICAST), nft.NOT_EQUAL)
     overlay = [
-        Rule("from where the way to their source doesn't lead", another_way, nft.verdict("drop")),
         *_overlay_rules(4),
         *_overlay_rules(6),
         Rule("others to this node", to_this_node, nft.verdict("drop")),
