@@ -20,11 +20,7 @@ from pathlib import Path
 
 from . import apiserver, client
 
-PROGRAMS = {
-    "etcd": "usr/bin/etcd",
-    "kube-apiserver": "usr/local/bin/kube-apiserver",
-    "kube-controller-manager": "usr/local/bin/kube-controller-manager",
-}
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 START = 120
 
 
@@ -37,13 +33,13 @@ def archive() -> Path | None:
 
 def unpack(source: Path, target: Path) -> None:
     """Takes the programs out of the archive's images, kubectl from its side."""
-    for name, path in PROGRAMS.items():
+    for name in PROGRAMS:
         with tarfile.open(source / "images" / f"{name}.tar") as image:
             layers = [image.extractfile(each) for each in image.getmembers() if each.name.endswith("layer.tar")]
             for layer in layers:
                 with tarfile.open(fileobj=io.BufferedReader(layer)) as files:  # type: ignore[arg-type]
                     for each in files:
-                        if each.name.removeprefix("./") == path and each.isfile():
+                        if Path(each.name).name == name and each.isfile():
                             (target / name).write_bytes(files.extractfile(each).read())  # type: ignore[union-attr]
         (target / name).chmod(0o755)
     (target / "kubectl").symlink_to(source / "bin/kubectl")

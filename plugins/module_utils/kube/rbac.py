@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who agents are to the Kubernetes API, and what they may: the administrator's side.
+"""Identities and rights of the agents in the Kubernetes API: the administrator's side.
 
 Every agent has a client certificate of its own, ``podnet:node:NAME`` in the group ``podnet:nodes``. The group may get,
 list and watch nodes. Each node has a role of its own by which it may patch the status of that one node; the status
@@ -33,7 +33,7 @@ SIGNER = "kubernetes.io/kube-apiserver-client"
 LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "podnet.cluster"
 _API = "rbac.authorization.k8s.io"
-#: Seconds between two looks for a signed certificate.
+#: Seconds between two queries for a signed certificate.
 PAUSE = 0.2
 
 
@@ -125,7 +125,7 @@ def _put(client: Client, path: str, name: str, before: dict[str, Any] | None, af
             client.call("PUT", item, {**after, "metadata": metadata})
         elif after is not None:
             client.call("POST", path, after)
-    except ApiError as error:
+    except (ApiError, ValueError) as error:
         raise StateError(f"{item}: {error}") from None
 
 
@@ -146,7 +146,7 @@ class Signatures:
     def apply(self) -> list[str]:
         try:
             self.certificates.update(sign(self.client, self.requests, self.timeout))
-        except (ApiError, OSError) as error:
+        except (ApiError, OSError, ValueError) as error:
             return [str(error)]
         return []
 
