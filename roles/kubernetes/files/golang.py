@@ -100,7 +100,7 @@ class Go:
 
 def _linker_flags(folder: str) -> str:
     release = version(folder)
-    major, minor, *_ = release.split(".")
+    major, minor = release.split(".")[:2]
     flags = ["-s", "-w"]
     for variable in project(folder).variables:
         flags += ["-X", variable.format(version=release, major=major, minor=minor)]

@@ -25,7 +25,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 from cryptography.x509.oid import NameOID
 
 NAMES = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME}
-OWN = [[("O", "podnet:nodes")], [("CN", "podnet:node:node1")]]
+OWN = (
+    [("O", "podnet:nodes")],
+    [("CN", "podnet:node:node1")],
+)
 ALT = x509.SubjectAlternativeName([x509.DNSName("kubernetes.default.svc")])
 KEY = ec.generate_private_key(ec.SECP256R1())
 
