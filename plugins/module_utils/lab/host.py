@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What labs find on the host and put back: the first lab up records it, the last one down restores it."""
+"""The host's state that labs change: the first lab up records it, the last one down restores it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PROGRAMS = {
 
 
 def preflight(lab, free_needed, programs=True):
-    """Whether this host can carry `lab`. Raises LabError naming the first thing that is not so; `free_needed` is in
+    """Whether this host can carry `lab`. Raises LabError for the first obstacle; `free_needed` is in
     bytes. With `programs` false the programs need not be there yet. Changes nothing."""
     if os.geteuid() != 0:
-        raise LabError("a lab is made as root: its nodes need namespaces, mounts and cgroups")
+        raise LabError("the lab needs root: its nodes use namespaces, mounts and cgroups")
     for program, package in PROGRAMS.items():
         if programs and not shutil.which(program):
             raise LabError(f"{program} is not installed on this host (Debian: apt-get install {package})")
@@ -54,7 +54,7 @@ def preflight(lab, free_needed, programs=True):
         destination, device = route["dst"].replace("default", "0.0.0.0/0"), route.get("dev", "this host")
         if destination != "0.0.0.0/0" and device != lab.host_link and ours.overlaps(ipaddress.ip_network(destination)):
             raise LabError(
-                f"lab network {ours} overlaps {destination} on {device}; want one of its own, as 10.78.0.0/24"
+                f"lab network {ours} overlaps {destination} on {device}: set lab_network to a free one such as 10.78.0.0/24"
             )
     existing = lab.directory
     while not os.path.exists(existing):
@@ -63,14 +63,14 @@ def preflight(lab, free_needed, programs=True):
     if free < free_needed:
         gib = 2**30
         raise LabError(
-            f"{existing} has {free / gib:.1f} GiB free and this lab wants {free_needed / gib:.1f}; "
-            "lab_directory chooses another place"
+            f"{existing} has {free / gib:.1f} GiB free, and this lab needs {free_needed / gib:.1f}: "
+            "set lab_directory to another place"
         )
 
 
 def refusals(lab):
-    """Chains of others on this host that drop what is forwarded unless a rule of theirs accepts it, as a sentence each:
-    what they drop, no table of ours can let through."""
+    """Foreign chains on this host that drop forwarded packets by their policy, as a sentence each: no table of ours can
+    override a drop."""
     chains = [
         entry["chain"] for entry in json.loads(run("nft", "-j", "list", "chains"))["nftables"] if "chain" in entry
     ]
@@ -139,7 +139,7 @@ def remove_cgroups(*parts):
 
 
 def record():
-    """Records what labs change, unless an earlier lab did, and lets the host forward."""
+    """Records what labs change, unless an earlier lab did, and enables forwarding on the host."""
     if not os.path.exists(RECORD):
         with open("/proc/mounts") as file:
             mounted = any(line.split()[1] == "/run/netns" for line in file)
@@ -149,7 +149,7 @@ def record():
 
 
 def restore():
-    """Puts the host back as recorded, once no lab is left."""
+    """Restores the host's recorded state, once no lab is left."""
     if not os.path.exists(RECORD):
         return
     with open(RECORD) as file:

@@ -241,7 +241,7 @@ def stop(lab, node, timeout=60):
 
 
 def kill(lab, node):
-    """Ends the node as a power cut would: nothing in it gets to say a word. Raises LabError when a process survives."""
+    """Kills the node like a power cut, without any shutdown. Raises LabError if a process survives."""
     pid = leader(lab, node)
     for victim in [pid] if pid else []:  # a PID namespace dies with its PID 1
         with contextlib.suppress(ProcessLookupError):

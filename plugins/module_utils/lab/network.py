@@ -24,7 +24,7 @@ def mac(*names):
 
 
 def missing(lab):
-    """What the underlay lacks: some of "bridge" (the namespace, or its link to the host) and "table"."""
+    """The missing parts of the underlay: "bridge" (the namespace, or its link to the host), "table"."""
     lacks = set()
     if lab.namespace() not in namespaces() or not run("ip", "-j", "link", "show", lab.host_link, check=False):
         lacks.add("bridge")

@@ -29,7 +29,7 @@ class Whole:
                 if now != wished:
                     raise state.LabError(f"lab {name} is up with {field} {now}, not {wished}; take it down first")
         if wanted and not self.found and wanted.namespace() in network.namespaces():
-            raise state.LabError(f"a network namespace {name} exists and is no lab's; choose another lab_name")
+            raise state.LabError(f"network namespace {name} exists and is not a lab's: choose another lab_name")
         same = {key for key in have if key in want and have[key].as_dict() == want[key].as_dict()}
         self.underlay = network.missing(wanted) if wanted else set()
         self.create = [node for key, node in want.items() if key not in have]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a lab is, and the file that records it."""
+"""The lab as data, and the file that records it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
 
 
 class LabError(Exception):
-    """A lab cannot be made, found or changed: the message says what, where, and what would be right."""
+    """A lab cannot be made, found or changed: the message has the object, the place and a valid value."""
 
 
 class Node:
@@ -50,13 +50,13 @@ class Lab:
         """Raises LabError for a name or a network that cannot be."""
         if not NAME.fullmatch(self.name):
             raise LabError(
-                f"lab name {self.name!r}: want at most 10 lower-case letters and digits, beginning with a letter"
+                f"lab name {self.name!r} is not at most 10 lower-case letters and digits, beginning with a letter"
             )
         try:
             ipaddress.IPv4Network(self.network)
         except ValueError as error:
             raise LabError(
-                f"lab network {self.network!r}: {error}; want an IPv4 network such as 10.77.0.0/24"
+                f"lab network {self.network!r}: {error}: give an IPv4 network such as 10.77.0.0/24"
             ) from error
 
     def populate(self, count, systems, binds):
@@ -67,7 +67,9 @@ class Lab:
             network.num_addresses - 12
         )  # the network's own address and its broadcast, the host's, and nine that are left free
         if not 1 <= count <= room:
-            raise LabError(f"{count} nodes in {network}: it has room for {max(room, 0)}, and a lab has one at least")
+            raise LabError(
+                f"{count} nodes: lab network {network} has room for {max(room, 0)}, and a lab has at least 1"
+            )
         if not systems:
             raise LabError("no root file systems are given for the nodes")
         self.nodes = [
@@ -159,7 +161,7 @@ def locked(name=""):
     """Holds the lock of what changes lab `name`; without a name, of what all labs share on the host. Whoever wants both
     takes the lab's first. Raises LabError for a name that no lab can have."""
     if name and not NAME.fullmatch(name):
-        raise LabError(f"lab name {name!r}: want at most 10 lower-case letters and digits, beginning with a letter")
+        raise LabError(f"lab name {name!r} is not at most 10 lower-case letters and digits, beginning with a letter")
     os.makedirs(RUN, exist_ok=True)
     with open(f"{RUN}/.lock-{name}", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

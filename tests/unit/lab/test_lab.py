@@ -40,12 +40,12 @@ def test_nodes_get_names_addresses_and_systems_in_turn():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"name": "Lab_1"}, "lab name 'Lab_1': want at most 10 lower-case letters and digits"),
+        ({"name": "Lab_1"}, "lab name 'Lab_1' is not at most 10 lower-case letters and digits"),
         ({"name": "elevenchars"}, "lab name 'elevenchars'"),
-        ({"subnet": "10.97.0.1/24"}, "10.97.0.1/24 has host bits set; want an IPv4 network such as 10.77.0.0/24"),
-        ({"subnet": "fd00::/64"}, "want an IPv4 network"),
-        ({"count": 300}, "300 nodes in 10.98.0.0/24: it has room for 244"),
-        ({"subnet": "10.98.0.0/29"}, "2 nodes in 10.98.0.0/29: it has room for 0"),
+        ({"subnet": "10.97.0.1/24"}, "10.97.0.1/24 has host bits set: give an IPv4 network such as 10.77.0.0/24"),
+        ({"subnet": "fd00::/64"}, "give an IPv4 network"),
+        ({"count": 300}, "300 nodes: lab network 10.98.0.0/24 has room for 244"),
+        ({"subnet": "10.98.0.0/29"}, "2 nodes: lab network 10.98.0.0/29 has room for 0"),
         ({"count": 0}, "a lab has one at least"),
         ({"systems": []}, "no root file systems"),
     ],
@@ -119,7 +119,7 @@ def test_preflight_names_the_network_in_the_way_and_the_disk_that_is_full():
         pytest.skip("this host has no connected IPv4 network")
     with pytest.raises(state.LabError, match=f"overlaps {taken['dst']} on {taken['dev']}"):
         host.preflight(lab(subnet=taken["dst"]), 0, programs=False)
-    with pytest.raises(state.LabError, match="GiB free and this lab wants"):
+    with pytest.raises(state.LabError, match="GiB free, and this lab needs"):
         host.preflight(lab(), 2**60, programs=False)
     host.preflight(lab(), 0, programs=False)
 
