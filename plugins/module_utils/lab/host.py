@@ -54,7 +54,7 @@ def preflight(lab, free_needed, programs=True):
         destination, device = route["dst"].replace("default", "0.0.0.0/0"), route.get("dev", "this host")
         if destination != "0.0.0.0/0" and device != lab.host_link and ours.overlaps(ipaddress.ip_network(destination)):
             raise LabError(
-                f"lab network {ours} overlaps {destination} on {device}: set lab_network to a free one such as 10.78.0.0/24"
+                f"lab network {ours} overlaps {destination} on {device}: set lab_network to one such as 10.78.0.0/24"
             )
     existing = lab.directory
     while not os.path.exists(existing):

@@ -46,7 +46,7 @@ def test_nodes_get_names_addresses_and_systems_in_turn():
         ({"subnet": "fd00::/64"}, "give an IPv4 network"),
         ({"count": 300}, "300 nodes: lab network 10.98.0.0/24 has room for 244"),
         ({"subnet": "10.98.0.0/29"}, "2 nodes: lab network 10.98.0.0/29 has room for 0"),
-        ({"count": 0}, "a lab has one at least"),
+        ({"count": 0}, "a lab has at least 1"),
         ({"systems": []}, "no root file systems"),
     ],
 )
