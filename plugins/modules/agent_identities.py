@@ -13,6 +13,8 @@ description:
   - Only the role P(podnet.cluster.overlay#role) uses it.
   - Makes the roles and bindings that let the agents of O(nodes) get, list and watch nodes, and each of them patch the
     status and the annotations of its own node, nothing more. Has the cluster sign the certificates that they ask for.
+  - The status of a node takes labels, finalizers and addresses, too. A ValidatingAdmissionPolicy refuses what agents
+    do not write (Kubernetes 1.30 or later).
   - A request is approved only where it says C(CN=podnet:node:NODE, O=podnet:nodes) for the node under whose name it
     stands in O(requests), asks for no extensions, and is for an ECDSA key on P-256. The controller checks that, and
     checks the signed certificate against the request.

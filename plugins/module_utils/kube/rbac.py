@@ -24,6 +24,7 @@ from typing import Any
 
 from ..converge.plan import Change, Diff, Line, StateError
 from ..overlay.config import ConfigError
+from . import admission
 from .client import ApiError, Client, Credentials, parse_credentials
 
 GROUP = "podnet:nodes"
@@ -32,6 +33,7 @@ REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 SIGNER = "kubernetes.io/kube-apiserver-client"
 LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "podnet.cluster"
+KINDS = {"validatingadmissionpolicies": "validatingadmissionpolicy"}
 _API = "rbac.authorization.k8s.io"
 #: Seconds between two queries for a signed certificate.
 PAUSE = 0.2
@@ -91,7 +93,8 @@ def plan(client: Client, nodes: Sequence[str]) -> list[Change]:
         for each in client.items(path, {"labelSelector": f"{LABEL}={MANAGER}"}).items():
             found[path, str(each["metadata"]["name"])] = each
     changes = []
-    for path, wanted in objects(nodes):
+    guarded = admission.objects(GROUP, user(""), {"labels": {LABEL: MANAGER}}) if _serves_policies(client) else []
+    for path, wanted in [*objects(nodes), *guarded]:
         name = wanted["metadata"]["name"]
         actual = found.pop((path, name), None) or _get(client, path, name)
         if actual is None or {**actual, **_essence(wanted)} != actual or not _ours(actual):
@@ -108,7 +111,8 @@ def _change(
 ) -> Change:
     """Takes the object ``name`` of the collection ``path`` from ``before`` to ``after`` (None: it is not there)."""
     verb = "create" if before is None else "delete" if after is None else "change"
-    kind = path.rpartition("/")[2][:-1]
+    plural = path.rpartition("/")[2]
+    kind = KINDS.get(plural, plural[:-1])
     do = partial(_put, client, path, name, before, after)
     return Change(kind, f"{path}/{name}", f"{verb} {kind} {name}", _shown(before), _shown(after), do)
 
@@ -209,6 +213,17 @@ def _request_name(node: str, pem: str) -> str:
     return f"podnet-{hashlib.sha256(f'{node} {pem}'.encode()).hexdigest()[:20]}"
 
 
+def _serves_policies(client: Client) -> bool:
+    """Whether the API has ValidatingAdmissionPolicies: since Kubernetes 1.30."""
+    try:
+        client.call("GET", f"{admission.POLICIES}?limit=1")
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return False
+    return True
+
+
 def _get(client: Client, path: str, name: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = client.call("GET", f"{path}/{name}")
@@ -228,8 +243,8 @@ def _delete(client: Client, item: str) -> None:
 
 
 def _essence(thing: dict[str, Any]) -> dict[str, Any]:
-    """What of a role or a binding says what it does."""
-    return {key: thing[key] for key in ("rules", "subjects", "roleRef") if key in thing}
+    """What of an object says what it does."""
+    return {key: thing[key] for key in ("rules", "subjects", "roleRef", "spec") if key in thing}
 
 
 def _shown(thing: dict[str, Any] | None) -> str:

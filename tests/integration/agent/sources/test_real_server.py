@@ -206,16 +206,55 @@ def test_the_server_holds_the_agent_to_it(cluster, node1):
         assert "forbidden" in kubectl(*words).lower(), words
     agent = kubernetes_source.Client(kubernetes_source.load_credentials(node1.paths["kubeconfig"]))
     kind = "application/strategic-merge-patch+json"
+    lease = "podnet.cluster/lease"
     body = {
-        "metadata": {"annotations": {"a": "b"}},
+        "metadata": {"annotations": {lease: "{}"}},
         "spec": {"unschedulable": True, "taints": [{"key": "x", "effect": "NoExecute"}]},
     }
     told = agent.call("PATCH", f"{NODES}/node1/status", body, kind)
-    assert told["metadata"]["annotations"]["a"] == "b"
+    assert told["metadata"]["annotations"][lease] == "{}"
     assert told["spec"] == cluster.admin.node("node1")["spec"] and "unschedulable" not in told["spec"]
     assert [each for each in told["spec"].get("taints", []) if each["key"] == "x"] == []
     with pytest.raises(kubernetes_source.ApiError, match="403 Forbidden"):
         agent.call("PATCH", f"{NODES}/node2/status", body, kind)
+    agent.close()
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ({"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}, "may not change metadata.labels"),
+        ({"metadata": {"finalizers": ["example.com/keep"]}}, "may not change metadata.finalizers"),
+        ({"metadata": {"annotations": {"example.com/other": "x"}}}, "only annotations that they write"),
+        ({"metadata": {"annotations": {"example.com/kept": None}}}, "only annotations that they write"),
+        ({"metadata": {"annotations": {FLANNEL + "public-ip-overwrite": "192.0.2.9"}}}, "only annotations"),
+        (
+            {"status": {"addresses": [{"type": "InternalIP", "address": "10.77.0.9"}]}},
+            "may not change status.addresses",
+        ),
+        ({"status": {"capacity": {"cpu": "1000"}}}, "may not change status.capacity"),
+        ({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, "only the condition NetworkUnavailable"),
+        ({"metadata": {"annotations": {"podnet.cluster/lease": "{}"}}}, ""),
+        ({"status": {"conditions": [{"type": "NetworkUnavailable", "status": "False"}]}}, ""),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_the_agent_writes_what_is_its_own_and_nothing_else(cluster, node1, patch, words):
+    """RBAC alone would let it: the status resource takes labels, finalizers and addresses, too."""
+    if cluster.release < (1, 30):
+        pytest.skip("ValidatingAdmissionPolicy: Kubernetes 1.30")
+    cluster.admin.patch("node1", {"metadata": {"annotations": {"example.com/kept": "x"}}})
+    agent = kubernetes_source.Client(kubernetes_source.load_credentials(node1.paths["kubeconfig"]))
+    kind = "application/strategic-merge-patch+json"
+
+    def answer() -> str:
+        try:
+            agent.call("PATCH", f"{NODES}/node1/status", patch, kind)
+        except kubernetes_source.ApiError as error:
+            return str(error)
+        return ""
+
+    wait(answer, lambda told: words in told and bool(words) == bool(told))  # a policy counts from a moment later on
     agent.close()
 
 
