@@ -12,9 +12,10 @@ read; properties in ``DERIVED`` are written, not read. Configuration, leases and
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from typing import Any, Callable, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Callable, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ...findings.finding import Finding, finding_from
 from ...overlay import config, lease
@@ -24,49 +25,198 @@ from ...overlay.lease import Lease
 T = TypeVar("T")
 
 #: Types that bring their own ``as_json``, and what reads it back.
-PARSERS: dict[type, Callable[[Any], Any]] = {Config: config.parse, Lease: lease.parse, Finding: finding_from}
+PARSERS: dict[Any, Callable[[Any], Any]] = {Config: config.parse, Lease: lease.parse, Finding: finding_from}
+#: What JSON has as it is; a run of verification on a thousand nodes has millions of them.
+PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 def to_json(value: Any) -> Any:
     """``value`` as what ``json.dumps`` takes. A value that is not known (None) stays null."""
-    if type(value) in PARSERS:
-        return value.as_json()
-    if is_dataclass(value):
-        tag = {"object": kind} if (kind := getattr(value, "OBJECT", "")) else {}
-        names = [*(each.name for each in fields(value)), *getattr(value, "DERIVED", ())]
-        return {**tag, **{name: to_json(getattr(value, name)) for name in names}}
-    if hasattr(value, "_fields"):
-        return {name: to_json(each) for name, each in zip(value._fields, value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, dict):
-        return {key: to_json(each) for key, each in value.items()}
-    return [to_json(each) for each in value] if isinstance(value, (list, tuple)) else value
+    kind: Any = type(value)
+    return value if kind in PLAIN else _writer(kind)(value)
+
+
+@functools.cache
+def _writer(kind: Any) -> Callable[[Any], Any]:
+    """What turns a value of that type into JSON."""
+    if kind in PARSERS:
+        return lambda value: value.as_json()
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        return _record_writer(kind)
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, dict):
+        return lambda value: {key: to_json(each) for key, each in value.items()}
+    if issubclass(kind, (list, tuple)):
+        return lambda value: [to_json(each) for each in value]
+    return lambda value: value  # a subclass of what JSON has
+
+
+def _record_writer(kind: Any) -> Callable[[Any], Any]:
+    tag = {"object": kind.OBJECT} if getattr(kind, "OBJECT", "") else {}
+    names = (*_names(kind), *getattr(kind, "DERIVED", ()))
+
+    def write(value: Any) -> dict[str, Any]:
+        written = dict(tag)
+        for name in names:
+            each = getattr(value, name)
+            written[name] = each if type(each) in PLAIN else to_json(each)
+        return written
+
+    return write
 
 
 def from_json(kind: type[T], values: Any) -> T:
     """The ``kind``, a dataclass, that ``to_json`` made these ``values`` from. Raises ValueError that names the field
     which is missing, unknown, or of another type."""
-    return cast(T, _read(kind, values, kind.__name__))
+    try:
+        read: T = _reader(cast(Any, kind))(values)
+    except _WrongError as wrong:
+        raise ValueError(f"{kind.__name__}{''.join(reversed(wrong.path))}: {wrong.reason}") from None
+    return read
 
 
-def _read(kind: Any, value: Any, where: str) -> Any:
+class _WrongError(Exception):
+    """A value can't be read; ``path`` leads to it, innermost first."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path: list[str] = []
+
+
+@functools.cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """What reads a value of that type. Raises _WrongError."""
     origin = get_origin(kind)
     if kind is Any:
-        return value
-    if kind in PARSERS:
-        return _parsed(kind, value, where)
+        return lambda value: value
+    if kind in PARSERS or (isinstance(kind, type) and issubclass(kind, Enum)):
+        return _parser(PARSERS.get(kind, kind))
     if is_dataclass(kind) or hasattr(kind, "_fields"):
-        return _record(kind, value, where)
+        return _record_reader(kind)
     if origin is Union:
-        return _union(get_args(kind), value, where)
-    if origin in (list, dict, tuple):
-        return _collection(origin, get_args(kind), value, where)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _parsed(kind, value, where)
-    if not _is(kind, value):
-        raise ValueError(f"{where}: {value!r:.80} is not of type {getattr(kind, '__name__', kind)}")
-    return kind(value)  # Ansible hands over subclasses of the usual types
+        return _union_reader(get_args(kind))
+    if origin is dict:
+        return _dict_reader(_reader(get_args(kind)[1]))
+    if origin in (list, tuple):
+        return _list_reader(origin, _reader(get_args(kind)[0]))
+    return _scalar_reader(kind)
+
+
+def _parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        try:
+            return parse(value)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _WrongError(str(error)) from None
+
+    return read
+
+
+def _record_reader(kind: Any) -> Callable[[Any], Any]:
+    readers: dict[str, Callable[[Any], Any]] = {}
+    needed = _needed(kind)
+    ignored = {*getattr(kind, "DERIVED", ()), *(("object",) if getattr(kind, "OBJECT", "") else ())}
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _WrongError(f"{value!r:.80} is not an object")
+        if not readers:  # not before: a type may hold itself
+            hints = get_type_hints(kind)
+            readers.update((name, _reader(hints[name])) for name in _names(kind))
+        given = {}
+        for key, each in value.items():
+            reader = readers.get(key)
+            if reader is None:
+                if key in ignored:
+                    continue
+                _refuse(kind, value, ignored)
+            try:
+                given[key] = reader(each)
+            except _WrongError as wrong:
+                wrong.path.append(f".{key}")
+                raise
+        if not needed <= given.keys():
+            _refuse(kind, value, ignored)
+        return kind(**given)
+
+    return read
+
+
+def _refuse(kind: Any, value: dict[str, Any], ignored: Collection[str]) -> NoReturn:
+    names, needed = _names(kind), _needed(kind)
+    unknown = ", ".join(key for key in value if key not in names and key not in ignored) or "none"
+    missing = ", ".join(name for name in names if name in needed and name not in value) or "none"
+    raise _WrongError(f"unknown: {unknown}; missing: {missing}")
+
+
+def _names(kind: Any) -> list[str]:
+    """The fields of a dataclass or named tuple."""
+    return [each.name for each in fields(kind)] if is_dataclass(kind) else list(kind._fields)
+
+
+def _needed(kind: Any) -> frozenset[str]:
+    """Those of them without a default."""
+    if not is_dataclass(kind):
+        return frozenset(name for name in kind._fields if name not in kind._field_defaults)
+    return frozenset(e.name for e in fields(kind) if e.default is MISSING and e.default_factory is MISSING)
+
+
+def _union_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
+    others = [kind for kind in kinds if kind is not type(None)]
+    tagged = {kind.OBJECT: _reader(kind) for kind in others if getattr(kind, "OBJECT", "")}
+    scalars = [(kind, _reader(kind)) for kind in others if kind in PLAIN]
+    first = _reader(others[0])
+
+    def read(value: Any) -> Any:
+        if value is None and len(others) < len(kinds):
+            return None
+        if tagged:
+            reader = tagged.get(value.get("object")) if isinstance(value, dict) else first
+            if reader is None:
+                raise _WrongError(f"object {value.get('object')!r} is unknown")
+            return reader(value)
+        return next((reader for kind, reader in scalars if _is(kind, value)), first)(value)
+
+    return read
+
+
+def _dict_reader(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _WrongError(f"{value!r:.80} is not an object")
+        return {key: _at(f".{key}", reader, each) for key, each in value.items()}
+
+    return read
+
+
+def _list_reader(origin: Any, reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise _WrongError(f"{value!r:.80} is not a list")
+        return origin(_at(number, reader, each) for number, each in enumerate(value))
+
+    return read
+
+
+def _at(place: str | int, reader: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return reader(value)
+    except _WrongError as wrong:
+        wrong.path.append(place if isinstance(place, str) else f"[{place}]")
+        raise
+
+
+def _scalar_reader(kind: Any) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        if not _is(kind, value):
+            raise _WrongError(f"{value!r:.80} is not of type {kind.__name__}")
+        return kind(value)  # Ansible hands over subclasses of the usual types
+
+    return read
 
 
 def _is(kind: type, value: Any) -> bool:
@@ -74,55 +224,3 @@ def _is(kind: type, value: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)
-
-
-def _parsed(kind: Any, value: Any, where: str) -> Any:
-    try:
-        return PARSERS.get(kind, kind)(value)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _record(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: {value!r:.80} is not an object")
-    known, needed = _hints(kind)
-    ignored = {*getattr(kind, "DERIVED", ()), *(("object",) if getattr(kind, "OBJECT", "") else ())}
-    unknown = [key for key in value if key not in known and key not in ignored]
-    missing = [name for name in needed if name not in value]
-    if unknown or missing:
-        raise ValueError(f"{where}: unknown: {', '.join(unknown) or 'none'}; missing: {', '.join(missing) or 'none'}")
-    return kind(**{key: _read(known[key], value[key], f"{where}.{key}") for key in value if key in known})
-
-
-@functools.cache
-def _hints(kind: Any) -> tuple[dict[str, Any], list[str]]:
-    """The types of a dataclass' or named tuple's fields, and which of them have no default."""
-    hints = get_type_hints(kind)
-    if not is_dataclass(kind):
-        return {name: hints[name] for name in kind._fields}, [n for n in kind._fields if n not in kind._field_defaults]
-    needed = [e.name for e in fields(kind) if e.default is MISSING and e.default_factory is MISSING]
-    return {each.name: hints[each.name] for each in fields(kind)}, needed
-
-
-def _union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    others = [kind for kind in kinds if kind is not type(None)]
-    if isinstance(value, dict) and len(others) > 1:
-        tagged = [kind for kind in others if getattr(kind, "OBJECT", "") == value.get("object")]
-        if not tagged:
-            raise ValueError(f"{where}: object {value.get('object')!r} is unknown")
-        return _read(tagged[0], value, where)
-    exact = next((kind for kind in others if isinstance(kind, type) and _is(kind, value)), others[0])
-    return _read(exact, value, where)
-
-
-def _collection(origin: Any, kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{where}: {value!r:.80} is not an object")
-        return {key: _read(kinds[1], each, f"{where}.{key}") for key, each in value.items()}
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{where}: {value!r:.80} is not a list")
-    return origin(_read(kinds[0], each, f"{where}[{number}]") for number, each in enumerate(value))
