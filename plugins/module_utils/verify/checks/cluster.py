@@ -15,7 +15,7 @@ from ...findings.finding import Finding, Value
 from ...ipam.ip import parse_address
 from ...ipam.prefix import Prefix, parse_prefix
 from ..cluster.api import Cluster, Pod
-from ..cluster.matrix import DNS, probes, workload
+from ..cluster.matrix import DNS, probes
 from ..model.answer import About, NodeAnswer
 from ..model.check import Check, CheckName
 from ..model.evidence import IN, OUT
@@ -225,11 +225,12 @@ def _attachments(cluster: Cluster, answers: Answers, namespace: str) -> list[Che
     Asked of the workload only: others' pods may come and go between the API's answer and the nodes'.
     """
     checks = []
+    on_node: dict[str, list[Pod]] = defaultdict(list)
+    for pod in cluster.workload(namespace):
+        on_node[pod.node].append(pod)
     for node, answer in sorted(answers.items()):
         attached = {entry.name: entry.addresses for entry in answer.attachments}
-        for pod in workload(cluster, namespace):
-            if pod.node != node:
-                continue
+        for pod in on_node[node]:
             checks.append(_check(CheckName.POD_ADDRESS_MATCHES, pod.name, node, Step.POD))
             if pod.name not in attached:
                 _fail(checks[-1], Code.POD_ATTACHMENT_MISSING, host=node, **_names(pod.name))
@@ -272,7 +273,7 @@ def _tunnels(cluster: Cluster, answers: Answers, namespace: str) -> list[Check]:
 
 def _probed(cluster: Cluster, answers: Answers, namespace: str) -> dict[str, set[str]]:
     """For each node that was asked the others with which its pods exchanged probes, whoever began."""
-    pods = workload(cluster, namespace)
+    pods = cluster.workload(namespace)
     by_name, by_address = {pod.name: pod.node for pod in pods}, {pod.address: pod.node for pod in pods}
     pairs: dict[str, set[str]] = defaultdict(set)
     for answer in answers.values():

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from ...findings.codes import Code
 from ...findings.finding import Finding
 from ..cluster.api import Cluster, Node, Pod
-from ..cluster.matrix import workload
 from ..model.answer import NodeAnswer, Vtep
 from ..model.check import Check
 from ..model.evidence import IN, OUT, ProbeResult, VxlanFlow
@@ -132,7 +131,7 @@ def report(
 
 
 def _coverage(cluster: Cluster, results: list[ProbeResult], namespace: str) -> Coverage:
-    pods = {pod.address: pod for pod in workload(cluster, namespace)}
+    pods = {pod.address: pod for pod in cluster.workload(namespace)}
     by_name = {pod.name: pod for pod in pods.values()}
     probed = {(result.source, result.address) for result in results}
     pairs = {(source, address) for source, address in probed if source in by_name and address in pods}

@@ -59,6 +59,21 @@ class Cluster:
     nodes: list[Node]
     pods: list[Pod]
     services: list[Service]
+    _workloads: dict[str, list[Pod]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _publishing: list[Pod] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def workload(self, namespace: str) -> list[Pod]:
+        """The pods of a namespace that have an address of their own. Asked for every node: found once."""
+        if namespace not in self._workloads:
+            own = (pod for pod in self.pods if pod.name.startswith(f"{namespace}/"))
+            self._workloads[namespace] = [pod for pod in own if pod.address and not pod.host_network]
+        return self._workloads[namespace]
+
+    def publishing(self) -> list[Pod]:
+        """The pods that publish ports of their nodes. Asked for every node: found once."""
+        if self._publishing is None:
+            self._publishing = [pod for pod in self.pods if pod.host_ports]
+        return self._publishing
 
     def behind(self, service: Service) -> list[Pod]:
         """The pods that a service selects."""

@@ -48,14 +48,13 @@ def probes(cluster: Cluster, node_name: str, namespace: str, port: int, sample: 
     so many nodes, spread evenly and others for each source, so that a large cluster's run stays bounded and all sources
     together still reach every target. Raises ValueError if the API knows no such node.
     """
-    node = next((node for node in cluster.nodes if node.name == node_name), None)
-    if node is None:
+    position = next((number for number, node in enumerate(cluster.nodes) if node.name == node_name), None)
+    if position is None:
         known = ", ".join(node.name for node in cluster.nodes)
         raise ValueError(f"node {node_name!r} is not in the cluster, which has {known}")
-    pods = workload(cluster, namespace)
-    position = cluster.nodes.index(node)
+    node, pods = cluster.nodes[position], cluster.workload(namespace)
     nodes = some(cluster.nodes, position, sample)
-    published = [pod for pod in cluster.pods if pod.host_ports]
+    published = cluster.publishing()
     found = _from(cluster, node.name, None, node, some(pods, position, sample), nodes, port, published)
     for number, pod in enumerate(pods):
         if pod.node == node.name:
@@ -71,13 +70,6 @@ def some(items: list[T], position: int, most: int) -> list[T]:
         return items
     step = len(items) / most
     return [items[(position + 1 + int(number * step)) % len(items)] for number in range(most)]
-
-
-def workload(cluster: Cluster, namespace: str) -> list[Pod]:
-    """The pods of a namespace that have an address of their own."""
-    return [
-        pod for pod in cluster.pods if pod.name.startswith(f"{namespace}/") and not pod.host_network and pod.address
-    ]
 
 
 def _from(
