@@ -41,7 +41,7 @@ options:
 
 EXAMPLES = r"""
 - name: Inspect the nodes between two pods
-  podnet.cluster.inspect:
+  podnet.cluster.node_network_info:
     requests: "{{ items | podnet.cluster.trace_requests(ends=['default/web-0', 'default/web-1'], port=8080) }}"
 """
 

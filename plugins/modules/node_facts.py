@@ -206,6 +206,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
 from ..module_utils.findings.finding import Finding
 from ..module_utils.provision import facts, fitness, ping
@@ -260,8 +261,8 @@ def main() -> None:
             warnings += fitness.warnings(name, node, wanted.release)
     except (StateError, ReleaseError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False,
+    run(
+        module,
         ansible_facts={"podnet_node": node},
         node=name,
         findings=[each.as_json() for each in findings],

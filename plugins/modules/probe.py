@@ -95,7 +95,7 @@ options:
     type: int
     default: 64
   checks:
-    description: Whether to compare the node with its desired state, as M(podnet.cluster.inspect) does.
+    description: Whether to compare the node with its desired state, as M(podnet.cluster.node_network_info) does.
     type: bool
     default: false
   conflist:
@@ -174,12 +174,12 @@ flows:
       vni: 1
       packets: 24
 checks:
-  description: As RV(podnet.cluster.inspect#module:checks), and whether packets between pods were translated.
+  description: As RV(podnet.cluster.node_network_info#module:checks), and whether packets between pods were translated.
   returned: with O(checks)
   type: list
   elements: dict
 about:
-  description: As RV(podnet.cluster.inspect#module:about).
+  description: As RV(podnet.cluster.node_network_info#module:about).
   returned: with O(checks)
   type: dict
 attachments:
@@ -216,6 +216,7 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.cli.render_report import answer_as_json, probe_text
+from ..module_utils.converge.module import run as end
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.verify.checks.node import about, checks, nat_between_pods
 from ..module_utils.verify.model.answer import NodeAnswer
@@ -278,11 +279,11 @@ def main() -> None:
         _answer(answer, probes, wanted)
     except OSError as error:
         module.fail_json(msg=f"cannot probe from here: {error}")
-    found = {"changed": False, **answer_as_json(answer)}
+    found = answer_as_json(answer)
     failed = [result for result in answer.results if not result.ok]
     if failed and wanted["required"]:
-        module.fail_json(msg=f"{len(failed)} of {len(probes)} probes failed; {probe_text(failed[0])}", **found)
-    module.exit_json(**found)
+        module.fail_json(msg=f"{len(failed)} of {len(probes)} probes failed; {probe_text(failed[0])}", changed=False, **found)
+    end(module, **found)
 
 
 def _answer(answer: NodeAnswer, probes: list[Probe], wanted: dict) -> None:

@@ -10,6 +10,7 @@ module: report
 short_description: Judge a run of verification
 version_added: "0.1.0"
 description:
+  - Used by the role P(podnet.cluster.verify#role). Its options may change with any release.
   - Compares the objects of the Kubernetes API with the results of M(podnet.cluster.probe) on the nodes, prints nodes,
     reachability and every failure as a table, and writes the whole report as JSON.
   - Fails if any probe or check failed, or if no probe was made.
@@ -63,7 +64,7 @@ options:
     elements: dict
     default: []
   inspected:
-    description: The results of M(podnet.cluster.inspect) for them on the nodes.
+    description: The results of M(podnet.cluster.node_network_info) for them on the nodes.
     type: list
     elements: dict
     default: []

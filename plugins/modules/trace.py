@@ -10,8 +10,9 @@ module: trace
 short_description: Name the hop at which a packet is lost, and why
 version_added: "0.1.0"
 description:
-  - Follows a packet through the cluster hop by hop and back, by the states that M(podnet.cluster.inspect) returned on
-    the nodes, and names the broken hop, with its cause and fix.
+  - Used by the role P(podnet.cluster.verify#role). Its options may change with any release.
+  - Follows a packet through the cluster hop by hop and back, by the states that M(podnet.cluster.node_network_info)
+    returned on the nodes, and names the broken hop, with its cause and fix.
   - Fails if the path is broken.
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
@@ -24,7 +25,7 @@ options:
     type: dict
     required: true
   states:
-    description: The nodes' states, RV(podnet.cluster.inspect#module:states).
+    description: The nodes' states, RV(podnet.cluster.node_network_info#module:states).
     type: list
     elements: dict
     required: true

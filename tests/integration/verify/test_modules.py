@@ -37,7 +37,7 @@ PLAY = """
         probes:
           - {{kind: icmp, address: 198.18.0.9, target: nobody, scope: node to node, attempts: 1, timeout: 0.2}}
       register: probed
-    - podnet.cluster.inspect:
+    - podnet.cluster.node_network_info:
         requests: "{{{{ requests }}}}"
         delay: 0
       register: inspected

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: inspect
-short_description: Compare a node with its desired state, and inspect it for traces
+module: node_network_info
+short_description: Get a node's network state, and how it differs from the desired one
 version_added: "0.1.0"
 description:
+  - Used by the role P(podnet.cluster.verify#role). Its options may change with any release.
   - Compares a node's links, addresses, routes, neighbor and FDB entries, packet filter, files, container runtime
     configuration and pods with the desired state, and reports each difference with a code, its cause and a fix.
   - For O(requests) it also asks the kernel for its routing decisions. For those with a mark it takes part in the
@@ -44,7 +45,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Compare the node with its desired state
-  podnet.cluster.inspect:
+  podnet.cluster.node_network_info:
   register: found
 
 - name: Show what is wrong
@@ -98,6 +99,7 @@ states:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.cli.render_report import check_as_json
+from ..module_utils.converge.module import run as end
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.verify.checks.node import about, checks
 from ..module_utils.verify.model.codec import from_json, to_json
@@ -124,8 +126,8 @@ def main() -> None:
         module.fail_json(msg=f"requests: {error}; the filter podnet.cluster.trace_requests makes them")
     except (NetlinkError, OSError) as error:
         module.fail_json(msg=f"cannot inspect this node: {error}")
-    module.exit_json(
-        changed=False,
+    end(
+        module,
         node=found.node,
         checks=[check_as_json(check) for check in checks(found)],
         about=to_json(about(found)),
