@@ -282,7 +282,8 @@ def main() -> None:
     found = answer_as_json(answer)
     failed = [result for result in answer.results if not result.ok]
     if failed and wanted["required"]:
-        module.fail_json(msg=f"{len(failed)} of {len(probes)} probes failed; {probe_text(failed[0])}", changed=False, **found)
+        message = f"{len(failed)} of {len(probes)} probes failed; {probe_text(failed[0])}"
+        module.fail_json(msg=message, changed=False, **found)
     end(module, **found)
 
 

@@ -22,8 +22,9 @@ SHAPES = pathlib.Path(__file__).with_name("node_state.json")
 PAGE = pathlib.Path(__file__).parents[4] / "docs/node-state.md"
 INTRODUCTION = """# A node's state as JSON
 
-`podnetctl inspect --json` prints it (with `checks` beside it), the module `podnet.cluster.node_network_info` returns it,
-and `podnetctl trace --state FILE` reads another node's. `schema` is {schema}: a reader refuses another number.
+`podnetctl inspect --json` prints it (with `checks` beside it), the module `podnet.cluster.node_network_info`
+returns it, and `podnetctl trace --state FILE` reads another node's. `schema`
+is {schema}: a reader refuses another number.
 
 This page is generated from the library's dataclasses: `python tests/unit/verify/model/test_state.py`.
 A `Config` is a node's configuration, a `Lease` an entry of its leases, as the files in `/etc/podnet` have them; a
