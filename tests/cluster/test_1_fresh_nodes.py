@@ -39,39 +39,42 @@ def test_the_lab_comes_up(milestone, before):
 CASES = {
     "pod network overlaps the services'": (
         {"overlay_network": "10.96.0.0/16"},
-        ["overlay_network", "10.96.0.0/16", "overlaps", "control_plane_service_network 10.96.0.0/12"],
+        ["network.overlaps", "overlay_network 10.96.0.0/16", "control_plane_service_network 10.96.0.0/12"],
     ),
     "pod network holds the nodes": (
         {"overlay_network": "10.79.0.0/16"},
-        ["overlay_network", "10.79.0.0/16", "10.79.0.11", "node1"],
+        ["network.contains-node", "overlay_network 10.79.0.0/16", "10.79.0.11", "node1"],
     ),
     "service network holds the nodes": (
         {"control_plane_service_network": "10.79.0.0/16"},
-        ["control_plane_service_network", "10.79.0.0/16", "10.79.0.11"],
+        ["network.contains-node", "control_plane_service_network 10.79.0.0/16", "10.79.0.11"],
     ),
     "pod network too small": (
         {"overlay_network": "10.244.0.0/23"},
-        ["overlay_network", "10.244.0.0/23", "3 nodes", "/22 or wider"],
+        ["network.too-small", "overlay_network 10.244.0.0/23", "3 nodes", "/22 or wider"],
     ),
-    "unknown back end": ({"overlay_backend": {"type": "gre"}}, ["overlay_backend.type", "'gre'", "vxlan, host-gw"]),
-    "unknown release": ({"kubernetes_release": "1.99"}, ["kubernetes_release", "1.99"]),
+    "unknown back end": (
+        {"overlay_backend": {"type": "gre"}},
+        ["variable.invalid", "overlay_backend.type is 'gre'", "vxlan, host-gw"],
+    ),
+    "unknown release": ({"kubernetes_release": "1.99"}, ["variable.invalid", "kubernetes_release is '1.99'"]),
     "archive missing": (
         {"kubernetes_source": "archive", "kubernetes_archive_remote": False, "kubernetes_archive": "/nowhere/archive"},
-        ["kubernetes_archive", "/nowhere/archive"],
+        ["archive.invalid", "/nowhere/archive"],
     ),
-    "archive missing on the nodes": ({"kubernetes_archive": "/srv/nowhere"}, ["kubernetes_archive", "/srv/nowhere"]),
+    "archive missing on the nodes": ({"kubernetes_archive": "/srv/nowhere"}, ["archive.invalid", "/srv/nowhere"]),
 }
 OF_A_HOST = {
     "two nodes with one address": (
         {"node3": {"node_address": "10.79.0.12"}},
-        ["node_address", "10.79.0.12", "node2", "node3"],
+        ["variable.duplicate", "node_address is '10.79.0.12'", "node2", "node3"],
     ),
     "an interface that is not there": (
         {"node2": {"node_interface": "eth9"}},
-        ["node_interface", "eth9", "eth0"],
+        ["link.missing", "interface eth9", "eth0"],
     ),
 }
-SPOILT, TOLD_OF_SPOILT = "archive with a wrong checksum", ["kubernetes_archive", "images/pause.tar", "SHA256SUMS"]
+SPOILT, TOLD_OF_SPOILT = "archive with a wrong checksum", ["archive.file-corrupt", "images/pause.tar", "SHA256SUMS"]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/tasks/main.yml"))
+ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/main.yml"))
+#: Has no tasks of its own: the other roles depend on it for the variables that they share.
+SHARED = "cluster"
 PLAYBOOKS = sorted(
     path.relative_to(ROOT / "playbooks")
     for path in ROOT.glob("playbooks/**/*.yml")
@@ -65,7 +67,8 @@ def test_role_declares_its_variables(role):
     specs = yaml.safe_load((directory / "meta/argument_specs.yml").read_text())["argument_specs"]
     defaults_file = directory / "defaults/main.yml"
     defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
-    assert "main" in specs and specs["main"].get("short_description")
+    main = specs["variables" if role == SHARED else "main"]
+    assert main.get("short_description")
     declared = {}
     for spec in specs.values():
         declared.update(spec.get("options") or {})
@@ -87,4 +90,20 @@ def test_role_names_are_its_own(role):
     """Variables bear the role's name, so that two roles never share one by accident."""
     defaults_file = ROOT / "roles" / role / "defaults/main.yml"
     defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
-    assert [name for name in defaults if not re.match(rf"_?{role}_", name)] == []
+    names = ROLES if role == SHARED else [role]
+    assert [name for name in defaults if not re.match(rf"_?({'|'.join(names)})_", name)] == []
+
+
+def test_what_roles_share_has_one_default():
+    """No other role gives a shared variable a default again; those that read one depend on the role that does."""
+    shared = yaml.safe_load((ROOT / "roles" / SHARED / "defaults/main.yml").read_text())
+    again = re.compile(rf"\b({'|'.join(shared)})\b *\| *default\(|^({'|'.join(shared)}):", re.MULTILINE)
+    reads = re.compile(rf"\b({'|'.join(set(shared) - {'kubernetes_source'})})\b")
+    for role in set(ROLES) - {SHARED, "lab"}:
+        directory = ROOT / "roles" / role
+        depends = SHARED in (directory / "meta/main.yml").read_text()
+        for path in [*directory.glob("*/*.yml"), *directory.glob("templates/*")]:
+            if path.parent.name == "meta":
+                continue
+            assert not again.search(path.read_text()), path
+            assert depends or not reads.search(path.read_text()), path

@@ -269,7 +269,39 @@ def test_mirrors():
     assert [each["path"] for each in found] == [f"/etc/containerd/certs.d/{name}/hosts.toml" for name in mirrors]
     assert 'server = "https://registry-1.docker.io"' in found[0]["content"]
     assert found[0]["content"].index("https://one.example") < found[0]["content"].index("https://two.example")
+    assert [each["secret"] for each in found] == [False, False]
     assert yaml.safe_load(render("containerd", "mirrors.j2")) == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+def test_mirrors_with_more_than_a_url():
+    """As containerd reads them (docs/hosts.md): hosts in order, header a table of its own, no server for _default."""
+    import tomllib
+
+    url = "https://one.example"
+    more = {"ca": "/ca.pem", "client": ["/c.pem", "/c.key"], "skip_verify": False, "override_path": True}
+    mirrors = {"_default": [{"url": url, **more, "header": {"authorization": 'a "b"'}}, "https://two.example"]}
+    (found,) = yaml.safe_load(render("containerd", "mirrors.j2", containerd_registry_mirrors=mirrors))
+    assert (found["path"], found["mode"]) == ("/etc/containerd/certs.d/_default/hosts.toml", "0600")
+    assert found["secret"] is True
+    content = tomllib.loads(found["content"])
+    assert "server" not in content
+    assert list(content["host"]) == [url, "https://two.example"]
+    assert content["host"][url] == {
+        "capabilities": ["pull", "resolve"], **more, "client": [more["client"]], "header": {"authorization": 'a "b"'},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("repository", "image"),
+    [
+        ("", "registry.k8s.io/pause:3.10.1"),
+        ("registry.example.org/k8s", "registry.example.org/k8s/pause:3.10.1"),
+    ],
+)
+def test_the_sandbox_image_is_of_the_same_registry(repository, image):
+    variables = {"kubernetes_release": "1.34", "control_plane_image_repository": repository}
+    assert evaluate("containerd", "{{ containerd_sandbox_image }}", **variables) == image
 
 
 def test_proxy():
