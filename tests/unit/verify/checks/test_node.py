@@ -269,7 +269,7 @@ def test_a_pod_s_loopback_and_reservation(state):
     ],
 )
 def test_a_translation_between_pods(asker, answering, code, subject):
-    check = nat_between_pods("node1", Connection(b"x", "10.244.0.2", "10.244.1.2", answering, asker))
+    check = nat_between_pods("node1", Connection(b"", b"x", b"", "10.244.0.2", "10.244.1.2", answering, asker))
     assert (check.finding.code, check.finding.subject) == (code, subject)
 
 

@@ -14,7 +14,7 @@ A, B, NODE, OUTSIDE = "10.244.1.2", "10.244.2.2", "10.77.0.11", "192.0.2.1"
 
 
 def connection(key, source, target, answering=None, asker=None):
-    return Connection(key, source, target, answering or target, asker or source)
+    return Connection(b"", key, b"", source, target, answering or target, asker or source)
 
 
 def test_translations_between_pods():
