@@ -67,9 +67,7 @@ class Lab:
             network.num_addresses - 12
         )  # the network's own address and its broadcast, the host's, and nine that are left free
         if not 1 <= count <= room:
-            raise LabError(
-                f"{count} nodes: lab network {network} has room for {max(room, 0)}; a lab has at least 1"
-            )
+            raise LabError(f"{count} nodes: lab network {network} has room for {max(room, 0)}; a lab has at least 1")
         if not systems:
             raise LabError("no root file systems are given for the nodes")
         self.nodes = [
