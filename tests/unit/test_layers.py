@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The library's rooms in order: each imports only from those above it."""
+"""The library's rooms in order: each imports only from those above it, and no two modules import each other."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parents[2] / "plugins/module_utils"
@@ -31,3 +32,7 @@ def imports() -> dict[str, set[str]]:
 def test_each_layer_imports_only_from_above_it():
     layer = {name: LAYERS.index(name.partition(".")[0]) for name in imports()}
     assert not [(a, b) for a, targets in imports().items() for b in targets if layer[b] > layer[a]]
+
+
+def test_no_modules_import_each_other():
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names them
