@@ -109,6 +109,7 @@ class Reconciler:
                 errors = []
                 if overlay.plan:
                     overlay.generation = None
+                    self.emptied = self.emptied or overlay.emptied
                     self._note(overlay.plan, why, drift)
                     errors = overlay.plan.apply()
             if overlay.plan and not errors:
@@ -217,6 +218,5 @@ class Reconciler:
             lines += map(str, step.changes[: max(0, LINES - len(lines))])
             total += len(step.changes)
             self.changes.update((cause, change.kind) for change in step.changes)
-            self.emptied = self.emptied or getattr(step, "emptied", False)
         self.changed = total
         self.log.changes(why, lines, total)

@@ -59,7 +59,8 @@ class Overlay:
 
     ``offload``: who makes the checksums of what enters the vxlan device, None for another back end. ``shared``: what is
     wanted of links that others use too, by key; ``warning``: what keeps the bridge from being ours; ``generation``:
-    that of the packet filter's ruleset.
+    that of the packet filter's ruleset; ``emptied``: whether the plan makes a table or set of it anew, so that pods'
+    elements are lost.
     """
 
     def __init__(self, desired: Desired | None, plan: Plan, wanted: Wanted | None = None) -> None:
@@ -71,6 +72,7 @@ class Overlay:
         self.shared: dict[tuple, KernelObject] = {}
         self.warning: Finding | None = None
         self.generation: bytes | None = None
+        self.emptied = False
 
 
 def present(
@@ -136,6 +138,7 @@ def present(
     overlay.shared = shared
     overlay.warning = warning
     overlay.generation = packets.generation
+    overlay.emptied = packets.emptied
     return overlay
 
 

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.module import run
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Change, Plan, StateError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Ended(Exception):
@@ -79,3 +83,13 @@ def test_a_failure_tells_what_was_tried(found, check_mode):
 def test_all_errors_of_independent_steps_are_told():
     steps = [Change("file", f"/{name}", f"write file /{name}", "", "", _refuse) for name in "ab"]
     assert ended(Plan(steps))["msg"] == "a: cannot be; a: cannot be"
+
+
+def test_no_module_ends_otherwise():
+    """Those without code of their own have an action plugin of their name."""
+    modules = {path.stem: path.read_text() for path in (ROOT / "plugins/modules").glob("*.py")}
+    assert len(modules) > 20
+    assert [name for name, text in modules.items() if "exit_json" in text] == []
+    run_by_actions = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
+    silent = {name for name, text in modules.items() if "converge.module import run" not in text}
+    assert silent - run_by_actions == {"link", "address", "route", "neighbour", "fdb"}
