@@ -86,7 +86,7 @@ class Route(KernelObject):
     ``dev`` is a link's name, ``gateway`` an address, ``onlink`` says that the gateway is reached on the link though no
     address of it covers it. ``protocol`` says what made the route (rtnetlink.h RTPROT_*). ``mtu`` and
     ``advmss`` are RTAX metrics. ``hops``: where the kernel has several next hops, each as (index of the link, gateway);
-    ``gateway`` is the first one's.
+    ``gateway`` is None then, which no wanted route with one gateway equals.
 
     A plan knows one route for each destination, table and metric; the kernel may have several, through other next hops.
     """
@@ -393,7 +393,7 @@ def decode(payload: bytes, names: dict[int, str] | None = None) -> Route:
         route.index = number(found[RTA_OIF])
     elif RTA_MULTIPATH in found:
         route.hops = tuple(_hops(found[RTA_MULTIPATH]))
-        route.index, route.gateway = route.hops[0]
+        route.index = route.hops[0][0]
     if route.index:
         route.dev = (names or {}).get(route.index, str(route.index))
     if not route.hops:

@@ -395,3 +395,21 @@ def test_a_set_of_another_shape_is_replaced(netns, netfilter):
     netns.run("nft", "add set inet ours pod_networks4 { type ipv6_addr; }")
     assert [str(each) for each in nftables.ensure(netfilter, table())] == ["recreate table inet ours"]
     assert nftables.ensure(netfilter, table()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "dst", "hops"),
+    [(4, "10.5.0.0/16", ["192.0.2.1", "192.0.2.2"]), (6, "fd05::/64", ["fd02::1", "fd02::2"])],
+)
+def test_a_route_with_several_next_hops_is_not_one_through_the_first(netns, channel, version, dst, hops):
+    """The plan replaces it by the wanted route; what is read tells all its next hops."""
+    netns.run("ip link add up0 type veth peer name up1")
+    netns.run("ip link set up0 up")
+    netns.run("ip address add 192.0.2.9/24 dev up0")
+    netns.run("ip address add fd02::9/64 dev up0 nodad")
+    netns.run("ip link set up1 up")
+    netns.run(f"ip -{version} route add {dst} proto 112 " + " ".join(f"nexthop via {hop} dev up0" for hop in hops))
+    (found,) = [one for one in route.dump(channel, {}) if one.dst == dst]
+    assert sorted(found.gateways()) == hops and found.gateway is None
+    wanted = Route(dst, "up0", hops[0], protocol=112, metric=found.metric)
+    assert wanted.differences(found)

@@ -61,7 +61,7 @@ def add(call: Call) -> dict:
 def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> tuple[list, list]:
     """The requests and those that undo them: rules and tables first, then the removal of the main table's routes."""
     moving = [item for item in route.dump(inside, index=index) if item.type == "unicast" and item.dst != LINK_LOCAL]
-    moving.sort(key=lambda one: one.gateway is not None)  # the kernel accepts a gateway only with a route to it
+    moving.sort(key=lambda one: any(one.gateways()))  # the kernel accepts a gateway only with a route to it
     taken = {item.table for item in rule.dump(inside)} | {item.table for item in route.dump(inside, table=0)}
     requests: list = []
     back: list = []

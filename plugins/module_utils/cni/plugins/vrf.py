@@ -102,7 +102,7 @@ def _join(inside: Channel, vrf: Link, inner: Link) -> None:
             requests.append(route.delete(item.dst, inner.index, table=table, metric=item.metric))
     others = [item for item in routes if item.protocol != route.RTPROT_KERNEL]
     # on-link routes first: gateways need them
-    for item in sorted(others, key=lambda item: item.gateway is not None):
+    for item in sorted(others, key=lambda item: any(item.gateways())):
         requests.append(route.copy(item, inner.index, table, item.src))
     for failure in inside.batch(requests):
         if failure:
