@@ -249,8 +249,8 @@ from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Change, Plan
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError
+from ..module_utils.overlay import admission, reconcile
 from ..module_utils.overlay import config as configs
-from ..module_utils.overlay import lease, reconcile
 from ..module_utils.overlay.config import BACKENDS, MODES, ConfigError
 from ..module_utils.overlay.forward import dropping_chains
 from ..module_utils.overlay.lock import locked
@@ -320,7 +320,7 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         if offload in ("true", "false"):
             wanted["config"]["backend"]["checksum_offload"] = offload == "true"
         config = configs.parse(wanted["config"])
-        leases = lease.admit(config, wanted["leases"])
+        leases = admission.admit(config, wanted["leases"])
         kept = dict(zip(paths, texts(config, wanted["leases"])))
     own_only = wanted["peers"] == "agent"
     overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], files.plan(kept), own_only=own_only)

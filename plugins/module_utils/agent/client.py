@@ -11,8 +11,8 @@ import os
 import socket
 from typing import Any
 
+from ..overlay import admission
 from ..overlay import config as configs
-from ..overlay import lease
 from ..overlay.config import Config
 from ..overlay.lease import Leases
 
@@ -28,7 +28,7 @@ def known(run: str) -> tuple[Config, Leases] | None:
     if told is None or told["config"] is None:
         return None
     config = configs.parse(told["config"])
-    leases = lease.admit(config, told["leases"])
+    leases = admission.admit(config, told["leases"])
     return config, leases._replace(refused={**told["refused"], **leases.refused})
 
 

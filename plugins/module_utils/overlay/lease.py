@@ -68,7 +68,7 @@ class Lease(NamedTuple):
 
 
 class Leases(NamedTuple):
-    """The result of ``admit``: this node's own lease, the peers to serve, and the refused ones by name with the
+    """The result of admission: this node's own lease, the peers to serve, and the refused ones by name with the
     reason."""
 
     own: Lease
@@ -98,54 +98,6 @@ def parse(data: object) -> Lease:
         )
     except ConfigError as error:
         raise LeaseError(str(error)) from None
-
-
-def admit(config: Config, entries: object) -> Leases:
-    """Splits ``entries`` (decoded JSON: the list under "leases") into this node's own lease, usable peers and
-    refused ones.
-
-    A refused peer never blocks another one. Of two leases in conflict this node's own wins, then the first.
-    Raises ConfigError if ``entries`` is not a list, or this node's own lease is missing or invalid.
-    """
-    return enter_all(config, entries)[0]
-
-
-def enter_all(config: Config, entries: object) -> tuple[Leases, Book]:
-    """As ``admit``, with the book in which all that were not refused are entered."""
-    if not isinstance(entries, list):
-        raise ConfigError(f"leases: {entries!r:.80} is not a list of leases")
-    own = _own(config, entries)
-    book = Book(config, own)
-    peers: list[Lease] = []
-    refused: dict[str, str] = {}
-    for position, entry in enumerate(entries):
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if name == config.node_name:
-            continue
-        try:
-            lease = parse(entry)
-            book.enter(lease)
-        except LeaseError as error:
-            label = name if isinstance(name, str) and 0 < len(name) < LONGEST else f"leases[{position}]"
-            refused[label if label not in refused and label not in book.names else f"{label} (leases[{position}])"] = (
-                str(error)
-            )
-        else:
-            peers.append(lease)
-    return Leases(own, peers, refused), book
-
-
-def _own(config: Config, entries: list[object]) -> Lease:
-    mine = [entry for entry in entries if isinstance(entry, dict) and entry.get("name") == config.node_name]
-    if len(mine) != 1:
-        found = "has no lease" if not mine else f"has {len(mine)} leases"
-        raise ConfigError(f"leases: {config.node_name}, this node, {found}: there must be one")
-    try:
-        lease = parse(mine[0])
-        Book(config, None).enter(lease)
-    except LeaseError as error:
-        raise ConfigError(f"leases: {config.node_name}, this node: {error}") from None
-    return lease
 
 
 class Book:

@@ -15,12 +15,12 @@ import pytest
 #: Run in the node's namespace; exits with 0, or with what differs.
 WALK = """
 import io, json, random, sys
-from LIBRARY.agent.sources.admission import Admission
+from LIBRARY.agent.sources.admission import NodeAdmission
 from LIBRARY.agent.log import Log
 from LIBRARY.agent.reconciler import Reconciler
-from LIBRARY.agent.sources.incremental import Register
 from LIBRARY.netlink.channel import Channel
-from LIBRARY.overlay import config, lease, reconcile, spread
+from LIBRARY.overlay import config, reconcile, spread
+from LIBRARY.overlay.admission import ListAdmission, admit
 
 env, seed, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 if seed % 3:
@@ -65,8 +65,8 @@ def turn(leases):
         leases[number] = some_lease(number)
 
 
-agent, register, now = Reconciler(env, Log(io.StringIO())), Register(), some_config()
-admission, told, leases = Admission(now), {}, {number: some_lease(number) for number in range(2, 8)}
+agent, register, now = Reconciler(env, Log(io.StringIO())), ListAdmission(), some_config()
+admission, told, leases = NodeAdmission(now), {}, {number: some_lease(number) for number in range(2, 8)}
 for step in range(steps):
     for _time in range(chance.randrange(1, 4)):
         turn(leases)
@@ -75,7 +75,7 @@ for step in range(steps):
     own = {**OWN, "vtep_mac": f"02:00:00:00:01:{chance.randrange(3):02x}"} if chance.random() < 0.1 else OWN
     entries = [json.loads(json.dumps(each)) for each in (own, *leases.values())]
     if seed % 2:
-        known, whole = register.admit(now, entries), lease.admit(now, entries)
+        known, whole = register.admit(now, entries), admit(now, entries)
     else:
         texts = {each["name"]: "2027 " + json.dumps(each) for each in entries}
         news = {name: text for name, text in texts.items() if told.get(name) != text}
@@ -83,7 +83,7 @@ for step in range(steps):
         told = texts
         admission.configure(now)
         admission.change(news)
-        fresh = Admission(now)
+        fresh = NodeAdmission(now)
         fresh.change(texts)
         known, whole = admission.leases(), fresh.leases()
     assert (sorted(known.peers), known.refused) == (sorted(whole.peers), whole.refused), (step, known, whole)

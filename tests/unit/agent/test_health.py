@@ -15,7 +15,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.agent.settings impo
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.state import State
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import admission, config
 
 OUT_OF_SYNC = Finding(Code.AGENT_OUT_OF_SYNC, "node1", "node1", {"error": "flannel.1: operation not permitted"})
 
@@ -30,7 +30,7 @@ def state():
         for number, name in enumerate(("node1", "node2"), 1)
     ]
     settings = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
-    reconciler.learn(settings, lease.admit(settings, entries))
+    reconciler.learn(settings, admission.admit(settings, entries))
     reconciler.in_sync = True
     made = State(Settings(), reconciler, lambda: told, None)
     made.told = told

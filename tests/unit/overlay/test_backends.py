@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
+    admission,
     config,
     host_gw,
     lease,
@@ -42,7 +43,7 @@ def entry(number, subnet=0, **other):
 def want(kind, *entries, networks=("10.244.0.0/16",), **backend):
     """What the back end KIND wants on node1 with the leases ENTRIES."""
     parsed = config.parse({"node_name": "node1", "networks": list(networks), "backend": {"type": kind, **backend}})
-    leases = lease.admit(parsed, list(entries))
+    leases = admission.admit(parsed, list(entries))
     assert leases.refused == {}
     found = underlay.find(leases.own, LINKS, ADDRESSES)
     return {"vxlan": vxlan, "host-gw": host_gw}[kind].desired(parsed, leases, found)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.prefix import parse_prefix
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import admission, config, lease
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.lease import LeaseError
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.mac import mac_of, parse_mac
@@ -22,7 +22,7 @@ def entry(number: int, **other):
 
 
 def admit(*entries, **configuration):
-    return lease.admit(config.parse({**MINIMAL, **configuration}), list(entries))
+    return admission.admit(config.parse({**MINIMAL, **configuration}), list(entries))
 
 
 def test_defaults_are_flannels():
@@ -185,7 +185,7 @@ def test_a_refused_lease_reserves_nothing():
     ("entries", "words"),
     [
         ([], "node1, this node, has no lease"),
-        ([entry(1), entry(1)], "has 2 leases"),
+        ([entry(1), entry(1)], "has more than one lease"),
         ([entry(1, pod_cidrs=["10.9.0.0/24"])], "node1, this node: pod_cidrs: 10.9.0.0/24 is not inside"),
         ([entry(1, address="x")], "node1, this node: address: 'x'"),
     ],
@@ -198,7 +198,7 @@ def test_without_a_lease_of_its_own_a_node_can_do_nothing(entries, words):
 
 def test_leases_must_be_a_list():
     with pytest.raises(ConfigError):
-        lease.admit(config.parse(MINIMAL), {"node1": entry(1)})
+        admission.admit(config.parse(MINIMAL), {"node1": entry(1)})
 
 
 def test_dual_stack_leases():

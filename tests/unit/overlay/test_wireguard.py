@@ -16,7 +16,13 @@ from ansible_collections.podnet.cluster.plugins.module_utils.netlink import wire
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import attr, attr_u16, nest
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease, underlay, wireguard
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
+    admission,
+    config,
+    lease,
+    underlay,
+    wireguard,
+)
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.wireguard_key import Key, removal
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.x25519 import x25519
@@ -143,7 +149,7 @@ def want(tmp_path):
     def make(*entries, networks=None, **backend):
         backend = {"type": "wireguard", "private_key_file": str(tmp_path / "key"), **backend}
         parsed = config.parse({"node_name": "node1", "networks": networks or NETWORKS, "backend": backend})
-        leases = lease.admit(parsed, list(entries))
+        leases = admission.admit(parsed, list(entries))
         assert leases.refused == {}
         return wireguard.desired(parsed, leases, underlay.find(leases.own, LINKS, ADDRESSES))
 
@@ -232,7 +238,7 @@ def test_bad_settings_are_told(want, backend, told):
 
 def test_two_nodes_with_one_key_are_told_apart_by_refusing_one():
     parsed = config.parse({"node_name": "node1", "networks": NETWORKS})
-    leases = lease.admit(parsed, [entry(1), entry(2), entry(3, public_key=KEYS[2])])
+    leases = admission.admit(parsed, [entry(1), entry(2), entry(3, public_key=KEYS[2])])
     assert leases.refused == {"node3": f"public_key: {KEYS[2]} is node2's already"}
     assert lease.parse(leases.peers[0].as_json()) == leases.peers[0]
 

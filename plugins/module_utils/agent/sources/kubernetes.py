@@ -37,7 +37,7 @@ from ...overlay.lease import Leases
 from ..backoff import Backoff
 from ..inotify import Watch
 from ..log import Log
-from .admission import Admission
+from .admission import NodeAdmission
 from .cache import Cache
 from .node_status import STRATEGIC_MERGE, NodeStatus
 from .source import FileSource
@@ -71,7 +71,7 @@ def kept(directory: str, settings: dict[str, Any]) -> tuple[Config, Leases] | No
     if not entries:
         return None
     config = FileSource(directory).config()
-    admission = Admission(config)
+    admission = NodeAdmission(config)
     admission.change(entries)
     return config, admission.leases()
 
@@ -84,7 +84,7 @@ class KubeSource:
         self.cache = Cache(cache)
         self._files = FileSource(directory)
         self._log = Log()
-        self._admission: Admission | None = None
+        self._admission: NodeAdmission | None = None
         self._threads: list[threading.Thread] = []
         # what the threads share, under the condition's lock
         self._changed = threading.Condition()
@@ -185,11 +185,11 @@ class KubeSource:
         self._poll.close()
         self._watch.close()
 
-    def _begin(self, config: Config) -> Admission:
+    def _begin(self, config: Config) -> NodeAdmission:
         if self._admission is None:
             self._node.name = config.node_name
             self._entries = self.cache.load()
-            self._admission = Admission(config)
+            self._admission = NodeAdmission(config)
             self._admission.change(self._entries)
             for name, target in (("reader", self._read), ("writer", self._write)):
                 self._threads.append(threading.Thread(target=target, name=name, daemon=True))
@@ -242,13 +242,13 @@ class KubeSource:
         """Notes why the API cannot be followed; returns the seconds that the server asks to wait."""
         if self._again.is_set():
             return 0.0  # we have cut the connection ourselves
-        self._errors += 1
         reason = str(error) or type(error).__name__
         if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
             expiry = expiring(credentials)  # a server says only "Unauthorized"
             if expiry:
                 reason += f"; certificate {expiry.subject} expired at {expiry.parameters['when']} UTC"
         self._reason = reason
+        self._errors += 1
         lost = {"error": reason}
         self._log.warning(Finding(Code.AGENT_SOURCE_LOST, self._node.name, self._server or self.credentials, lost))
         return error.retry_after if isinstance(error, ApiError) else 0.0

@@ -11,11 +11,11 @@ import os
 from typing import Any, Protocol
 
 from ...overlay import config as configs
+from ...overlay.admission import ListAdmission
 from ...overlay.config import Config, ConfigError
 from ...overlay.json_file import read_json
 from ...overlay.lease import Leases
 from ..inotify import Watch
-from .incremental import Register
 
 DIRECTORY = "/etc/podnet"
 CONFIG = "overlay.json"
@@ -64,7 +64,7 @@ class FileSource:
         self.config_path = os.path.join(directory, CONFIG)
         self.leases_path = os.path.join(directory, LEASES)
         self.watch: Watch | None = None
-        self.register = Register()
+        self.admission = ListAdmission()
 
     def start(self) -> None:
         """Begins to watch the directory."""
@@ -103,7 +103,7 @@ class FileSource:
         try:
             if not isinstance(data, dict) or set(data) != {"leases"}:
                 raise ConfigError('expected an object with one key: {"leases": [...]}')
-            return config, self.register.admit(config, data["leases"])
+            return config, self.admission.admit(config, data["leases"])
         except ConfigError as error:
             raise ConfigError(f"{self.leases_path}: {error}") from None
 

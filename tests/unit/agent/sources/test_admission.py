@@ -9,8 +9,9 @@ import json
 import random
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.admission import Admission
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.admission import NodeAdmission
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.admission import admit
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
 
 CONFIG = config.parse({"node_name": "own", "networks": ["10.0.0.0/16", "fd00::/32"]})
@@ -23,7 +24,7 @@ def text(name: str, number: int, since: int = 0, **other) -> str:
 
 
 def test_the_older_of_two_that_contradict_each_other_wins():
-    admission = Admission(CONFIG)
+    admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1, 30), "b": text("b", 2, 9), "a": text("a", 2, 10)})
     leases = admission.leases()
     assert [peer.name for peer in leases.peers] == ["b"]
@@ -34,7 +35,7 @@ def test_the_older_of_two_that_contradict_each_other_wins():
 
 
 def test_one_that_stays_refused_has_nobody_looked_at_again():
-    admission = Admission(CONFIG)
+    admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1), "b": text("b", 2, 9), "a": text("a", 2, 10), "wide": text("wide", 300)})
     (before,) = admission.leases().peers
     admission.change({"c": text("c", 3)})
@@ -49,7 +50,7 @@ def test_one_that_stays_refused_has_nobody_looked_at_again():
 def test_a_node_whose_address_is_anothers_place_is_refused_alone():
     """A pod's, a Service's, and one out of the underlay: by what it says of itself, then right again."""
     networks = {"service_networks": ["10.96.0.0/12"], "underlay_networks": ["192.0.2.0/24"]}
-    admission = Admission(config.parse({**CONFIG.as_json(), **networks}))
+    admission = NodeAdmission(config.parse({**CONFIG.as_json(), **networks}))
     admission.change({"own": text("own", 1), "a": text("a", 2), "b": text("b", 3)})
     for address, words in (("10.0.3.7", "pod network"), ("10.96.0.1", "service network"), ("8.8.8.8", "underlay")):
         admission.change({"b": text("b", 3, addresses=["192.0.2.3"])})
@@ -60,13 +61,13 @@ def test_a_node_whose_address_is_anothers_place_is_refused_alone():
 
 
 def test_our_own_wins_over_an_older_one():
-    admission = Admission(CONFIG)
+    admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1, 30), "thief": text("thief", 1, 0)})
     assert "is this node's (own) address already" in admission.leases().refused["thief"]
 
 
 def test_without_our_own_there_is_nothing_to_be_right():
-    admission = Admission(CONFIG)
+    admission = NodeAdmission(CONFIG)
     admission.change({"b": text("b", 2)})
     with pytest.raises(ConfigError, match="own, this node, has no pod CIDR"):
         admission.leases()
@@ -78,7 +79,7 @@ def test_without_our_own_there_is_nothing_to_be_right():
 
 
 def test_another_configuration_is_another_judgement():
-    admission = Admission(CONFIG)
+    admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1), "b": text("b", 2, backend="host-gw")})
     assert "'host-gw' is what it runs" in admission.leases().refused["b"]
     admission.configure(CONFIG._replace(backend=CONFIG.backend._replace(type="host-gw")))
@@ -87,9 +88,9 @@ def test_another_configuration_is_another_judgement():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_history_ends_as_if_it_had_come_at_once(seed):
-    """Nodes come, go, change, and take each other's addresses, blocks and MACs; the witness is ``lease.admit``."""
+    """Nodes come, go, change, and take each other's addresses, blocks and MACs; the witness is ``admit``."""
     chance = random.Random(seed)
-    admission = Admission(CONFIG)
+    admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1, 5)})
     crowd = 12 if seed % 2 else 60
     for _step in range(120):
@@ -108,7 +109,7 @@ def test_any_history_ends_as_if_it_had_come_at_once(seed):
         if chance.random() < 0.5:
             continue
         entries = [json.loads(entry.partition(" ")[2]) for entry in sorted(admission.entries.values())]
-        wanted, found = lease.admit(CONFIG, entries), admission.leases()
+        wanted, found = admit(CONFIG, entries), admission.leases()
         assert found.own == wanted.own
         assert sorted(found.peers) == sorted(wanted.peers)
         assert found.refused == wanted.refused

@@ -8,9 +8,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.incremental import Register
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import admission
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config as configs
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import lease
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
 
 CONFIG = configs.parse({"node_name": "node0", "networks": ["10.244.0.0/16"]})
@@ -38,7 +37,7 @@ def outcome(admit, entries) -> tuple:
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_comes_it_tells_what_the_whole_list_tells(seed):
     chance = random.Random(seed)
-    register = Register()
+    register = admission.ListAdmission()
     entries = [entry(number) for number in range(12)]
     for _step in range(60):
         entries = [dict(each) if isinstance(each, dict) else each for each in entries]
@@ -61,4 +60,4 @@ def test_whatever_comes_it_tells_what_the_whole_list_tells(seed):
                 "own": {"vtep_mac": "02:00:00:00:00:aa"},
             }.get(what, {})
             entries[0 if what == "own" else at].update(change) if isinstance(entries[0], dict) else None
-        assert outcome(register.admit, entries) == outcome(lease.admit, entries)
+        assert outcome(register.admit, entries) == outcome(admission.admit, entries)
