@@ -113,7 +113,7 @@ DIFFERENCES = [
         when=disabled,
     ),
     Difference(
-        "router advertisements are ignored where a result tells addresses: a neighbour could give others",
+        "router advertisements are ignored if the result has addresses: a neighbor could assign others",
         "*/sysctl/ipv6/conf/*/accept_ra",
         when=disabled,
     ),

@@ -34,7 +34,7 @@ ENTRIES = {
     ),
     Code.AGENT_SETTINGS_INVALID: Entry(
         "{subject}: {error}; keeping the running settings",
-        "podnetd was told to reload (SIGHUP), and its settings file is invalid.",
+        "podnetd received SIGHUP, and its settings file is invalid.",
         "correct the inventory's overlay_ variables, then run playbooks/site.yml again",
     ),
     Code.AGENT_SOURCE_LOST: Entry(
@@ -45,7 +45,7 @@ ENTRIES = {
     Code.AGENT_PEER_REFUSED: Entry(
         "lease of {subject} refused: {reason}; its pods are unreachable from {node}",
         "A lease that is malformed or contradicts another one would divert other pods' packets, so it is not served.",
-        "correct {subject} in the inventory or its Node object; `podnetctl peers` lists who holds what",
+        "correct {subject} in the inventory or its Node object; `podnetctl peers` lists the accepted leases",
     ),
     Code.AGENT_CONTENTION: Entry(
         "{subject}: another process keeps changing the overlay (last: {event}); rate-limiting reconciliation",
@@ -58,7 +58,7 @@ ENTRIES = {
         "on {node}: fuser --verbose /run/podnet/overlay.lock",
     ),
     Code.AGENT_NOT_LISTENING: Entry(
-        "cannot listen on {subject}: {error}, so nobody can query podnetd there",
+        "cannot listen on {subject}: {error}, so podnetd cannot be queried there",
         "The address is not on this node, or another process has the port. podnetd retries.",
         "on {node}: ss --listening --tcp --processes, then set overlay_listen to a free address and port",
     ),

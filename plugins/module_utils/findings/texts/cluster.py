@@ -34,7 +34,7 @@ ENTRIES = {
     ),
     Code.POD_CIDR_MISMATCH: Entry(
         "the overlay of {subject} has pod CIDR {actual}, the API {expected}",
-        "The node was registered anew with another podCIDR since it was provisioned.",
+        "The node was registered again with another podCIDR since it was provisioned.",
         SITE,
     ),
     Code.POD_ADDRESS_OUTSIDE: Entry(
@@ -49,7 +49,7 @@ ENTRIES = {
     ),
     Code.POD_ADDRESS_MISMATCH: Entry(
         "pod {subject} has {expected} in the API and {actual} on {host}",
-        "The runtime made the pod's sandbox anew and the kubelet has not reported it.",
+        "The runtime recreated the pod's sandbox, and the kubelet has not reported it.",
         "kubectl --namespace {namespace} delete pod {name}",
     ),
     Code.POD_ATTACHMENT_MISSING: Entry(

@@ -139,7 +139,7 @@ ENTRIES = {
     ),
     Code.FIREWALL_ACTIVE: Entry(
         "{subject} is active and may drop packets between nodes and pods",
-        "It drops whatever it is not told to accept.",
+        "It drops everything that none of its rules accepts.",
         "accept TCP 6443, 10250 and 30000-32767 and the overlay's UDP port between the nodes",
     ),
 }

@@ -11,9 +11,7 @@ from .entry import Entry
 
 _RENEW = "on {subject}: rm -r /etc/podnet/kube, then run playbooks/site.yml again"
 _INSPECT = "treat {subject} as compromised: find out what made this request before it gets a certificate"
-_SIGNER = (
-    "check the cluster's signer for kubernetes.io/kube-apiserver-client and who may write CertificateSigningRequests"
-)
+_SIGNER = "check the cluster's signer for kubernetes.io/kube-apiserver-client and RBAC for CertificateSigningRequests"
 
 ENTRIES = {
     Code.REQUEST_UNREADABLE: Entry(
@@ -58,7 +56,7 @@ ENTRIES = {
     ),
     Code.CERTIFICATE_EXTENSIONS: Entry(
         "certificate for {subject} has {found}, expected client authentication alone: not installed",
-        "The signer added a name, a usage or a CA's rights that nobody asked for.",
+        "The signer added a name, a usage or a CA's rights that the request did not have.",
         _SIGNER,
     ),
 }
