@@ -98,7 +98,7 @@ states:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.cli.render_report import check_as_json
+from ..module_utils.cli.render_checks import check_as_json
 from ..module_utils.converge.module import run as end
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.verify.checks.node import about, checks

@@ -215,7 +215,7 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.cli.render_report import answer_as_json, probe_text
+from ..module_utils.cli.render_checks import answer_as_json, probe_text
 from ..module_utils.converge.module import run as end
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.verify.checks.node import about, checks, nat_between_pods

@@ -2,49 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks, probes and a report of verification as JSON (docs/verify-report.md has the keys): here findings get texts."""
+"""A report of verification as JSON (docs/verify-report.md has the keys): here its findings get texts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..findings import render as words
-from ..findings.finding import Finding
+from ..verify.checks.report import Failure, Report
 from ..verify.model.check import Check
 from ..verify.model.codec import to_json
 from ..verify.model.evidence import ProbeResult
 from ..verify.model.trace import Trace
 from . import render_trace
-
-if TYPE_CHECKING:  # podnetctl inspect prints checks alone
-    from ..verify.checks.report import Failure, Report
-    from ..verify.model.answer import NodeAnswer
+from .render_checks import check_as_json, finding_as_json, probe_as_json
 
 #: The number of the report's shape: it goes up with every change that an older reader would misread.
 SCHEMA = 3
-
-
-def check_as_json(check: Check) -> dict[str, Any]:
-    return {**to_json(check), "finding": _finding(check.finding)}
-
-
-def probe_as_json(result: ProbeResult) -> dict[str, Any]:
-    return {**to_json(result), "failure": _finding(result.failure)}
-
-
-def probe_text(result: ProbeResult) -> str:
-    """What was probed, and why it failed."""
-    why = words.text(result.failure) if result.failure else "answered"
-    return f"{result.kind} from {result.source} to {result.target}: {why}"
-
-
-def answer_as_json(answer: NodeAnswer) -> dict[str, Any]:
-    """A node's answer, its findings with their words."""
-    return {
-        **to_json(answer),
-        "results": [probe_as_json(result) for result in answer.results],
-        "checks": [check_as_json(check) for check in answer.checks],
-    }
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
@@ -71,7 +45,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
     return {
         "kind": kind,
         "text": f"{title}: {why}" if title else why,
-        "finding": _finding(failure.finding),
+        "finding": finding_as_json(failure.finding),
         "fault": _fault(failure),
         "trace": failure.trace,
         "ends": list(failure.ends),
@@ -97,7 +71,3 @@ def _title(failed: Check | ProbeResult | Trace | None) -> tuple[str, str]:
     if isinstance(failed, ProbeResult):
         return "probe", f"{failed.scope}, {failed.kind}, {failed.source} → {failed.target}"
     return "run", ""
-
-
-def _finding(finding: Finding | None) -> dict[str, Any] | None:
-    return words.as_json(finding) if finding else None

@@ -16,6 +16,7 @@ from ..verify.model.evidence import ProbeResult
 from ..verify.model.hop import Hop, Step, Verdict
 from ..verify.model.path import Direction, Path
 from ..verify.model.trace import Fault, Trace
+from .render_checks import probe_as_json
 
 #: The number of the JSON's shape: it goes up with every change that an older reader would misread.
 SCHEMA = 2
@@ -33,7 +34,7 @@ def as_json(trace: Trace) -> dict[str, Any]:
         "ok": trace.ok,
         "verdict": verdict_as_json(trace.fault) if trace.fault else None,
         "paths": [_path_as_json(path) for path in trace.paths],
-        "probes": [_probe_as_json(probe) for probe in trace.probes],
+        "probes": [probe_as_json(probe) for probe in trace.probes],
         "notes": [words.as_json(note) for note in trace.notes],
         "swapped": trace.swapped,
     }
@@ -73,10 +74,6 @@ def _hop_as_json(hop: Hop) -> dict[str, Any]:
         "capture_points": to_json(hop.capture_points),
         "seen": hop.seen,
     }
-
-
-def _probe_as_json(probe: ProbeResult) -> dict[str, Any]:
-    return {**to_json(probe), "failure": words.as_json(probe.failure) if probe.failure else None}
 
 
 def render(trace: Trace) -> str:

@@ -52,7 +52,7 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
     from ..verify.model.request import TraceRequest
     from ..verify.observe import node as node_state
     from ..verify.trace import resolve, run
-    from .render_report import check_as_json
+    from .render_checks import check_as_json
 
     places = node_state.Places(options.root)
     if len(options.ends) not in (0, 2) or (options.mark and not options.ends):

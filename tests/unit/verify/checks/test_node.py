@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import check_as_json
+from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_checks import check_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.conntrack import Connection
