@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 export PODNET_CACHE ?= /var/cache/podnet
 export PODNET_LAB ?= lab
 NODES ?= 3
+FAMILY ?= ipv4
 NODE ?= node1
 DESTDIR ?= build/cni
 CASES ?= 100000
@@ -24,12 +25,12 @@ SCENARIOS := node containerd kubernetes control_plane worker overlay cni verify 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo; echo "Variables: NODES=$(NODES) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
+	@echo; echo "Variables: NODES=$(NODES) FAMILY=$(FAMILY) (ipv4, dual, ipv6) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
 
 ## The lab: a cluster of nspawn machines on this host
 .PHONY: lab lab-status lab-down lab-shell lab-exec kubectl verify reset
 lab: venv ## Make NODES nodes (default 3), provision them, show the cluster
-	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES)
+	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES) -e lab_family=$(FAMILY)
 	ansible-playbook playbooks/site.yml
 	ansible-playbook playbooks/verify.yml -e verify_keep=true
 
@@ -55,7 +56,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster faults bench outage differential podman fuzz conformance
+.PHONY: test lint sanity unit integration guest molecule cluster faults e2e bench outage differential podman fuzz conformance
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -102,6 +103,9 @@ fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
 conformance: BINDEP += tests/guest/bindep.txt
 conformance: venv ## Every verb of every CNI plugin in every version; writes docs/conformance.md
 	python3 tests/conformance/run.py --write
+
+e2e: venv ## Kubernetes' own tests of the network against the running lab
+	python3 tests/e2e/run.py $(ARGS)
 
 bench: venv ## Measure; prints a table and writes build/bench.json
 	python3 bench/run.py

@@ -25,7 +25,8 @@ def inventory(lab: state.Lab | None) -> dict:
     """The inventory of `lab`: its first node is the control plane. No lab: the groups, empty."""
     nodes = lab.nodes if lab else []
     names = [node.name for node in nodes]
-    hostvars = {node.name: {"node_address": node.address, "node_interface": "eth0"} for node in nodes}
+    kind = "address6" if lab and lab.variables.get("lab_family") == "ipv6" else "address"
+    hostvars = {node.name: {"node_address": getattr(node, kind), "node_interface": "eth0"} for node in nodes}
     everywhere = {"ansible_connection": "podnet.cluster.nspawn", "ansible_python_interpreter": "/usr/bin/python3"}
     if lab:
         everywhere |= {"ansible_nspawn_lab": lab.name, "lab_name": lab.name, "lab_network": lab.network} | lab.variables

@@ -41,12 +41,15 @@ def node_addresses(nodes: list[dict[str, Any]], known: dict[str, str]) -> dict[s
 
 
 def overlay_nodes(nodes: list[dict[str, Any]], hostvars: Any, key: str) -> list[dict[str, Any]]:
-    """``nodes`` (cluster_nodes' result) as pod_cidrs wants them: name, address, and public_key where the host has
-    wireguard_key's result registered under the name ``key``."""
+    """``nodes`` (cluster_nodes' result) as pod_cidrs wants them: name, address, addresses where the host has one of
+    each IP version, and public_key where it has wireguard_key's result registered under the name ``key``."""
     found = []
     for node in nodes:
         public = (hostvars[node["host"]].get(key) or {}).get("public_key")
-        more = {"public_key": public} if public else {}
+        more: dict[str, Any] = {"public_key": public} if public else {}
+        addresses = hostvars[node["host"]].get("node_addresses") or []
+        if len(addresses) > 1:
+            more["addresses"] = list(addresses)
         found.append({"name": node["name"], "address": node["address"], **more})
     return found
 

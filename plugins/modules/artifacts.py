@@ -37,6 +37,11 @@ options:
     description: Whether the archive's images are imported, too.
     type: bool
     default: true
+  skip_images:
+    description: Those of the archive's images that are not imported, by the last part of their names without tag.
+    type: list
+    elements: str
+    default: []
   images:
     description: Further images.
     type: list
@@ -139,6 +144,7 @@ def main() -> None:
             "bin_dir": {"type": "path", "default": "/usr/bin"},
             "components": {"type": "list", "elements": "str", "default": list(archive.BINARIES)},
             "import_images": {"type": "bool", "default": True},
+            "skip_images": {"type": "list", "elements": "str", "default": []},
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE},
             "executables": {"type": "list", "elements": "dict", "default": [], "options": EXECUTABLE},
             "remote_src": {"type": "bool", "default": False},
@@ -151,7 +157,8 @@ def main() -> None:
         executables = [artifacts.Executable(**each) for each in given["executables"]]
         images = [artifacts.Image(each["name"], each["file"], each["sha256"] or "") for each in given["images"]]
         if given["archive"]:
-            more = artifacts.of_archive(archive.read(given["archive"]), given["bin_dir"], given["components"])
+            content = archive.read(given["archive"])
+            more = artifacts.of_archive(content, given["bin_dir"], given["components"], given["skip_images"])
             executables, images = executables + more[0], images + (more[1] if given["import_images"] else [])
         named = [each.name for each in images]
         executables, images = artifacts.lacking(executables, images)

@@ -35,6 +35,10 @@ options:
   network:
     description: IPv4 network of the underlay. The host takes its first address. Required with I(state=present).
     type: str
+  network6:
+    description: IPv6 network of the underlay, for nodes with an address of each IP version. Empty for none.
+    type: str
+    default: ""
   mtu:
     description: MTU of the underlay.
     type: int
@@ -118,6 +122,7 @@ def main():
         argument_spec={
             "name": {"type": "str", "default": "lab"},
             "network": {"type": "str"},
+            "network6": {"type": "str", "default": ""},
             "mtu": {"type": "int", "default": 1500},
             "directory": {"type": "path", "default": "/var/lib/podnet-lab"},
             "packages": {"type": "path", "default": ""},
@@ -133,7 +138,7 @@ def main():
     wanted = None
     try:
         if module.params["state"] == "present":
-            fields = ("name", "network", "mtu", "directory", "packages", "variables")
+            fields = ("name", "network", "network6", "mtu", "directory", "packages", "variables")
             wanted = state.Lab(**{field: module.params[field] for field in fields})
             wanted.validate()
             wanted.populate(module.params["count"], module.params["systems"], module.params["binds"])

@@ -31,6 +31,12 @@ options:
   interface:
     description: The interface that has the underlay address.
     type: str
+  ip_versions:
+    description: The IP versions that the node needs an address of, the primary first.
+    type: list
+    elements: int
+    choices: [4, 6]
+    default: [4]
   packages:
     description: Packages whose installed versions are of interest; by distribution family.
     type: dict
@@ -112,6 +118,10 @@ ansible_facts:
         address:
           description: The underlay address.
           type: str
+        addresses:
+          description: The node's addresses of O(ip_versions), one of each.
+          type: list
+          elements: str
         interface:
           description: The interface that has it.
           type: str
@@ -236,6 +246,7 @@ def main() -> None:
             "controller_time": {"type": "float"},
             "address": {"type": "str"},
             "interface": {"type": "str"},
+            "ip_versions": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4]},
             "packages": {"type": "dict", "default": {}},
             "images": {"type": "bool", "default": False},
             "check": {"type": "dict", "options": CHECK},
@@ -250,8 +261,8 @@ def main() -> None:
         family = facts.os_release()["family"]
         node = {**facts.gather(given["packages"].get(family, [])), **facts.underlay()}
         node["clock_offset"] = now - given["controller_time"] if given["controller_time"] is not None else None
-        found = place(name, node, given["address"], given["interface"])
-        node.update(address=found.address, interface=found.interface)
+        found = place(name, node, given["address"], given["interface"], given["ip_versions"])
+        node.update(address=found.address, addresses=list(found.addresses), interface=found.interface)
         if given["images"]:
             node["images"] = facts.images()
         if given["check"]:

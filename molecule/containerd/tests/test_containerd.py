@@ -15,10 +15,17 @@ def test_service(host):
 def test_effective_configuration(host):
     """What containerd made of its file, not what the file says: it ignores what it does not know."""
     dump = host.check_output("containerd config dump").replace("'", '"')
-    assert 'bin_dir = "/opt/podnet/current/bin"' in dump or 'bin_dirs = ["/opt/podnet/current/bin"]' in dump
+    assert 'bin_dirs = ["/opt/podnet/current/bin"]' in dump
+    assert dump.startswith("version = 4\n")
     assert 'conf_dir = "/etc/cni/net.d"' in dump
     assert "SystemdCgroup = true" in dump
     assert "restrict_oom_score_adj = true" in dump
+
+
+def test_nothing_that_is_configured_is_deprecated(host):
+    """Of cgroup version 1, which is the host's, containerd warns, too."""
+    told = [line.split()[0] for line in host.check_output("ctr deprecations list").splitlines()[1:]]
+    assert set(told) <= {"io.containerd.deprecation/cgroup-v1"}
 
 
 def test_kubernetes_interface_is_on(host):

@@ -281,6 +281,7 @@ class Code(str, Enum):
     LINK_MISSING = "link.missing"
     LINK_DOWN = "link.down"
     LINK_WITHOUT_ADDRESS = "link.without-address"
+    LINK_WITHOUT_IP_VERSION = "link.without-ip-version"
     ROUTE_DEFAULT_MISSING = "route.default-missing"
     NETWORK_ON_LINK = "network.on-link"
     DISTRIBUTION_UNSUPPORTED = "distribution.unsupported"

@@ -48,6 +48,8 @@ def make_bridge(lab):
         link set {lab.host_link} up
         address add {lab.gateway}/{lab.prefix_length} broadcast + dev {lab.host_link}
     """)  # fmt: skip
+    if lab.network6:
+        run("ip", "address", "add", f"{lab.address6(1)}/{lab.prefix_length6}", "dev", lab.host_link, "nodad")
 
 
 def make_table(lab):
@@ -93,6 +95,11 @@ def attach(lab, node):
         address add {node.address}/{lab.prefix_length} broadcast + dev eth0
         route add default via {lab.gateway}
     """)  # fmt: skip
+    if node.address6:  # no way out, but a default route, as a node has one
+        run("ip", "-n", space, "-batch", "-", stdin=f"""
+            address add {node.address6}/{lab.prefix_length6} dev eth0 nodad
+            route add ::/0 via {lab.address6(1)}
+        """)  # fmt: skip
 
 
 def detach(lab, node):

@@ -24,7 +24,7 @@ class Whole:
         have = {node.name: node for node in self.found.nodes} if self.found else {}
         want = {node.name: node for node in wanted.nodes} if wanted else {}
         if self.found and wanted:
-            for field in ("network", "mtu", "directory"):
+            for field in ("network", "network6", "mtu", "directory"):
                 now, wished = getattr(self.found, field), getattr(wanted, field)
                 if now != wished:
                     raise state.LabError(f"lab {name} is up with {field} {now}, not {wished}; take it down first")

@@ -24,10 +24,11 @@ class LabError(Exception):
 
 class Node:
     """One machine: name, address (text, on the underlay), layers (overlayfs lowerdir of its root), binds
-    (systemd-nspawn bind arguments, read-only ones prefixed by `ro:`)."""
+    (systemd-nspawn bind arguments, read-only ones prefixed by `ro:`), address6 (empty where the lab has no IPv6)."""
 
-    def __init__(self, name, address, layers, binds=()):
+    def __init__(self, name, address, layers, binds=(), address6=""):
         self.name, self.address, self.layers, self.binds = name, address, layers, list(binds)
+        self.address6 = address6
 
     def as_dict(self):
         return dict(vars(self))
@@ -36,11 +37,11 @@ class Node:
 class Lab:
     """A lab: name, network (CIDR of the underlay), mtu, directory (where the nodes' files lie), packages (directory of
     Debian packages that nodes share, on the same file system; empty: none), variables (for the inventory), nodes (list
-    of Node)."""
+    of Node), network6 (IPv6 CIDR of the underlay; empty: none)."""
 
-    def __init__(self, name, network, mtu, directory, packages="", variables=None, nodes=()):
+    def __init__(self, name, network, mtu, directory, packages="", variables=None, nodes=(), network6=""):
         self.name, self.network, self.mtu, self.directory = name, network, mtu, directory
-        self.packages, self.variables = packages or "", variables or {}
+        self.packages, self.variables, self.network6 = packages or "", variables or {}, network6 or ""
         self.nodes = [node if isinstance(node, Node) else Node(**node) for node in nodes]
 
     def as_dict(self):
@@ -58,6 +59,13 @@ class Lab:
             raise LabError(
                 f"lab network {self.network!r}: {error}: give an IPv4 network such as 10.77.0.0/24"
             ) from error
+        try:
+            if self.network6 and ipaddress.IPv6Network(self.network6).prefixlen > 112:
+                raise ValueError("it has too few addresses")
+        except ValueError as error:
+            raise LabError(
+                f"lab IPv6 network {self.network6!r}: {error}; want one of /112 or wider such as fd00:77::/64"
+            ) from error
 
     def populate(self, count, systems, binds):
         """Gives the lab `count` nodes with `systems` (lowerdirs) dealt out in turn: node1 at the network's 11th
@@ -71,13 +79,21 @@ class Lab:
         if not systems:
             raise LabError("no root file systems are given for the nodes")
         self.nodes = [
-            Node(f"node{number}", str(network[10 + number]), systems[(number - 1) % len(systems)], binds)
-            for number in range(1, count + 1)
+            Node(f"node{n}", str(network[10 + n]), systems[(n - 1) % len(systems)], binds, self.address6(10 + n))
+            for n in range(1, count + 1)
         ]
+
+    def address6(self, number):
+        """The IPv6 network's address of that number as text, empty without such a network."""
+        return str(ipaddress.IPv6Network(self.network6)[number]) if self.network6 else ""
 
     @property
     def prefix_length(self):
         return int(self.network.split("/")[1])
+
+    @property
+    def prefix_length6(self):
+        return int(self.network6.split("/")[1])
 
     @property
     def gateway(self):

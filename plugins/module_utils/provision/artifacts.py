@@ -39,9 +39,11 @@ class Image(NamedTuple):
     sha256: str
 
 
-def of_archive(archive: Archive, bin_dir: str, components: Sequence[str]) -> tuple[list[Executable], list[Image]]:
-    """What a Kubernetes archive holds: its images, and the executables ``components`` for ``bin_dir``; crictl comes
-    with kubelet. Raises ArchiveError when it lacks one of ``components``."""
+def of_archive(
+    archive: Archive, bin_dir: str, components: Sequence[str], skipped: Sequence[str] = ()
+) -> tuple[list[Executable], list[Image]]:
+    """What a Kubernetes archive holds: the executables ``components`` for ``bin_dir``, crictl with kubelet, and its
+    images but those ``skipped`` (``kube-apiserver``: a name's last part). Raises ArchiveError without a component."""
     names = [*components, *(["crictl"] if "kubelet" in components and "bin/crictl" in archive.sums else [])]
     lacking = [name for name in names if f"bin/{name}" not in archive.sums]
     if lacking:
@@ -51,7 +53,9 @@ def of_archive(archive: Archive, bin_dir: str, components: Sequence[str]) -> tup
         for name in names
     ]
     images = [
-        Image(name, os.path.join(archive.directory, path), archive.sums[path]) for name, path in archive.images.items()
+        Image(name, os.path.join(archive.directory, path), archive.sums[path])
+        for name, path in archive.images.items()
+        if name.rpartition("/")[2].partition(":")[0] not in skipped
     ]
     return executables, images
 

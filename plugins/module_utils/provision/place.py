@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..findings.codes import Code
@@ -16,17 +16,21 @@ from .special import special_address
 
 
 class Place(NamedTuple):
-    """The underlay address and its interface, each None where it could not be found, and what is wrong with them."""
+    """The underlay address and its interface, each None where it could not be found, what is wrong with them, and the
+    addresses of all wanted IP versions, the first of them ``address``."""
 
     address: str | None
     interface: str | None
     findings: list[Finding]
+    addresses: tuple[str, ...] = ()
 
 
-def place(node: str, found: Mapping[str, Any], address: str | None, interface: str | None) -> Place:
+def place(
+    node: str, found: Mapping[str, Any], address: str | None, interface: str | None, versions: Sequence[int] = (4,)
+) -> Place:
     """Which address and interface of ``found`` (facts.underlay's result) the node uses: the given address, else the
-    first of the given interface, else the first of the default route's. Raises ValueError for an ``address`` that is
-    none."""
+    first of the given interface, else the first of the default route's. Of the IP ``versions`` (4, 6) the first is the
+    primary; of the other the interface's first address is taken. Raises ValueError for an ``address`` that is none."""
     interfaces = found["interfaces"]
     shown = [
         f"{name} ({' '.join(each['addresses']) or 'no address'})" for name, each in interfaces.items() if name != "lo"
@@ -55,7 +59,7 @@ def place(node: str, found: Mapping[str, Any], address: str | None, interface: s
         if not name:
             return wrong(Code.ROUTE_DEFAULT_MISSING, "default", found=shown)
     addresses = [text.split("/")[0] for text in interfaces[name]["addresses"]]
-    chosen = address or min(addresses, key=lambda text: ":" in text, default=None)
+    chosen = address or min(addresses, key=lambda text: parse_address(text)[0] != versions[0], default=None)
     findings = []
     if not interfaces[name]["up"]:
         findings.append(Finding(Code.LINK_DOWN, node, name))
@@ -63,4 +67,14 @@ def place(node: str, found: Mapping[str, Any], address: str | None, interface: s
         findings.append(Finding(Code.LINK_WITHOUT_ADDRESS, node, name, {"found": shown}))
     elif kind := special_address(chosen):
         findings.append(Finding(Code.ADDRESS_NOT_ROUTABLE, node, chosen, {"kind": kind}))
-    return Place(chosen, name, findings)
+    if not chosen:
+        return Place(None, name, findings)
+    all_of_them = [chosen]
+    for version in versions[1:]:
+        other = next((text for text in addresses if parse_address(text)[0] == version), None)
+        if other:
+            all_of_them.append(other)
+        else:
+            values = {"version": version, "found": shown}
+            findings.append(Finding(Code.LINK_WITHOUT_IP_VERSION, node, name, values))
+    return Place(chosen, name, findings, tuple(all_of_them))

@@ -66,15 +66,14 @@ def archive_directory(release: str) -> pathlib.Path:
     return CACHE / f"kubernetes/{projects.version(folders[0])}-{recipe}"
 
 
-def image_names(kubeadm: pathlib.Path, agnhost: str) -> dict[str, str]:
-    """The release's images as its kubeadm names them, and two for tests, by the last part of their names."""
+def image_names(kubeadm: pathlib.Path) -> dict[str, str]:
+    """The release's images as its kubeadm names them, and the toolbox, by the last part of their names."""
     release = run(kubeadm, "version", "--output=short").strip()
     listed = run(kubeadm, "config", "images", "list", f"--kubernetes-version={release}").split()
-    tests = [f"registry.k8s.io/e2e-test-images/agnhost:{agnhost}", contents.TOOLBOX]
-    return {name.rpartition("/")[2].partition(":")[0]: name for name in [*listed, *tests]}
+    return {name.rpartition("/")[2].partition(":")[0]: name for name in [*listed, contents.TOOLBOX]}
 
 
-def assemble(archive: pathlib.Path, release: str, agnhost: str) -> None:
+def assemble(archive: pathlib.Path, release: str) -> None:
     """Makes the directory ``archive`` from the programs of ``release``."""
     folders = projects.RELEASES[release]
     origins = {name: folder for folder in folders for name in projects.programs(folder)}
@@ -85,7 +84,7 @@ def assemble(archive: pathlib.Path, release: str, agnhost: str) -> None:
         shutil.copy2(binaries[name], archive / "bin")
     architecture = run("dpkg", "--print-architecture").strip()
     images = []
-    for name, full_name in image_names(binaries["kubeadm"], agnhost).items():
+    for name, full_name in image_names(binaries["kubeadm"]).items():
         say(f"image {full_name}")
         content = contents.IMAGES[name]
         if name in origins and (held := other_version(full_name, projects.version(origins[name]))):
@@ -115,7 +114,7 @@ def assemble(archive: pathlib.Path, release: str, agnhost: str) -> None:
 def other_version(image_name: str, version: str) -> str:
     """``version`` where the image's tag is of another one, else empty; tags are like v1.14.6 or 3.7.0-0."""
     tag = image_name.rpartition(":")[2]
-    if "agnhost" in image_name or re.fullmatch(rf"v?{re.escape(version)}(-\d+)?", tag):
+    if re.fullmatch(rf"v?{re.escape(version)}(-\d+)?", tag):
         return ""
     return version
 
@@ -131,10 +130,9 @@ def build(archive: pathlib.Path, release: str) -> None:
     for folder in projects.RELEASES[release]:
         if not programs_directory(folder).is_dir():
             go.build(folder, programs_directory(folder))
-    agnhost = (go.directory(projects.RELEASES[release][0]) / "test/images/agnhost/VERSION").read_text().strip()
     part = archive.with_name(archive.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    assemble(part, release, agnhost)
+    assemble(part, release)
     part.rename(archive)
     say(f"ready after {time.monotonic() - started:.0f} s")
 

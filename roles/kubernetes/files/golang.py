@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 
 from host import run, say
 from projects import MODULES, programs, project, version
@@ -62,18 +63,11 @@ class Go:
     def build(self, folder: str, target: pathlib.Path) -> None:
         """Compiles the programs of ``folder`` into the directory ``target``, which appears when all are there."""
         started = time.monotonic()
-        found, release = project(folder), version(folder)
-        environment = {**self.environment, "CGO_ENABLED": "1" if found.cgo else "0"}
-        tags = f"-tags={found.tags}"
-        say(f"{folder}: fetching the modules of {found.module} v{release}")
-        listed = run(self.program, "list", "-deps", tags, *found.packages, cwd=MODULES / folder, env=environment)
+        found = project(folder)
         part = target.with_name(target.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        flags = ["-buildmode=pie"] if found.cgo else []
-        command = [self.program, "build", "-v", "-trimpath", *flags, tags, "-ldflags", _linker_flags(folder)]
-        command += ["-o", f"{part}/", *found.packages]
-        self._compile(folder, command, environment, len(listed.splitlines()))
+        self.compile(folder, found.packages, f"{part}/")
         for name, other in found.renamed.items():
             (part / name).rename(part / other)
         missing = [name for name in programs(folder) if not (part / name).exists()]
@@ -82,8 +76,30 @@ class Go:
         part.rename(target)
         say(f"{folder}: {', '.join(programs(folder))} compiled in {time.monotonic() - started:.0f} s")
 
+    def compile(self, folder: str, packages: Sequence[str], output: str) -> None:
+        """Compiles ``packages`` into the directory ``output``, which ends with a slash, or into /dev/null."""
+        found = project(folder)
+        environment = {**self.environment, "CGO_ENABLED": "1" if found.cgo else "0"}
+        tags = f"-tags={found.tags}"
+        say(f"{folder}: fetching the modules of {found.module} v{version(folder)}")
+        listed = run(self.program, "list", "-deps", tags, *packages, cwd=MODULES / folder, env=environment)
+        flags = ["-trimpath", tags, "-ldflags", _linker_flags(folder), *(["-buildmode=pie"] if found.cgo else [])]
+        command = [self.program, "build", "-v", *flags, "-o", output, *packages]
+        self._show(folder, command, environment, len(listed.splitlines()))
+
+    def compile_test(self, folder: str, package: str, output: str) -> None:
+        """Compiles the tests of ``package`` into the program ``output``."""
+        # `go test -c` does not say what it compiles; `go build` does.
+        imports = '{{join .TestImports "\\n"}}\n{{join .XTestImports "\\n"}}'
+        listed = run(self.program, "list", "-f", imports, package, cwd=MODULES / folder, env=self.environment)
+        packages = sorted({name for name in listed.split() if name != package})
+        self.compile(folder, packages, os.devnull)
+        flags = ["-trimpath", f"-tags={project(folder).tags}", "-ldflags", _linker_flags(folder)]
+        environment = {**self.environment, "CGO_ENABLED": "0"}
+        run(self.program, "test", "-c", *flags, "-o", output, package, cwd=MODULES / folder, env=environment)
+
     @staticmethod
-    def _compile(folder: str, command: list, environment: dict[str, str], total: int) -> None:
+    def _show(folder: str, command: list, environment: dict[str, str], total: int) -> None:
         """Runs `go build -v`, which prints every package that it compiles, and says now and then how far it is."""
         said, count, last = time.monotonic(), 0, []
         with subprocess.Popen(

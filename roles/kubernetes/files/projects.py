@@ -40,7 +40,7 @@ _K8S_VERSION = ("gitVersion=v{version}", "gitMajor={major}", "gitMinor={minor}",
 PROJECTS = {
     "kubernetes": Project(
         "k8s.io/kubernetes",
-        (*(f"k8s.io/kubernetes/cmd/{name}" for name in _K8S_COMMANDS), "k8s.io/kubernetes/test/images/agnhost"),
+        tuple(f"k8s.io/kubernetes/cmd/{name}" for name in _K8S_COMMANDS),
         tags="selinux,notest,grpcnotrace",
         # Without these kubeadm takes itself for v0.0.0 (hack/lib/version.sh).
         variables=tuple(

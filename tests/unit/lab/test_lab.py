@@ -26,6 +26,14 @@ def lab(name="probe", subnet="10.98.0.0/24", count=2, systems=("/bookworm", "/tr
     return made
 
 
+def test_nodes_of_a_lab_with_both_ip_versions():
+    made = lab(network6="fd00:77::/64")
+    assert [node.address6 for node in made.nodes] == ["fd00:77::b", "fd00:77::c"]
+    assert state.Lab(**json.loads(json.dumps(made.as_dict()))).as_dict() == made.as_dict()
+    with pytest.raises(state.LabError, match="fd00:77::/64"):
+        lab(network6="10.98.1.0/24")
+
+
 def test_nodes_get_names_addresses_and_systems_in_turn():
     made = lab(count=3)
     assert [(node.name, node.address, node.layers) for node in made.nodes] == [
@@ -33,6 +41,7 @@ def test_nodes_get_names_addresses_and_systems_in_turn():
         ("node2", "10.98.0.12", "/trixie"),
         ("node3", "10.98.0.13", "/bookworm"),
     ]
+    assert {node.address6 for node in made.nodes} == {""}
     assert made.gateway == "10.98.0.1"
     assert len(made.host_link) <= 15
 

@@ -11,6 +11,7 @@ import os
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import artifacts
+from ansible_collections.podnet.cluster.plugins.module_utils.provision.archive import Archive, ArchiveError
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.artifacts import Executable, Image
 
 
@@ -73,3 +74,31 @@ def test_check_mode_plans_without_the_files(node):
     assert [str(each) for each in artifacts.plan([], wanted, check_mode=True)] == ["install registry/a:1"]
     with pytest.raises(StateError, match="cannot be read"):
         list(artifacts.plan([], wanted, check_mode=False))
+
+
+ARCHIVE = Archive(
+    "/srv/kubernetes",
+    "1.37.2",
+    {f"bin/{name}": name for name in ("kubelet", "kubeadm", "crictl", "runc")}
+    | {"images/a.tar": "a", "images/b.tar": "b"},
+    {"registry.k8s.io/etcd:3.7.0-0": "images/a.tar", "registry.k8s.io/coredns/coredns:v1.14.6": "images/b.tar"},
+)
+
+
+@pytest.mark.parametrize(
+    ("components", "found"), [(["kubelet", "kubeadm"], ["kubelet", "kubeadm", "crictl"]), (["runc"], ["runc"])]
+)
+def test_the_components_of_an_archive(components, found):
+    executables, images = artifacts.of_archive(ARCHIVE, "/usr/bin", components)
+    assert [each.path for each in executables] == [f"/usr/bin/{name}" for name in found]
+    assert [each.file for each in images] == ["/srv/kubernetes/images/a.tar", "/srv/kubernetes/images/b.tar"]
+
+
+def test_images_of_an_archive_that_a_node_does_not_need():
+    _executables, images = artifacts.of_archive(ARCHIVE, "/usr/bin", [], ["etcd", "kube-apiserver"])
+    assert [each.name for each in images] == ["registry.k8s.io/coredns/coredns:v1.14.6"]
+
+
+def test_a_component_that_the_archive_lacks():
+    with pytest.raises(ArchiveError, match="no bin/containerd"):
+        artifacts.of_archive(ARCHIVE, "/usr/bin", ["containerd"])

@@ -20,7 +20,28 @@ from ansible_collections.podnet.cluster.plugins.module_utils.provision.place imp
     ],
 )
 def test_place(vagrant, address, interface, found):
-    assert place("n", vagrant, address, interface) == (*found, [])
+    assert place("n", vagrant, address, interface) == (*found, [], (found[0],))
+
+
+@pytest.mark.parametrize(
+    ("address", "versions", "addresses"),
+    [
+        (None, [6], ("fd00::11",)),
+        (None, [4, 6], ("192.168.56.11", "fd00::11")),
+        (None, [6, 4], ("fd00::11", "192.168.56.11")),
+        ("192.168.56.11", [4, 6], ("192.168.56.11", "fd00::11")),
+    ],
+)
+def test_an_address_of_each_ip_version(vagrant, address, versions, addresses):
+    assert place("n", vagrant, address, "eth1", versions) == (addresses[0], "eth1", [], addresses)
+
+
+def test_an_interface_without_an_address_of_the_other_ip_version(vagrant):
+    found = place("n", vagrant, None, "eth0", [4, 6])
+    assert found.addresses == ("10.0.2.15",)
+    (finding,) = found.findings
+    assert (finding.code, finding.subject) == (Code.LINK_WITHOUT_IP_VERSION, "eth0")
+    assert finding.parameters["version"] == 6
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,16 @@ def test_proxy():
 def test_kubelet_flags():
     text = render("kubernetes", "kubelet.env.j2", kubernetes_kubelet_args={"v": 4})
     assert text.splitlines()[1] == "KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11 --v=4"
+    text = render("kubernetes", "kubelet.env.j2", node_addresses=["10.77.0.11", "fd00:77::b"])
+    assert text.splitlines()[1] == "KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11,fd00:77::b"
+
+
+@pytest.mark.parametrize(
+    ("network", "versions"),
+    [("10.244.0.0/16", [4]), ("fd00:244::/56", [6]), ("10.244.0.0/16, fd00:244::/56", [4, 6])],
+)
+def test_the_ip_versions_of_a_node_are_those_of_the_pod_network(network, versions):
+    assert evaluate("node", "{{ _cluster_ip_versions }}", overlay_network=network) == versions
 
 
 def test_hosts():

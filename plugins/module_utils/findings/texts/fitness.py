@@ -42,6 +42,11 @@ ENTRIES = {
         "Nothing has configured the interface, or a DHCP server did not answer.",
         "give {subject} an address, or set node_interface to another interface",
     ),
+    Code.LINK_WITHOUT_IP_VERSION: Entry(
+        "interface {subject} has no IPv{version} address, which the pod network needs; the node has {found}",
+        "A node needs an underlay address of each IP version of overlay_network.",
+        "give {subject} an IPv{version} address, or set node_interface to another interface",
+    ),
     Code.ROUTE_DEFAULT_MISSING: Entry(
         "{subject} route is missing, so the node's address in the cluster is unknown; the node has {found}",
         "Without node_address and node_interface the interface of the default route is used.",
