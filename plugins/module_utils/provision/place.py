@@ -75,6 +75,5 @@ def place(
         if other:
             all_of_them.append(other)
         else:
-            values = {"version": version, "found": shown}
-            findings.append(Finding(Code.LINK_WITHOUT_IP_VERSION, node, name, values))
+            findings.append(Finding(Code.LINK_WITHOUT_IP_VERSION, node, name, {"version": version, "found": shown}))
     return Place(chosen, name, findings, tuple(all_of_them))
