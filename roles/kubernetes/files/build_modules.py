@@ -88,7 +88,7 @@ def assemble(archive: pathlib.Path, release: str) -> None:
         say(f"image {full_name}")
         content = contents.IMAGES[name]
         if name in origins and (held := other_version(full_name, projects.version(origins[name]))):
-            say(f"image {full_name}: holds {name} {held}, the nearest version that Go's module proxy serves")
+            say(f"image {full_name}: holds {name} {held}, which modules/{origins[name]} pins")
         tree = archive / "tree"
         tree.mkdir()
         contents.fill(name, tree, binaries)
