@@ -78,6 +78,8 @@ TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "blackhole": 6, "unreachable"
 TYPE_NAMES = {value: name for name, value in TYPES.items()}
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 SCOPE_NAMES = {value: name for name, value in SCOPES.items()}
+#: The destination of a default route, by IP version.
+ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class Route(KernelObject):

@@ -38,8 +38,11 @@ class Key:
         self.public = pack_key(x25519(self.private))
 
     def plan(self) -> Iterator[Change]:
-        """Writes the file where it is missing. Only the public half is shown."""
-        if not os.path.exists(self.path):
+        """Writes the file where it is missing, for root alone, and takes it from others where it is not. Only the
+        public half is shown."""
+        if os.path.exists(self.path):
+            yield from files.plan({self.path: files.read(self.path)}, 0o600, secret=True)
+        else:
             write = partial(files.write, self.path, pack_key(self.private) + "\n", 0o600)
             shown = f"the private key of {self.public}\n"
             yield Change("file", self.path, f"write file {self.path}", "", shown, write)

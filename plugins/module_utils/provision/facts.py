@@ -123,7 +123,7 @@ def underlay() -> dict[str, Any]:
         for each in address.dump(channel, names):
             if each.dev in interfaces and each.scope in (None, "global"):
                 interfaces[each.dev]["addresses"].append(each.address)
-        defaults = [each for each in route.dump(channel, names) if each.dst in ("0.0.0.0/0", "::/0") and each.dev]
+        defaults = [each for each in route.dump(channel, names) if each.dst in route.ANYWHERE.values() and each.dev]
     first = min(defaults, key=lambda each: (":" in each.dst, each.metric or 0), default=None)
     return {"interfaces": interfaces, "default_interface": first.dev if first else None}
 

@@ -72,6 +72,9 @@ def test_a_key_is_made_once_and_read_by_root_alone(tmp_path):
     assert made.apply() == [] and not Plan(key.plan())
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert (Key(path).private, Key(path).public) == (key.private, key.public)
+    os.chmod(path, 0o644)
+    (change,) = Key(path).plan()
+    assert change.apply() == [] and os.stat(path).st_mode & 0o777 == 0o600 and not list(Key(path).plan())
     assert x25519(wire.unpack_key(Path(path).read_text().strip())) == wire.unpack_key(key.public)
     gone = Plan(removal(path))
     for told in (*made.describe(), *gone.describe(), *map(str, made.diffs()), *map(str, gone.diffs())):

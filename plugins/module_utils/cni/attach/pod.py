@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...netlink.route import Route
 
 EEXIST = 17
-ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+ANYWHERE = route.ANYWHERE
 
 
 def enter(env: Environment) -> Netns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ....findings.codes import Code
 from ....ipam.ip import alike
+from ....netlink.route import ANYWHERE
 from ...model.hop import CapturePoint, Hop, Step, Verdict
 from ...model.kernel import LinkState, NeighborState, RouteState
 from ...model.state import PodState
@@ -29,7 +30,7 @@ from .node_view import (
 
 #: Fewer hops than these do not lead out of a cluster and its surroundings.
 FEW = 16
-DEFAULTS = ("0.0.0.0/0", "::/0")
+DEFAULTS = tuple(ANYWHERE.values())
 
 
 def pod(view: NodeView, pod: PodState, direction: str) -> Hop:

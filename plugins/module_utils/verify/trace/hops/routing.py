@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ....findings.codes import Code
 from ....findings.finding import Value
+from ....netlink.route import ANYWHERE
 from ....overlay.backend import ROUTE_PROTOCOL
 from ...model.hop import Hop, Step, Verdict
 from ...model.kernel import AddressState, LinkState, Lookup, RouteState
@@ -80,7 +81,7 @@ def route(view: NodeView, target: str, source: str, iif: str, expected: Expected
     if taken.dev != expected.dev or (expected.gateway and taken.gateway != expected.gateway):
         told = {"route": show_route(taken), "origin": origin_of(taken), "expected": str(expected)}
         ours = drifted and taken.dst == expected.dst and taken.protocol == ROUTE_PROTOCOL
-        if taken.dst in ("0.0.0.0/0", "::/0") or ours:
+        if taken.dst in ANYWHERE.values() or ours:
             told["origin"] = "the overlay's own" if ours else told["origin"]
             return hop.fail(Code.ROUTE_WRONG, target, blocked, restore=restore, **told)
         remove = _take_away(view, taken) + (f"; {APPLY}" if drifted else "")
