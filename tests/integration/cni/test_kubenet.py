@@ -17,7 +17,11 @@ PLAY = """
 - hosts: localhost
   connection: local
   gather_facts: false
-  vars_files: ["{role}/defaults/main.yml", "{role}/vars/main.yml"]
+  vars_files:
+    - "{roles}/cluster/defaults/main.yml"
+    - "{roles}/cluster/vars/main.yml"
+    - "{roles}/cni/defaults/main.yml"
+    - "{roles}/cni/vars/main.yml"
   tasks:
     - podnet.cluster.conflist:
         directory: "{{{{ cni_conf_dir }}}}"
@@ -31,7 +35,7 @@ PLAY = """
 @pytest.fixture
 def network(ansible, root, bin_dir, tmp_path):
     """What the role writes for a node with these pod CIDRs, in the test's own directories."""
-    (tmp_path / "play.yml").write_text(PLAY.format(role=root / "roles/cni"))
+    (tmp_path / "play.yml").write_text(PLAY.format(roles=root / "roles"))
     given = {
         "cni_variant": "kubenet",
         "cni_pod_cidrs": ["10.22.3.0/24", "fd22:3::/64"],
