@@ -9,7 +9,7 @@ from typing import Any
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import archive, inventory
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.checks import check
 from ansible_collections.podnet.cluster.plugins.plugin_utils import role_variables
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import NODE, Judge
 
 #: The cluster's variables that are checked.
 VARIABLES = (
@@ -31,15 +31,9 @@ class ActionModule(Judge):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Runs the action."""
         super().run(tmp, task_vars)
-        node = {
-            "host": {"type": "str", "required": True},
-            "name": {"type": "raw"},
-            "address": {"type": "raw"},
-            "control_plane": {"type": "bool", "default": False},
-        }
         _validation, given = self.validate_argument_spec(
             argument_spec={
-                "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
+                "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
                 "kubernetes_archive_remote": {"type": "bool", "default": False},
                 "own_variables": {"type": "list", "elements": "str", "default": []},
                 **{name: {"type": "raw", "required": True} for name in VARIABLES},

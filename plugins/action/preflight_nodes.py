@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import finding_from
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding, finding_from
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import between
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+from ansible_collections.podnet.cluster.plugins.module_utils.provision.inventory import Node
+from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import NODE, Judge
 
 
 class ActionModule(Judge):
@@ -20,8 +22,7 @@ class ActionModule(Judge):
         _validation, given = self.validate_argument_spec(
             argument_spec={
                 "found": {"type": "list", "elements": "dict", "required": True},
-                "hosts": {"type": "list", "elements": "str", "required": True},
-                "required": {"type": "list", "elements": "str", "default": []},
+                "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
                 "mtu": {"type": "int"},
             }
         )
@@ -29,7 +30,8 @@ class ActionModule(Judge):
         findings = [finding_from(finding) for each in found.values() for finding in each["findings"]]
         warnings = [finding_from(finding) for each in found.values() for finding in each["warned"]]
         nodes = {node: each["ansible_facts"]["podnet_node"] for node, each in found.items()}
-        findings += between.check(nodes, given["mtu"] is not None)
-        for absent in between.unreachable(given["hosts"], list(found)):
-            (findings if absent.subject in given["required"] else warnings).append(absent)
+        absent = between.unreachable([Node(**each) for each in given["nodes"]], found)
+        findings = between.without_silence_of(absent, findings) + between.check(nodes, given["mtu"] is not None)
+        for node in absent:
+            (findings if node.control_plane else warnings).append(Finding(Code.HOST_UNREACHABLE, "", node.host))
         return self.verdict(findings, "the nodes", warnings)

@@ -24,16 +24,29 @@ options:
     type: list
     elements: dict
     required: true
-  hosts:
-    description: The hosts of the play. Those without a result in O(found) are reported as unreachable.
+  nodes:
+    description:
+      - The nodes of the play, as the filter P(podnet.cluster.cluster_nodes#filter) lists them.
+      - A worker without a result in O(found) is reported as unreachable, in a warning, and left out. A control plane
+        without one is a finding: nothing can be done without it.
     type: list
-    elements: str
+    elements: dict
     required: true
-  required:
-    description: Those of O(hosts) without which nothing can be done. The others are left out with a warning.
-    type: list
-    elements: str
-    default: []
+    suboptions:
+      host:
+        description: The inventory's name of the node.
+        type: str
+        required: true
+      name:
+        description: The name the node has in Kubernetes.
+        type: raw
+      address:
+        description: The node's underlay address, if the inventory gives one.
+        type: raw
+      control_plane:
+        description: Whether it is in the group C(control_plane).
+        type: bool
+        default: false
   mtu:
     description: The pods' MTU, if it is given. Then it does not follow from the underlays, whose MTUs may differ.
     type: int
@@ -50,8 +63,7 @@ EXAMPLES = r"""
 - name: Judge whether the nodes fit the cluster
   podnet.cluster.preflight_nodes:
     found: "{{ ansible_play_hosts | map('extract', hostvars, 'looked') }}"
-    hosts: "{{ ansible_play_hosts_all }}"
-    required: "{{ groups['control_plane'] }}"
+    nodes: "{{ ansible_play_hosts_all | podnet.cluster.cluster_nodes(hostvars, groups['control_plane']) }}"
   run_once: true
 """
 

@@ -14,6 +14,14 @@ from ansible.utils.display import Display
 from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 
+#: A node as the filter cluster_nodes lists it, for an argument spec.
+NODE = {
+    "host": {"type": "str", "required": True},
+    "name": {"type": "raw"},
+    "address": {"type": "raw"},
+    "control_plane": {"type": "bool", "default": False},
+}
+
 
 class Judge(ActionBase):
     """An action without a connection: neither a host nor the controller runs a module, so become is of no matter."""

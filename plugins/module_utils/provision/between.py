@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from ..findings.codes import Code
 from ..findings.finding import Finding
+from .inventory import Node
 
 #: Seconds that clocks may differ. The nodes are not asked at one time: what connecting took is in the difference.
 CLOCK = 30
@@ -23,9 +24,15 @@ def check(found: Mapping[str, Mapping[str, Any]], mtu_is_set: bool) -> list[Find
     return [*_clocks(found), *([] if mtu_is_set else _mtus(found))]
 
 
-def unreachable(wanted: Sequence[str], answered: Sequence[str]) -> list[Finding]:
-    """The hosts of ``wanted`` that are not among those that ``answered``."""
-    return [Finding(Code.HOST_UNREACHABLE, "", host) for host in wanted if host not in answered]
+def unreachable(nodes: Sequence[Node], answered: Collection[str]) -> list[Node]:
+    """Those of ``nodes`` whose host is not among those that ``answered``."""
+    return [node for node in nodes if node.host not in answered]
+
+
+def without_silence_of(absent: Sequence[Node], findings: Sequence[Finding]) -> list[Finding]:
+    """``findings`` without those that only say of an ``absent`` node that it does not answer ping."""
+    addresses = {node.address for node in absent}
+    return [each for each in findings if each.code != Code.PEER_SILENT or each.subject not in addresses]
 
 
 def _clocks(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import between
 
 
@@ -40,7 +41,15 @@ def test_underlays_of_different_mtu():
     assert found(nodes, mtu_is_set=True) == []
 
 
-def test_hosts_that_did_not_answer():
-    assert [each.subject for each in between.unreachable(["a", "b", "c"], ["a", "c"])] == ["b"]
-    assert between.unreachable(["a"], ["a"]) == []
-    assert {each.code for each in between.unreachable(["a"], [])} == {Code.HOST_UNREACHABLE}
+def test_nodes_that_did_not_answer(three):
+    absent = between.unreachable(three, {"host1", "host3"})
+    assert [node.host for node in absent] == ["host2"]
+    assert between.unreachable(three, {"host1", "host2", "host3"}) == []
+
+
+def test_an_unreachable_node_s_silence_is_no_other_node_s_fault(three):
+    """It is reported as unreachable, and does not keep the others from anything."""
+    silent = [Finding(Code.PEER_SILENT, "host1", node.address) for node in three]
+    down = Finding(Code.LINK_DOWN, "host1", three[1].address)
+    left = between.without_silence_of([three[1]], [*silent, down])
+    assert left == [silent[0], silent[2], down]

@@ -73,3 +73,40 @@ def test_all_that_is_wrong_with_the_variables(play):
 def test_a_name_of_ones_own_is_left_alone(play):
     wrong = {"overlay_networks": ["x"], "cluster_own_variables": ["overlay_networks"], "kubernetes_source": "floppy"}
     assert play("site", cluster(**wrong))[0] == [("variable.invalid", "kubernetes_source")]
+
+
+@pytest.fixture
+def judge(ansible, tmp_path):
+    """Runs preflight_nodes with results of node_facts for some of the nodes a (the control plane), b and c."""
+
+    def run(*found):
+        nodes = [{"host": name, "address": f"10.77.0.{number}"} for number, name in enumerate("abc")]
+        arguments = {"found": list(found), "nodes": [{**node, "control_plane": node["host"] == "a"} for node in nodes]}
+        task = {"podnet.cluster.preflight_nodes": arguments, "register": "judged"}
+        show = {"ansible.builtin.debug": {"msg": "JUDGED {{ judged | to_json }}"}}
+        play = {"hosts": "localhost", "gather_facts": False, "tasks": [{**task, "ignore_errors": True}, show]}
+        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+        done = ansible("ansible-playbook", str(tmp_path / "play.yml"), env={"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"})
+        shown = re.search(r'"msg": ("JUDGED .*")', done.stdout)
+        result = json.loads(json.loads(shown[1]).removeprefix("JUDGED "))
+        return [[(each["code"], each["subject"]) for each in result[key]] for key in ("findings", "warned")]
+
+    return run
+
+
+def looked(node, *silent):
+    """node_facts' result for a node to which these peers do not answer."""
+    findings = [{"code": "peer.silent", "node": node, "subject": peer, "parameters": {}} for peer in silent]
+    facts = {"interface": "eth0", "interfaces": {"eth0": {"mtu": 1500}}, "clock_offset": 0.5}
+    return {"node": node, "findings": findings, "warned": [], "ansible_facts": {"podnet_node": facts}}
+
+
+def test_an_unreachable_worker_is_left_out(judge):
+    """That the others cannot reach it either stops nothing; that a reachable one does not answer does."""
+    unreachable = [("host.unreachable", "c")]
+    assert judge(looked("a", "10.77.0.2"), looked("b", "10.77.0.2")) == [[], unreachable]
+    assert judge(looked("a", "10.77.0.1", "10.77.0.2"), looked("b")) == [[("peer.silent", "10.77.0.1")], unreachable]
+
+
+def test_an_unreachable_control_plane_stops_all(judge):
+    assert judge(looked("b", "10.77.0.0"), looked("c")) == [[("host.unreachable", "a")], []]
