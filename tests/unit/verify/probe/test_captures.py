@@ -109,6 +109,7 @@ def test_what_is_cut_short_is_no_fault(sniffer, data):
         (vxlan(echo(A, B), flags=0), None),
         (udp(NODE1, NODE2, 8472), None),
         (ipv6("fd00::1", "fd00::2", 17, bytes(60)), None),
+        (ipv6("fd00::1", "fd00::2", 17, vxlan(echo(A, B))[20:]), ("fd00::1", "fd00::2", 1)),
         (b"", None),
     ],
 )
