@@ -188,16 +188,17 @@ def add(channel: Channel, elements: list[Element], comment: str, chains: list[Ch
         if found and found != (data, comment) and (found[0] == data or not name.startswith(BY_PORT)):
             requests.append(nftables.delete_elements(TABLE, name, [key]))
         requests.append(nftables.add_elements(TABLE, name, [(key, data)], comment=comment))
-    missing: list[Request] = []
+    missing = [chain for chain in chains if nftables.chain_use(channel, TABLE, chain.name) is None]
     for attempt in range(TRIES):
         try:
-            nftables.transaction(channel, missing + requests)
+            made = [request for chain in missing for request in nftables.put_chain(TABLE, chain)]
+            nftables.transaction(channel, made + requests)
             return
         except NetlinkError as error:
-            # a chain is missing, or went with the last element that led there; or an old element was taken out
+            # a chain went with the last element that led there, or an old element was removed
             if error.errno != ENOENT or attempt == TRIES - 1:
                 raise
-        missing = [request for chain in chains for request in nftables.put_chain(TABLE, chain)]
+        missing = chains
 
 
 def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) -> None:
@@ -238,7 +239,8 @@ def _remove(channel: Channel, elements: list[tuple[str, bytes, Data, str]]) -> l
     _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key, _data, _comment in elements])
     for chain in sorted({data for _name, _key, data, _comment in elements if isinstance(data, str)}):
         try:
-            nftables.transaction(channel, [nftables.delete_chain(TABLE, chain)])
+            if nftables.chain_use(channel, TABLE, chain) == 0:
+                nftables.transaction(channel, [nftables.delete_chain(TABLE, chain)])
         except NetlinkError as error:
             if error.errno not in (EBUSY, ENOENT):  # other elements lead there, or another process was first
                 raise

@@ -58,7 +58,7 @@ INFO = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 
-CHAIN_HOOK, CHAIN_POLICY = 4, 5
+CHAIN_HOOK, CHAIN_POLICY, CHAIN_USE = 4, 5, 6
 SET_ANONYMOUS, SET_INTERVAL, SET_MAP, SET_CONCAT = 1, 4, 8, 0x80
 ELEM_INTERVAL_END = 1
 #: nft's datatypes: name → (number, bytes)
@@ -293,6 +293,22 @@ def put_chain(table: Table, chain: Chain) -> list[Request]:
 def delete_chain(table: Table, name: str) -> Request:
     """Remove a chain with its rules; the kernel refuses (EBUSY) while something jumps there."""
     return DELCHAIN, 0, table.header() + attr_str(1, table.name) + attr_str(3, name), f"delete chain {name}"
+
+
+def chain_use(channel: Channel, table: Table, name: str) -> int | None:
+    """How many elements and rules lead to a chain; None where it does not exist.
+
+    To ask is quick; a transaction that the kernel refuses waits for an RCU grace period (nf_tables_abort()).
+    """
+    body = table.header() + attr_str(1, table.name) + attr_str(3, name)
+    try:
+        use = _be32(parse(channel.get((GETCHAIN, 0, body, f"get chain {name}")), INFO.size).get(CHAIN_USE))
+    except NetlinkError as error:
+        if error.errno == ENOENT:
+            return None
+        raise
+    body = table.header() + attr_str(1, table.name) + attr_str(2, name)
+    return use - len(channel.dump((GETRULE, 0, body, f"list rules of chain {name}")))  # its own rules count too
 
 
 def generation(channel: Channel) -> bytes:
