@@ -28,7 +28,7 @@ options:
     description:
       - The nodes of the play, as the filter P(podnet.cluster.cluster_nodes#filter) lists them.
       - A worker without a result in O(found) is reported as unreachable, in a warning, and left out. A control plane
-        without one is a finding: nothing can be done without it.
+        without one is a finding, since nothing can be done without it.
     type: list
     elements: dict
     required: true
