@@ -36,9 +36,10 @@ What `podnetctl trace`, `podnetctl status`, `podnetd` and the playbooks `preflig
 finding has a code, the node, a subject (`{subject}`: the kernel's or Kubernetes' name of the object at fault) and
 parameters. Its message and its fix name them in braces here. JSON carries all of it; a code keeps its meaning.
 
-Each code is provoked by tests. Those in italics break a real path, with tools that are not this collection's, and must
-find nothing after the fix: [tests/faults](../tests/faults) has their commands. Those with ✓ do so in the lab as well,
-where `playbooks/verify.yml` must name the fault and nothing else. `make faults` injects all of them there, one by one.
+Each code is provoked by tests. Faults in italics are injected with foreign tools (`ip`, `nft`, …). After the fix, the
+trace must report no finding: [tests/faults](../tests/faults) has their commands. Those with ✓ are injected in the lab
+as well, where `playbooks/verify.yml` must name the fault and nothing else. `make faults` injects every IPv4 fault and
+those of a node there, one by one, and judges each by what `podnetctl inspect` reports on the nodes.
 """
 
 

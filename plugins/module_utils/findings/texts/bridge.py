@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The bridge that pods are connected to, with their gateway's address."""
+"""The pods' bridge with its gateway address."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from .entry import Entry
 ENTRIES = {
     Code.BRIDGE_MISSING: Entry(
         "{node} has no bridge {subject}, so its pods are cut off",
-        "The bridge was deleted; the next CNI ADD makes a new one, which has no ports of older pods.",
-        "recreate the pods of {node}: kubectl delete pods --field-selector spec.nodeName={node} --all-namespaces",
+        "The bridge was deleted; the next CNI ADD makes a new one, which has no ports of older pods. Their "
+        "controllers recreate them.",
+        "kubectl delete pods --field-selector spec.nodeName={node} --all-namespaces",
     ),
     Code.BRIDGE_DOWN: Entry(
         "{subject} is down, so all pods of {node} are cut off",

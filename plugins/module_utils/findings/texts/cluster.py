@@ -2,20 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cluster as a whole: what the API says, what the nodes say, and whether both agree."""
+"""Nodes and pods as the API has them."""
 
 from __future__ import annotations
 
 from ..codes import Code
 from .entry import Entry
 
-SITE = "ansible-playbook podnet.cluster.site"
+SITE = "ansible-playbook -i INVENTORY podnet.cluster.site"
 
 ENTRIES = {
     Code.NODE_NOT_READY: Entry(
         "node {subject} is not Ready: {reason}",
-        "Its kubelet or container runtime does not run, or reports NetworkReady=false.",
-        "systemctl status kubelet containerd; journalctl -u kubelet (on {subject})",
+        "Its kubelet or container runtime does not run, or reports NetworkReady=false. The commands are for that node.",
+        "systemctl status kubelet containerd; journalctl -u kubelet",
     ),
     Code.POD_NOT_READY: Entry(
         "pod {subject} is not Ready on {host}",
@@ -30,7 +30,8 @@ ENTRIES = {
     Code.POD_CIDR_OVERLAPS: Entry(
         "podCIDR {cidrs} of {subject} overlaps {others} of {other}",
         "Two allocators gave out one range, or a podCIDR was set by hand.",
-        "ansible-playbook podnet.cluster.remove_node -e node={subject}, then add it again",
+        "ansible-playbook -i INVENTORY podnet.cluster.remove_node -e node={subject}; "
+        "ansible-playbook -i INVENTORY podnet.cluster.add_node -e new_nodes={subject}",
     ),
     Code.POD_CIDR_MISMATCH: Entry(
         "the overlay of {subject} has pod CIDR {actual}, the API {expected}",
@@ -70,7 +71,7 @@ ENTRIES = {
     Code.NODE_NOT_PROBED: Entry(
         "{actual} of {expected} probes were made on {subject}",
         "Ansible did not reach the node, or it is not in the inventory.",
-        "ansible -m ping {subject}",
+        "ansible -i INVENTORY -m ping {subject}",
     ),
     Code.LIBRARY_MISMATCH: Entry(
         "{subject} has library {actual}, expected {expected}",
@@ -95,6 +96,6 @@ ENTRIES = {
     Code.VXLAN_UNSEEN: Entry(
         "VXLAN packets on the underlay of {subject}: {sent} sent to {peer}, {received} received from it",
         "Pods of the two nodes exchanged probes, yet no tunnel packets were captured in one direction or both.",
-        "ansible-playbook podnet.cluster.trace -e from={subject} -e to={peer}",
+        "ansible-playbook -i INVENTORY podnet.cluster.trace -e from={subject} -e to={peer}",
     ),
 }

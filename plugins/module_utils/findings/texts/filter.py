@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who drops, delays or rewrites packets on a node or in a pod."""
+"""Packet filters, qdiscs, IPsec."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from .entry import Entry
 ENTRIES = {
     Code.CHAIN_DROPS: Entry(
         "chain {subject} ({hook}) of {place} has rules that drop",
-        "A rule of the chain, or of one that it jumps to, drops, rejects or queues packets.",
-        "{command} (accept the pod network there)",
+        "A rule of the chain, or of one that it jumps to, drops, rejects or queues packets. The chain must accept "
+        "the pod network.",
+        "{command}",
     ),
     Code.CHAIN_POLICY_DROP: Entry(
         "chain {subject} ({hook}) of {place} has the policy drop",
-        "Docker and host firewalls set it: whatever no rule accepts is dropped, pods' forwarded packets as well.",
-        "{command}, or accept the pod network in {subject}",
+        "Docker and host firewalls set it: whatever no rule accepts is dropped, pods' forwarded packets as well. "
+        "A rule that accepts the pod network does, too.",
+        "{command}",
     ),
     Code.CHAIN_TRANSLATES: Entry(
         "chain {subject} ({hook}) of {place} has rules that translate addresses",
-        "A rule replaces a packet's source or destination address.",
-        "{command} (except the pod network there)",
+        "A rule replaces a packet's source or destination address. It must except the pod network.",
+        "{command}",
     ),
     Code.CHAIN_REWRITES: Entry(
         "chain {subject} ({hook}) of {place} has rules that rewrite packets",
-        "A rule sets a header field, such as the TTL.",
-        "{command} (except the pod network there)",
+        "A rule sets a header field, such as the TTL. It must except the pod network.",
+        "{command}",
     ),
     Code.CHAIN_OF_KUBERNETES_DROPS: Entry(
         "chain {subject} ({hook}) of {place} drops what Kubernetes marks, or conntrack counts as invalid",
@@ -38,8 +40,8 @@ ENTRIES = {
     ),
     Code.QDISC_CLASSIFIERS: Entry(
         "{subject} of {place} has classifiers ({kind})",
-        "tc filters and their actions drop, redirect or rewrite packets.",
-        "{enter}tc -s filter show dev {subject} ingress (and egress), then {enter}tc qdisc delete dev {subject} {kind}",
+        "tc filters and their actions drop, redirect or rewrite packets; `tc -s filter show` lists them.",
+        "{enter}tc qdisc delete dev {subject} {kind}",
     ),
     Code.QDISC_UNUSUAL: Entry(
         "{subject} of {place} has the queue {kind}",
@@ -58,8 +60,8 @@ ENTRIES = {
     ),
     Code.CONNTRACK_FULL: Entry(
         "{subject} is reached ({count} of {max} connections): new connections' packets are dropped",
-        "The connection tracking table is full.",
-        "sysctl -w {subject}={more}; conntrack -L (which program opens so many?)",
+        "The connection tracking table is full. Its list shows which program opens so many.",
+        "sysctl -w {subject}={more}; conntrack -L",
     ),
     Code.NODE_ECHO_IGNORED: Entry(
         "{subject} is 1, so {node} answers no ping",

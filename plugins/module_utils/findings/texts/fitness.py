@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A node before anything is changed on it."""
+"""Nodes before provisioning."""
 
 from __future__ import annotations
 
 from ..codes import Code
 from .entry import Entry
 
-_RESET = "run playbooks/reset.yml on it first"
+_RESET = "ansible-playbook -i INVENTORY podnet.cluster.reset -e reset_nodes={subject}"
 
 ENTRIES = {
     Code.ADDRESS_MISSING: Entry(
@@ -104,23 +104,23 @@ ENTRIES = {
     ),
     Code.PORT_IN_USE: Entry(
         "TCP port {subject} is in use, so {component} cannot listen on it",
-        "Another program listens there, or parts of a former cluster still run.",
-        "stop the process that ss -ltnp 'sport = :{subject}' shows, or run playbooks/reset.yml",
+        "Another program listens there, or parts of a former cluster still run. Stop it.",
+        "ss -ltnp 'sport = :{subject}' (or ansible-playbook -i INVENTORY podnet.cluster.reset -e reset_nodes={node})",
     ),
     Code.NODE_ROLE_DIFFERS: Entry(
         "{subject} is already a {found}, but the inventory makes it a {wanted}",
-        "kubeadm has made the node what it is; it does not change it.",
-        f"move it to the other group, or {_RESET}",
+        "kubeadm has made the node what it is; it does not change it. Reset the node, or move it to the other group.",
+        _RESET,
     ),
     Code.NODE_RELEASE_DIFFERS: Entry(
         "{subject} runs Kubernetes {found}, but kubernetes_release is {wanted}",
-        "playbooks/site.yml installs; it does not change a cluster's release.",
-        "run playbooks/upgrade.yml, or set kubernetes_release to {found}",
+        "playbooks/site.yml installs; it does not change a cluster's release. Upgrade, or set the release that runs.",
+        "ansible-playbook -i INVENTORY podnet.cluster.upgrade -e kubernetes_release={wanted}",
     ),
     Code.NODE_NOT_JOINED: Entry(
         "{subject} is in no cluster, so there is nothing to upgrade",
         "The kubelet is not installed, or has no credentials.",
-        "run playbooks/site.yml",
+        "ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
     Code.UPGRADE_SKIPS_RELEASES: Entry(
         "{subject} runs Kubernetes {found}, which cannot be upgraded to {wanted} in one step",
@@ -139,8 +139,9 @@ ENTRIES = {
     ),
     Code.MTU_DIFFERS: Entry(
         "MTU of {interface} on {subject} is {mtu}, but {least} on {other}, so larger packets between them are lost",
-        "The pods' MTU follows from each node's underlay, and a sender does not know the receiver's.",
-        "ip link set {interface} mtu {least}, and the same in the network's configuration",
+        "The pods' MTU follows from each node's underlay, and a sender does not know the receiver's. Set it in the "
+        "network's configuration, too.",
+        "ip link set {interface} mtu {least}",
     ),
     Code.FIREWALL_ACTIVE: Entry(
         "{subject} is active and may drop packets between nodes and pods",

@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A node's agent and its client certificate for the Kubernetes API."""
+"""Client certificates of the agents."""
 
 from __future__ import annotations
 
 from ..codes import Code
 from .entry import Entry
 
-_RENEW = "on {subject}: rm -r /etc/podnet/kube, then run playbooks/site.yml again"
+_RENEW = (
+    "ansible -i INVENTORY {subject} --become -m command -a 'rm -r /etc/podnet/kube'; "
+    "ansible-playbook -i INVENTORY podnet.cluster.site"
+)
 _INSPECT = "treat {subject} as compromised: find out what made this request before it gets a certificate"
 _SIGNER = "check the cluster's signer for kubernetes.io/kube-apiserver-client and RBAC for CertificateSigningRequests"
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses that are translated: masquerade, Services, and what should not be."""
+"""Address translation."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ ENTRIES = {
     ),
     Code.NAT_POD_SOURCE_HIDDEN: Entry(
         "pod-to-pod traffic from {subject} is SNATed to {address}",
-        "A masquerade rule outside the pod network's own table does not except the pod network.",
-        "nft list ruleset (chains of type nat at postrouting): except the pod network there",
+        "A masquerade rule outside the pod network's own table does not except the pod network: see its chains of "
+        "type nat at postrouting.",
+        "nft list ruleset",
     ),
     Code.NAT_SOURCE_NOT_OF_NODE: Entry(
         "traffic from {subject} is SNATed to {address}, which is not an address of {node}",
-        "Answers to such packets do not come back to the node.",
-        "nft list ruleset (chains of type nat at postrouting): except the pod network there",
+        "Answers to such packets do not come back to the node. A chain of type nat at postrouting must except the pod "
+        "network.",
+        "nft list ruleset",
     ),
     Code.NAT_DESTINATION_DIVERTED: Entry(
         "packets to {subject} are DNATed to {address}",
-        "A DNAT rule outside the pod network's own table matches the packets.",
-        "nft list ruleset (chains of type nat at prerouting and output): remove that rule",
+        "A DNAT rule outside the pod network's own table matches the packets: remove it from the "
+        "chains of type nat at prerouting or output.",
+        "nft list ruleset",
     ),
     Code.NAT_TUNNEL_DIVERTED: Entry(
         "tunnel packets to {subject} leave by {device} to {address}, UDP port {port}, expected {subject}, UDP "
         "port {expected}",
-        "A NAT rule translates the node's own tunnel packets.",
-        "nft list ruleset (chains of type nat at output): except UDP port {expected} there",
+        "A NAT rule translates the node's own tunnel packets: a chain of type nat at output must except their UDP "
+        "port.",
+        "nft list ruleset",
     ),
     Code.SERVICE_NO_ENDPOINTS: Entry(
         "Service {subject} has no ready endpoints, so its address leads nowhere",

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a node's pods need besides the path of a packet: configuration, executables, reservations, services."""
+"""CNI, IPAM and services of a node."""
 
 from __future__ import annotations
 
 from ..codes import Code
 from .entry import Entry
 
-REINSTALL = "ansible-playbook podnet.cluster.site"
+REINSTALL = "ansible-playbook -i INVENTORY podnet.cluster.site"
 
 ENTRIES = {
     Code.NODE_DRIFTED: Entry(
@@ -94,8 +94,9 @@ ENTRIES = {
     ),
     Code.IPAM_EXHAUSTED: Entry(
         "all {room} addresses of {subject} are reserved, so no further pod can start on {node}",
-        "As many pods run as the node's pod CIDR has addresses, or reservations have leaked.",
-        "podnet-cni gc; or run fewer pods per node, or a shorter overlay_node_prefix",
+        "As many pods run as the node's pod CIDR has addresses, or reservations have leaked (GC frees these). "
+        "Else run fewer pods per node, or set a shorter overlay_node_prefix.",
+        "podnet-cni gc",
     ),
     Code.HOST_PORT_MISSING: Entry(
         "{protocol} port {port} of {node}, published by pod {subject}, leads nowhere",

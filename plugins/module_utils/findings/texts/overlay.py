@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What surrounds the overlay on a node and is not the overlay's to change."""
+"""Foreign settings around the overlay."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ ENTRIES = {
     ),
     Code.OVERLAY_RP_FILTER_STRICT: Entry(
         "{subject} drops what pods send to this node's own address (rp_filter is 1, strict)",
-        "The source is a pod's address, and its route leads back through the tunnel, not through the underlay.",
-        "set net.ipv4.conf.{subject}.rp_filter to 2, or masquerade_nodes to true on all nodes",
+        "The source is a pod's address, and its route leads back through the tunnel, not through the underlay. "
+        "With masquerade_nodes true on all nodes the source is the node's.",
+        "sysctl -w net.ipv4.conf.{subject}.rp_filter=2",
     ),
     Code.OVERLAY_CHECKSUM_DRIVER: Entry(
         "checksum offload of {subject} is on, and {known}",

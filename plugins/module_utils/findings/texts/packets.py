@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What packets show: where they were seen, and where not."""
+"""Probe captures."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ ENTRIES = {
     Code.CHECKSUMS_WRONG: Entry(
         "{protocol} packets arrive at {subject} with wrong checksums: checksum offload is broken",
         "A device that promised to compute checksums does not.",
-        "ethtool -K {subject} tx-checksum-ip-generic off (on {node})",
+        "ethtool -K {subject} tx-checksum-ip-generic off",
     ),
     Code.PACKETS_LOST: Entry(
         "{packets} packets were seen at {last} and never at {subject}",
         "What drops them between the two was not found in the node's state.",
-        "look between {last} and {subject}: nft list ruleset, tc filter show, ip rule, sysctl -a",
+        "nft list ruleset; tc filter show; ip rule; sysctl -a",
     ),
     Code.PACKETS_UNSEEN: Entry(
         "no {packets} packets were seen at {subject}",
         "The sender's kernel did not send them, or did so by another interface.",
-        "look at {subject}: nft list ruleset, tc filter show, ip rule, sysctl -a",
+        "nft list ruleset; tc filter show; ip rule; sysctl -a",
     ),
     Code.PACKETS_UNANSWERED: Entry(
         "{packets} packets left by {subject} and no answer came",
-        "They are lost further on, or their answers are.",
-        "look beyond {subject}: podnetctl inspect on the node there",
+        "They are lost further on, or their answers are. Inspect the next node.",
+        "podnetctl inspect",
     ),
     Code.PACKETS_IGNORED: Entry(
         "{packets} packets arrived at {subject} and none was answered",
         "The receiver's kernel dropped them, or had no way back.",
-        "look into {subject}: nft list ruleset, tc filter show, ip rule, sysctl -a",
+        "nft list ruleset; tc filter show; ip rule; sysctl -a",
     ),
     Code.PACKETS_EXPIRED: Entry(
         "{packets} packets were seen at {last} and never at {subject}: their TTL expired at {router}",
         "Their TTL (hop limit) reached zero: a loop, or a rule or setting that lowers it.",
-        "look between {last} and {subject}: nft list ruleset (ttl, hoplimit), ip route get",
+        "nft list ruleset | grep -E 'ttl|hoplimit'; ip route",
     ),
     Code.PACKETS_ANSWERED_BY_OTHER: Entry(
         "{packets} packets were seen at {last} and never at {subject}; another host answered for the target",
         "A filter that rejects with a TCP reset, or a proxy, answers in the target's name.",
-        "look between {last} and {subject}: nft list ruleset (reject, tproxy, dnat)",
+        "nft list ruleset | grep -E 'reject|tproxy|dnat'",
     ),
     Code.TRACE_WINDOW_MISSED: Entry(
         "{subject} missed the probe window (busy node or clock skew), so its packets are unknown",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pod and its interface."""
+"""Pods and their interfaces."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ ENTRIES = {
     Code.POD_IPV6_DISABLED: Entry(
         "{key} is 1 in pod {subject}, so it has no IPv6",
         "Disabling IPv6 removes the interface's IPv6 addresses and routes.",
-        "{enter}sysctl -w {key}=0 (then {recreate})",
+        "{enter}sysctl -w {key}=0; {recreate}",
     ),
     Code.POD_ROUTE_MISSING: Entry(
         "pod {subject} has no route to {destination} ({error})",

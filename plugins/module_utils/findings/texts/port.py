@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's end of a pod's veth pair, a port of the pods' bridge."""
+"""Bridge ports of the pods."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ ENTRIES = {
     Code.PORT_MTU_MISMATCH: Entry(
         "{subject} has MTU {mtu}, the pod's end of the veth pair {pod_mtu}: packets larger than the smaller one "
         "are dropped",
-        "The MTU of one end was changed.",
-        "ip link set {subject} mtu {expected}, and the same in the pod (or {recreate})",
+        "The MTU of one end was changed. Both need the same.",
+        "ip link set {subject} mtu {expected} (or {recreate})",
     ),
     Code.PORT_ISOLATED: Entry(
         "{subject} is isolated from other isolated ports of {bridge}",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A cluster's variables and inventory."""
+"""Variables and inventory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ENTRIES = {
     Code.HOST_UNREACHABLE: Entry(
         "host {subject} is unreachable or failed before, so the run continues without it",
         "The connection failed, or an earlier task did.",
-        "ansible -m ping {subject}",
+        "ansible -i INVENTORY -m ping {subject}",
     ),
     Code.NETWORK_OVERLAPS: Entry(
         "{subject} {network} overlaps {other} {other_network}, so an address has two meanings",

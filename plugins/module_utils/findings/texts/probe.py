@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a probe failed, as far as its sender can see; a trace names the hop."""
+"""Failed probes."""
 
 from __future__ import annotations
 
 from ..codes import Code
 from .entry import Entry
 
-TRACE = "ansible-playbook podnet.cluster.trace -e from={source} -e to={address}"
+TRACE = "ansible-playbook -i INVENTORY podnet.cluster.trace -e from={source} -e to={address}"
 
 ENTRIES = {
     Code.PROBE_NO_ANSWER: Entry(
@@ -19,18 +19,20 @@ ENTRIES = {
     ),
     Code.PROBE_REFUSED: Entry(
         "{subject} refused: the packet arrived, but nothing listens there",
-        "The target's kernel answered with a TCP reset or ICMP port unreachable: the path works.",
-        "ss --listening --numeric --processes in the target's network namespace",
+        "The target's kernel answered with a TCP reset or ICMP port unreachable: the path works. The "
+        "command is for the target's network namespace.",
+        "ss --listening --numeric --processes",
     ),
     Code.PROBE_REFUSED_BY_ROUTER: Entry(
         "{subject} was refused by {reporter}, a router on the path",
-        "ICMP port unreachable came from another address than the target's: a filter on the path rejects packets.",
-        "nft list ruleset (reject) at {reporter}",
+        "ICMP port unreachable came from another address than the target's: a filter there rejects packets.",
+        "nft list ruleset | grep reject",
     ),
     Code.PROBE_NO_ROUTE: Entry(
         "{source} has no route to {subject}",
-        "The sender's own routing table, or a policy rule, has no route for the address.",
-        "ip route get {address} in the source's network namespace",
+        "The sender's own routing table, or a policy rule, has no route for the address. For a pod run the "
+        "command in its network namespace.",
+        "ip route get {address}",
     ),
     Code.PROBE_UNREACHABLE: Entry(
         "{subject} is unreachable from {source}: its neighbor entry does not resolve",
@@ -39,8 +41,9 @@ ENTRIES = {
     ),
     Code.PROBE_REPORTED: Entry(
         "{reporter} reports {subject}: {error}",
-        "A router on the path has no route for the target, cannot resolve it, or rejects the packet (ICMP).",
-        "ip route get {address} at {reporter}",
+        "A router on the path has no route for the target, cannot resolve it, or rejects the packet (ICMP). The "
+        "command is for that router.",
+        "ip route get {address}",
     ),
     Code.PROBE_EXPIRED: Entry(
         "the TTL of a packet to {subject} expired at {reporter}",
@@ -70,8 +73,9 @@ ENTRIES = {
     ),
     Code.PROBE_FILTERED: Entry(
         "a packet filter at {source} drops packets to {subject}",
-        "The kernel refused to send (EPERM): a rule at the output hook, or a cgroup's eBPF program.",
-        "nft list ruleset (hook output) in the source's network namespace",
+        "The kernel refused to send (EPERM): a rule at the output hook in the source's network namespace, or "
+        "a cgroup's eBPF program.",
+        "nft list ruleset",
     ),
     Code.PROBE_NETNS_GONE: Entry(
         "network namespace {netns} of {source} is gone, so nothing can be sent to {subject}",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The node's routing decision."""
+"""Routes, policy routing rules, forwarding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENTRIES = {
     Code.FORWARDING_OFF: Entry(
         "{subject} is 0, so {node} forwards no packets that come in by {device}",
         "Another program, or a sysctl file, switched forwarding off.",
-        "sysctl -w {subject}=1 (podnetctl apply)",
+        "sysctl -w {subject}=1 (or podnetctl apply)",
     ),
     Code.ROUTE_MISSING: Entry(
         "no route to {subject} ({error})",
@@ -75,7 +75,7 @@ ENTRIES = {
     Code.RP_FILTER_STRICT: Entry(
         "rp_filter is strict (1) on {device} and drops packets from {subject}, since the route back leads by {route}",
         "A strict reverse path filter accepts packets only from the interface that the route back to their "
-        "source leads by.",
-        "sysctl -w net.ipv4.conf.all.rp_filter=0 {key}=0, or a route back by {device}",
+        "source leads by. Where it must stay strict, add a route back by that interface.",
+        "sysctl -w net.ipv4.conf.all.rp_filter=0 {key}=0",
     ),
 }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tunnel's device, and what leads to a peer's."""
+"""Tunnel device, VTEP entries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENTRIES = {
     Code.TUNNEL_PORT_TAKEN: Entry(
         "{holder} has the UDP port of {subject}, so the device cannot be set up",
         "Another program listens on the tunnel's UDP port on this node.",
-        "end {holder}, then podnetctl apply",
+        "end {holder}; podnetctl apply",
     ),
     Code.TUNNEL_BRIDGED: Entry(
         "{subject} is a bridge port of {master}, so {master} consumes its traffic",
@@ -37,8 +37,8 @@ ENTRIES = {
     ),
     Code.TUNNEL_ATTRIBUTE_WRONG: Entry(
         "{subject} has {attribute} {actual}, expected {expected}",
-        "The device was changed or made by another program.",
-        "podnetctl apply (it recreates {subject} where it must)",
+        "The device was changed or made by another program; podnetctl recreates it where the kernel cannot change it.",
+        "podnetctl apply",
     ),
     Code.TUNNEL_MTU_TOO_LARGE: Entry(
         "{subject} has MTU {actual}, expected {expected}: large packets do not fit the underlay",
@@ -51,17 +51,18 @@ ENTRIES = {
         "podnetctl apply",
     ),
     Code.TUNNEL_MISMATCH: Entry(
-        "{subject} of {node} has {attribute} {actual}, that of {peer} has {expected}: they cannot talk",
+        "{subject} of {node} has {attribute} {actual}, that of {peer} has {expected}, so no packets pass between them",
         "The nodes were configured with different overlay_backend settings.",
-        "run podnet.cluster.site on all nodes with one overlay_backend",
+        "set one overlay_backend for all nodes; ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
     Code.TUNNEL_CHECKSUMS_WRONG: Entry(
         "{protocol} packets sent by {subject} arrive with wrong checksums: its checksum offload is broken",
         "The network card's driver does not compute the checksums inside tunnel packets.",
-        "set overlay_backend.checksum_offload to false and run podnet.cluster.site",
+        "set overlay_backend.checksum_offload to false; ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
     Code.VTEP_NEIGHBOR_MISSING: Entry(
-        "no neighbor entry for {subject} on {device}, the VTEP of {peer}",
+        "neighbor entry for {subject} (VTEP of {peer}) on {device} is missing, so pods of {peer} are unreachable from "
+        "{node}",
         "The permanent entry that podnetd adds was removed.",
         "podnetctl apply",
     ),
@@ -76,7 +77,8 @@ ENTRIES = {
         "podnetctl apply",
     ),
     Code.FDB_MISSING: Entry(
-        "no FDB entry for {subject} on {device}, the VTEP of {peer}",
+        "FDB entry for {subject} (VTEP of {peer}) on {device} is missing, so pods of {peer} are unreachable from "
+        "{node}",
         "The permanent entry that podnetd adds was removed.",
         "podnetctl apply",
     ),

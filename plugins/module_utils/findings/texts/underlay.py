@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a node knows of a peer, and the underlay that leads to it."""
+"""Leases and underlay."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ENTRIES = {
     Code.OVERLAY_INVALID: Entry(
         "overlay of {subject} is invalid: {error}",
         "The configuration or the leases of the node contradict its interfaces.",
-        "run podnet.cluster.site with that corrected",
+        "correct that in the inventory; ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
     Code.LEASE_MISSING: Entry(
         "{node} has no lease of {subject}, so nothing leads to its pods",
         "podnetd has not learned of the peer: a static list without it, or a lost connection to the API server.",
-        "systemctl restart podnetd, or run podnet.cluster.site on all nodes",
+        "systemctl restart podnetd (or ansible-playbook -i INVENTORY podnet.cluster.site)",
     ),
     Code.LEASE_REFUSED: Entry(
         "{node} refuses the lease of {subject}: {reason}",
@@ -28,7 +28,7 @@ ENTRIES = {
     Code.LEASE_STALE: Entry(
         "{node} expects {attribute} {actual} of {subject}, which has {expected}",
         "The peer has changed since the node learned of it.",
-        "systemctl restart podnetd, or run podnet.cluster.site on all nodes",
+        "systemctl restart podnetd (or ansible-playbook -i INVENTORY podnet.cluster.site)",
     ),
     Code.UNDERLAY_DOWN: Entry(
         "{subject}, the underlay interface of {node}, is down",
@@ -37,8 +37,8 @@ ENTRIES = {
     ),
     Code.UNDERLAY_NO_CARRIER: Entry(
         "{subject}, the underlay interface of {node}, has no carrier",
-        "The cable, the switch port, or the host's end of a virtual interface.",
-        "ip link show {subject}; check the cable, the switch, the host",
+        "The cable, the switch port, or the host's end of a virtual interface is down.",
+        "ip link show {subject}",
     ),
     Code.UNDERLAY_ARP_OFF: Entry(
         "{subject} of {node} has ARP off, so no peer learns its MAC address",
@@ -72,8 +72,9 @@ ENTRIES = {
     ),
     Code.UNDERLAY_MTU_TOO_SMALL: Entry(
         "{subject} has MTU {mtu}: a pod's packet of {pod_mtu} bytes and {overhead} bytes of the tunnel do not fit",
-        "The underlay's MTU was lowered, or backend.mtu is too large for it.",
-        "ip link set {subject} mtu {expected}, or lower backend.mtu and podnetctl apply",
+        "The underlay's MTU was lowered, or overlay_backend.mtu is too large for it: lower that where the "
+        "underlay cannot carry more.",
+        "ip link set {subject} mtu {expected}",
     ),
     Code.WIRE_SILENT: Entry(
         "{subject} is lost on the wire to {peer}, and {peer} answers nothing on the underlay",
@@ -89,7 +90,8 @@ ENTRIES = {
         "{subject} is lost on the wire to {peer} when large: the underlay passes {passed} bytes, its MTU is "
         "smaller than that of {node}",
         "A link between the nodes has a smaller MTU, and no ICMP message says so.",
-        "raise the MTU of the links between the nodes, or set overlay_backend.mtu to {mtu} and run podnet.cluster.site",
+        "raise the MTU of the links between the nodes, or set overlay_backend.mtu to {mtu}; "
+        "ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
     Code.WIRE_LOST: Entry(
         "{subject} is lost on the wire to {peer}",
