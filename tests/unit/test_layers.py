@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The library's rooms in order: each imports only from those above it, and no two modules import each other."""
+"""The library's layers in order: each imports only from those above it, and no two modules import each other."""
 
 from __future__ import annotations
 

@@ -194,4 +194,4 @@ if __name__ == "__main__":
     try:
         print(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        raise SystemExit("build_root.py: interrupted; the next run begins this layer anew") from None
+        raise SystemExit("build_root.py: interrupted; the next run rebuilds this layer") from None

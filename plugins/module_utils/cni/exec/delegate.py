@@ -60,7 +60,7 @@ def call(plugin: str, command: str, to: Call) -> dict | None:
 def call_own(plugin: str, to: Call) -> dict | None:
     """Carries out the call's own command."""
     if plugin not in OWN:
-        raise config_error(f"there is no plugin {plugin!r} here; there are {', '.join(OWN)}")
+        raise config_error(f"unknown plugin {plugin!r}; available: {', '.join(OWN)}")
     return _function(plugin, to.env.command)(to)
 
 

@@ -259,7 +259,7 @@ def _begin(connection: Socket, version: str) -> str:
     words = _read(f"{process}/cmdline").split(b"\0")
     plugin = words[1].rpartition(b"/")[2].decode("ascii", "replace") if len(words) > 2 else ""
     if plugin not in delegate.OWN:
-        raise Refused(f"process {pid} is {plugin!r}, which is no plugin")
+        raise Refused(f"process {pid} is {plugin!r}, which is not a plugin")
     posix.environ.clear()
     for entry in _read(f"{process}/environ").split(b"\0"):
         key, equals, value = entry.partition(b"=")

@@ -126,7 +126,7 @@ def bus_path(device_id: str) -> str:
         path = f"{bus}/{device_id}"
         if posix.access(path, posix.F_OK):
             return path
-    raise CniError(INTERNAL, f"failed to find host device: there is no {device_id} in {' or '.join(BUSES)}")
+    raise CniError(INTERNAL, f"failed to find host device: {device_id} is not in {' or '.join(BUSES)}")
 
 
 def driver(device_id: str) -> str:

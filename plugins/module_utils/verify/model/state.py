@@ -4,8 +4,8 @@
 
 """A node's state: all that is read from it, typed. ``observe`` fills it, checks and trace judge it.
 
-It travels as JSON: ``podnetctl inspect`` prints it, the module ``inspect`` returns it, ``podnetctl trace --state``
-reads another node's.
+It travels as JSON: ``podnetctl inspect`` prints it, the module ``node_network_info`` returns it,
+``podnetctl trace --state`` reads another node's.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def test_a_device_that_a_program_drives(host, empty):
         ("hwaddr", "02:00:00:00:00:aa", "no interface of MAC address 02:00:00:00:00:aa"),
         ("kernelpath", "/sys/devices/pci0000:99", "no interface of kernel path /sys/devices/pci0000:99"),
         ("pciBusID", "0000:03:00.0", r"device ID 0000:03:00\.0 \(driver nvme\)"),
-        ("pciBusID", "0000:99:00.0", "there is no 0000:99:00.0 in"),
+        ("pciBusID", "0000:99:00.0", "0000:99:00.0 is not in"),
         ("device", "lo", "loopback"),
     ],
 )

@@ -46,7 +46,7 @@ class Exchange:
                 with Channel() as channel:
                     found = link.get(channel, ifname)
                 if found is None:
-                    raise Gone(f"there is no interface {ifname} in {netns}")
+                    raise Gone(f"interface {ifname} does not exist in {netns}")
                 self.mac = bytes.fromhex((found.mac or "").replace(":", ""))
                 self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
                 self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
