@@ -80,8 +80,8 @@ ENTRIES = {
     ),
     Code.CLOCK_SKEWED: Entry(
         "clock of {subject} differs by {seconds} s from the cluster median",
-        "Certificates, leases and traces need clocks that agree.",
-        "start a time service on {subject} (chrony, systemd-timesyncd)",
+        "Certificates, leases and traces need clocks that agree. No time service runs on the node, or it reaches no server.",
+        "systemctl enable --now systemd-timesyncd (or systemctl enable --now chrony)",
     ),
     Code.PEERS_INCOMPLETE: Entry(
         "{subject} knows {actual} peers, expected {expected}",

@@ -135,7 +135,7 @@ ENTRIES = {
     Code.CLOCK_DIFFERS: Entry(
         "clock of {subject} differs by {seconds} s from the other nodes', so certificates and tokens are not accepted",
         "No time service runs, or it reaches no server.",
-        "start a time service on {subject} (chrony, systemd-timesyncd)",
+        "systemctl enable --now systemd-timesyncd (or systemctl enable --now chrony)",
     ),
     Code.MTU_DIFFERS: Entry(
         "MTU of {interface} on {subject} is {mtu}, but {least} on {other}, so larger packets between them are lost",

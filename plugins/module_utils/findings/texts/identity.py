@@ -14,7 +14,8 @@ _RENEW = (
     "ansible-playbook -i INVENTORY podnet.cluster.site"
 )
 _INSPECT = "treat {subject} as compromised: find out what made this request before it gets a certificate"
-_SIGNER = "check the cluster's signer for kubernetes.io/kube-apiserver-client and RBAC for CertificateSigningRequests"
+#: The signer for kubernetes.io/kube-apiserver-client is part of kube-controller-manager.
+_SIGNER = "kubectl --namespace kube-system logs --selector component=kube-controller-manager --since 10m"
 
 ENTRIES = {
     Code.REQUEST_UNREADABLE: Entry(

@@ -24,7 +24,7 @@ ENTRIES = {
     Code.OVERLAY_CHECKSUM_DRIVER: Entry(
         "checksum offload of {subject} is on, and {known}",
         "Pings pass, TCP and UDP do not: the card or the host beneath spoils checksums inside a tunnel.",
-        "set backend.checksum_offload to auto or false",
+        "set overlay_backend.checksum_offload to auto or false; ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
     Code.OVERLAY_BRIDGE_KIND: Entry(
         "{subject} is a {kind} link, expected a bridge, so the overlay does not keep the pods' gateway addresses",
