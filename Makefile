@@ -88,7 +88,7 @@ molecule: venv ## A scenario for each role, on lab nodes
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
 	pytest tests/lab tests/cluster $(ARGS)
 
-faults: venv ## Twenty runs of verify without a false alarm; every fault in a lab, one after the other
+faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
 	pytest tests/cluster/every_fault.py --durations=20 $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and Debian's Go ones; writes docs/differential.md

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No false alarm in twenty runs of verify.yml; then every fault of tests/faults in a lab, one after the other.
+"""No false alarm in twenty runs of verify.yml; then every IPv4 fault of tests/faults and those of a node, one by one.
 
 `make faults`: too long for `make test`, whose lab has the faults of rounds.yml, several at a time. Here each is there
-alone, and is named by what podnetctl inspect tells on the nodes of the way, put together as playbooks/trace.yml does;
+alone, and is named by what podnetctl inspect reports on the nodes of the path, put together as playbooks/trace.yml does;
 those of a whole node by the node's checks.
 """
 

@@ -80,7 +80,7 @@ ENTRIES = {
     ),
     Code.CLOCK_SKEWED: Entry(
         "clock of {subject} differs by {seconds} s from the cluster median",
-        "Certificates, leases and traces need clocks that agree. No time service runs on the node, or it reaches no server.",
+        "Certificates, leases and traces need clocks that agree. No time service runs, or it reaches no server.",
         "systemctl enable --now systemd-timesyncd (or systemctl enable --now chrony)",
     ),
     Code.PEERS_INCOMPLETE: Entry(
