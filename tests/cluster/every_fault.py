@@ -4,8 +4,8 @@
 """No false alarm in twenty runs of verify.yml; then every IPv4 fault of tests/faults and those of a node, one by one.
 
 `make faults`: too long for `make test`, whose lab has the faults of rounds.yml, several at a time. Here each is there
-alone, and is named by what podnetctl inspect reports on the nodes of the path, put together as playbooks/trace.yml does;
-those of a whole node by the node's checks.
+alone, and is named by what podnetctl inspect reports on the nodes of the path, put together as playbooks/trace.yml
+does; those of a whole node by the node's checks.
 """
 
 from __future__ import annotations
