@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def host(request: pytest.FixtureRequest) -> Host:
     """testinfra's host, as its own plugin names it."""
     return Host(NodeBackend(request.param))
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[[str], str]:
+    """A function that runs kubectl with the words given on the control plane, and returns what it prints. A node's own
+    credentials serve for nothing of this: since Kubernetes 1.34 a kubelet may read its own Node only."""
+    control_plane = Host(NodeBackend("node1"))
+    return lambda words: control_plane.check_output(f"kubectl --kubeconfig /etc/kubernetes/admin.conf {words}")
 
 
 @pytest.fixture

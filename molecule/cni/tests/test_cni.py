@@ -64,8 +64,5 @@ def test_who_keeps_leases_of_dhcp_starts_when_it_is_asked(host):
     assert host.service("podnet-dhcp").is_running
 
 
-def test_node_becomes_ready(host):
-    node = host.backend.node
-    kubeconfig = "/etc/kubernetes/admin.conf" if node == "node1" else "/etc/kubernetes/kubelet.conf"
-    done = host.run(f"kubectl --kubeconfig {kubeconfig} wait --for condition=Ready --timeout 60s node/{node}")
-    assert done.rc == 0, done.stderr
+def test_node_becomes_ready(host, kubectl):
+    kubectl(f"wait --for condition=Ready --timeout 60s node/{host.backend.node}")

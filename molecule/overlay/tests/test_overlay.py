@@ -21,10 +21,9 @@ def ip(host, arguments):
 
 
 @pytest.fixture(scope="module")
-def pod_cidrs(host):
+def pod_cidrs(kubectl):
     """Each node's pod CIDR, as the API has it."""
-    kubeconfig = "/etc/kubernetes/admin.conf" if host.backend.node == "node1" else "/etc/kubernetes/kubelet.conf"
-    nodes = json.loads(host.check_output(f"kubectl --kubeconfig {kubeconfig} get nodes --output json"))["items"]
+    nodes = json.loads(kubectl("get nodes --output json"))["items"]
     return {node["metadata"]["name"]: node["spec"]["podCIDR"] for node in nodes}
 
 

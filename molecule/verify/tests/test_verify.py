@@ -16,9 +16,8 @@ def test_report(root):
     assert all(way["ok"] == way["total"] > 0 for way in report["summary"].values())
 
 
-def test_workload_runs_on_every_node(host):
-    kubeconfig = "/etc/kubernetes/admin.conf" if host.backend.node == "node1" else "/etc/kubernetes/kubelet.conf"
-    command = f"kubectl --kubeconfig {kubeconfig} --namespace podnet-verify get pods --output json"
-    pods = json.loads(host.check_output(f"{command} --field-selector spec.nodeName={host.backend.node}"))["items"]
+def test_workload_runs_on_every_node(host, kubectl):
+    command = "--namespace podnet-verify get pods --output json"
+    pods = json.loads(kubectl(f"{command} --field-selector spec.nodeName={host.backend.node}"))["items"]
     assert [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Running"] == []
     assert pods
