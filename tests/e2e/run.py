@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -71,7 +70,8 @@ def build(release: str) -> pathlib.Path:
 
 def on(node: str, *command: str, **options) -> subprocess.CompletedProcess:
     """Runs a command on a node of the lab."""
-    return subprocess.run([str(ROOT / "inventories/lab/nodes.py"), "--exec", node, "--", *command], **options)
+    words = [str(ROOT / "inventories/lab/nodes.py"), "--exec", node, "--", *command]
+    return subprocess.run(words, check=options.pop("check", False), **options)
 
 
 def install(directory: pathlib.Path, nodes: list[str]) -> None:
