@@ -296,7 +296,7 @@ def main() -> None:
     wanted = module.params
     try:
         # the agent, where one runs, waits until this is done
-        with Channel() as channel, locked():
+        with Channel() as channel, locked(make=wanted["state"] == "present" and not module.check_mode):
             if wanted["state"] == "present":
                 _present(module, channel)
             _absent(module, channel)

@@ -137,7 +137,7 @@ def _expiring(directory: str) -> list[Finding]:
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:
-    with locked():  # not while the agent changes something
+    with locked(make=False):  # not while the agent changes something
         return reconcile.present(channel, config, leases, options.subnet_env)
 
 

@@ -28,12 +28,17 @@ _FLOCK = "hhqqi"
 
 
 @contextlib.contextmanager
-def locked(patience: float = PATIENCE, name: str = OVERLAY, directory: str = DIRECTORY) -> Iterator[bool]:
+def locked(
+    patience: float = PATIENCE, name: str = OVERLAY, directory: str = DIRECTORY, make: bool = True
+) -> Iterator[bool]:
     """Keeps others from this network namespace's overlay, after waiting for them ``patience`` seconds at most. Yields
-    whether it did: what is done without the lock is right in the end, too."""
+    whether it did: what is done without the lock is right in the end, too. ``make``: whether a missing directory is
+    made; whoever only reads or removes leaves none behind, and where there is none, no other process has a lock."""
     try:
+        if make:
+            os.makedirs(directory, mode=0o755, exist_ok=True)
         lock = _open(directory, name)
-    except OSError:  # not root, or /run is full: netlink will tell
+    except OSError:  # not root, no directory, or /run is full: netlink will report it
         yield False
         return
     try:
@@ -46,7 +51,6 @@ def locked(patience: float = PATIENCE, name: str = OVERLAY, directory: str = DIR
 
 
 def _open(directory: str, name: str) -> int:
-    os.makedirs(directory, mode=0o755, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.open(os.path.join(directory, name), flags, 0o600)
 

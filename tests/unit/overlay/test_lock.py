@@ -44,3 +44,11 @@ def test_without_a_place_for_it_work_goes_on(tmp_path):
     (tmp_path / "file").write_text("")
     with locked(directory=str(tmp_path / "file")) as alone:
         assert not alone
+
+
+def test_nothing_is_left_by_who_only_reads(tmp_path):
+    with locked(directory=str(tmp_path / "run"), make=False) as alone:
+        assert not alone
+    assert not (tmp_path / "run").exists()
+    with locked(directory=str(tmp_path / "run")), locked(0.05, directory=str(tmp_path / "run"), make=False) as second:
+        assert not second

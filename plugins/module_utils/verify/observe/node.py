@@ -143,7 +143,7 @@ def _overlay(
         state.config = source.config()
         config, leases = client.known(places.root + places.run) or source.read()
         state.lease, state.refused, state.peers = leases.own, dict(leases.refused), _peers(leases, flows)
-        with locked():  # not amid what the agent does
+        with locked(make=False):  # not amid what the agent does
             overlay = reconcile.present(channel, config, leases, places.root + places.subnet_env)
     except ConfigError as error:
         state.error = str(error)

@@ -220,6 +220,7 @@ def test_every_fault_has_its_finding(state, spoil):
         ("link", "flannel.1", LinkState("flannel.1"), Step.DEVICE),
         ("address", "cni0 10.244.0.1/24", AddressState("cni0", "10.244.0.1/24"), Step.BRIDGE),
         ("sysctl", "/proc/sys/net/ipv4/ip_forward", None, Step.FORWARDING),
+        ("sysctl", "net.ipv4.ip_forward", None, Step.FORWARDING),
         ("sysctl", "/proc/sys/net/ipv6/conf/all/forwarding", None, Step.FORWARDING),
         ("sysctl", "/proc/sys/net/ipv4/conf/flannel.1/rp_filter", None, Step.RP_FILTER),
         ("nftables", "inet podnet", None, Step.NAT),
