@@ -50,6 +50,11 @@ def follows_ports(go: Any, ours: Any) -> bool:
     return str(go).startswith(("MAC of host's port", "00:00:00")) and str(ours).startswith("MAC of host's ")
 
 
+def follows_mtu(go: Any, ours: Any) -> bool:
+    """Go's bridge without ports has the kernel's MTU again, ours what its configuration says."""
+    return str(go) == "1500" and str(ours) != ABSENT
+
+
 def enabled(go: Any, ours: Any) -> bool:
     """A sysctl that only ours sets."""
     return (go, ours) == ("0", "1")
@@ -122,6 +127,12 @@ DIFFERENCES = [
         "*/host/link/*/mac",
         "*/answer/interfaces/0/mac",
         when=follows_ports,
+    ),
+    Difference(
+        "a bridge keeps the MTU of its network when its ports go: below 1280 the kernel takes its IPv6 addresses away; "
+        "Go's follows its ports",
+        "*/host/link/*/mtu",
+        when=follows_mtu,
     ),
     Difference(
         "Go leaks masquerade rules when the pod's namespace is gone",

@@ -271,7 +271,7 @@ def test_a_strict_reverse_path_and_a_dropping_forward_chain_are_told_with_the_cu
         ("overlay.rp-filter-strict", "eth0"),
         ("overlay.forward-dropped", "iptables-legacy filter FORWARD"),
     }
-    assert "set net.ipv4.conf.eth0.rp_filter to 2" in agent.log()
+    assert "fix: sysctl -w net.ipv4.conf.eth0.rp_filter=2" in agent.log()
 
 
 def test_sighup_and_metrics_and_the_command_tell_the_same(make_nodes, eventually):

@@ -158,8 +158,8 @@ class Stream:
         self.process.communicate()
 
     def lost(self) -> int:
-        """How many were not answered, until a second from now."""
-        time.sleep(1)
+        """How many were not answered, until two seconds from now: a busy machine sends them further apart."""
+        time.sleep(2)
         self.process.send_signal(signal.SIGINT)
         told = self.process.communicate(timeout=30)[0]
         sent, received = map(int, re.findall(r"(\d+) (?:packets transmitted|received)", told))
