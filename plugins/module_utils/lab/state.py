@@ -173,13 +173,35 @@ def names():
 @contextlib.contextmanager
 def locked(name=""):
     """Holds the lock of what changes lab `name`; without a name, of what all labs share on the host. Whoever wants both
-    takes the lab's first. Raises LabError for a name that no lab can have."""
+    takes the lab's first. The last one out, with no lab up, leaves no file behind. Raises LabError for a name that no
+    lab can have."""
     if name and not NAME.fullmatch(name):
         raise LabError(f"lab name {name!r} is not at most 10 lower-case letters and digits, beginning with a letter")
-    os.makedirs(RUN, exist_ok=True)
-    with open(f"{RUN}/.lock-{name}", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = f"{RUN}/.lock-{name}"
+    with _lock(path):
+        try:
+            yield
+        finally:
+            if not names():
+                os.unlink(path)
+                with contextlib.suppress(OSError):  # another's lock, or the host's record, is still there
+                    os.rmdir(RUN)
+
+
+@contextlib.contextmanager
+def _lock(path):
+    """Holds the lock on the file PATH, which whoever held it before may have removed meanwhile."""
+    while True:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = open(path, "w")
+        except FileNotFoundError:  # the directory went between the two
+            continue
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                yield
+                return
 
 
 def run(*command, stdin=None, check=True):

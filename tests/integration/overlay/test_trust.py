@@ -78,7 +78,7 @@ def version(request):
 
 
 @pytest.fixture(params=[False, True], ids=["", "masqueraded"])
-def cluster(request, make_nodes, version):
+def cluster(request, make_nodes, version, eventually):
     """Three nodes; with and without masquerade of what pods send to nodes."""
     nodes, switch = make_nodes(3)
     for node in nodes:
@@ -86,7 +86,8 @@ def cluster(request, make_nodes, version):
         node.write(leases, masquerade_nodes=request.param)
         node.ctl("apply")
         assert node.plan() == []
-    assert ping(nodes[0].pod, "10.244.2.2") and ping(nodes[2].pod, "fd00:244:0:2::2")
+    for pod, address in ((nodes[0].pod, "10.244.2.2"), (nodes[2].pod, "fd00:244:0:2::2")):
+        eventually(f"{address} answers", lambda pod=pod, address=address: ping(pod, address))
     return nodes, switch
 
 

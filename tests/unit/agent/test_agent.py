@@ -109,10 +109,7 @@ def test_the_journal_is_told_the_level(monkeypatch):
     log.warning(Finding(Code.AGENT_LOCK_HELD, "node1", "podnetd"))
     log.info("done")
     warning, info = stream.getvalue().splitlines()
-    assert (
-        warning.startswith("<4>agent.lock-held: podnetd: the namespace lock is held")
-        and "; fix: on node1: fuser" in warning
-    )
+    assert warning.startswith("<4>agent.lock-held: podnetd: the namespace lock is held") and "; fix: fuser" in warning
     assert info == "<6>done"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, network, reconcile, state
@@ -145,3 +146,25 @@ def test_builders_ask_for_root_and_sane_arguments(root, tmp_path):
     assert "give one of 1.36, 1.37" in run(modules, "1.20").stderr
     assert run(modules, "--cached").stdout == "\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_locks_leave_nothing_behind_once_no_lab_is_up(monkeypatch, tmp_path):
+    """Also where another process waits meanwhile: the file that it has locked then is no longer there."""
+    monkeypatch.setattr(state, "RUN", str(tmp_path / "labs"))
+    waiting = threading.Event()
+    inside = []
+
+    def other():
+        waiting.set()
+        with state.locked("probe"):
+            inside.append(os.path.exists(tmp_path / "labs/.lock-probe"))
+
+    thread = threading.Thread(target=other)
+    with state.locked("probe"):
+        thread.start()
+        waiting.wait()
+        with state.locked():
+            assert sorted(os.listdir(tmp_path / "labs")) == [".lock-", ".lock-probe"]
+        assert not inside
+    thread.join()
+    assert inside == [True] and not (tmp_path / "labs").exists()
