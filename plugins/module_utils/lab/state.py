@@ -194,7 +194,7 @@ def _lock(path):
     while True:
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            file = open(path, "w")
+            file = open(path, "w")  # noqa: SIM115 - closed below
         except FileNotFoundError:  # the directory went between the two
             continue
         with file:

@@ -54,9 +54,7 @@ class Connection:
 
     __slots__ = ("answering", "asker", "header", "key", "more", "source", "target", "tuple")
 
-    def __init__(
-        self, header: bytes, tuple: bytes, more: bytes, source: str, target: str, answering: str, asker: str
-    ):
+    def __init__(self, header: bytes, tuple: bytes, more: bytes, source: str, target: str, answering: str, asker: str):
         #: By which the kernel finds it: its family, its first packet as an attribute's content, its ID and zone.
         self.header = header
         self.tuple = tuple
