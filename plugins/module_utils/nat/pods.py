@@ -60,8 +60,16 @@ def _short(name: str, most: int) -> str:
     """The name, or its beginning with a checksum if it is too long."""
     if len(name) <= most:
         return name
-    digest = Rule(name).digest().hex()
+    digest = _checksum(name)
     return f"{name[: most - len(digest) - 1]}-{digest}"
+
+
+def _checksum(name: str) -> str:
+    """64-bit FNV-1a in hexadecimal digits. Names in the kernel outlive the library, so it never changes."""
+    value = 0xCBF29CE484222325
+    for byte in name.encode():
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return f"{value:016x}"
 
 
 def _within(prefix: str, operator: int = nft.EQUAL) -> bytes:
@@ -110,7 +118,7 @@ def condition_chain(conditions: tuple, family: int) -> Chain:
             test = load(family) + _within(value, missed)
         words = f"{what} {'must not' if negated else 'must'} be {value}"
         rules.append(Rule(words, nft.of_family(family), test, nft.verdict("accept")))
-    name = "conditions-" + Rule(repr((family, conditions))).digest().hex()
+    name = "conditions-" + _checksum(repr((family, conditions)))
     return Chain(name, rules)
 
 

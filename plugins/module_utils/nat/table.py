@@ -44,8 +44,12 @@ if TYPE_CHECKING:
     from ..netlink.nftables import Difference
     from ..netlink.wire import Request
 
-#: Priorities of netfilter's hooks, linux/netfilter_ipv4.h NF_IP_PRI_*
-BEFORE_DNAT, AFTER_SNAT = -100, 100
+#: The nat chains' priorities. Of several chains the first that translates decides. kube-proxy, Docker and iptables are
+#: at dstnat (-100) and srcnat (100): a Service's port comes before a host port, whoever was started last. Those of
+#: firewalld (-90, 110) come after ours.
+DSTNAT, SRCNAT = -95, 105
+#: linux/in.h IPPROTO_*
+PROTOCOLS = (b"\x06", b"\x11", b"\x84")
 LENGTH = {4: 4, 6: 16}
 #: The kernel's answer if another process changed the rules meanwhile, and the number of retries.
 ENOENT, EEXIST, ERESTART = 2, 17, 85
@@ -81,12 +85,17 @@ def _conditions(name: str, family: int, at_address: bool) -> bytes:
     return _port_key(family, at_address)[0] + nft.map_to(name, nft.REG32, nft.VERDICT_REG)
 
 
-def _host_port_key(family: int) -> bytes:
-    """Go on only with translated connections, and load protocol, original port and pod address."""
+def _host_port_key(family: int, protocol: bytes) -> bytes:
+    """Go on only with translated connections of that protocol, and load protocol, original port and pod address.
+
+    nft 1.0.6 reads its own listing of an original port only behind a match of one protocol.
+    """
     return (
         nft.conntrack_status()
         + nft.mask(4, nft.IPS_DNAT.to_bytes(4, byteorder))
         + nft.compare(bytes(4), nft.NOT_EQUAL)
+        + nft.meta("l4proto")
+        + nft.compare(protocol)
         + nft.meta("l4proto", nft.REG32)
         + nft.original_port(nft.REG32 + 1)
         + nft.destination(family, nft.REG32 + 2)
@@ -106,24 +115,20 @@ def _destination_rules(family: int) -> list[Rule]:
     return found
 
 
+def _host_port_source_rules(family: int, protocol: bytes) -> list[Rule]:
+    only = nft.of_family(family) + _host_port_key(family, protocol)
+    hairpin = nft.map_to(f"hostport_hairpin{family}", nft.REG32, nft.VERDICT_REG)
+    everywhere = nft.in_set(f"hostport_masq_all{family}", nft.REG32)
+    return [
+        Rule(f"host ports from loopback and the pods' own IPv{family} subnets", only, hairpin),
+        Rule(f"host ports from everywhere, IPv{family}", only, everywhere, nft.masquerade()),
+    ]
+
+
 def _source_rules(family: int) -> list[Rule]:
     only = nft.of_family(family)
-    out = nft.masquerade()
-    key = _host_port_key(family)
     return [
-        Rule(
-            f"host ports from loopback and the pods' own IPv{family} subnets",
-            only,
-            key,
-            nft.map_to(f"hostport_hairpin{family}", nft.REG32, nft.VERDICT_REG),
-        ),
-        Rule(
-            f"host ports from everywhere, IPv{family}",
-            only,
-            key,
-            nft.in_set(f"hostport_masq_all{family}", nft.REG32),
-            out,
-        ),
+        *(rule for protocol in PROTOCOLS for rule in _host_port_source_rules(family, protocol)),
         Rule(
             f"IPv{family} pods to elsewhere",
             only,
@@ -140,7 +145,7 @@ def _source_rules(family: int) -> list[Rule]:
             nft.destination(family),
             nft.in_set(f"nodes{family}", inverted=True),
             not_multicast(family),
-            out,
+            nft.masquerade(),
         ),
     ]
 
@@ -172,9 +177,9 @@ TABLE = Table(
     [*_sets(4), *_sets(6), Set("hostport_links4", ("ifname", ADDRESS[4])), *guard.sets()],
     [
         Chain("hostports", [*_destination_rules(4), *_destination_rules(6)]),
-        Chain("prerouting", [_TO_HOST_PORTS], "nat", "prerouting", BEFORE_DNAT),
-        Chain("output", [_TO_HOST_PORTS], "nat", "output", BEFORE_DNAT),
-        Chain("postrouting", [*_source_rules(4), *_source_rules(6)], "nat", "postrouting", AFTER_SNAT),
+        Chain("prerouting", [_TO_HOST_PORTS], "nat", "prerouting", DSTNAT),
+        Chain("output", [_TO_HOST_PORTS], "nat", "output", DSTNAT),
+        Chain("postrouting", [*_source_rules(4), *_source_rules(6)], "nat", "postrouting", SRCNAT),
         *guard.chains(),
     ],
 )

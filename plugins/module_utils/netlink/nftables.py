@@ -14,6 +14,11 @@ from __future__ import annotations
 
 from struct import Struct
 
+try:
+    from _blake2 import blake2b  # built in; importing hashlib takes longer than all hashing here
+except ImportError:  # a Python built without its own BLAKE2
+    from hashlib import blake2b
+
 from .nft_expr import DATA_VALUE, DATA_VERDICT, LIST_ELEM, VERDICT_CHAIN, verdict_data
 from .wire import (
     NLM_F_APPEND,
@@ -21,7 +26,6 @@ from .wire import (
     NLM_F_EXCL,
     U32,
     U32BE,
-    U64BE,
     NetlinkError,
     Request,
     attr,
@@ -54,11 +58,12 @@ GETGEN = SUBSYSTEM | 16
 BATCH_BEGIN, BATCH_END = 16, 17
 BATCH_GENID = 1  # linux/netfilter/nfnetlink.h NFNL_BATCH_GENID
 
+I32BE = Struct(">i")
 INFO = Struct(">BBH")  # struct nfgenmsg: family, version, resource
 FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 
-CHAIN_HOOK, CHAIN_POLICY, CHAIN_USE = 4, 5, 6
+CHAIN_HOOK, CHAIN_POLICY, CHAIN_USE, CHAIN_TYPE = 4, 5, 6, 7
 SET_ANONYMOUS, SET_INTERVAL, SET_MAP, SET_CONCAT = 1, 4, 8, 0x80
 ELEM_INTERVAL_END = 1
 #: nft's datatypes: name → (number, bytes)
@@ -92,11 +97,8 @@ class Rule:
         self.expressions = b"".join(expressions)
 
     def digest(self) -> bytes:
-        """What identifies this rule: a checksum (64-bit FNV-1a) of its expressions and comment."""
-        value = 0xCBF29CE484222325
-        for byte in self.expressions + self.comment.encode():
-            value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-        return U64BE.pack(value)
+        """What identifies this rule: a checksum of 8 bytes of its expressions and comment."""
+        return blake2b(self.expressions + self.comment.encode(), digest_size=8).digest()
 
 
 class Chain:
@@ -113,6 +115,10 @@ class Chain:
         self.type = type
         self.hook = hook
         self.priority = priority
+
+    def place(self) -> tuple[str, int, int] | None:
+        """What can't change while the chain lives: type, number of the hook, priority; None for one to jump to."""
+        return (self.type, HOOKS[self.hook], self.priority) if self.hook and self.type else None
 
 
 class Set:
@@ -205,17 +211,20 @@ def differences(channel: Channel, table: Table) -> tuple[list[Request], list[Dif
         return [*requests, *_new_chains(table, table.chains)], [Difference("recreate", table.title())]
     missing = [entry for entry in table.sets if entry.name not in sets]
     chains, rules = read_chains(channel, table), read_rules(channel, table)
-    wrong = [chain for chain in table.chains if rules.get(chain.name, []) != [rule.digest() for rule in chain.rules]]
-    lost = [chain for chain in table.chains if chain.name not in chains]
+    moved = [chain for chain in table.chains if chains.get(chain.name, chain.place()) != chain.place()]
+    wrong = [
+        chain
+        for chain in table.chains
+        if chain in moved
+        or chain.name not in chains
+        or rules.get(chain.name, []) != [rule.digest() for rule in chain.rules]
+    ]
     requests = _new_sets(table, missing)
     requests += [_flush_chain(table, chain.name) for chain in wrong if chain.name in chains]
-    requests += _new_chains(table, [chain for chain in table.chains if chain in wrong or chain in lost])
+    requests += [delete_chain(table, chain.name) for chain in moved]  # the kernel moves no chain to another hook
+    requests += _new_chains(table, wrong)
     changes = [Difference("add", f"set {entry.name} of {table.title()}") for entry in missing]
-    changes += [
-        Difference("restore", f"chain {chain.name} of {table.title()}")
-        for chain in table.chains
-        if chain in wrong or chain in lost
-    ]
+    changes += [Difference("restore", f"chain {chain.name} of {table.title()}") for chain in wrong]
     return requests, changes
 
 
@@ -263,14 +272,17 @@ def read_sets(channel: Channel, table: Table) -> dict[str, tuple[int, int, int, 
     return found
 
 
-def read_chains(channel: Channel, table: Table) -> list[str]:
-    """The names of the table's chains."""
-    names = []
+def read_chains(channel: Channel, table: Table) -> dict[str, tuple[str, int, int] | None]:
+    """The table's chains by name, each with its place (``Chain.place``)."""
+    found: dict[str, tuple[str, int, int] | None] = {}
     for payload in channel.dump((GETCHAIN, 0, table.header(), f"list chains of {table.title()}")):
         values = parse(payload, INFO.size)
-        if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
-            names.append(text(values[3]))
-    return names
+        if payload[0] != FAMILIES[table.family] or text(values[1]) != table.name:
+            continue
+        hook = parse(values.get(CHAIN_HOOK, b""))
+        place = (text(values[CHAIN_TYPE]), _be32(hook.get(1)), I32BE.unpack(hook[2])[0]) if hook else None
+        found[text(values[3])] = place
+    return found
 
 
 def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
@@ -443,9 +455,8 @@ def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
     for chain in chains:
         body = table.header() + attr_str(1, table.name) + attr_str(3, chain.name)
         if chain.hook and chain.type:
-            priority = (chain.priority & 0xFFFFFFFF).to_bytes(4, "big")
-            body += nest(4, attr_u32be(1, HOOKS[chain.hook]), attr(2, priority))
-            body += attr_str(7, chain.type) + attr_u32be(5, 1)
+            body += nest(CHAIN_HOOK, attr_u32be(1, HOOKS[chain.hook]), attr(2, I32BE.pack(chain.priority)))
+            body += attr_str(CHAIN_TYPE, chain.type) + attr_u32be(CHAIN_POLICY, 1)
         requests.append((NEWCHAIN, NLM_F_CREATE, body, f"add chain {chain.name}"))
     for chain in chains:
         for rule in chain.rules:

@@ -295,6 +295,9 @@ def table() -> nftables.Table:
     )
 
 
+CHAIN = "add chain inet ours prerouting {"
+
+
 def test_a_table_is_made_once_and_its_elements_come_and_go(netns, netfilter):
     ours = table()
     assert [str(each) for each in nftables.ensure(netfilter, ours)] == ["add table inet ours"]
@@ -370,6 +373,15 @@ def test_a_transaction_is_all_or_nothing(netfilter):
         ("add rule inet ours prerouting accept", "restore chain prerouting"),
         ("delete table inet ours", "add table inet ours"),
         ("insert rule inet ours postrouting ip saddr 10.0.0.0/8 return", "restore chain postrouting"),
+        (
+            f"delete chain inet ours prerouting; {CHAIN} type nat hook prerouting priority -99; }}",
+            "restore chain prerouting",
+        ),
+        (
+            f"delete chain inet ours prerouting; {CHAIN} type filter hook prerouting priority -100; }}",
+            "restore chain prerouting",
+        ),
+        ("delete chain inet ours prerouting; add chain inet ours prerouting", "restore chain prerouting"),
     ],
 )
 def test_a_damaged_table_is_restored_with_its_elements_and_others_are_left_alone(netns, netfilter, damage, repair):
@@ -386,7 +398,7 @@ def test_a_damaged_table_is_restored_with_its_elements_and_others_are_left_alone
     assert [str(each) for each in nftables.ensure(netfilter, ours)] == [repaired]
     assert nftables.ensure(netfilter, ours) == []
     if "delete table" not in damage:
-        assert netns.run("nft list table inet ours").stdout == whole
+        assert sorted(netns.run("nft list table inet ours").stdout.splitlines()) == sorted(whole.splitlines())
     assert netns.run("nft list table inet theirs").stdout == theirs
 
 

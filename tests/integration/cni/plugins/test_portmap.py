@@ -379,6 +379,36 @@ def test_a_flow_moves_to_the_port_at_one_address_and_back(host, world, address):
             assert flow.ask() == "every"
 
 
+@pytest.mark.parametrize("first", ["kube-proxy", "ours"])
+def test_a_services_port_comes_before_a_host_port(host, world, first):
+    """For packets from outside and of the host itself, whoever came first, and after whoever comes again."""
+
+    def kube_proxy():
+        host.netns.run("nft add table ip kube")
+        for hook in ("prerouting", "output"):
+            host.netns.run("nft", f"add chain ip kube {hook} {{ type nat hook {hook} priority -100; }}")
+            host.netns.run("nft", f"add rule ip kube {hook} tcp dport 8080 dnat to {service}:80")
+
+    bridge = host.conf(isDefaultGateway=True)
+    endpoint, result, _conf = connect(host, "endpoint", bridge)
+    service = result["ips"][0]["address"].split("/")[0]
+    if first == "kube-proxy":
+        kube_proxy()
+    pod, _result, _conf = connect(host, "c1", bridge, **mapped({"hostPort": 8080, "containerPort": 80}))
+    if first == "ours":
+        kube_proxy()
+    with server(endpoint, text=b"service"), server(pod, text=b"port"):
+        for container in ("c2", "c3"):
+            assert ask(world, UPLINK[0], 8080).split()[0] == "service"
+            assert ask(host.netns, UPLINK[0], 8080).split()[0] == "service"
+            host.netns.run("nft delete table ip kube")
+            assert ask(world, UPLINK[0], 8080).split()[0] == "port"
+            assert ask(host.netns, UPLINK[0], 8080).split()[0] == "port"
+            kube_proxy()
+            host.netns.run("nft flush chain inet podnet output")
+            connect(host, container, bridge, **mapped({"hostPort": int(f"909{container[1]}"), "containerPort": 80}))
+
+
 def test_foreign_rules_stay(host):
     """★ no flush, no rule but ours: somebody else's table is as it was."""
     host.netns.run("nft add table inet foreign")
