@@ -48,14 +48,17 @@ def unready(state: State) -> list[Finding]:
 
 
 def warnings(state: State, not_listening: Mapping[str, str], watch: Watch) -> list[Finding]:
-    """What the agent lacks and cannot get by itself: listeners, by place with the error, and the ``watch`` of
-    subnet.env's directory."""
+    """What the node lacks and the agent cannot get by itself: listeners, by place with the error, the ``watch`` of
+    subnet.env's directory, free pod addresses."""
     found = [
         Finding(Code.AGENT_NOT_LISTENING, state.node, where, {"error": error}) for where, error in not_listening.items()
     ]
     if not watch.able():
         lacks: dict[str, Value] = {"error": watch.reason, "resync": int(state.settings.resync)}
         found.append(Finding(Code.AGENT_NO_INOTIFY, state.node, watch.directory, lacks))
+    for each in state.addresses():
+        if each.full:
+            found.append(Finding(Code.IPAM_EXHAUSTED, state.node, str(each.pod_cidr), {"room": each.room}))
     return found
 
 
@@ -111,6 +114,9 @@ def status(state: State) -> dict[str, Any]:
         "refused": reconciler.refused(),
         "warnings": [render.as_json(each) for each in state.warnings],
         "source": state.source(),
+        "addresses": [
+            {"pod_cidr": str(each.pod_cidr), "reserved": each.reserved, "room": each.room} for each in state.addresses()
+        ],
         "addresses_released": state.addresses_released,
         "metrics": state.metrics_writer,
         "pid": os.getpid(),

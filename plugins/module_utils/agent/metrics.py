@@ -60,6 +60,11 @@ def _node(state: State) -> Iterator[tuple[str, str, str, Samples]]:
     changed = "Objects changed because leases or configuration changed."
     yield "lease_changes_total", "counter", changed, changes["leases"]
     yield "warnings", "gauge", "Findings around the overlay, by code.", _by_code(state)
+    used = [({"pod_cidr": str(each.pod_cidr)}, each) for each in state.addresses()]
+    room = [(cidr, each.room) for cidr, each in used]
+    yield "pod_addresses", "gauge", "Addresses of the pod CIDR that pods can have.", room
+    reserved = [(cidr, each.reserved) for cidr, each in used]
+    yield "pod_addresses_reserved", "gauge", "Addresses of the pod CIDR that are reserved.", reserved
     yield "addresses_released_total", "counter", "Leaked reservations released.", _one(state.addresses_released)
 
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..findings.finding import Finding
+from ..ipam.usage import Usage, reserved, usage
 from .reconciler import Reconciler
 from .settings import Settings
 
@@ -46,6 +47,11 @@ class State:
     def node(self) -> str:
         """This node's name, "" while it is unknown."""
         return self.reconciler.config.node_name if self.reconciler.config else ""
+
+    def addresses(self) -> list[Usage]:
+        """How many addresses of this node's pod CIDRs are reserved now."""
+        leases = self.reconciler.leases
+        return usage(leases.own.pod_cidrs, reserved(f"{self.settings.cni}/networks")) if leases else []
 
     def reconciled(self, began: float, in_sync: bool) -> None:
         """A reconciliation has ended that ``began`` at that time of ``time.monotonic``."""

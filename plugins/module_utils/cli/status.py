@@ -79,6 +79,10 @@ def as_text(status: dict[str, Any]) -> str:
             f"podnetd: {agent['summary']}; last reconciliation took {agent['duration'] * 1000:.0f} ms; "
             f"repaired: {repaired}"
         )
+        lines += [
+            f"addresses of {each['pod_cidr']}: {each['reserved']} of {each['room']} reserved"
+            for each in agent["addresses"]
+        ]
         lines += [f"not ready: {finding['text']}" for finding in agent["not_ready"]]
         lines += map(_warning, agent["warnings"])
     return "\n".join(lines) + "\n"

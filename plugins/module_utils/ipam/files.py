@@ -65,6 +65,19 @@ def unlink(path: str) -> None:
         pass
 
 
+def writable(path: str) -> bool:
+    """Whether a directory, or the nearest existing one above it, takes new files (not on a read-only file system)."""
+    while path.strip("/"):
+        try:
+            posix.stat(path)
+            break
+        except FileNotFoundError:
+            path = path.rstrip("/").rpartition("/")[0]
+        except OSError:
+            return False
+    return posix.access(f"{path}/.", posix.W_OK | posix.X_OK)
+
+
 def make_directory(path: str) -> None:
     """Makes a directory and those above it; an existing one is no error."""
     try:

@@ -204,13 +204,6 @@ class Store:
             return dict(self.held)
         return {owner: self.records.read(owner) for owner in self.records.owners()}
 
-    def exhausted(self) -> str | None:
-        """host-local's text for the first set without a free address, or None."""
-        for number, ranges in enumerate(self.sets):
-            if self._next(number, ranges, 0) is None:
-                return f"failed to allocate for range {number}: {_none_left(ranges)}"
-        return None
-
     # -- reservations -------------------------------------------------------------------------------------------
 
     def _path(self, family: int, address: int) -> str:
@@ -259,7 +252,7 @@ class Store:
         while True:
             position = self._next(number, ranges, start)
             if position is None:
-                raise Exhausted(_none_left(ranges))
+                raise Exhausted(f"no IP addresses available in range set: {ranges}")
             if self._claim(ranges.family, ranges.at(position)[0]):
                 return position
             self.index.mark(number, position, True)  # the index was wrong here: repair it and continue
@@ -418,7 +411,3 @@ class Store:
         except OSError:
             self.index.drop()
             self.held = held
-
-
-def _none_left(ranges: RangeSet) -> str:
-    return f"no IP addresses available in range set: {ranges}"

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -92,3 +94,33 @@ def test_a_full_disk_keeps_nobody_from_releasing(host, way, disk, index, failure
         path.unlink()
     results = [host.call("bridge", "ADD", conf, f"d{number}", host.pod()) for number in range(4)]
     assert sorted(result["ips"][0]["address"] for result in results) == [f"10.9.0.{last}/29" for last in (3, 4, 5, 6)]
+
+
+def test_status_waits_for_nobody_and_reads_no_reservation(host, way):
+    """Sixty thousand of them without an index, and a process that keeps the lock: it asks about neither."""
+    conf = conf_of(host, "10.9.0.0/16")
+    directory = host.data / "net"
+    directory.mkdir(parents=True)
+    for number in range(60000):
+        (directory / f"10.9.{number >> 8}.{number & 255}").touch()
+    with open(directory / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = time.monotonic()
+        host.call("bridge", "STATUS", conf)
+        assert time.monotonic() - before < 2  # an interpreter's start on a busy machine; to read them takes longer
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_status_says_that_the_disk_is_read_only(host, way, disk, failure, exists, request):
+    if way == "service":  # whose mounts are its own
+        host.bin_dir = str(request.getfixturevalue("service").bin_dir)
+    conf = conf_of(host)
+    host.call("bridge", "STATUS", conf)
+    if exists:
+        host.call("bridge", "ADD", conf, "c1", host.pod())
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    with pytest.raises(failure, match=f"cannot write to {disk}/net") as caught:
+        host.call("bridge", "STATUS", conf)
+    assert caught.value.code == 50
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    host.call("bridge", "STATUS", conf)

@@ -100,3 +100,21 @@ def test_metrics_count_warnings_by_code(state):
     found = {family.name: family.samples for family in metrics.families(state)}
     assert found["podnet_warnings"] == [({"code": "overlay.forward-dropped"}, 2)]
     assert found["podnet_in_sync"] == [({}, True)] and found["podnet_source_nodes"] == [({}, 2)]
+
+
+def test_a_full_pod_cidr_is_a_warning_and_a_figure(state, tmp_path):
+    state.settings = Settings(cni=str(tmp_path))
+    network = tmp_path / "networks" / "podnet"
+    network.mkdir(parents=True)
+    watch = Watch(str(tmp_path))
+    for number in range(2, 254):
+        (network / f"10.244.1.{number}").touch()
+    assert health.warnings(state, {}, watch) == []
+    (network / "10.244.1.254").touch()
+    (found,) = health.warnings(state, {}, watch)
+    assert (found.code, found.subject, found.parameters) == (Code.IPAM_EXHAUSTED, "10.244.1.0/24", {"room": 253})
+    assert health.unready(state) == []
+    assert health.status(state)["addresses"] == [{"pod_cidr": "10.244.1.0/24", "reserved": 253, "room": 253}]
+    figures = {family.name: family.samples for family in metrics.families(state)}
+    assert figures["podnet_pod_addresses_reserved"] == [({"pod_cidr": "10.244.1.0/24"}, 253)]
+    assert figures["podnet_pod_addresses"] == [({"pod_cidr": "10.244.1.0/24"}, 253)]

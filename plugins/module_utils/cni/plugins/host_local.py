@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ...ipam.files import writable
 from ...ipam.ip import parse_address, to_text
 from ...ipam.ranges import RangeSet, parse_sets
 from ...ipam.store import Exhausted, Refused, Store
@@ -74,15 +75,17 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Not available (50) if a range set is exhausted, or if there is none and the runtime cannot supply one."""
-    sets = range_sets(call)
-    if not sets and config.mapping(call.conf, "capabilities").get("ipRanges"):
-        return  # libcni leaves this key in the configuration; ADD brings the ranges
-    if not sets:
+    """Not available (50) without a range, unless the runtime can supply one, or where no reservation can be written.
+
+    A full range is no such state: containerd turns every error into a node that is NotReady, with all its pods well.
+    It asks every few seconds, so this reads no reservation and waits for no lock.
+    """
+    # libcni leaves the key "capabilities" in the configuration; ADD brings the ranges
+    if not range_sets(call) and not config.mapping(call.conf, "capabilities").get("ipRanges"):
         raise CniError(NOT_AVAILABLE, "no IP ranges specified")
-    text = _with_store(call, lambda store: store.exhausted(), write=False)
-    if text:
-        raise CniError(NOT_AVAILABLE, text)
+    where = directory(call)
+    if not writable(where):
+        raise CniError(NOT_AVAILABLE, f"host-local: cannot write to {where}")
 
 
 def gc(call: Call) -> None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 
 from ...findings.codes import Code
 from ...findings.finding import Finding, Value
+from ...ipam.usage import usage
 from ...netlink.conntrack import Connection
 from ..model.answer import About
 from ..model.check import Check, CheckName
@@ -156,12 +157,8 @@ def _reservations(view: NodeView, found: _Found) -> None:
         if address not in cni.reservations
     ]
     found.add(CheckName.ADDRESSES_RESERVED, Step.IPAM, unreserved)
-    exhausted = []
-    for cidr in view.overlay.lease.pod_cidrs if view.overlay.lease else ():
-        # without the network's own address, the gateway's and the broadcast address
-        room = cidr.last - cidr.first - 2
-        if cidr.version == 4 and sum(":" not in address for address in cni.reservations) >= room:
-            exhausted.append(found.finding(Code.IPAM_EXHAUSTED, str(cidr), room=room))
+    used = usage(view.overlay.lease.pod_cidrs if view.overlay.lease else (), cni.reservations)
+    exhausted = [found.finding(Code.IPAM_EXHAUSTED, str(each.pod_cidr), room=each.room) for each in used if each.full]
     found.add(CheckName.FREE_ADDRESSES, Step.IPAM, exhausted)
 
 
