@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from .annotations import read, relevant
 from .client import ApiError, Client, status_error
+from .list_reader import ListReader
 
 NODES = "/api/v1/nodes"
 PAGE = 500
@@ -26,8 +27,9 @@ PAGE = 500
 PAGES = 1000
 #: A watch lasts that many seconds, and up to twice as many: not all nodes' are to end at once.
 WATCH = 300
-#: Seconds after which a watch that delivered nothing is not believed: a bookmark comes about each minute. A server
-#: restored from a backup delivers nothing until its history has come to the place that was asked for.
+#: Seconds after which a watch that delivered nothing has the server asked for its place in history. One restored from a
+#: backup delivers nothing until it has come to the place that was asked for. A healthy one may be as silent: the API
+#: server's cache sends no bookmark before its first event (cacher.go, dispatchEvents).
 SILENCE = 150
 
 
@@ -87,9 +89,7 @@ class Reflector:
         for _page in range(PAGES):
             page = client.items(NODES, query)
             yield from (node for node in page.items() if self._usable(node))
-            metadata = page.fields.get("metadata")
-            if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
-                raise ValueError("the list of nodes has no resourceVersion")
+            metadata = _list_metadata(page)
             version[:] = [metadata["resourceVersion"]]
             token = metadata.get("continue")
             if not token:
@@ -107,7 +107,16 @@ class Reflector:
             heard = True
             self._event(event)
         if not heard and time.monotonic() - began > SILENCE:
-            raise ApiError(410, "Expired", f"a watch from {self.version} on delivered nothing at all")
+            client.close()  # the server may have closed it with the watch
+            page = client.items(NODES, {"limit": "1"})
+            for _node in page.items():
+                pass  # what is asked for is the list's place, by a quorum
+            self._check_history(_list_metadata(page)["resourceVersion"])
+
+    def _check_history(self, version: str) -> None:
+        """Raises ApiError 410 if the server is at an earlier place than we are."""
+        if version.isdigit() and self.version.isdigit() and int(version) < int(self.version):
+            raise ApiError(410, "Expired", f"the server's history went back from {self.version} to {version}")
 
     def _event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
@@ -116,8 +125,7 @@ class Reflector:
             raise status_error(node)
         self.events += 1
         version = _version(node)
-        if version.isdigit() and self.version.isdigit() and int(version) < int(self.version):
-            raise ApiError(410, "Expired", f"the server's history went back from {self.version} to {version}")
+        self._check_history(version)
         if kind != "BOOKMARK":
             if not self._usable(node):
                 return
@@ -136,6 +144,14 @@ class Reflector:
             return True
         self.malformed += 1
         return False
+
+
+def _list_metadata(page: ListReader) -> dict[str, Any]:
+    """The metadata of a list whose items were read. Raises ValueError where it has no place in history."""
+    metadata = page.fields.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
+        raise ValueError("the list of nodes has no resourceVersion")
+    return metadata
 
 
 def entry(node: dict[str, Any], own: bool) -> str | None:

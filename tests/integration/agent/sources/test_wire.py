@@ -56,15 +56,18 @@ NONSENSE = {
 
 
 @contextlib.contextmanager
-def serving(authority, answers: list):
-    """A server on a port that it tells: a list of node1 and node2 for each list, for each watch the next answer, and
-    for all watches after them one that brings node9 and stays open."""
+def serving(authority, answers: list, versions: tuple[str, ...] = ("5",)):
+    """A server on a port that it tells: a list of node1 and node2 for each list, at the next of the ``versions``; for
+    each watch the next answer, and for all watches after them one that brings node9 and stays open."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / "server.crt", authority / "server.key")
     nodes = [apiserver.node(1), apiserver.node(2)]
-    body = json.dumps({"metadata": {"resourceVersion": "5"}, "items": nodes}).encode()
-    listed = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    left, kept = list(answers), []
+    left, kept, places = list(answers), [], list(versions)
+
+    def listed() -> bytes:
+        place = places.pop(0) if len(places) > 1 else places[0]
+        body = json.dumps({"metadata": {"resourceVersion": place}, "items": nodes}).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
     def serve(listener: socket.socket) -> None:
         while True:
@@ -76,7 +79,7 @@ def serving(authority, answers: list):
                 stream = context.wrap_socket(plain, server_side=True)
                 while request := stream.recv(65536):
                     if b"watch=1" not in request:
-                        stream.sendall(listed)
+                        stream.sendall(listed())
                         continue
                     if left and isinstance(left[0], tuple):
                         endless = left.pop(0)
@@ -105,7 +108,6 @@ STALE = {
     "forgotten": WATCH + event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired"}),
     "put back": WATCH + event("ERROR", {"code": 504, "reason": "Timeout", "message": "Too large resource version: 5"}),
     "gone back": WATCH + event("BOOKMARK", {"kind": "Node", "metadata": {"resourceVersion": "3"}}),
-    "silent": WATCH + b"0\r\n\r\n",
     "of another kind": b'HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n{"kind":"Status"}',
 }
 #: What has no end of its own.
@@ -133,14 +135,25 @@ def at(port: int, authority, directory) -> None:
 
 
 @pytest.mark.parametrize("answer", STALE.values(), ids=STALE)
-def test_a_place_that_is_not_to_be_had_is_left_for_a_new_list(authority, directory, follow, monkeypatch, answer):
-    if answer == STALE["silent"]:
-        monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.kube.reflector.SILENCE", 0)
+def test_a_place_that_is_not_to_be_had_is_left_for_a_new_list(authority, directory, follow, answer):
     with serving(authority, [answer]) as port:
         at(port, authority, directory)
         follower = follow(annotate=False)
         follower.names("node2", "node9")
         assert follower.source.status()["lists"] == 2
+
+
+@pytest.mark.parametrize(("place", "lists"), [("3", 2), ("5", 1), ("7", 1)], ids=["restored", "idle", "others"])
+def test_after_a_silent_watch_the_server_is_asked_for_its_place(
+    authority, directory, follow, monkeypatch, place, lists
+):
+    """One restored from a backup is behind us; of an idle one, or one where other things changed, nothing is listed."""
+    monkeypatch.setattr("ansible_collections.podnet.cluster.plugins.module_utils.kube.reflector.SILENCE", 0)
+    with serving(authority, [WATCH + b"0\r\n\r\n"], ("5", place)) as port:
+        at(port, authority, directory)
+        follower = follow(annotate=False)
+        follower.names("node2", "node9")
+        assert follower.source.status()["lists"] == lists
 
 
 @pytest.mark.parametrize(("told", "answer"), BETWEEN.items(), ids=["redirect", "proxy"])
