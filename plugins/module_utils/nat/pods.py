@@ -12,20 +12,21 @@ from __future__ import annotations
 
 from ..netlink import nft_expr as nft
 from ..netlink import nftables
-from ..netlink.nftables import Chain, Rule
+from ..netlink.nftables import Chain, Rule, Table
 from ..netlink.wire import U16BE, NetlinkError, pack_ip
-from .table import ENOENT, LENGTH, TABLE, TRIES, ensure, not_multicast
+from .table import EEXIST, ENOENT, ERESTART, LENGTH, TABLE, TRIES, not_multicast
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ..netlink.channel import Channel
     from ..netlink.nftables import Data
     from ..netlink.wire import Request
 
-    #: An element: set or map, key, data.
+    #: An element: set or map, key, data; and with its owner's comment.
     Element = tuple[str, bytes, Data]
+    Owned = tuple[str, bytes, Data, str]
 
 #: IANA's protocol numbers
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
@@ -118,8 +119,7 @@ def condition_chain(conditions: tuple, family: int) -> Chain:
             test = load(family) + _within(value, missed)
         words = f"{what} {'must not' if negated else 'must'} be {value}"
         rules.append(Rule(words, nft.of_family(family), test, nft.verdict("accept")))
-    name = "conditions-" + _checksum(repr((family, conditions)))
-    return Chain(name, rules)
+    return Chain("conditions-" + _checksum(repr((family, conditions))), rules)
 
 
 def mapping_elements(mapping: dict) -> list[Element]:
@@ -166,15 +166,9 @@ def link_element(link: str, address: str) -> Element:
     return f"{LINKS}4", nftables.pack(("", ""), link.encode().ljust(16, b"\0"), pack_ip(address)), None
 
 
-def linked(channel: Channel, link: str) -> bool:
-    """Whether there is such an element for any pod behind the link."""
-    name = link.encode().ljust(16, b"\0")
-    return any(key.startswith(name) for key in nftables.read_elements(channel, TABLE, f"{LINKS}4"))
-
-
-def link_of(key: bytes) -> str:
-    """The link of such an element."""
-    return key[:16].rstrip(b"\0").decode()
+def links(elements: Iterable[Owned]) -> set[str]:
+    """The links of such elements among an attachment's, or all attachments'."""
+    return {key[:16].rstrip(b"\0").decode() for name, key, _data, _comment in elements if name.startswith(LINKS)}
 
 
 def masquerade_key(address: str) -> tuple[str, bytes]:
@@ -185,39 +179,46 @@ def masquerade_key(address: str) -> tuple[str, bytes]:
 def add(channel: Channel, elements: list[Element], comment: str, chains: list[Chain]) -> None:
     """Put an attachment's elements into their sets and maps, all or none.
 
-    The table is made where it is missing, and so are the `chains` that they lead to. Raises NetlinkError, EEXIST for a
-    host port that another pod has.
+    The same transaction makes or repairs the table and the `chains` that they lead to. Raises NetlinkError, EEXIST for
+    a host port that another pod has.
     """
-    ensure(channel)
+    whole = Table(TABLE.family, TABLE.name, TABLE.sets, [*TABLE.chains, *chains])
+    for attempt in range(TRIES):
+        requests, _changes = nftables.differences(channel, whole)
+        made = nftables.makes_sets(requests)
+        if not nftables.makes_table(requests):
+            requests += _replacing(channel, elements, comment)
+        requests += [nftables.add_elements(TABLE, name, [(key, data)], comment=comment) for name, key, data in elements]
+        try:
+            nftables.transaction(channel, requests)
+            return
+        except NetlinkError as error:
+            # another process changed the table meanwhile: it made the sets, or removed a chain or an old element
+            again = error.errno in (ENOENT, ERESTART) or (error.errno == EEXIST and made)
+            if not again or attempt == TRIES - 1:
+                raise
+
+
+def _replacing(channel: Channel, elements: list[Element], comment: str) -> list[Request]:
+    """The requests that delete former elements for the same keys: one for our own address is left over from its former
+    owner."""
     requests = []
     for name, key, data in elements:
-        # An element for our own address is left over from its former owner.
         found = nftables.get_element(channel, TABLE, name, key)
         if found and found != (data, comment) and (found[0] == data or not name.startswith(BY_PORT)):
             requests.append(nftables.delete_elements(TABLE, name, [key]))
-        requests.append(nftables.add_elements(TABLE, name, [(key, data)], comment=comment))
-    missing = [chain for chain in chains if nftables.chain_use(channel, TABLE, chain.name) is None]
-    for attempt in range(TRIES):
-        try:
-            made = [request for chain in missing for request in nftables.put_chain(TABLE, chain)]
-            nftables.transaction(channel, made + requests)
-            return
-        except NetlinkError as error:
-            # a chain went with the last element that led there, or an old element was removed
-            if error.errno != ENOENT or attempt == TRIES - 1:
-                raise
-        missing = chains
+    return requests
 
 
 def remove(channel: Channel, elements: list[tuple[str, bytes]], comment: str) -> None:
     """Take elements out that are there and carry this comment; an absent table is as good."""
     found = ((name, key, nftables.get_element(channel, TABLE, name, key)) for name, key in elements)
-    _remove(channel, [(name, key, *told) for name, key, told in found if told and told[1] == comment])
+    take_out(channel, [(name, key, *told) for name, key, told in found if told and told[1] == comment])
 
 
-def remove_owner(channel: Channel, comment: str, kinds: tuple[str, ...] = OWNED) -> list[Element]:
-    """Take out all that carries this comment; (set, key, data) of what it was."""
-    return _remove(channel, [element for element in owned(channel, kinds) if element[3] == comment])
+def remove_all(channel: Channel, kinds: tuple[str, ...], chosen: Callable[[str], bool]) -> None:
+    """Take out the elements with `chosen` comments from the sets of these ``kinds`` (names of ``OWNED``)."""
+    take_out(channel, [element for element in owned(channel, kinds) if chosen(element[3])])
 
 
 def port_of(name: str, key: bytes) -> tuple[int, int]:
@@ -233,26 +234,45 @@ def describe(name: str, key: bytes) -> str:
     return f"{words.get(protocol, protocol)} {port} ({name})"
 
 
-def collect(channel: Channel, kinds: tuple[str, ...], network: str, valid: set) -> list[Element]:
-    """Take out the elements of a network's attachments that aren't ``valid``: (container ID, interface) pairs.
+def by_owner(comment: str) -> Callable[[str], bool]:
+    """Chooses one attachment's elements."""
+    return lambda other: other == comment
 
-    Only those in sets of these ``kinds`` (names of ``OWNED``). Returns (set, key, data) of what it was.
-    """
+
+def by_network(network: str, valid: set) -> Callable[[str], bool]:
+    """Chooses the elements of a network's attachments that aren't ``valid``: (container ID, interface) pairs."""
     kept = {owner_comment(network, *owner) for owner in valid}
-    ours = [element for element in owned(channel, kinds) if is_of_network(element[3], network)]
-    return _remove(channel, [element for element in ours if element[3] not in kept])
+    return lambda other: is_of_network(other, network) and other not in kept
 
 
-def _remove(channel: Channel, elements: list[tuple[str, bytes, Data, str]]) -> list[Element]:
-    _delete(channel, [nftables.delete_elements(TABLE, name, [key]) for name, key, _data, _comment in elements])
-    for chain in sorted({data for _name, _key, data, _comment in elements if isinstance(data, str)}):
+def take_out(channel: Channel, elements: list[Owned]) -> None:
+    """Remove elements, and with the last one that leads to a chain the chain."""
+    requests = [nftables.delete_elements(TABLE, name, [key]) for name, key, _data, _comment in elements]
+    leading = [data for _name, _key, data, _comment in elements if isinstance(data, str)]
+    left = {chain: nftables.chain_use(channel, TABLE, chain) for chain in sorted(set(leading))}
+    last = [chain for chain, use in left.items() if use == leading.count(chain)]
+    try:
+        nftables.transaction(channel, requests + [nftables.delete_chain(TABLE, chain) for chain in last])
+    except NetlinkError as error:
+        if error.errno not in (EBUSY, ENOENT):
+            raise
+        # another process removed one of them, or put in an element that leads to a chain: each by itself
+        _each(channel, requests)
+        last = []
+    for chain in left:
+        # other elements, which other processes remove at this moment
+        if chain not in last and nftables.chain_use(channel, TABLE, chain) == 0:
+            _each(channel, [nftables.delete_chain(TABLE, chain)])
+
+
+def _each(channel: Channel, requests: list[Request]) -> None:
+    """Carry out deletions one by one, except of what is gone or in use again."""
+    for request in requests:
         try:
-            if nftables.chain_use(channel, TABLE, chain) == 0:
-                nftables.transaction(channel, [nftables.delete_chain(TABLE, chain)])
+            nftables.transaction(channel, [request])
         except NetlinkError as error:
-            if error.errno not in (EBUSY, ENOENT):  # other elements lead there, or another process was first
+            if error.errno not in (EBUSY, ENOENT):
                 raise
-    return [(name, key, data) for name, key, data, _comment in elements]
 
 
 def comment_of(channel: Channel, name: str, key: bytes) -> str | None:
@@ -261,31 +281,15 @@ def comment_of(channel: Channel, name: str, key: bytes) -> str | None:
     return found[1] if found else None
 
 
-def owned(channel: Channel, kinds: tuple[str, ...] = OWNED) -> list[tuple[str, bytes, Data, str]]:
-    """All elements that belong to single attachments, as (set or map, key, data, comment); none without a table."""
-    found = []
-    for kind in kinds:
-        for family in (4, 6):
-            name = f"{kind}{family}"
-            try:
-                elements = nftables.read_elements(channel, TABLE, name)
-            except NetlinkError as error:
-                if error.errno == ENOENT:
-                    continue
+def owned(channel: Channel, kinds: tuple[str, ...] = OWNED) -> list[Owned]:
+    """All elements that belong to single attachments; none without a table."""
+    found: list[Owned] = []
+    for name in [entry.name for entry in TABLE.sets if entry.name[:-1] in kinds]:
+        try:
+            elements = nftables.read_elements(channel, TABLE, name)
+        except NetlinkError as error:
+            if error.errno != ENOENT:
                 raise
-            found += [(name, key, data, comment) for key, (data, comment) in elements.items()]
+            continue
+        found += [(name, key, data, comment) for key, (data, comment) in elements.items()]
     return found
-
-
-def _delete(channel: Channel, requests: list[Request]) -> None:
-    try:
-        nftables.transaction(channel, requests)
-    except NetlinkError as error:
-        if error.errno != ENOENT:
-            raise
-        for request in requests:  # another process removed one of them: each by itself
-            try:
-                nftables.transaction(channel, [request])
-            except NetlinkError as one:
-                if one.errno != ENOENT:
-                    raise

@@ -35,7 +35,6 @@ from sys import byteorder
 from ..netlink import nft_expr as nft
 from ..netlink import nftables
 from ..netlink.nftables import ADDRESS, Chain, Rule, Set, Table
-from ..netlink.wire import NetlinkError
 from . import guard
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
@@ -51,7 +50,7 @@ DSTNAT, SRCNAT = -95, 105
 #: linux/in.h IPPROTO_*
 PROTOCOLS = (b"\x06", b"\x11", b"\x84")
 LENGTH = {4: 4, 6: 16}
-#: The kernel's answer if another process changed the rules meanwhile, and the number of retries.
+#: The kernel's answers if another process changed the rules meanwhile, and the number of retries.
 ENOENT, EEXIST, ERESTART = 2, 17, 85
 TRIES = 10
 
@@ -183,21 +182,6 @@ TABLE = Table(
         *guard.chains(),
     ],
 )
-
-
-def ensure(channel: Channel) -> list[Difference]:
-    """Make the table with its chains and rules, or repair them; elements stay. Returns what was done.
-
-    ``channel`` is one of NETLINK_NETFILTER. Raises NetlinkError when the kernel refuses.
-    """
-    for attempt in range(TRIES):
-        try:
-            return nftables.ensure(channel, TABLE)
-        except NetlinkError as error:
-            # another process, most likely another call of ours, changed the rules meanwhile
-            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == TRIES - 1:
-                raise
-    return []
 
 
 def differences(channel: Channel) -> tuple[list[Request], list[Difference]]:

@@ -14,11 +14,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-try:
-    from _blake2 import blake2b  # built in; importing hashlib takes longer than all hashing here
-except ImportError:  # a Python built without its own BLAKE2
-    from hashlib import blake2b
-
+from .checksum import checksum
 from .nft_expr import DATA_VALUE, DATA_VERDICT, LIST_ELEM, VERDICT_CHAIN, verdict_data
 from .wire import (
     NLM_F_APPEND,
@@ -97,13 +93,13 @@ class Rule:
         self.expressions = b"".join(expressions)
 
     def digest(self) -> bytes:
-        """What identifies this rule: a checksum of 8 bytes of its expressions and comment."""
-        return blake2b(self.expressions + self.comment.encode(), digest_size=8).digest()
+        """What identifies this rule: a checksum of its expressions and comment."""
+        return checksum(self.expressions + self.comment.encode(), 8)
 
 
 class Chain:
     """A chain: a base chain with ``type`` ("nat", "filter", "route"), ``hook`` and ``priority``, or one to jump to
-    without."""
+    without. ``is_in`` compares it with what the kernel has."""
 
     __slots__ = ("hook", "name", "priority", "rules", "type")
 
@@ -119,6 +115,10 @@ class Chain:
     def place(self) -> tuple[str, int, int] | None:
         """What can't change while the chain lives: type, number of the hook, priority; None for one to jump to."""
         return (self.type, HOOKS[self.hook], self.priority) if self.hook and self.type else None
+
+    def is_in(self, rules: dict[str, list[bytes]]) -> bool:
+        """Whether these ``read_rules`` have this chain's, and no others in it."""
+        return rules.get(self.name, []) == [rule.digest() for rule in self.rules]
 
 
 class Set:
@@ -201,31 +201,37 @@ def ensure(channel: Channel, table: Table) -> list[Difference]:
 
 def differences(channel: Channel, table: Table) -> tuple[list[Request], list[Difference]]:
     """The requests that ``ensure`` would send, and what they do; both empty if the table is right."""
-    if not exists(channel, table):
+    try:
+        sets = read_sets(channel, table)
+    except NetlinkError as error:
+        if error.errno != ENOENT:
+            raise
         return [*_new_table(table), *_new_sets(table, table.sets), *_new_chains(table, table.chains)], [
             Difference("add", table.title())
         ]
-    sets = read_sets(channel, table)
     if any(entry.name in sets and sets[entry.name] != entry.shape() for entry in table.sets):
         requests = [delete_table(table), *_new_table(table), *_new_sets(table, table.sets)]
         return [*requests, *_new_chains(table, table.chains)], [Difference("recreate", table.title())]
     missing = [entry for entry in table.sets if entry.name not in sets]
     chains, rules = read_chains(channel, table), read_rules(channel, table)
     moved = [chain for chain in table.chains if chains.get(chain.name, chain.place()) != chain.place()]
-    wrong = [
-        chain
-        for chain in table.chains
-        if chain in moved
-        or chain.name not in chains
-        or rules.get(chain.name, []) != [rule.digest() for rule in chain.rules]
-    ]
+    wrong = [chain for chain in table.chains if chain in moved or chain.name not in chains or not chain.is_in(rules)]
     requests = _new_sets(table, missing)
-    requests += [_flush_chain(table, chain.name) for chain in wrong if chain.name in chains]
     requests += [delete_chain(table, chain.name) for chain in moved]  # the kernel moves no chain to another hook
     requests += _new_chains(table, wrong)
     changes = [Difference("add", f"set {entry.name} of {table.title()}") for entry in missing]
     changes += [Difference("restore", f"chain {chain.name} of {table.title()}") for chain in wrong]
     return requests, changes
+
+
+def makes_sets(requests: list[Request]) -> bool:
+    """Whether a table or sets are made by these requests: then another process may be quicker (EEXIST)."""
+    return any(kind in (NEWTABLE, NEWSET) for kind, *_request in requests)
+
+
+def makes_table(requests: list[Request]) -> bool:
+    """Whether the table is made by these requests, and so without elements."""
+    return any(kind == NEWTABLE for kind, *_request in requests)
 
 
 def exists(channel: Channel, table: Table) -> bool:
@@ -294,12 +300,6 @@ def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
         if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
             found.setdefault(text(values[2]), []).append(_user_data(values.get(7, b"")).get(DIGEST, b""))
     return found
-
-
-def put_chain(table: Table, chain: Chain) -> list[Request]:
-    """Make a chain besides the table's own, with exactly these rules, whether it is there or not."""
-    requests = _new_chains(table, [chain])
-    return [requests[0], _flush_chain(table, chain.name), *requests[1:]]
 
 
 def delete_chain(table: Table, name: str) -> Request:
@@ -450,7 +450,7 @@ def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
 
 
 def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
-    """All chains before the first rule, since a rule may jump to any."""
+    """Chains with exactly these rules, present or not: all chains before the first rule, since a rule may jump to any."""
     requests = []
     for chain in chains:
         body = table.header() + attr_str(1, table.name) + attr_str(3, chain.name)
@@ -458,6 +458,8 @@ def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
             body += nest(CHAIN_HOOK, attr_u32be(1, HOOKS[chain.hook]), attr(2, I32BE.pack(chain.priority)))
             body += attr_str(CHAIN_TYPE, chain.type) + attr_u32be(CHAIN_POLICY, 1)
         requests.append((NEWCHAIN, NLM_F_CREATE, body, f"add chain {chain.name}"))
+        body = table.header() + attr_str(1, table.name) + attr_str(2, chain.name)
+        requests.append((DELRULE, 0, body, f"flush chain {chain.name}"))
     for chain in chains:
         for rule in chain.rules:
             comment = rule.comment.encode() + b"\0"
@@ -466,10 +468,6 @@ def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
             body += nest(4, rule.expressions) + attr(7, user_data)
             requests.append((NEWRULE, NLM_F_CREATE | NLM_F_APPEND, body, f"add rule {rule.comment!r}"))
     return requests
-
-
-def _flush_chain(table: Table, name: str) -> Request:
-    return DELRULE, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"flush chain {name}"
 
 
 def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], comment: str) -> bytes:

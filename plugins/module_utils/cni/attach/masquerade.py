@@ -43,7 +43,7 @@ def remove(call: Call, addresses: list[str]) -> None:
         if addresses:
             pods.remove(channel, [pods.masquerade_key(item) for item in addresses], comment)
         else:
-            pods.remove_owner(channel, comment, KIND)
+            pods.remove_all(channel, KIND, pods.by_owner(comment))
 
 
 def check(call: Call, ips: list[dict]) -> None:
@@ -56,11 +56,11 @@ def check(call: Call, ips: list[dict]) -> None:
         rules = nftables.read_rules(channel, table.TABLE)
         for item, (key, chain) in zip(ips, _wanted(ips)):
             found = nftables.get_element(channel, table.TABLE, *key)
-            if found != (chain.name, comment) or rules.get(chain.name) != [rule.digest() for rule in chain.rules]:
+            if found != (chain.name, comment) or not chain.is_in(rules):
                 raise CniError(INTERNAL, f"{item['address']} is not masqueraded")
 
 
 def gc(call: Call, valid: set) -> None:
     """Removes the elements of all but the valid attachments."""
     with Channel(NETLINK_NETFILTER) as channel:
-        pods.collect(channel, KIND, call.network, valid)
+        pods.remove_all(channel, KIND, pods.by_network(call.network, valid))

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+from _socket import if_indextoname
+
 from ...nat import pods, table
-from ...netlink import conntrack, link, nftables, route
+from ...netlink import conntrack, nftables, route
 from ...netlink.channel import Channel
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, unpack_ip
 from ..attach import pod
@@ -16,6 +18,8 @@ from ..spec.result import family
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..spec.call import Call
 
 EEXIST = 17
@@ -34,6 +38,8 @@ def add(call: Call, mappings: list[dict], again: bool = False) -> None:
     elements = [element for mapping in mappings for element in pods.mapping_elements(mapping)]
     chains = pods.mapping_chains(mappings)
     with Channel(NETLINK_NETFILTER) as channel:
+        opened = _to_open(channel, mappings, again)
+        elements += [pods.link_element(name, address) for address, name in opened]
         try:
             try:
                 pods.add(channel, elements, comment, chains)
@@ -48,15 +54,16 @@ def add(call: Call, mappings: list[dict], again: bool = False) -> None:
         except NetlinkError as error:
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
         try:
-            _open_loopback(channel, mappings, comment, again)
+            for _pod_address, name in opened:
+                pod.write_sysctl(_route_localnet(name), "1")
             _reroute(channel, mappings)
         except (CniError, NetlinkError) as error:
-            _close_loopback(channel, pods.remove_owner(channel, comment, KINDS))
+            _remove(channel, pods.by_owner(comment))
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
 
 
 def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:
-    return pods.comment_of(channel, *element[:2]) not in (None, comment)
+    return element[0].startswith(pods.BY_PORT) and pods.comment_of(channel, *element[:2]) not in (None, comment)
 
 
 def _is_containers(channel: Channel, element: tuple, call: Call) -> bool:
@@ -74,35 +81,29 @@ def _conflict(channel: Channel, taken: list) -> str:
 # -- loopback ---------------------------------------------------------------------------------------------------
 
 
-def _open_loopback(channel: Channel, mappings: list[dict], comment: str, again: bool) -> None:
-    """Lets packets from 127.0.0.1 out to the pod; they are masqueraded on the way.
+def _to_open(channel: Channel, mappings: list[dict], again: bool) -> list[tuple[str, str]]:
+    """Those of ``_links`` that are to let packets from 127.0.0.1 out to the pod; they are masqueraded on the way.
 
-    The kernel then accepts packets to 127.0.0.0/8 from that link too; the table's chain ``guard`` drops them.
+    The kernel then accepts packets to 127.0.0.0/8 from that link too; the table's chain ``guard`` drops them. A link
+    where others have set route_localnet stays theirs.
     """
-    for address, name in _links(mappings):
-        if not again and pod.read_sysctl(_route_localnet(name)) == "1" and not pods.linked(channel, name):
-            continue  # set by others: it stays
-        pods.add(channel, [pods.link_element(name, address)], comment, [])
-        pod.write_sysctl(_route_localnet(name), "1")
-
-
-def _close_loopback(channel: Channel, removed: list[pods.Element]) -> None:
-    """Resets route_localnet on links that no other host port needs than those of the `removed` elements."""
-    for name in {pods.link_of(key) for kind, key, _data in removed if kind.startswith(pods.LINKS)}:
-        if not pods.linked(channel, name):
-            pod.write_sysctl(_route_localnet(name), "0", optional=True)  # the link may be gone
-            if pods.linked(channel, name):  # by a concurrent ADD, which read 1
-                pod.write_sysctl(_route_localnet(name), "1", optional=True)
+    found = _links(mappings)
+    if again or not any(pod.read_sysctl(_route_localnet(name)) == "1" for _address, name in found):
+        return found
+    ours = pods.links(pods.owned(channel, (pods.LINKS,)))
+    return [(address, name) for address, name in found if name in ours or pod.read_sysctl(_route_localnet(name)) != "1"]
 
 
 def _links(mappings: list[dict]) -> list[tuple[str, str]]:
     """The IPv4 addresses of the pod that 127.0.0.1 should reach, each with the link of the route to it."""
+    wanted = dict.fromkeys(item["pod_ip"] for item in mappings if item["snat"] and family(item["pod_ip"]) == 4)
     found = []
-    for address in dict.fromkeys(item["pod_ip"] for item in mappings if item["snat"] and family(item["pod_ip"]) == 4):
-        with Channel() as host:
-            there = link.get(host, index=route.lookup(host, address).index)
-        if there:
-            found.append((address, there.name))
+    with Channel() as host:
+        for address in wanted:
+            try:
+                found.append((address, if_indextoname(route.lookup(host, address).index)))
+            except OSError:
+                continue  # this host has no route to the pod, or the link is gone
     return found
 
 
@@ -150,20 +151,39 @@ def _is_for(mapping: dict, target: str) -> bool:
 
 def delete(call: Call) -> None:
     """Removes all host ports of the attachment, and their UDP conntrack entries."""
-    comment = pods.owner_comment(call.network, *call.owner)
     with Channel(NETLINK_NETFILTER) as channel:
-        _undo(channel, pods.remove_owner(channel, comment, KINDS))
+        _remove(channel, pods.by_owner(pods.owner_comment(call.network, *call.owner)))
 
 
-def _undo(channel: Channel, removed: list[pods.Element]) -> None:
-    """Removes what belongs to `removed` elements: conntrack entries of UDP flows to the pod, and route_localnet."""
-    for name, key, data in removed:
+def _remove(channel: Channel, chosen: Callable[[str], bool]) -> None:
+    """Removes elements by their comment and what belongs to them: conntrack entries of UDP flows to the pod, and
+    route_localnet of links that no other host port needs."""
+    elements = pods.owned(channel, KINDS)
+    gone = [element for element in elements if chosen(element[3])]
+    links = pods.links(gone)
+    # Before the removal: an ADD meanwhile finds either our element or 0, and takes neither for a setting of others.
+    closed = links - pods.links(element for element in elements if element not in gone)
+    _set_localnet(closed, "0")
+    pods.take_out(channel, gone)
+    for name, key, data, _comment in gone:
         if name.startswith("hostports"):
             protocol, port = pods.port_of(name, key)
             if protocol == UDP:
                 flows = conntrack.dump(channel, int(name[-1]), UDP, port)
                 channel.batch([conntrack.forget(one) for one in flows if one.answering == _address(name, data)])
-    _close_loopback(channel, removed)
+    while links:
+        present = pods.links(pods.owned(channel, (pods.LINKS,)))
+        _set_localnet(closed & present, "1")  # for a concurrent ADD, which read 1
+        late = links - closed - present  # other calls removed theirs at the same time
+        _set_localnet(late, "0")
+        closed |= late
+        if not late:
+            break
+
+
+def _set_localnet(links: set[str], value: str) -> None:
+    for name in links:
+        pod.write_sysctl(_route_localnet(name), value, optional=True)  # the link may be gone
 
 
 def check(call: Call, mappings: list[dict]) -> None:
@@ -178,7 +198,7 @@ def check(call: Call, mappings: list[dict]) -> None:
                     raise CniError(INTERNAL, f"port mapping is missing: {pods.describe(*element[:2])}")
         rules = nftables.read_rules(channel, table.TABLE)
         for chain in pods.mapping_chains(mappings):
-            if rules.get(chain.name) != [rule.digest() for rule in chain.rules]:
+            if not chain.is_in(rules):
                 raise CniError(INTERNAL, f"chain {chain.name} of port mappings is not as configured")
     for _address, name in _links(mappings):
         if pod.read_sysctl(_route_localnet(name)) == "0":
@@ -199,4 +219,4 @@ def status() -> None:
 def gc(call: Call) -> None:
     """Removes the mappings of all but the valid attachments."""
     with Channel(NETLINK_NETFILTER) as channel:
-        _undo(channel, pods.collect(channel, KINDS, call.network, call.valid_attachments()))
+        _remove(channel, pods.by_network(call.network, call.valid_attachments()))

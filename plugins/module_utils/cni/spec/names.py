@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-try:
-    from _blake2 import blake2b  # built in; importing hashlib takes longer than all hashing here
-except ImportError:
-    from hashlib import blake2b
+from ...netlink.checksum import checksum
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -35,4 +32,4 @@ def mac(*parts: str) -> str:
 def digest(*parts: str) -> bytes:
     """Sixteen bytes that identify these parts in this order."""
     # none of them contains \0: they are JSON names, environment variables and host names
-    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return checksum("\0".join(parts).encode("utf-8", "surrogatepass"), 16)

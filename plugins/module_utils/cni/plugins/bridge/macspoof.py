@@ -78,14 +78,12 @@ def _ensure(channel: Channel) -> None:
 
 def remove(call: Call) -> None:
     """Removes the attachment's elements."""
-    comment = pods.owner_comment(call.network, *call.owner)
-    _remove(lambda other: other == comment)
+    _remove(pods.by_owner(pods.owner_comment(call.network, *call.owner)))
 
 
 def gc(call: Call, valid: set) -> None:
     """Removes the elements of all but the valid attachments."""
-    kept = {pods.owner_comment(call.network, *owner) for owner in valid}
-    _remove(lambda other: pods.is_of_network(other, call.network) and other not in kept)
+    _remove(pods.by_network(call.network, valid))
 
 
 def _remove(chosen) -> None:
