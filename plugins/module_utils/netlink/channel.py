@@ -51,6 +51,8 @@ RECEIVE = 65536
 BATCH_BYTES = 65536
 BATCH_MESSAGES = 512
 RECEIVE_BUFFER = 4 << 20
+#: So many requests, and their answers, fit the buffers that a socket has by itself.
+FEW = 16
 DUMP_TRIES = 16
 #: After so many interrupted dumps a tolerant channel takes the last one.
 TOLERATED = 3
@@ -205,7 +207,7 @@ class Channel:
 
         Returns one entry for each request: None where it was done, the NetlinkError where it was refused.
         """
-        if len(requests) > 16:
+        if len(requests) > FEW:
             self.enlarge()
         outcome: list[NetlinkError | None] = [None] * len(requests)
         start = 0
@@ -247,7 +249,8 @@ class Channel:
 
         Raises the NetlinkError of the first request that was refused, or of the whole if its commit was.
         """
-        self.enlarge()
+        if len(requests) > FEW:
+            self.enlarge()
         first = self.sequence + 1
         messages = [begin, *requests, end]
         parts = []

@@ -450,7 +450,7 @@ def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
 
 
 def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
-    """Chains with exactly these rules, present or not: all chains before the first rule, since a rule may jump to any."""
+    """Chains with exactly these rules, present or not. All chains come before the first rule, which may jump to any."""
     requests = []
     for chain in chains:
         body = table.header() + attr_str(1, table.name) + attr_str(3, chain.name)

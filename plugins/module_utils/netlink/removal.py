@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removing a link without waiting for its memory.
+"""Removing links and nftables elements without waiting for their memory.
 
 The kernel unlinks a link everywhere, sends RTM_DELLINK, and then blocks the request until no processor uses the link's
 memory: 20 ms and more after half a millisecond of work (net/core/dev.c, netdev_run_todo). No process can
 see a difference between the two moments. So a thread makes the request, and the caller waits for the event.
+
+What an nftables transaction removed is gone when it is acknowledged, but whoever closes a netfilter socket after it
+waits for that memory likewise (net/netfilter/nf_tables_api.c, nft_rcv_nl_event). So the socket stays open for a while.
 """
 
 from __future__ import annotations
@@ -17,11 +20,23 @@ from . import link
 from .channel import Channel, refusal
 from .wire import HEADER, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR
 
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from _thread import LockType
+
 ENODEV, ENOBUFS = 19, 105
-#: How many requests may be held back at a time.
+#: How many may be held back at a time.
 MOST = 16
 
-_held: list = []
+#: Channels that are still to be closed, each after the request that a thread makes, if one does.
+_held: list[tuple[Channel, LockType]] = []
+
+
+class Unhurried(Channel):
+    """A channel that is closed by ``settle``, or when this process ends."""
+
+    def close(self) -> None:
+        _hold(self, allocate_lock())
 
 
 def remove(channel: Channel, name: str) -> bool:
@@ -32,8 +47,6 @@ def remove(channel: Channel, name: str) -> bool:
     found = link.get(channel, name)
     if found is None:
         return False
-    if len(_held) >= MOST:
-        settle()
     own = Channel()
     own.subscribe(link.RTNLGRP_LINK)
     kind, flags, body, what = link.delete(found.index)
@@ -47,7 +60,7 @@ def remove(channel: Channel, name: str) -> bool:
         finally:
             returned.release()
 
-    _held.append((returned, own))
+    _hold(own, returned)
     start_new_thread(send, ())
     while True:
         try:
@@ -69,9 +82,15 @@ def remove(channel: Channel, name: str) -> bool:
                 return True
 
 
+def _hold(channel: Channel, returned: LockType) -> None:
+    if len(_held) >= MOST:
+        settle()
+    _held.append((channel, returned))
+
+
 def settle() -> None:
-    """Waits until the kernel has answered all requests."""
+    """Waits until the kernel has answered all requests and freed the memory."""
     while _held:
-        returned, own = _held.pop()
+        channel, returned = _held.pop()
         returned.acquire()
-        own.close()
+        Channel.close(channel)

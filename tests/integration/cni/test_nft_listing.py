@@ -55,10 +55,10 @@ def test_it_is_read_again(host, way, filled, tmp_path, empty):
     host.netns.run(f"nft -f {saved}")
     assert host.netns.run("nft -s list ruleset").stdout == listed
     with host.netns.entered(), Channel(wire.NETLINK_NETFILTER) as channel:
-        assert {str(change) for change in table.ensure(channel)} == {
+        assert {str(change) for change in nftables.ensure(channel, table.TABLE)} == {
             f"restore chain {chain.name} of table inet podnet" for chain in table.TABLE.chains
         }  # nft keeps no mark of ours
-        assert table.ensure(channel) == []
+        assert nftables.ensure(channel, table.TABLE) == []
     assert host.netns.run("nft -s list ruleset").stdout == listed
     for name, conf in (("firewall", firewall), ("portmap", ports), ("bridge", bridge)):
         host.call(name, "DEL", conf, "c1", pod)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink import link, removal
+import os
+
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import link, nftables, removal
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import NETLINK_NETFILTER
 
 
 def test_its_name_is_free_at_once(netns):
@@ -29,3 +32,18 @@ def test_more_than_are_held_back_at_a_time(netns):
             assert removal.remove(channel, f"a{number}")
         removal.settle()
     assert [item["ifname"] for item in netns.ip("link")] == ["lo"]
+
+
+def test_a_socket_is_closed_after_the_answer(netns):
+    """What a transaction removed is gone at once; the sockets are closed by ``settle``, and never more than a few."""
+    table = nftables.Table("inet", "ours", [nftables.Set("pods", ("ipv4_addr",))], [])
+    with netns.entered():
+        before = len(os.listdir("/proc/self/fd"))
+        for _again in range(removal.MOST + 4):
+            with removal.Unhurried(NETLINK_NETFILTER) as channel:
+                nftables.ensure(channel, table)
+                nftables.transaction(channel, [nftables.delete_table(table)])
+            assert netns.run("nft list ruleset").stdout == ""
+        assert before < len(os.listdir("/proc/self/fd")) <= before + removal.MOST
+        removal.settle()
+        assert len(os.listdir("/proc/self/fd")) == before

@@ -49,7 +49,7 @@ LIBRARY = {
     )],
     *[f"podnet.ipam.{name}" for name in ("files", "index", "ip", "ranges", "records", "store")],
     *[f"podnet.netlink.{name}" for name in (
-        "address", "channel", "link", "neighbour", "netns", "objects", "removal", "route", "wire",
+        "address", "channel", "checksum", "link", "neighbour", "netns", "objects", "removal", "route", "wire",
     )],
 }  # fmt: skip
 NAT = {

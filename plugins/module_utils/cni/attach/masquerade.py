@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...ipam.ip import parse_subnet
 from ...nat import pods, table
 from ...netlink import nftables
-from ...netlink.channel import Channel
+from ...netlink.removal import Unhurried
 from ...netlink.wire import NETLINK_NETFILTER
 from ..spec.errors import INTERNAL, CniError
 
@@ -26,7 +26,7 @@ def add(call: Call, ips: list[dict]) -> None:
     wanted = _wanted(ips)
     elements: list[pods.Element] = [(*key, chain.name) for key, chain in wanted]
     chains = {chain.name: chain for _key, chain in wanted}
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         pods.add(channel, elements, pods.owner_comment(call.network, *call.owner), list(chains.values()))
 
 
@@ -39,7 +39,7 @@ def _wanted(ips: list[dict]) -> list[tuple[tuple[str, bytes], Chain]]:
 def remove(call: Call, addresses: list[str]) -> None:
     """Removes the attachment's elements; without `addresses` it finds them by their comment."""
     comment = pods.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         if addresses:
             pods.remove(channel, [pods.masquerade_key(item) for item in addresses], comment)
         else:
@@ -49,7 +49,7 @@ def remove(call: Call, addresses: list[str]) -> None:
 def check(call: Call, ips: list[dict]) -> None:
     """The table is in sync and has the addresses. Raises CniError for the first difference."""
     comment = pods.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _requests, changes = table.differences(channel)
         if changes:
             raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
@@ -62,5 +62,5 @@ def check(call: Call, ips: list[dict]) -> None:
 
 def gc(call: Call, valid: set) -> None:
     """Removes the elements of all but the valid attachments."""
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         pods.remove_all(channel, KIND, pods.by_network(call.network, valid))

@@ -25,6 +25,7 @@ from ...netlink import link, nftables
 from ...netlink import nft_expr as nft
 from ...netlink.channel import Channel
 from ...netlink.nftables import Chain, Rule, Set, Table
+from ...netlink.removal import Unhurried
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, pack_ip
 from ..attach import veth
 from ..spec import config
@@ -127,7 +128,7 @@ def add(call: Call) -> dict:
     if call.previous is None:
         raise config_error("missing prevResult from earlier plugin")
     bridge = _bridge(call) if settings.policy != "open" else None
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _attempt(lambda: nftables.ensure(channel, TABLE), "set up the firewall")
         _attempt(lambda: _add(channel, call, settings, bridge), "let the pod's packets through")
         try:
@@ -233,7 +234,7 @@ def _warn_of_foreign_drops(channel: Channel) -> None:
 
 def delete(call: Call) -> None:
     """Removes the attachment's elements, found by their owner, so that prevResult is not needed."""
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _remove(channel, _is(call))
 
 
@@ -280,7 +281,7 @@ def check(call: Call) -> None:
     settings = Settings(call)
     bridge = _bridge(call) if settings.policy != "open" else None
     comment = pods.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _requests, changes = nftables.differences(channel, TABLE)
         if changes:
             raise CniError(INTERNAL, f"{TABLE.title()} has drifted: {changes[0]}")
@@ -301,7 +302,7 @@ def status(call: Call) -> None:
     """Ready if nftables is available."""
     Settings(call)
     try:
-        with Channel(NETLINK_NETFILTER) as channel:
+        with Unhurried(NETLINK_NETFILTER) as channel:
             nftables.exists(channel, TABLE)
     except OSError as error:
         raise CniError(NOT_AVAILABLE, f"nftables is not available: {error}") from None
@@ -310,5 +311,5 @@ def status(call: Call) -> None:
 def gc(call: Call) -> None:
     """Removes the elements of all but the valid attachments."""
     kept = {pods.owner_comment(call.network, *owner) for owner in call.valid_attachments()}
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _remove(channel, lambda other: pods.is_of_network(other, call.network) and other not in kept)

@@ -11,6 +11,7 @@ from _socket import if_indextoname
 from ...nat import pods, table
 from ...netlink import conntrack, nftables, route
 from ...netlink.channel import Channel
+from ...netlink.removal import Unhurried
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, unpack_ip
 from ..attach import pod
 from ..spec.errors import INTERNAL, NOT_AVAILABLE, CniError
@@ -37,10 +38,10 @@ def add(call: Call, mappings: list[dict], again: bool = False) -> None:
     comment = pods.owner_comment(call.network, *call.owner)
     elements = [element for mapping in mappings for element in pods.mapping_elements(mapping)]
     chains = pods.mapping_chains(mappings)
-    with Channel(NETLINK_NETFILTER) as channel:
-        opened = _to_open(channel, mappings, again)
-        elements += [pods.link_element(name, address) for address, name in opened]
+    with Unhurried(NETLINK_NETFILTER) as channel:
         try:
+            opened = _to_open(channel, mappings, again)
+            elements += [pods.link_element(name, address) for address, name in opened]
             try:
                 pods.add(channel, elements, comment, chains)
             except NetlinkError as error:
@@ -100,10 +101,11 @@ def _links(mappings: list[dict]) -> list[tuple[str, str]]:
     found = []
     with Channel() as host:
         for address in wanted:
+            index = route.lookup(host, address).index
             try:
-                found.append((address, if_indextoname(route.lookup(host, address).index)))
+                found.append((address, if_indextoname(index)))
             except OSError:
-                continue  # this host has no route to the pod, or the link is gone
+                continue  # the link is gone
     return found
 
 
@@ -151,7 +153,7 @@ def _is_for(mapping: dict, target: str) -> bool:
 
 def delete(call: Call) -> None:
     """Removes all host ports of the attachment, and their UDP conntrack entries."""
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _remove(channel, pods.by_owner(pods.owner_comment(call.network, *call.owner)))
 
 
@@ -188,7 +190,7 @@ def _set_localnet(links: set[str], value: str) -> None:
 
 def check(call: Call, mappings: list[dict]) -> None:
     """Table, rules and elements are as ADD left them. Raises CniError for the first difference."""
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _requests, changes = table.differences(channel)
         if changes:
             raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
@@ -210,7 +212,7 @@ def check(call: Call, mappings: list[dict]) -> None:
 def status() -> None:
     """CniError 50 if nftables is not available."""
     try:
-        with Channel(NETLINK_NETFILTER) as channel:
+        with Unhurried(NETLINK_NETFILTER) as channel:
             nftables.exists(channel, table.TABLE)
     except OSError as error:
         raise CniError(NOT_AVAILABLE, f"nftables is not available: {error}") from None
@@ -218,5 +220,5 @@ def status() -> None:
 
 def gc(call: Call) -> None:
     """Removes the mappings of all but the valid attachments."""
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _remove(channel, pods.by_network(call.network, call.valid_attachments()))

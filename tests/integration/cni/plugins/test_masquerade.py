@@ -24,7 +24,7 @@ def lan(host, make_netns):
 
 
 def ping(pod, version):
-    return pod.run(f"ping -c 1 -W 1 {OUTSIDE[version]}", check=False).returncode == 0
+    return pod.run(f"ping -c 1 -w 5 {OUTSIDE[version]}", check=False).returncode == 0
 
 
 def on_the_lan(host, kind):

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import socket
 import threading
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import nftables
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import NETLINK_NETFILTER
 from frames import frame, send, udp
 
 UPLINK = ("192.0.2.1", "192.0.2.2")
@@ -312,6 +316,51 @@ def test_loopback_is_open_as_long_as_there_is_a_port(host):
         pod, _result, conf = connect(host, f"d{number}", ptp, plugin="ptp", **first)
         pod.run("ip link del eth0")
         host.call("portmap", "DEL", conf, f"d{number}", pod)
+
+
+def test_loopback_is_right_after_calls_at_the_same_time(host):
+    """Ports of one bridge come and go at once: nobody closes it for who stays, and the last ones leave nothing."""
+    bridge = host.conf(isDefaultGateway=True)
+    made = {f"c{number}": host.pod() for number in range(6)}
+    confs = {}
+    for number, (container, pod) in enumerate(made.items()):
+        result = host.call("bridge", "ADD", bridge, container, pod)
+        ports = mapped({"hostPort": 8080 + number, "containerPort": 80})
+        confs[container] = conf_of(host, prevResult=result, **ports)
+
+    def call(command, containers):
+        with concurrent.futures.ThreadPoolExecutor(len(made)) as pool:
+            list(pool.map(lambda name: host.call("portmap", command, confs[name], name, made[name]), containers))
+
+    even, odd = list(made)[::2], list(made)[1::2]
+    call("ADD", even)
+    for _again in range(5):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(call, ("DEL", "ADD"), (even, odd)))
+        assert localnet(host) == "1"
+        even, odd = odd, even
+    call("DEL", even)
+    assert localnet(host) == "0"
+    nft = host.netns.nft()
+    assert not [item for item in nft if "elem" in next(iter(item.values()))]
+    assert not [item["chain"]["name"] for item in nft if "chain" in item and "-" in item["chain"]["name"]]
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_call_makes_one_transaction(host, protocol):
+    """Each costs more than all the rest: the kernel waits until no processor uses what it removes."""
+
+    def generation():
+        with host.netns.entered(), Channel(NETLINK_NETFILTER) as channel:
+            return int.from_bytes(nftables.generation(channel), "big")
+
+    before = generation()
+    pod, _result, conf = connect(host, **mapped({"hostPort": 8080, "containerPort": 80, "protocol": protocol}))
+    assert localnet(host) == "1"
+    assert generation() == before + 1  # the table itself as well
+    host.call("portmap", "DEL", conf, "c1", pod)
+    assert localnet(host) == "0"
+    assert generation() == before + 2
 
 
 class Flow:

@@ -14,6 +14,7 @@ from ....netlink import nft_expr as nft
 from ....netlink import nftables
 from ....netlink.channel import Channel
 from ....netlink.nftables import Chain, Rule, Set, Table
+from ....netlink.removal import Unhurried
 from ....netlink.wire import NETLINK_NETFILTER, NetlinkError, pack_mac
 from ...spec.errors import INTERNAL, CniError
 
@@ -55,7 +56,7 @@ def _keys(port: str, mac: str) -> list[tuple[str, bytes]]:
 def add(call: Call, port: str, mac: str) -> None:
     """Frames that enter the bridge by `port` must come from `mac`."""
     comment = pods.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         try:
             _ensure(channel)
             requests = [
@@ -87,7 +88,7 @@ def gc(call: Call, valid: set) -> None:
 
 
 def _remove(chosen) -> None:
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         for entry in TABLE.sets:
             try:
                 elements = nftables.read_elements(channel, TABLE, entry.name)
@@ -102,7 +103,7 @@ def _remove(chosen) -> None:
 def check(call: Call, port: str, mac: str) -> None:
     """Table and elements are as ADD left them."""
     comment = pods.owner_comment(call.network, *call.owner)
-    with Channel(NETLINK_NETFILTER) as channel:
+    with Unhurried(NETLINK_NETFILTER) as channel:
         _requests, changes = nftables.differences(channel, TABLE)
         if changes:
             raise CniError(INTERNAL, f"{TABLE.title()} has drifted: {changes[0]}")
