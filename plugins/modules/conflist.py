@@ -12,7 +12,8 @@ version_added: "0.1.0"
 description:
   - Checks a configuration list as container runtimes do, and writes it in one step, so that none reads half of it.
   - Reports the other configurations in the directory that a runtime would take instead, since it takes the first by
-    name, and those that are invalid, for which containerd refuses all. They are never changed.
+    name, and those that are invalid, of which one before ours keeps containerd from loading any network. They are never
+    changed.
 extends_documentation_fragment:
   - podnet.cluster.attributes
 author:
@@ -162,9 +163,11 @@ def _converge(module: AnsibleModule) -> None:
     first, invalid = others(path)
     if wanted["state"] == "present":
         for other in first:
-            module.warn(f"{other} sorts before {path}: the runtime uses it instead; move it away if it isn't wanted")
-        for reason in invalid.values():
-            module.warn(f"{reason}; containerd refuses the whole directory for this")
+            if other in invalid:
+                effect = f"it is invalid ({invalid[other]}), so containerd loads no network; CRI-O skips it"
+            else:
+                effect = "the runtime uses it instead"
+            module.warn(f"{other} sorts before {path}: {effect}; fix: mv {other} {other}.disabled")
     run(module, Plan(then=paths.plan(spec)), path=path, before_ours=first, invalid=invalid)
 
 

@@ -16,9 +16,7 @@ def release(host) -> str:
     return json.loads(host.file("/srv/kubernetes/manifest.json").content_string)["release"]
 
 
-@pytest.mark.parametrize(
-    "command", ["kubelet --version", "kubeadm version --output short", "kubectl version --client"]
-)
+@pytest.mark.parametrize("command", ["kubelet --version", "kubeadm version --output short", "kubectl version --client"])
 def test_program(host, release, command):
     assert f"v{release}" in host.check_output(command).split()
 

@@ -180,6 +180,8 @@ class Code(str, Enum):
     LIBRARY_MODIFIED = "library.modified"
     RUNTIME_OTHER_CONF_DIR = "runtime.other-conf-dir"
     RUNTIME_FOREIGN_PLUGIN = "runtime.foreign-plugin"
+    RUNTIME_NETWORK_NOT_READY = "runtime.network-not-ready"
+    RUNTIME_OTHER_CONFIGURATION = "runtime.other-configuration"
     IPAM_LEAKED = "ipam.leaked"
     IPAM_UNRESERVED = "ipam.unreserved"
     IPAM_EXHAUSTED = "ipam.exhausted"

@@ -30,6 +30,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state 
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import node as node_state
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import session
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import run, verdict
+from standin.cri import Cri
 
 CONFLIST = {
     "cniVersion": "1.0.0",
@@ -73,13 +74,10 @@ class Node:
         blocks = {4: f"10.244.{number}.0/24", 6: f"fd00:244:0:{number}::/64"}
         self.cidrs = [blocks[version] for version in versions]
         self.pods: list[Pod] = []
-        for path in ("etc/podnet", "etc/cni/net.d", "etc/containerd", "run/flannel", "opt"):
+        for path in ("etc/podnet", "etc/cni/net.d", "run/flannel", "opt"):
             (root / path).mkdir(parents=True)
         shutil.copytree(library / "opt/podnet", root / "opt/podnet", symlinks=True)
-        (root / "etc/containerd/config.toml").write_text(
-            'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\n'
-            '  bin_dir = "/opt/podnet/current/bin"\n  conf_dir = "/etc/cni/net.d"\n'
-        )
+        self.containerd = Cri(root / "run/containerd/containerd.sock", self.conflist)
 
     @property
     def conflist(self) -> Path:

@@ -110,7 +110,7 @@ def _step_of(drift: DriftStep, bridge: str) -> Step:
 
 def _runtime(view: NodeView, found: _Found) -> None:
     cni, node = view.state.cni, view.node
-    first = cni.files[0].path if cni.files else ""
+    first = next((file.path for file in cni.files if not file.error), cni.ours)
     conflist = []
     if not cni.ours:
         conflist = [found.finding(Code.CNI_CONFLIST_MISSING, cni.conf_dir)]
@@ -118,10 +118,12 @@ def _runtime(view: NodeView, found: _Found) -> None:
         conflist = [found.finding(Code.CNI_CONFLIST_SHADOWED, first, ours=cni.ours)]
     found.add(CheckName.CONFLIST_FIRST, Step.CNI, conflist)
     invalid = [
-        found.finding(Code.CNI_CONFIGURATION_INVALID, file.path, error=file.error) for file in cni.files if file.error
+        found.finding(Code.CNI_CONFIGURATION_INVALID, file.path, error=file.error)
+        for file in cni.files
+        if file.error and (not cni.ours or file.path <= cni.ours)  # a later one is read by nobody
     ]
     found.add(CheckName.CONFIGURATIONS_VALID, Step.CNI, invalid)
-    lacking = [found.finding(FILES[state], f"{cni.bin_dir}/{name}") for name, state in cni.lacking.items()]
+    lacking = [found.finding(FILES[state], f"{cni.bin_dirs[0]}/{name}") for name, state in cni.lacking.items()]
     found.add(CheckName.PLUGINS_EXECUTABLE, Step.CNI, lacking)
     library = cni.library
     modified = [found.finding(FILES[state], name) for name, state in library.changed.items()]
@@ -130,15 +132,28 @@ def _runtime(view: NodeView, found: _Found) -> None:
     elif not library.whole:
         modified.append(found.finding(Code.LIBRARY_MODIFIED, node, version=library.version))
     found.add(CheckName.LIBRARY_UNMODIFIED, Step.CNI, modified)
-    if cni.containerd:
-        elsewhere = []
-        if cni.containerd.conf_dir != cni.conf_dir:
-            there = {"actual": cni.containerd.conf_dir, "expected": cni.conf_dir}
-            elsewhere.append(found.finding(Code.RUNTIME_OTHER_CONF_DIR, "containerd", **there))
-        if cni.foreign:
-            there = {"path": f"{cni.bin_dir}/{cni.foreign[0]}", "expected": f"{cni.library_dir}/current/bin"}
-            elsewhere.append(found.finding(Code.RUNTIME_FOREIGN_PLUGIN, "containerd", **there))
-        found.add(CheckName.RUNTIME_DIRECTORIES, Step.CNI, elsewhere)
+    runtime = cni.runtime
+    if not runtime:
+        return
+    elsewhere = []
+    if runtime.conf_dir != cni.conf_dir:
+        there = {"actual": runtime.conf_dir, "expected": cni.conf_dir}
+        elsewhere.append(found.finding(Code.RUNTIME_OTHER_CONF_DIR, "containerd", **there))
+    if cni.foreign:
+        there = {"path": cni.foreign[0], "expected": f"{cni.library_dir}/current/bin"}
+        elsewhere.append(found.finding(Code.RUNTIME_FOREIGN_PLUGIN, "containerd", **there))
+    found.add(CheckName.RUNTIME_DIRECTORIES, Step.CNI, elsewhere)
+    if conflist or invalid or elsewhere:
+        return  # then what it has loaded is no surprise
+    other = []
+    if runtime.error:
+        other.append(
+            found.finding(Code.RUNTIME_NETWORK_NOT_READY, "containerd", error=runtime.error, network=cni.network)
+        )
+    elif not runtime.loaded_ours:
+        loaded = ", ".join(runtime.loaded) or "no network"
+        other.append(found.finding(Code.RUNTIME_OTHER_CONFIGURATION, "containerd", path=cni.ours, loaded=loaded))
+    found.add(CheckName.RUNTIME_LOADED, Step.CNI, other)
 
 
 def _reservations(view: NodeView, found: _Found) -> None:

@@ -28,6 +28,7 @@ class CheckName(str, Enum):
     PLUGINS_EXECUTABLE = "CNI plugins executable"
     LIBRARY_UNMODIFIED = "installed files unmodified"
     RUNTIME_DIRECTORIES = "containerd uses our directories"
+    RUNTIME_LOADED = "containerd has loaded our configuration"
     NO_LEAKED_RESERVATIONS = "no leaked IPAM reservations"
     ADDRESSES_RESERVED = "pod addresses reserved"
     FREE_ADDRESSES = "free pod addresses"

@@ -34,7 +34,7 @@ from .kernel import (
 )
 
 #: The number of these shapes: it goes up with every change that an older or newer reader would misread.
-SCHEMA = 2
+SCHEMA = 3
 
 #: What is the matter with a file.
 MISSING, NOT_EXECUTABLE, MODIFIED = "missing", "not-executable", "modified"
@@ -153,11 +153,16 @@ class Reservation:
 
 
 @dataclass
-class RuntimeDirectories:
-    """containerd's directories, as its configuration has them."""
+class RuntimeState:
+    """What containerd says of its CNI configuration: its directories, the names of the networks that it has ``loaded``,
+    whether our configuration list is one of them as its file is now (``loaded_ours``), and why it reports
+    NetworkReady=false ("" where it does not)."""
 
-    bin_dir: str
+    bin_dirs: list[str]
     conf_dir: str
+    loaded: list[str] = field(default_factory=list)
+    loaded_ours: bool = False
+    error: str = ""
 
 
 @dataclass
@@ -175,11 +180,11 @@ class CniState:
     """What the container runtime goes by. ``files`` in the order in which it tries them; ``ours`` is the path of our
     configuration list ("" where it is not there), ``network`` its name, ``bridge``, ``hairpin`` and ``maps_ports``
     what it asks for; ``needs_overlay``: it delegates to flannel. ``lacking`` are plugins that can't be executed
-    (MISSING, NOT_EXECUTABLE), ``foreign`` those that are not our executables. ``containerd`` is None without its
-    configuration. ``reservations`` by address."""
+    (MISSING, NOT_EXECUTABLE), ``foreign`` the paths of those that are not our executables. ``runtime`` is None where
+    containerd does not answer. ``reservations`` by address."""
 
     conf_dir: str
-    bin_dir: str
+    bin_dirs: list[str]
     library_dir: str
     library: InstalledLibrary
     files: list[ConfFile] = field(default_factory=list)
@@ -191,7 +196,7 @@ class CniState:
     needs_overlay: bool = False
     lacking: dict[str, str] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
-    containerd: Optional[RuntimeDirectories] = None
+    runtime: Optional[RuntimeState] = None
     reservations: dict[str, Reservation] = field(default_factory=dict)
 
 

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the container runtime goes by when it starts a pod: its directories, the configuration there, the executables.
+"""What the container runtime goes by when it starts a pod: its configuration, the files there, the executables.
 
 And what is noted of addresses that are given out.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
 from typing import Any
 
 from ... import install, launcher
@@ -23,25 +23,23 @@ from ..model.state import (
     ConfFile,
     InstalledLibrary,
     Reservation,
-    RuntimeDirectories,
 )
+from . import cri_status
 
 CONF_DIR = "/etc/cni/net.d"
 CONFLIST = "10-podnet.conflist"
 LIBRARY = install.ROOT
-CONTAINERD = "/etc/containerd/config.toml"
+CONTAINERD = "/run/containerd/containerd.sock"
 #: Where host-local keeps its reservations by default.
 DATA_DIR = "/var/lib/cni/networks"
-_SECTION = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
-_VALUE = re.compile(r"""^\s*(bin_dirs?|conf_dir)\s*=\s*\[?\s*["']([^"']*)["']""")
 
 
 def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) -> CniState:
-    """What the container runtime goes by; ``file`` in ``conf_dir`` is our configuration list. ``root`` goes before all
-    paths."""
-    there = directories(root + containerd)
-    bin_dir = there.bin_dir if there else os.path.join(library, "current/bin")
-    found = CniState(conf_dir, bin_dir, library, _library(root + library), containerd=there)
+    """What the container runtime goes by; ``file`` in ``conf_dir`` is our configuration list, ``containerd`` the
+    runtime's socket. ``root`` goes before all paths."""
+    runtime = cri_status.ask(root + containerd, _content(root + os.path.join(conf_dir, file)))
+    bin_dirs = runtime.bin_dirs if runtime else [os.path.join(library, "current/bin")]
+    found = CniState(conf_dir, bin_dirs, library, _library(root + library), runtime=runtime)
     for path in conflist.files(root + conf_dir):
         entry = ConfFile(path[len(root) :])
         found.files.append(entry)
@@ -66,9 +64,12 @@ def _ours(found: CniState, read: conflist.Conflist, root: str) -> None:
     if port:
         found.bridge, found.hairpin = port
     found.reservations = reservations(os.path.join(_below(root, _data_dir(read)), read.name))
-    directory = root + found.bin_dir
-    found.lacking = _lacking(directory, read.types())
-    found.foreign = [name for name in read.types() if name not in found.lacking and not _is_ours(directory, name)]
+    for name in read.types():
+        path = _executable(root, found.bin_dirs, name)
+        if not path:
+            found.lacking[name] = _why_lacking(root, found.bin_dirs, name)
+        elif not _is_ours(path, name):
+            found.foreign.append(path[len(root) :])
 
 
 def reservations(directory: str) -> dict[str, Reservation]:
@@ -89,25 +90,12 @@ def reservations(directory: str) -> dict[str, Reservation]:
     return found
 
 
-def directories(path: str) -> RuntimeDirectories | None:
-    """containerd's directories as its configuration (version 2 or 3) has them; None without a file.
-
-    A key that is left out has containerd's default.
-    """
-    found = RuntimeDirectories("/opt/cni/bin", CONF_DIR)
-    section = ""
+def _content(path: str) -> object:
+    """A JSON file's content, None where it has none."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.readlines()
-    except OSError:
+        return json.loads(_bytes(path))
+    except (OSError, ValueError):
         return None
-    for line in lines:
-        header, value = _SECTION.match(line), _VALUE.match(line)
-        if header:
-            section = header.group(1)
-        elif value and section.endswith(".cni"):
-            setattr(found, "bin_dir" if value.group(1).startswith("bin") else "conf_dir", value.group(2))
-    return found
 
 
 def _bridge_port(network: conflist.Conflist) -> tuple[str, bool] | None:
@@ -132,23 +120,20 @@ def _below(root: str, path: str) -> str:
     return path if root and path.startswith(root) else root + path
 
 
-def _lacking(directory: str, types: list[str]) -> dict[str, str]:
-    """The plugins that the configuration names and the runtime can't execute, with the reason."""
-    found = {}
-    for name in types:
-        path = os.path.join(directory, name)
-        if not os.path.exists(path):
-            found[name] = MISSING
-        elif not os.access(path, os.X_OK) or not os.stat(path).st_mode & 0o111:
-            found[name] = NOT_EXECUTABLE
-    return found
+def _executable(root: str, directories: list[str], name: str) -> str:
+    """The plugin's executable as a runtime finds it, "" where none is: the first in the order of the directories."""
+    paths = [f"{root}{directory}/{name}" for directory in directories]
+    return next((path for path in paths if os.path.isfile(path) and os.stat(path).st_mode & 0o111), "")
 
 
-def _is_ours(directory: str, name: str) -> bool:
+def _why_lacking(root: str, directories: list[str], name: str) -> str:
+    there = any(os.path.exists(f"{root}{directory}/{name}") for directory in directories)
+    return NOT_EXECUTABLE if there else MISSING
+
+
+def _is_ours(path: str, name: str) -> bool:
     """Whether an executable is one of the library's, or a plugin that the library has not."""
-    if name not in install.PLUGINS:
-        return True
-    return b"podnet" in _bytes(os.path.join(directory, name))
+    return name not in install.PLUGINS or b"podnet" in _bytes(path)
 
 
 def _library(root: str) -> InstalledLibrary:

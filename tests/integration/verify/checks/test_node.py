@@ -60,11 +60,11 @@ def test_a_foreign_configuration_that_sorts_first(node):
 
 
 def test_an_invalid_configuration(node):
-    bad = node.root / "etc/cni/net.d/99-x.conf"
+    bad = node.root / "etc/cni/net.d/05-x.conf"
     bad.write_text("{")
     try:
         name, code = CheckName.CONFIGURATIONS_VALID, Code.CNI_CONFIGURATION_INVALID
-        assert only(node, name, code, "/etc/cni/net.d/99-x.conf").parameters["error"]
+        assert only(node, name, code, "/etc/cni/net.d/05-x.conf").parameters["error"]
     finally:
         bad.unlink()
 
@@ -113,23 +113,56 @@ def test_an_executable(node, how, code):
     ("key", "value", "code", "parameters"),
     [
         ("conf_dir", "/etc/cni/other.d", Code.RUNTIME_OTHER_CONF_DIR, {"actual": "/etc/cni/other.d"}),
-        ("bin_dir", "/opt/cni/bin", Code.RUNTIME_FOREIGN_PLUGIN, {"path": "/opt/cni/bin/flannel"}),
+        ("bin_dirs", ["/opt/cni/bin"], Code.RUNTIME_FOREIGN_PLUGIN, {"path": "/opt/cni/bin/flannel"}),
+        (
+            "bin_dirs",
+            ["/none", "/opt/cni/bin", "/opt/podnet/current/bin"],
+            Code.RUNTIME_FOREIGN_PLUGIN,
+            {"path": "/opt/cni/bin/flannel"},
+        ),
     ],
 )
-def test_containerd_uses_other_directories(node, key, value, code, parameters):
-    path = node.root / "etc/containerd/config.toml"
-    text = path.read_text()
-    right = {"conf_dir": "/etc/cni/net.d", "bin_dir": "/opt/podnet/current/bin"}[key]
-    path.write_text(text.replace(right, value))
+def test_containerd_uses_other_directories(node, monkeypatch, key, value, code, parameters):
+    monkeypatch.setattr(node.containerd, key, value)
     go = node.root / "opt/cni/bin"
     go.mkdir(parents=True, exist_ok=True)
     for name in ("flannel", "bridge", "host-local"):  # as a Kubernetes package ships them
         (go / name).write_text("#!/bin/sh\n")
         (go / name).chmod(0o755)
+    only(node, CheckName.RUNTIME_DIRECTORIES, code, "containerd", **parameters)
+
+
+def test_a_second_directory_of_plugins_is_as_good(node, monkeypatch):
+    monkeypatch.setattr(node.containerd, "bin_dirs", ["/none", "/opt/podnet/current/bin"])
+    assert failures(node) == []
+
+
+def test_containerd_has_loaded_another_content(node, monkeypatch):
+    """As after a file was moved in from elsewhere, which it does not notice."""
+    content = json.loads(node.conflist.read_text())
+    monkeypatch.setattr(node.containerd, "loaded", json.dumps({**content, "name": "former"}))
+    there = {"loaded": "cni-loopback, former", "path": "/etc/cni/net.d/10-podnet.conflist"}
+    only(node, CheckName.RUNTIME_LOADED, Code.RUNTIME_OTHER_CONFIGURATION, "containerd", **there)
+
+
+def test_containerd_says_that_the_network_is_not_ready(node, monkeypatch):
+    monkeypatch.setattr(node.containerd, "error", "Network plugin returns error: subnet.env: no such file")
+    there = {"error": node.containerd.error, "network": "podnet"}
+    only(node, CheckName.RUNTIME_LOADED, Code.RUNTIME_NETWORK_NOT_READY, "containerd", **there)
+
+
+def test_a_later_configuration_is_read_by_nobody(node):
+    path = node.conflist.parent / "99-other.conflist"
+    path.write_text("{")
     try:
-        only(node, CheckName.RUNTIME_DIRECTORIES, code, "containerd", **parameters)
+        assert failures(node) == []
     finally:
-        path.write_text(text)
+        path.unlink()
+
+
+def test_without_containerd_its_files_are_checked_all_the_same(node, monkeypatch):
+    monkeypatch.setattr(node.containerd, "frames", b"")
+    assert failures(node) == []
 
 
 def test_subnet_env_of_another_node(cluster, node):

@@ -37,7 +37,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state 
     OverlayState,
     PodState,
     Reservation,
-    RuntimeDirectories,
+    RuntimeState,
 )
 
 OURS = "/etc/cni/net.d/10-podnet.conflist"
@@ -50,7 +50,7 @@ def state():
     """node1, with all as it should be and no pods."""
     cni = CniState(
         "/etc/cni/net.d",
-        BIN,
+        [BIN],
         "/opt/podnet",
         InstalledLibrary("1.0-a", whole=True),
         files=[ConfFile(OURS, "podnet")],
@@ -58,7 +58,7 @@ def state():
         network="podnet",
         bridge="cni0",
         hairpin=True,
-        containerd=RuntimeDirectories(BIN, "/etc/cni/net.d"),
+        runtime=RuntimeState([BIN], "/etc/cni/net.d", ["cni-loopback", "podnet"], True),
     )
     configured = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
     overlay = OverlayState(config=configured, lease=OWN, device="flannel.1", mtu=1450, underlay="eth0")
@@ -133,8 +133,8 @@ def spoil_order(state):
 
 
 def spoil_configuration(state):
-    state.cni.files.append(ConfFile("/etc/cni/net.d/99-x.conf", "", "not JSON"))
-    return CheckName.CONFIGURATIONS_VALID, Step.CNI, Code.CNI_CONFIGURATION_INVALID, "/etc/cni/net.d/99-x.conf"
+    state.cni.files.append(ConfFile("/etc/cni/net.d/05-x.conf", "", "not JSON"))
+    return CheckName.CONFIGURATIONS_VALID, Step.CNI, Code.CNI_CONFIGURATION_INVALID, "/etc/cni/net.d/05-x.conf"
 
 
 def spoil_plugin(state):
@@ -163,13 +163,23 @@ def spoil_installation(state):
 
 
 def spoil_conf_dir(state):
-    state.cni.containerd.conf_dir = "/etc/other"
+    state.cni.runtime.conf_dir = "/etc/other"
     return CheckName.RUNTIME_DIRECTORIES, Step.CNI, Code.RUNTIME_OTHER_CONF_DIR, "containerd"
 
 
 def spoil_bin_dir(state):
-    state.cni.foreign = ["bridge"]
+    state.cni.foreign = ["/opt/cni/bin/bridge"]
     return CheckName.RUNTIME_DIRECTORIES, Step.CNI, Code.RUNTIME_FOREIGN_PLUGIN, "containerd"
+
+
+def spoil_loaded(state):
+    state.cni.runtime.loaded_ours = False
+    return CheckName.RUNTIME_LOADED, Step.CNI, Code.RUNTIME_OTHER_CONFIGURATION, "containerd"
+
+
+def spoil_network_ready(state):
+    state.cni.runtime.error = "cni plugin not initialized"
+    return CheckName.RUNTIME_LOADED, Step.CNI, Code.RUNTIME_NETWORK_NOT_READY, "containerd"
 
 
 def spoil_reservation(state):

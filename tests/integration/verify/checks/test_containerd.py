@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real containerd tells what it has loaded: by drop-ins and imports, and after changes that it does not notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import cri_status
+
+OURS = {
+    "cniVersion": "1.0.0",
+    "name": "podnet",
+    "plugins": [{"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}}],
+}
+CONFIG = """
+version = 3
+root = "{0}/root"
+state = "{0}/state"
+imports = ["{0}/conf.d/*.toml"]
+[grpc]
+  address = "{0}/c.sock"
+[ttrpc]
+  address = "{0}/c.sock.ttrpc"
+"""
+#: What a reader by lines gets wrong: dotted keys, several lines, several directories.
+DROP_IN = """
+version = 3
+plugins.'io.containerd.cri.v1.runtime'.cni.conf_dir = '{0}/net.d'
+plugins.'io.containerd.cri.v1.runtime'.cni.bin_dirs = [
+  "{0}/none",  # "/opt/other"
+  "{0}/bin",
+]
+"""
+
+
+def program() -> str:
+    """The lab's containerd, or the host's."""
+    cache = Path(os.environ.get("PODNET_CACHE", "/var/cache/podnet")) / "kubernetes"
+    built = sorted(cache.glob("programs-containerd-2*/containerd"), key=lambda path: path.stat().st_mtime)
+    found = str(built[-1]) if built else shutil.which("containerd")
+    if not found:
+        pytest.skip("no containerd: make lab builds one")
+    return found
+
+
+@pytest.fixture
+def containerd(netns, tmp_path):
+    """One that runs, its directory: c.sock, net.d with our configuration list."""
+    for name in ("net.d", "bin", "conf.d"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "net.d/10-podnet.conflist").write_text(json.dumps(OURS, indent=2))
+    (tmp_path / "config.toml").write_text(CONFIG.format(tmp_path))
+    (tmp_path / "conf.d/cni.toml").write_text(DROP_IN.format(tmp_path))
+    command = ["nsenter", f"--net={netns.path}", "unshare", "--mount", program(), "--config", tmp_path / "config.toml"]
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait(tmp_path, lambda found: found is not None)
+        yield tmp_path
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait(directory, wanted):
+    """What it says, once that is as wanted."""
+    until = time.monotonic() + 60
+    while True:
+        found = cri_status.ask(str(directory / "c.sock"), OURS)
+        if wanted(found):
+            return found
+        assert time.monotonic() < until, (found, (directory / "log").read_text()[-2000:])
+        time.sleep(0.2)
+
+
+def test_what_it_says(containerd):
+    found = wait(containerd, lambda found: found.loaded_ours)
+    assert (found.conf_dir, found.bin_dirs) == (f"{containerd}/net.d", [f"{containerd}/none", f"{containerd}/bin"])
+    assert found.loaded == ["cni-loopback", "podnet"] and not found.error
+
+    # moved in from elsewhere: never noticed
+    other = containerd / "05-other.conflist"
+    other.write_text(json.dumps({**OURS, "name": "other"}))
+    other.rename(containerd / "net.d/05-other.conflist")
+    time.sleep(1)
+    assert wait(containerd, lambda found: True).loaded == ["cni-loopback", "podnet"]
+    # written within: loaded, and so is what was not noticed
+    (containerd / "net.d/20-third.conflist").write_text(json.dumps(OURS))
+    found = wait(containerd, lambda found: not found.loaded_ours)
+    assert found.loaded == ["cni-loopback", "other"] and not found.error
+    # one that is invalid, first by name, keeps it from loading any
+    (containerd / "net.d/01-bad.conflist").write_text("{")
+    found = wait(containerd, lambda found: found.error)
+    assert "cni plugin not initialized" in found.error and found.loaded == ["cni-loopback"]
