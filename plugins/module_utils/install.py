@@ -284,6 +284,14 @@ def install(
     `interpreter` is what the executables run with; it must be there, since it compiles the library. `socket` is where
     they find the service. `final` is what `root` will be when the tree is used elsewhere, in a package.
     """
+    mask = os.umask(0o022)  # nobody else may write there, whatever the caller's
+    try:
+        return _install(files, root, interpreter, socket, final)
+    finally:
+        os.umask(mask)
+
+
+def _install(files: dict[str, bytes], root: str, interpreter: str, socket: str, final: str) -> str:
     before = installed(root)
     version = version_name(digest(files, interpreter))
     target = os.path.join(root, version)
@@ -294,6 +302,9 @@ def install(
             _build(files, fresh, interpreter)
             _add_executables(fresh, os.path.join(final or root, version), version, interpreter, socket)
             os.rename(fresh, target)
+        except OSError:
+            if not os.path.isdir(target):  # else another installation was first
+                raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     if before != version:

@@ -11,7 +11,9 @@ import platform
 import shutil
 import stat
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -128,3 +130,24 @@ def test_make_cni(root, tmp_path):
     first_line = (tmp_path / "package/opt/podnet/current/bin/bridge").read_text().splitlines()[0]
     assert first_line.startswith("#!/opt/podnet/0.1.0-")
     assert (tmp_path / "package" / first_line[3:]).is_file() == (platform.machine() in launcher.MACHINES)
+
+
+def test_three_installations_at_once(root, tmp_path):
+    """Each ends well, and what is there is one version, whole."""
+    command = [sys.executable, root / "plugins/module_utils/install.py", tmp_path]
+    several = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _number in range(3)]
+    said = {each.communicate()[0].decode() for each in several}
+    assert said == {f"{tmp_path}/opt/podnet/current/bin\n"} and not any(each.returncode for each in several)
+    directory = tmp_path / "opt/podnet"
+    (version,) = {path.name for path in directory.iterdir()} - {"current"}
+    assert (directory / "current").readlink() == Path(version)
+    done = subprocess.run([directory / "current/bin/bridge"], env={"CNI_COMMAND": "VERSION"}, input=b"", check=True)
+    assert done.returncode == 0
+
+
+def test_nobody_else_may_write_there_whatever_the_umask(root, tmp_path):
+    script = 'umask 000; exec "$@"'
+    command = [sys.executable, root / "plugins/module_utils/install.py", tmp_path]
+    subprocess.run(["sh", "-c", script, "sh", *command], check=True, stdout=subprocess.DEVNULL)
+    for path in (tmp_path / "opt").rglob("*"):
+        assert path.is_symlink() or not path.stat().st_mode & 0o022, path

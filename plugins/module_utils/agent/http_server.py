@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Callable, NamedTuple
 
+from ..ipam.files import make_directory
+
 CONNECTIONS = 32
 REQUEST = 4096
 #: Seconds until a connection that is not done is closed.
@@ -63,6 +65,8 @@ class HttpServer:
         self._open: dict[str, socket.socket] = {}
         self._sockets: dict[str, tuple[int, int]] = {}
         self._connections: dict[int, _Connection] = {}
+        #: Listeners that are not waited for, since no descriptor was left for who asks.
+        self._resting: dict[socket.socket, Routes] = {}
 
     def open(self, selector: selectors.BaseSelector) -> None:
         """Starts to listen; ``errors`` has what failed, and ``retry`` tries again."""
@@ -82,14 +86,17 @@ class HttpServer:
                 self.errors[where] = error.strerror or str(error)
                 continue
             self._open[where] = listener
-            self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, routes))
+            self._wait_for(listener, routes)
 
     def busy(self) -> bool:
-        """Whether there is a connection."""
-        return bool(self._connections)
+        """Whether ``tidy`` has something to do soon."""
+        return bool(self._connections or self._resting)
 
     def tidy(self) -> None:
-        """Closes the connections that took too long."""
+        """Closes the connections that took too long, and waits for further ones where it rested."""
+        for listener, routes in self._resting.items():
+            self._wait_for(listener, routes)
+        self._resting = {}
         now = time.monotonic()
         for connection in [each for each in self._connections.values() if each.until < now]:
             self._drop(connection)
@@ -106,11 +113,11 @@ class HttpServer:
                     os.unlink(path)
             except OSError:
                 pass
-        self._open, self._sockets = {}, {}
+        self._open, self._sockets, self._resting = {}, {}, {}
 
     def _unix(self, path: str) -> socket.socket:
         """A socket at ``path``, for root alone. A dead agent's socket is replaced, a living one's is not."""
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        make_directory(os.path.dirname(path))
         if _answers(path):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
         fresh = f"{path}.{os.getpid()}"
@@ -123,11 +130,20 @@ class HttpServer:
         self._sockets[path] = _identity(path)
         return listener
 
+    def _wait_for(self, listener: socket.socket, routes: Routes) -> None:
+        assert self._selector is not None
+        self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, routes))
+
     def _accept(self, listener: socket.socket, routes: Routes) -> None:
         assert self._selector is not None
         try:
             client, _address = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                # who asks stays in the queue, and the selector would report that without end
+                self._selector.unregister(listener)
+                self._resting[listener] = routes
+                self.accepted()
             return
         client.setblocking(False)
         while len(self._connections) >= CONNECTIONS:

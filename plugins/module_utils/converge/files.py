@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+from ..ipam.files import make_directory
 from .plan import Change
 
 #: What diff mode shows of a secret.
@@ -45,7 +46,7 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     """Replaces ``path`` by ``text`` in one step (temporary file in the same directory, fsync, rename), creating the
     directory where it is missing. Raises OSError; then the old file is as it was."""
     directory = os.path.dirname(path) or "."
-    os.makedirs(directory, mode=0o755, exist_ok=True)
+    make_directory(directory)
     _sweep(path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:

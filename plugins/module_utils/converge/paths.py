@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from ..ipam.files import make_directory
 from . import files
 from .files import SECRET
 from .plan import Change, StateError
@@ -51,7 +52,7 @@ def plan(spec: dict[str, Any]) -> Iterator[Change]:
         if found and not stat.S_ISDIR(found.st_mode):
             raise StateError(f"{path} exists and is not a directory: move it away")
         if not found:
-            make = partial(os.makedirs, path, exist_ok=True)
+            make = partial(make_directory, path)
             yield Change("file", path, f"create directory {path}", "", "directory\n", make)
     else:
         yield from _content(path, found, spec)
@@ -123,7 +124,7 @@ def _link(path: str, found: os.stat_result | None, target: str, backup: bool) ->
         raise StateError(f"{path} exists and is a directory, not a link to {target}: move it away")
 
     def link() -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_directory(os.path.dirname(path))
         if found and not is_link and backup:
             os.rename(path, path + BACKUP)
         temporary = f"{path}.{os.getpid()}.tmp"

@@ -78,13 +78,16 @@ def writable(path: str) -> bool:
     return posix.access(f"{path}/.", posix.W_OK | posix.X_OK)
 
 
-def make_directory(path: str) -> None:
-    """Makes a directory and those above it; an existing one is no error."""
+def make_directory(path: str, mode: int = 0o755) -> None:
+    """Makes a directory, and with mode 0755 those above it, whatever the umask; an existing one is no error.
+
+    (``os.makedirs`` leaves those above to the umask, which may let everybody write there.)
+    """
     try:
-        posix.mkdir(path, 0o755)
+        posix.mkdir(path, mode)
     except OSError as error:
         if error.errno == ENOENT and "/" in path.rstrip("/"):
             make_directory(path.rstrip("/").rpartition("/")[0])
-            make_directory(path)
+            make_directory(path, mode)
         elif error.errno != EEXIST:
             raise

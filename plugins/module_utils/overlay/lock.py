@@ -18,6 +18,8 @@ import struct
 import time
 from collections.abc import Iterator
 
+from ..ipam.files import make_directory
+
 DIRECTORY = "/run/podnet"
 #: Held while the overlay is compared and changed; by the agent for as long as it runs.
 OVERLAY, AGENT = "overlay.lock", "podnetd.lock"
@@ -36,7 +38,7 @@ def locked(
     made; whoever only reads or removes leaves none behind, and where there is none, no other process has a lock."""
     try:
         if make:
-            os.makedirs(directory, mode=0o755, exist_ok=True)
+            make_directory(directory)
         lock = _open(directory, name)
     except OSError:  # not root, no directory, or /run is full: netlink will report it
         yield False

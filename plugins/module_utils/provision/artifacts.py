@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..converge import files
 from ..converge.plan import Change, StateError
+from ..ipam.files import make_directory
 from . import facts
 from .archive import Archive, ArchiveError, sha256
 
@@ -95,7 +96,7 @@ def _verify(file: str, wanted: str) -> None:
 
 
 def _install(executable: Executable) -> None:
-    os.makedirs(os.path.dirname(executable.path), exist_ok=True)
+    make_directory(os.path.dirname(executable.path))
     temporary = f"{executable.path}.{os.getpid()}.tmp"
     shutil.copyfile(executable.file, temporary)
     os.chmod(temporary, 0o755)

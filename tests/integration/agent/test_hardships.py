@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
+import socket
 import subprocess
 import sys
+import time
 
 AGENT = "ansible_collections.podnet.cluster.plugins.module_utils.agent.daemon"
 
@@ -82,3 +87,36 @@ def test_many_who_ask_nothing_keep_nobody_from_asking(make_nodes):
         assert agent.get("/healthz") == (200, "ok\n")
     finally:
         idle.communicate(b"\n")
+
+
+def test_no_descriptor_left_is_survived_and_not_asked_for_all_the_time(make_nodes, eventually):
+    """Callers wait, drift waits, the processor rests; with descriptors again all goes on."""
+    (node, _peer), _switch = make_nodes(2)
+    agent = node.start()
+    assert agent.status()["in_sync"] and prefixes(node) == {"10.244.2.0/24"}
+    pid = agent.process.pid
+    usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, usual[1]))
+    with contextlib.ExitStack() as open_callers:
+        callers = [open_callers.enter_context(socket.socket(socket.AF_UNIX)) for _number in range(3)]
+        for caller in callers:
+            caller.settimeout(10)
+            caller.connect(str(node.directory / "run/podnetd.sock"))
+            caller.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        node.netns.run("ip route delete 10.244.2.0/24")
+        before = cpu(pid)
+        time.sleep(3)
+        assert cpu(pid) - before < 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+        for caller in callers:
+            assert caller.recv(100).startswith(b"HTTP/1.1 ")
+    eventually("healed", lambda: prefixes(node) == {"10.244.2.0/24"})
+    eventually("in sync again", lambda: agent.status()["in_sync"])
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...ipam.files import make_directory
 from ...netlink.netns import is_netns
 from ..exec import delegate
 from ..exec.attachment_lock import Turn
@@ -252,11 +253,15 @@ class Runtime:
             "result": answer,
         }
         path = self._path(network.name, to)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_directory(os.path.dirname(path), 0o700)
         descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(entry, file)
-        os.rename(fresh, path)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(entry, file)
+            os.rename(fresh, path)
+        except OSError:
+            os.unlink(fresh)  # the disk is full: not by us
+            raise
 
     def _forget(self, network: str, attachment: Attachment) -> None:
         try:

@@ -205,3 +205,23 @@ def test_two_hundred_at_once(host, way, empty):
                 assert len(set(given)) == 200
             list(pool.map(delete, wanted))
         assert host.state() == empty
+
+
+def test_a_cache_on_a_full_disk(host, bin_dir, network, tmp_path, empty):
+    """ADD says so and leaves no half of a file; DEL, which follows, leaves nothing."""
+    cache = tmp_path / "full"
+    cache.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", cache], check=True)
+    try:
+        pod = host.pod()
+        with host.netns.entered():
+            runtime = Runtime([bin_dir], str(cache))
+            (cache / "results").mkdir(mode=0o700)
+            (cache / "other").write_bytes(b"x" * 4096 * 4)
+            with pytest.raises(OSError, match="No space left on device"):
+                runtime.add(network, Attachment("c1", pod.path))
+            assert os.listdir(cache / "results") == []
+            runtime.delete(network, Attachment("c1", pod.path))
+        assert host.state() == empty
+    finally:
+        subprocess.run(["umount", cache], check=True)

@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 
+from ....ipam.files import make_directory
 from ...spec.errors import INTERNAL, TRY_AGAIN, CniError
 from . import plugin
 from .lease import Lease, Settings, Silence, key_of
@@ -134,7 +135,7 @@ def listen(settings: Settings) -> socket.socket:
     """The socket from systemd (sd_listen_fds(3)), or a new one for root alone. Raises OSError."""
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
         return socket.socket(fileno=3)
-    os.makedirs(os.path.dirname(settings.socket), mode=0o755, exist_ok=True)
+    make_directory(os.path.dirname(settings.socket))
     fresh = f"{settings.socket}.{os.getpid()}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)

@@ -15,6 +15,7 @@ import socket
 import struct
 import threading
 
+from ....ipam.files import make_directory
 from ....netlink import link
 from ....netlink.channel import Channel
 from ....netlink.netns import Netns
@@ -281,7 +282,7 @@ class Lease(threading.Thread):
             "server": self.server,
             "times": times,
         }
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_directory(os.path.dirname(path), 0o700)
         with open(path + ".new", "w", encoding="utf-8") as file:
             json.dump({**content, "server_mac": self.server_mac, "times": times}, file)
         os.replace(path + ".new", path)
