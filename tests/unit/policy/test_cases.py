@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiler against an oracle: what the Program does to every connection is what the API's objects say."""
+
+from __future__ import annotations
+
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import pack_ip
+from ansible_collections.podnet.cluster.plugins.module_utils.policy import read
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import allows
+from policies import oracle
+from policies.cases import cases
+from policies.cluster import NODES, OUTSIDE, address, nine
+
+CASES = list(cases())
+NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1}
+TRAFFIC = [
+    *(("TCP", port) for port in (80, 81, 82)),
+    ("UDP", 80),
+    ("UDP", 81),
+    ("SCTP", 80),
+    ("SCTP", 81),
+    ("ICMP", None),
+]
+
+
+def compilers(cluster: oracle.Cluster, nodes=NODES) -> dict[str, Compiler]:
+    """A compiler for each node that knows the whole cluster."""
+    found = {}
+    for node, networks in nodes.items():
+        found[node] = compiler = Compiler(node, networks, ["cni0"])
+        for item in cluster.namespaces:
+            compiler.put(read.namespace(item))
+        for item in cluster.pods:
+            record = read.pod(item)
+            if record:
+                compiler.put(record)
+        for item in cluster.policies:
+            compiler.put(read.policy(item))
+        for item in cluster.cluster_policies:
+            compiler.put(read.cluster_policy(item))
+        compiler.take()
+    return found
+
+
+def of_case(policies: list[dict]) -> oracle.Cluster:
+    cluster = nine()
+    for item in policies:
+        (cluster.policies if "namespace" in item["metadata"] else cluster.cluster_policies).append(item)
+    return cluster
+
+
+def pairs(cluster: oracle.Cluster):
+    """(source, target) of all connections: between all pods, to themselves too, and with a host outside."""
+    for family in (4, 6):
+        ends = [address(pod, family) for pod in cluster.pods]
+        for one in [*ends, OUTSIDE[family]]:
+            for other in [*ends, OUTSIDE[family]]:
+                if (one, other) != (OUTSIDE[family], OUTSIDE[family]):
+                    yield one, other
+
+
+def difference(found: dict[str, Compiler], cluster: oracle.Cluster) -> list[str]:
+    """The connections that nodes and oracle do not agree about."""
+    wrong = []
+    for source, target in pairs(cluster):
+        for protocol, port in TRAFFIC:
+            passed = all(
+                allows(compiler.program, pack_ip(source), pack_ip(target), NUMBERS[protocol], port)
+                for compiler in found.values()
+            )
+            if passed != oracle.passes(cluster, source, target, protocol, port):
+                wrong.append(f"{source} to {target} {protocol} {port}: {'passes' if passed else 'does not pass'}")
+    return wrong
+
+
+def test_there_are_enough_cases():
+    names = [name for name, _policies in CASES]
+    assert len(names) == len(set(names)) >= 200
+
+
+def test_the_cases_tell_right_from_wrong():
+    """Most cases forbid something and allow something, or they would prove little."""
+    telling = 0
+    for _name, policies in CASES:
+        cluster = of_case(policies)
+        verdicts = {oracle.passes(cluster, *pair, "TCP", 80) for pair in pairs(cluster)}
+        telling += len(verdicts) == 2
+    assert telling > 0.8 * len(CASES)
+
+
+@pytest.mark.parametrize("slice", range(8))
+def test_generated_cases(slice):
+    for name, policies in CASES[slice::8]:
+        cluster = of_case(policies)
+        assert not difference(compilers(cluster), cluster), name
