@@ -38,6 +38,7 @@ FIB_SADDR, FIB_DADDR, FIB_IIF, FIB_PRESENT = 1, 2, 8, 32
 RTN_LOCAL = 2
 CT_STATE = 0
 CT_STATUS = 2
+CT_MARK = 3
 CT_PROTO_DST = 12
 CT_DIR_ORIGINAL = 0
 IPS_DNAT = 0x20
@@ -85,6 +86,12 @@ def destination_port(register: int = REG) -> bytes:
 def compare(value: bytes, operator: int = EQUAL, register: int = REG) -> bytes:
     """Continue the rule only if the register holds ``value`` (or, with NOT_EQUAL, does not)."""
     return expression("cmp", attr_u32be(1, register), attr_u32be(2, operator), nest(3, attr(DATA_VALUE, value)))
+
+
+def between(first: bytes, last: bytes, register: int = REG) -> bytes:
+    """Continue the rule only if the register holds a value from ``first`` to ``last``."""
+    ends = nest(3, attr(DATA_VALUE, first)), nest(4, attr(DATA_VALUE, last))
+    return expression("range", attr_u32be(1, register), attr_u32be(2, EQUAL), *ends)
 
 
 def mask(length: int, bits: bytes, flip: bytes | None = None, register: int = REG) -> bytes:
@@ -165,6 +172,11 @@ def reverse_path(register: int = REG) -> bytes:
 def conntrack_state(register: int = REG) -> bytes:
     """Load the connection's state bits."""
     return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_STATE))
+
+
+def conntrack_mark(register: int = REG) -> bytes:
+    """Load the connection's mark."""
+    return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_MARK))
 
 
 def conntrack_status(register: int = REG) -> bytes:

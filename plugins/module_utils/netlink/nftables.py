@@ -60,6 +60,7 @@ FAMILIES = {"inet": 1, "ip": 2, "bridge": 7, "ip6": 10}
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 
 CHAIN_HOOK, CHAIN_POLICY, CHAIN_USE, CHAIN_TYPE = 4, 5, 6, 7
+COUNTER_PACKETS = 2
 SET_ANONYMOUS, SET_INTERVAL, SET_MAP, SET_CONCAT = 1, 4, 8, 0x80
 ELEM_INTERVAL_END = 1
 #: nft's datatypes: name → (number, bytes)
@@ -206,19 +207,19 @@ def differences(channel: Channel, table: Table) -> tuple[list[Request], list[Dif
     except NetlinkError as error:
         if error.errno != ENOENT:
             raise
-        return [*_new_table(table), *_new_sets(table, table.sets), *_new_chains(table, table.chains)], [
+        return [*new_table(table), *new_sets(table, table.sets), *put_chains(table, table.chains)], [
             Difference("add", table.title())
         ]
     if any(entry.name in sets and sets[entry.name] != entry.shape() for entry in table.sets):
-        requests = [delete_table(table), *_new_table(table), *_new_sets(table, table.sets)]
-        return [*requests, *_new_chains(table, table.chains)], [Difference("recreate", table.title())]
+        requests = [delete_table(table), *new_table(table), *new_sets(table, table.sets)]
+        return [*requests, *put_chains(table, table.chains)], [Difference("recreate", table.title())]
     missing = [entry for entry in table.sets if entry.name not in sets]
     chains, rules = read_chains(channel, table), read_rules(channel, table)
     moved = [chain for chain in table.chains if chains.get(chain.name, chain.place()) != chain.place()]
     wrong = [chain for chain in table.chains if chain in moved or chain.name not in chains or not chain.is_in(rules)]
-    requests = _new_sets(table, missing)
+    requests = new_sets(table, missing)
     requests += [delete_chain(table, chain.name) for chain in moved]  # the kernel moves no chain to another hook
-    requests += _new_chains(table, wrong)
+    requests += put_chains(table, wrong)
     changes = [Difference("add", f"set {entry.name} of {table.title()}") for entry in missing]
     changes += [Difference("restore", f"chain {chain.name} of {table.title()}") for chain in wrong]
     return requests, changes
@@ -302,6 +303,34 @@ def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
     return found
 
 
+def counted_packets(channel: Channel, table: Table) -> dict[tuple[str, str], int]:
+    """How many packets the table's counters have seen, by chain and the rule's comment; those of equal rules of one
+    chain together."""
+    found: dict[tuple[str, str], int] = {}
+    body = table.header() + attr_str(1, table.name)
+    for payload in channel.dump((GETRULE, 0, body, f"list rules of {table.title()}")):
+        values = parse(payload, INFO.size)
+        if payload[0] != FAMILIES[table.family] or text(values[1]) != table.name:
+            continue
+        for _kind, expression in attributes(values.get(4, b"")):
+            parts = parse(expression)
+            if text(parts[1]) == "counter":
+                comment = text(_user_data(values.get(7, b"")).get(COMMENT, b""))
+                key = text(values[2]), comment
+                found[key] = found.get(key, 0) + int.from_bytes(parse(parts[2])[COUNTER_PACKETS], "big")
+    return found
+
+
+def flush_chain(table: Table, name: str) -> Request:
+    """Remove the rules of a chain."""
+    return DELRULE, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"flush chain {name}"
+
+
+def delete_set(table: Table, name: str) -> Request:
+    """Remove a set with its elements; the kernel refuses (EBUSY) while a rule looks into it."""
+    return DELSET, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"delete set {name}"
+
+
 def delete_chain(table: Table, name: str) -> Request:
     """Remove a chain with its rules; the kernel refuses (EBUSY) while something jumps there."""
     return DELCHAIN, 0, table.header() + attr_str(1, table.name) + attr_str(3, name), f"delete chain {name}"
@@ -345,12 +374,17 @@ def delete_elements(table: Table, name: str, keys: Iterable[bytes]) -> Request:
 
 def add_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
     """Add prefixes to an interval set; the kernel refuses (EEXIST) an overlap with an existing one."""
-    return NEWSETELEM, NLM_F_CREATE, _intervals(table, name, prefixes), f"add prefixes to {name}"
+    return add_ranges(table, name, map(prefix_range, prefixes))
+
+
+def add_ranges(table: Table, name: str, ranges: Iterable[tuple[bytes, bytes]]) -> Request:
+    """Add ranges (first, last) to an interval set; the kernel refuses (EEXIST) an overlap with an existing one."""
+    return NEWSETELEM, NLM_F_CREATE, _intervals(table, name, ranges), f"add ranges to {name}"
 
 
 def delete_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
     """Remove prefixes from an interval set."""
-    return DELSETELEM, 0, _intervals(table, name, prefixes), f"delete prefixes of {name}"
+    return DELSETELEM, 0, _intervals(table, name, map(prefix_range, prefixes)), f"delete ranges of {name}"
 
 
 def flush_set(table: Table, name: str) -> Request:
@@ -426,11 +460,13 @@ def prefix_range(prefix: str) -> tuple[bytes, bytes]:
     return first.to_bytes(len(packed), "big"), (first | host).to_bytes(len(packed), "big")
 
 
-def _new_table(table: Table) -> list[Request]:
+def new_table(table: Table) -> list[Request]:
+    """Make a table that is not there, with nothing in it."""
     return [(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table.header() + attr_str(1, table.name), f"add {table.title()}")]
 
 
-def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
+def new_sets(table: Table, sets: list[Set]) -> list[Request]:
+    """Make sets that are not there; once in a transaction, since it numbers them."""
     requests = []
     for number, entry in enumerate(sets, 1):
         flags, kind, length, _data = entry.shape()
@@ -449,7 +485,7 @@ def _new_sets(table: Table, sets: list[Set]) -> list[Request]:
     return requests
 
 
-def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
+def put_chains(table: Table, chains: list[Chain]) -> list[Request]:
     """Chains with exactly these rules, present or not. All chains come before the first rule, which may jump to any."""
     requests = []
     for chain in chains:
@@ -458,8 +494,7 @@ def _new_chains(table: Table, chains: list[Chain]) -> list[Request]:
             body += nest(CHAIN_HOOK, attr_u32be(1, HOOKS[chain.hook]), attr(2, I32BE.pack(chain.priority)))
             body += attr_str(CHAIN_TYPE, chain.type) + attr_u32be(CHAIN_POLICY, 1)
         requests.append((NEWCHAIN, NLM_F_CREATE, body, f"add chain {chain.name}"))
-        body = table.header() + attr_str(1, table.name) + attr_str(2, chain.name)
-        requests.append((DELRULE, 0, body, f"flush chain {chain.name}"))
+        requests.append(flush_chain(table, chain.name))
     for chain in chains:
         for rule in chain.rules:
             comment = rule.comment.encode() + b"\0"
@@ -493,11 +528,10 @@ def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], c
     return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
 
 
-def _intervals(table: Table, name: str, prefixes: Iterable[str]) -> bytes:
-    """Each prefix as its first address and, marked as an end, the one after its last."""
+def _intervals(table: Table, name: str, ranges: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Each range as its first value and, marked as an end, the one after its last."""
     packed = []
-    for prefix in prefixes:
-        first, last = prefix_range(prefix)
+    for first, last in ranges:
         packed.append(nest(LIST_ELEM, nest(1, attr(DATA_VALUE, first))))
         after = int.from_bytes(last, "big") + 1
         if after < 1 << (len(last) * 8):

@@ -113,6 +113,8 @@ class Delta(NamedTuple):
     chains: dict[str, tuple[Line, ...]]
     changed_chains: frozenset[str]
     gone_chains: tuple[str, ...]
+    #: Of the sets that elements are added to or removed from.
+    kinds: dict[str, Kind]
     #: Whether packets may be dropped now that were accepted before; never False where it is so.
     narrows: bool = True
 
@@ -240,7 +242,8 @@ class Program:
         # an address more in a set denies more where a rule denies
         narrows = narrows or bool(added and any(name.startswith("cluster_") for name in self.chains))
         self._forget()
-        return Delta(new, gone, added, removed, chains, changed_chains, gone_chains, narrows)
+        kinds = {name: self.sets[name].kind for name in (*added, *removed)}
+        return Delta(new, gone, added, removed, chains, changed_chains, gone_chains, kinds, narrows)
 
 
 def port_key(address: bytes, protocol: int, number: int) -> bytes:

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import pack_ip
-from ansible_collections.podnet.cluster.plugins.module_utils.policy import read
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import allows
 from policies import oracle
 from policies.cases import cases
-from policies.cluster import NODES, OUTSIDE, address, nine
+from policies.cluster import OUTSIDE, address
+from policies.events import compilers, of_case
 
 CASES = list(cases())
 NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1}
@@ -25,32 +24,6 @@ TRAFFIC = [
     ("SCTP", 81),
     ("ICMP", None),
 ]
-
-
-def compilers(cluster: oracle.Cluster, nodes=NODES) -> dict[str, Compiler]:
-    """A compiler for each node that knows the whole cluster."""
-    found = {}
-    for node, networks in nodes.items():
-        found[node] = compiler = Compiler(node, networks, ["cni0"])
-        for item in cluster.namespaces:
-            compiler.put(read.namespace(item))
-        for item in cluster.pods:
-            record = read.pod(item)
-            if record:
-                compiler.put(record)
-        for item in cluster.policies:
-            compiler.put(read.policy(item))
-        for item in cluster.cluster_policies:
-            compiler.put(read.cluster_policy(item))
-        compiler.take()
-    return found
-
-
-def of_case(policies: list[dict]) -> oracle.Cluster:
-    cluster = nine()
-    for item in policies:
-        (cluster.policies if "namespace" in item["metadata"] else cluster.cluster_policies).append(item)
-    return cluster
 
 
 def pairs(cluster: oracle.Cluster):
