@@ -97,7 +97,7 @@ class Fabric:
 
     def _open(self, family: int, kind: int, protocol: int, name: str, port: int) -> None:
         made = socket.socket(family, kind, protocol)
-        if family == socket.AF_INET6:
+        if family == socket.AF_INET6 and port:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.setblocking(False)
         if port:
