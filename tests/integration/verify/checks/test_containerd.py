@@ -6,68 +6,27 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import cri_status
+from containerd import running
 
 OURS = {
     "cniVersion": "1.0.0",
     "name": "podnet",
     "plugins": [{"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"}}],
 }
-CONFIG = """
-version = 3
-root = "{0}/root"
-state = "{0}/state"
-imports = ["{0}/conf.d/*.toml"]
-[grpc]
-  address = "{0}/c.sock"
-[ttrpc]
-  address = "{0}/c.sock.ttrpc"
-"""
-#: What a reader by lines gets wrong: dotted keys, several lines, several directories.
-DROP_IN = """
-version = 3
-plugins.'io.containerd.cri.v1.runtime'.cni.conf_dir = '{0}/net.d'
-plugins.'io.containerd.cri.v1.runtime'.cni.bin_dirs = [
-  "{0}/none",  # "/opt/other"
-  "{0}/bin",
-]
-"""
-
-
-def program() -> str:
-    """The lab's containerd, or the host's."""
-    cache = Path(os.environ.get("PODNET_CACHE", "/var/cache/podnet")) / "kubernetes"
-    built = sorted(cache.glob("programs-containerd-2*/containerd"), key=lambda path: path.stat().st_mtime)
-    found = str(built[-1]) if built else shutil.which("containerd")
-    if not found:
-        pytest.skip("no containerd: make lab builds one")
-    return found
 
 
 @pytest.fixture
 def containerd(netns, tmp_path):
     """One that runs, its directory: c.sock, net.d with our configuration list."""
-    for name in ("net.d", "bin", "conf.d"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "net.d").mkdir()
     (tmp_path / "net.d/10-podnet.conflist").write_text(json.dumps(OURS, indent=2))
-    (tmp_path / "config.toml").write_text(CONFIG.format(tmp_path))
-    (tmp_path / "conf.d/cni.toml").write_text(DROP_IN.format(tmp_path))
-    command = ["nsenter", f"--net={netns.path}", "unshare", "--mount", program(), "--config", tmp_path / "config.toml"]
-    with open(tmp_path / "log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
+    with running(netns, tmp_path, tmp_path / "bin"):
         wait(tmp_path, lambda found: found is not None)
         yield tmp_path
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def wait(directory, wanted):
