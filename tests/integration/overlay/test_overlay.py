@@ -460,3 +460,22 @@ def test_killed_at_any_step_the_next_apply_makes_it_level(make_nodes):
     ran = node.netns.run(*words, check=False, env=node.environment())
     assert ran.returncode == 0 and int(ran.stdout.splitlines()[-1]) > 10, ran.stderr
     assert list(node.directory.glob("*.tmp")) == []
+
+
+def test_another_mac_address_of_the_device_leaves_the_neighbors(make_nodes):
+    """The kernel flushes them, permanent ones too, with each change of the device's address."""
+    (node, peer), _switch = make_nodes(2)
+    node.write([node.lease(), peer.lease()])
+    node.ctl("apply")
+    before = node.netns.ip("neighbour show dev flannel.1 nud permanent")
+    assert before
+    node.write([node.lease(vtep_mac="0a:00:00:00:00:77"), peer.lease()])
+    node.ctl("apply")
+    assert node.netns.ip("neighbour show dev flannel.1 nud permanent") == before
+    node.netns.run("ip link set flannel.1 address 0a:00:00:00:00:78")
+    entry = f"{before[0]['dst']} lladdr {before[0]['lladdr']} dev flannel.1 nud permanent"
+    node.netns.run(f"ip neighbour replace {entry}")
+    node.ctl("apply")
+    (link,) = node.netns.ip("link show flannel.1")
+    assert link["address"] == "0a:00:00:00:00:77"
+    assert node.netns.ip("neighbour show dev flannel.1 nud permanent") == before
