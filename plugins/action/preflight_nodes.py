@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding, finding_from
-from ansible_collections.podnet.cluster.plugins.module_utils.provision import between
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import between, membership
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.inventory import Node
 from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import NODE, Judge
 
@@ -30,8 +30,10 @@ class ActionModule(Judge):
         findings = [finding_from(finding) for each in found.values() for finding in each["findings"]]
         warnings = [finding_from(finding) for each in found.values() for finding in each["warned"]]
         nodes = {node: each["ansible_facts"]["podnet_node"] for node, each in found.items()}
-        absent = between.unreachable([Node(**each) for each in given["nodes"]], found)
+        wanted = [Node(**each) for each in given["nodes"]]
+        absent = between.unreachable(wanted, found)
         findings = between.without_silence_of(absent, findings) + between.check(nodes, given["mtu"] is not None)
+        findings += membership.check_clusters(nodes, [node.host for node in wanted if node.control_plane])
         for node in absent:
             (findings if node.control_plane else warnings).append(Finding(Code.HOST_UNREACHABLE, "", node.host))
         return self.verdict(findings, "the nodes", warnings)

@@ -90,6 +90,10 @@ options:
         description: Whether the node should be upgraded to O(check.release), rather than have it already.
         type: bool
         default: false
+      adopt:
+        description: Whether the node may be in a cluster that was made without this collection.
+        type: bool
+        default: false
 attributes:
   check_mode:
     support: full
@@ -195,6 +199,12 @@ ansible_facts:
         control_plane:
           description: Whether it is its control plane.
           type: bool
+        membership:
+          description: M(podnet.cluster.cluster_membership)'s marker, with C(node) and C(cluster); null without one.
+          type: dict
+        ours:
+          description: Whether the node has the marker, or this collection's library.
+          type: bool
 node:
   description: The node's name in findings.
   returned: success
@@ -234,6 +244,7 @@ CHECK = {
     "cgroup_v1": {"type": "bool", "default": False},
     "backend": {"type": "str", "default": "vxlan"},
     "upgrade": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
 }
 
 

@@ -29,8 +29,15 @@ class Judge(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
 
-    def verdict(self, findings: Sequence[Finding], about: str, warnings: Sequence[Finding] = ()) -> dict[str, Any]:
-        """The action's result: failed where there are ``findings``, which ``about`` introduces ("the inventory")."""
+    def verdict(
+        self,
+        findings: Sequence[Finding],
+        about: str,
+        warnings: Sequence[Finding] = (),
+        outcome: str = "no node was changed",
+    ) -> dict[str, Any]:
+        """The action's result: failed where there are ``findings``, which ``about`` introduces ("the inventory");
+        ``outcome`` says what that means for the nodes."""
         for warning in warnings:
             Display().warning(render.line(warning))
         result: dict[str, Any] = {
@@ -41,5 +48,5 @@ class Judge(ActionBase):
         if findings:
             count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
             lines = "".join(f"\n  {render.line(each)}" for each in findings)
-            result.update(failed=True, msg=f"{count} in {about}; no node was changed:{lines}")
+            result.update(failed=True, msg=f"{count} in {about}; {outcome}:{lines}")
         return result

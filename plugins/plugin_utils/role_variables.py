@@ -13,7 +13,7 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 #: Variables of playbooks, given with -e.
-OF_PLAYBOOKS = {"from", "to", "port", "node", "new_nodes", "reset_nodes", "preflight_nodes"}
+OF_PLAYBOOKS = {"from", "to", "port", "node", "new_nodes", "reset_nodes", "reset_confirm", "preflight_nodes"}
 
 
 @cache

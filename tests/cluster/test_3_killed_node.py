@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
+
+from .conftest import OUTPUT, RECAP, ROOT, Recap
 
 NODE = "node2"
 
@@ -50,6 +54,44 @@ def test_a_killed_node_comes_back(milestone):
         )
 
     milestone.until(f"all pods of {NODE} run anew and are Ready", back, 180)
+
+
+def test_a_worker_that_dies_on_the_way_ends_nothing_for_the_others(milestone):
+    """It is killed once preflight has found all nodes well: the others are brought to the end."""
+    command = ["ansible-playbook", "playbooks/site.yml"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=milestone.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as site:
+        lines = []
+        killing = None
+        for line in site.stdout:
+            lines.append(line)
+            if killing is None and "PLAY [Prepare the nodes]" in line:
+                arguments = ("node", "-e", f"node={NODE}", "-e", "state=killed")
+                killing = threading.Thread(target=milestone.lab, args=arguments)
+                killing.start()
+        killing.join()
+    output = "".join(lines)
+    (OUTPUT / "site-with-a-death.log").write_text(output)
+    recap = {host: Recap(*map(int, counts)) for host, *counts in RECAP.findall(output)}
+    assert site.returncode == 4, output[-3000:]
+    assert recap[NODE].unreachable == 1
+    for other in {*milestone.names} - {NODE}:
+        assert (recap[other].failed, recap[other].unreachable) == (0, 0), other
+    assert "PLAY [Connect the pods]" in output
+    milestone.lab("node", "-e", f"node={NODE}", "-e", "state=started")
+    milestone.until(
+        f"{NODE} is Ready", lambda: "NotReady" not in milestone.kubectl("get", "nodes", "--no-headers"), 120
+    )
+
+
+def test_an_unreachable_worker_is_left_out(milestone):
+    """Of site.yml and upgrade.yml; what it lacks is done when it is back."""
+    milestone.lab("node", "-e", f"node={NODE}", "-e", "state=killed")
+    ran = milestone.play("site", expect=4)
+    assert "host.unreachable" in ran.output or f"host {NODE} is unreachable" in ran.output
+    assert [ran.recap[other].failed for other in milestone.names if other != NODE] == [0, 0]
+    milestone.lab("node", "-e", f"node={NODE}", "-e", "state=started")
 
 
 def test_its_pods_reach_everything(lab):

@@ -15,6 +15,35 @@ def peers(lab, name: str) -> set[str]:
     return {entry["dst"] for entry in json.loads(lab.node(name, "bridge -j fdb show dev flannel.1"))}
 
 
+GUARDED = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: guarded, labels: {{app: guarded}}}}
+spec:
+  nodeName: {NODE}
+  terminationGracePeriodSeconds: 0
+  containers: [{{name: guarded, image: podnet.local/toolbox:1, command: [sleep, "9999"]}}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {{name: keep}}
+spec: {{minAvailable: 1, selector: {{matchLabels: {{app: guarded}}}}}}
+"""
+
+
+def test_a_node_that_a_budget_keeps_stays(milestone):
+    """Its drain is refused: the pod and its budget are named, and the node takes pods as before."""
+    milestone.node("node1", f"kubectl apply -f - <<'END'\n{GUARDED}\nEND")
+    milestone.kubectl("wait", "pod", "guarded", "--for=condition=Ready", "--timeout=60s")
+    refused = milestone.play("remove_node", "-e", f"node={NODE}", "-e", "kubernetes_drain_timeout=8", expect=2)
+    assert "drain.blocked" in refused.output
+    assert "PodDisruptionBudget default/keep" in refused.output and "default/guarded" in refused.output
+    (node,) = [each for each in milestone.objects("nodes") if each["metadata"]["name"] == NODE]
+    assert "unschedulable" not in node["spec"]
+    assert milestone.kubectl("get", "pod", "guarded", "-o=jsonpath={.status.phase}") == "Running"
+    milestone.kubectl("delete", "poddisruptionbudget/keep", "pod/guarded", "--now")
+
+
 def test_a_node_is_removed(milestone):
     milestone.play("remove_node", "-e", f"node={NODE}")
     assert {node["metadata"]["name"] for node in milestone.objects("nodes")} == {"node1", "node2"}

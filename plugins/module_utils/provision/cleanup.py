@@ -106,9 +106,13 @@ def mounts(prefixes: Iterable[str]) -> Iterator[Change]:
 
 
 def namespaces(patterns: Iterable[str]) -> Iterator[Change]:
-    """Named network namespaces whose names match; the links in them go with them."""
-    for name in sorted(os.listdir(NETNS)) if os.path.isdir(NETNS) else []:
-        if any(re.fullmatch(pattern, name) for pattern in patterns):
+    """Named network namespaces whose names match, unless a process is in one: several runtimes use the same names, and
+    the containers of ours are gone by now. The links in them go with them."""
+    found = sorted(os.listdir(NETNS)) if os.path.isdir(NETNS) else []
+    matching = [name for name in found if any(re.fullmatch(pattern, name) for pattern in patterns)]
+    used = _used_namespaces() if matching else set()
+    for name in matching:
+        if os.stat(f"{NETNS}/{name}").st_ino not in used:
             yield _gone(f"network namespace {name}", partial(_drop_namespace, f"{NETNS}/{name}"))
 
 
@@ -224,6 +228,17 @@ def _unmount(point: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.umount2(os.fsencode(point), MNT_DETACH):
         raise OSError(ctypes.get_errno(), f"{point} cannot be unmounted: {os.strerror(ctypes.get_errno())}")
+
+
+def _used_namespaces() -> set[int]:
+    """The inodes of the network namespaces that processes are in."""
+    used = set()
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            used.add(os.stat(f"/proc/{pid}/ns/net").st_ino)
+        except OSError:
+            pass  # it has ended
+    return used
 
 
 def _drop_namespace(path: str) -> None:

@@ -18,6 +18,7 @@ from ..converge.paths import block
 from ..converge.units import show
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
+from . import membership
 
 _DEBIAN = ("debian", "ubuntu")
 _REDHAT = ("rhel", "fedora", "centos")
@@ -51,6 +52,7 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "hosts": hosts(files.read("/etc/hosts") or ""),
         "joined": os.path.exists(KUBELET_CONF),
         "control_plane": os.path.exists(ADMIN_CONF) and os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
+        **membership.gather(),
     }
 
 

@@ -16,7 +16,7 @@ from ..findings.codes import Code
 from ..findings.finding import Finding, Value
 from ..ipam.prefix import parse_network_of, parse_prefix
 from ..overlay import kernel
-from . import archive
+from . import archive, membership
 from .releases import Release
 
 #: TCP ports that Kubernetes' parts listen on (kubernetes.io, "Ports and Protocols").
@@ -48,7 +48,8 @@ class Wanted(NamedTuple):
     """What a node is to be. ``networks``: the pod and service networks by variable name; ``archive``: a Kubernetes
     archive that must be on the node, "" for none; ``architecture``: that of the archive on the controller, "" for none;
     ``backend``: the overlay's type; ``ignored``: kubeadm's own checks that are left out, by their names; ``cgroup_v1``:
-    whether the kubelet is told to accept cgroup v1."""
+    whether the kubelet is told to accept cgroup v1; ``adopt``: whether a node of a cluster that another tool made is
+    welcome."""
 
     release: Release
     control_plane: bool = False
@@ -59,6 +60,7 @@ class Wanted(NamedTuple):
     upgrade: bool = False
     ignored: tuple[str, ...] = ()
     cgroup_v1: bool = False
+    adopt: bool = False
 
 
 def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
@@ -132,6 +134,8 @@ def _membership(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator
         roles = {True: "control plane", False: "worker"}
         values = {"found": roles[found["control_plane"]], "wanted": roles[wanted.control_plane]}
         yield Finding(Code.NODE_ROLE_DIFFERS, node, node, values)
+    if found["joined"] and not found["ours"] and not wanted.adopt:
+        yield Finding(Code.NODE_UNMARKED, node, node, {"marker": membership.MARKER})
     if wanted.upgrade:
         yield from _step(node, found, release)
     elif found["joined"] and kubelet and _numbers(kubelet)[:2] != (1, release.minor):

@@ -87,3 +87,17 @@ def test_without_containerd_there_is_nothing(monkeypatch, tmp_path):
     assert list(cleanup.containers("k8s.io")) == []
     assert list(cleanup.images("k8s.io")) == []
     assert list(cleanup.chains("KUBE-")) == []
+
+
+def test_a_namespace_with_a_process_in_it_is_another_runtime_s(monkeypatch, tmp_path):
+    """Files stand for the namespaces: what counts is the inode that /proc/PID/ns/net has."""
+    names = [f"cni-{digit * 8}" for digit in "ab"]
+    for name in [*names, "mine"]:
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(cleanup, "NETNS", str(tmp_path))
+    monkeypatch.setattr(cleanup, "_used_namespaces", lambda: {os.stat(tmp_path / names[0]).st_ino})
+    assert [change.text for change in cleanup.namespaces(["cni-[a-f]+"])] == [f"remove network namespace {names[1]}"]
+
+
+def test_the_namespace_of_this_process_is_used():
+    assert os.stat("/proc/self/ns/net").st_ino in cleanup._used_namespaces()

@@ -30,6 +30,8 @@ def node(vagrant):
         "firewalls": [],
         "joined": False,
         "control_plane": False,
+        "membership": None,
+        "ours": True,
         "kubelet": None,
         "containerd": "1.7.28",
     }
@@ -70,6 +72,8 @@ JOINED = {"joined": True, "kubelet": "1.34.0"}
         ({**JOINED, "kubelet": "1.35.0"}, {"upgrade": True}, Code.UPGRADE_SKIPS_RELEASES, "n"),
         ({**JOINED, "kubelet": "1.34.4"}, {"upgrade": True, "release": "1.34.3"}, Code.UPGRADE_SKIPS_RELEASES, "n"),
         ({}, {"upgrade": True}, Code.NODE_NOT_JOINED, "n"),
+        ({**JOINED, "ours": False}, {}, Code.NODE_UNMARKED, "n"),
+        ({**JOINED, "ours": False}, {"upgrade": True}, Code.NODE_UNMARKED, "n"),
     ],
 )
 def test_a_node_that_does_not_fit(node, changed, wanted, code, subject):
@@ -82,6 +86,8 @@ def test_a_node_that_does_not_fit(node, changed, wanted, code, subject):
         ({"cgroup": 1}, {"release": "1.34"}),
         ({"cgroup": 1}, {"release": "1.35", "cgroup_v1": True}),
         ({"memory_mib": 512}, {}),
+        ({**JOINED, "ours": False}, {"adopt": True}),
+        ({"ours": False}, {}),
         ({"memory_mib": 512}, {"control_plane": True, "ignored": ("Mem",)}),
         ({"kernel": "4.18.0"}, {"ignored": ("SystemVerification",)}),
         ({"kernel": "5.4"}, {}),

@@ -98,6 +98,7 @@ def looked(node, *silent):
     """node_facts' result for a node to which these peers do not answer."""
     findings = [{"code": "peer.silent", "node": node, "subject": peer, "parameters": {}} for peer in silent]
     facts = {"interface": "eth0", "interfaces": {"eth0": {"mtu": 1500}}, "clock_offset": 0.5}
+    facts |= {"joined": False, "membership": None}
     return {"node": node, "findings": findings, "warned": [], "ansible_facts": {"podnet_node": facts}}
 
 

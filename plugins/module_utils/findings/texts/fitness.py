@@ -122,6 +122,33 @@ ENTRIES = {
         "The kubelet is not installed, or has no credentials.",
         "ansible-playbook -i INVENTORY podnet.cluster.site",
     ),
+    Code.NODE_UNMARKED: Entry(
+        "{subject} is in a cluster, but has no marker ({marker}) of this collection, so it is left as it is",
+        "Another tool, or a release of this collection without markers, made the node. site.yml writes the marker.",
+        "ansible-playbook -i INVENTORY podnet.cluster.site -e node_adopt=true (or leave the cluster: kubeadm reset)",
+    ),
+    Code.NODE_OF_OTHER_CLUSTER: Entry(
+        "{subject} belongs to cluster {cluster}, but the control plane to {wanted}, so it would not join",
+        "The inventory mixes two clusters' nodes, or the control plane was created again. The kubelet keeps its first "
+        "cluster's credentials.",
+        _RESET,
+    ),
+    Code.CLUSTER_UNCONFIRMED: Entry(
+        "{subject} is the control plane of cluster {cluster}, so its reset deletes the cluster and etcd's data; "
+        "reset_confirm is {confirmed}",
+        "A cluster's data cannot be had back. The confirmation names the cluster, so that it cannot be another one.",
+        "ansible-playbook -i INVENTORY podnet.cluster.reset -e reset_confirm={cluster}",
+    ),
+    Code.DRAIN_BLOCKED: Entry(
+        "{subject} allows no disruption now, so {pod} cannot be evicted and the node is not removed",
+        "A PodDisruptionBudget keeps a number of pods available; so many are not ready on the other nodes.",
+        "kubectl get poddisruptionbudgets,pods --all-namespaces (add replicas or nodes, then run the playbook again)",
+    ),
+    Code.DRAIN_FAILED: Entry(
+        "{subject} was not drained within {timeout} s, so it is not removed",
+        "A pod takes longer to terminate, or its eviction was refused.",
+        "kubectl drain {subject} --ignore-daemonsets --delete-emptydir-data --force",
+    ),
     Code.UPGRADE_SKIPS_RELEASES: Entry(
         "{subject} runs Kubernetes {found}, which cannot be upgraded to {wanted} in one step",
         "kubeadm goes forward by one minor release at a time, and never back.",

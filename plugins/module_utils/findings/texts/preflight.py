@@ -60,6 +60,11 @@ ENTRIES = {
         "The connection failed, or an earlier task did.",
         "ansible -i INVENTORY -m ping {subject}",
     ),
+    Code.RUN_ACTIVE: Entry(
+        "{playbook} runs on this cluster since {since} (process {pid} of {user} on {subject}), so this run ends",
+        "Two runs at a time undo each other's changes. The record is on the control plane; a reboot removes it.",
+        "wait for it; if it has ended, rm {path} on {node}",
+    ),
     Code.NETWORK_OVERLAPS: Entry(
         "{subject} {network} overlaps {other} {other_network}, so an address has two meanings",
         "Pods and Services take their addresses from these networks.",

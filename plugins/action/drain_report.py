@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import drain
+from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+
+
+class ActionModule(Judge):
+    """Report why a node was not drained; documented in plugins/modules/drain_report.py."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs the action."""
+        super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(
+            argument_spec={
+                "items": {"type": "list", "elements": "dict", "required": True},
+                "node": {"type": "str", "required": True},
+                "timeout": {"type": "int", "required": True},
+            }
+        )
+        findings = drain.blocked(given["items"], given["node"], given["timeout"])
+        return self.verdict(findings, "the drain", outcome="the node is in the cluster as before")
