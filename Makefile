@@ -56,7 +56,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster faults e2e bench outage differential podman fuzz conformance
+.PHONY: test lint sanity unit integration guest molecule cluster ssh faults e2e bench outage differential podman fuzz conformance
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -87,6 +87,9 @@ molecule: venv ## A scenario for each role, on lab nodes
 
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
 	pytest tests/lab tests/cluster $(ARGS)
+
+ssh: venv ## The playbooks over ssh and sudo, by an ordinary user with ansible-core 2.21, from the archive
+	pytest -x tests/ssh $(ARGS)
 
 faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
 	pytest tests/cluster/every_fault.py --durations=20 $(ARGS)

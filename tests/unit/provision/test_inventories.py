@@ -79,3 +79,32 @@ def test_the_cloud_s_example_passes_preflight_but_for_its_archive():
     nodes = [Node(**each) for each in cluster_nodes(list(hosts), hosts, list(groups["control_plane"]["hosts"]))]
     found = checks.check({"overlay_node_prefix_ipv6": 64, **variables}, nodes).findings
     assert [(each.code, each.subject) for each in found] == [(Code.ARCHIVE_INVALID, variables["kubernetes_archive"])]
+
+
+def test_the_cloud_s_example_as_it_stands(ansible, tmp_path):
+    """site.yml judges on the controller, where the user is nobody's root; then it asks for the archive that is missing."""
+    (tmp_path / "sudo").write_text("#!/bin/sh\necho sudo was called >&2; exit 1\n")
+    (tmp_path / "sudo").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    done = ansible("ansible-playbook", "-i", "inventories/cloud", "playbooks/site.yml", env=environment)
+    output = done.stdout + done.stderr
+    assert done.returncode == 2 and "archive.invalid" in output, output
+    assert "sudo" not in output
+
+
+def test_whatever_is_delegated_to_the_controller_needs_no_root():
+    """A node's become is not the controller's. Actions without a connection run nothing there."""
+    found = []
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]:
+        found += [task for task in tasks(yaml.safe_load(path.read_text())) if task.get("delegate_to") == "localhost"]
+    names = {task["name"] for task in found if "podnet.cluster.progress" not in task}
+    assert names == {task["name"] for task in found if task.get("become") is False}
+    assert len(found) >= 2
+
+
+def tasks(items):
+    """All tasks of a file of tasks or plays, those in blocks among them."""
+    for item in items or []:
+        yield item
+        for key in ("tasks", "pre_tasks", "post_tasks", "block", "rescue", "always"):
+            yield from tasks(item.get(key))

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks as most people run them: an ordinary user of the controller, ansible-core 2.21 on Python 3.13, the
+collection from its archive, and nodes that are reached over ssh by a user with a password and sudo with a password.
+
+The controller is a machine of the lab, too: node4, with Debian 13. Nothing of this checkout is on it but the archive.
+The tests are the steps of one life and run in this order; build/ssh/ has what the playbooks print.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.timeout(1800)
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "build/ssh"
+NAME, NETWORK = "ssh", "10.83.0.0/24"
+NODES, CONTROLLER = ("node1", "node2", "node3"), "node4"
+USER, PASSWORD = "ops", "corr%ct h0rse"
+ANSIBLE = "ansible-core==2.21.*"
+#: The variables by which the lab's inventory reaches nodes without ssh.
+NOT_SSH = ("ansible_connection", "ansible_nspawn_lab", "ansible_python_interpreter", "lab_name", "lab_network")
+ADD_USER = f"useradd --create-home --shell /bin/bash {USER} && echo '{USER}:{PASSWORD}' | chpasswd"
+INSTALL = "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update && apt-get -qqy install --no-install-recommends"
+
+
+class World:
+    """The lab: commands in its machines, and the controller's playbooks."""
+
+    def __init__(self) -> None:
+        self.environment = {**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "PODNET_LAB": NAME}
+
+    def lab(self, book: str, **variables: object) -> None:
+        """Runs one of playbooks/lab/."""
+        extra = json.dumps({"lab_name": NAME, "lab_network": NETWORK, **variables})
+        command = ["ansible-playbook", f"playbooks/lab/{book}.yml", "-e", extra]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stdout[-4000:] + done.stderr
+
+    def run(self, name: str, script: str, stdin: bytes = b"", user: str = "root") -> str:
+        """What a shell script prints in a machine."""
+        words = [ROOT / "inventories/lab/nodes.py", "--exec", name, "--", "runuser", "-l", user, "-c", script]
+        done = subprocess.run(words, env=self.environment, input=stdin, capture_output=True, check=False)
+        if done.returncode:
+            pytest.fail(f"{name}: {script}: exit {done.returncode}\n{(done.stdout + done.stderr).decode()[-4000:]}")
+        return done.stdout.decode()
+
+    def play(self, book: str, arguments: str = "") -> str:
+        """Runs podnet.cluster.BOOK as the controller's user; what it prints."""
+        shown = self.run(
+            CONTROLLER, f"ansible-playbook -i inventory.yml podnet.cluster.{book} {arguments} 2>&1", user=USER
+        )
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        (OUTPUT / f"{book}.log").write_text(shown)
+        return shown
+
+    def inventory(self, *workers: str) -> None:
+        """Writes the controller's inventory: as README and inventories/cloud have it."""
+        listed = json.loads(
+            subprocess.run(
+                [ROOT / "inventories/lab/nodes.py", "--list"], env=self.environment, capture_output=True, check=True
+            ).stdout
+        )
+        variables = {k: v for k, v in listed["cluster"]["vars"].items() if k not in NOT_SSH}
+        variables |= {"ansible_user": USER, "ansible_password": PASSWORD, "ansible_become": True}
+        variables |= {"ansible_become_password": PASSWORD}
+        variables |= {"ansible_ssh_common_args": "-o StrictHostKeyChecking=accept-new"}
+        addresses = {name: listed["_meta"]["hostvars"][name]["node_address"] for name in NODES}
+        hosts = {name: {"ansible_host": addresses[name]} for name in NODES}
+        children = {
+            "control_plane": {"hosts": {NODES[0]: hosts[NODES[0]]}},
+            "workers": {"hosts": {name: hosts[name] for name in workers}},
+        }
+        text = yaml.safe_dump({"cluster": {"children": children, "vars": variables}})
+        self.run(CONTROLLER, "cat > inventory.yml", text.encode(), user=USER)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """The lab; each test finds it as the one before left it: pytest -x ends at the first that fails."""
+    if os.geteuid():
+        pytest.skip("a lab is made as root")
+    world = World()
+    yield world
+    world.lab("down")
+
+
+def test_the_machines(world):
+    """Debian as an operator finds it: sshd, sudo, and a user with a password."""
+    world.lab("up", lab_nodes=4, lab_suites=["bookworm", "bookworm", "trixie", "trixie"])
+    for name in NODES:
+        world.run(name, f"{INSTALL} openssh-server sudo && {ADD_USER} && adduser -q {USER} sudo && systemctl start ssh")
+    world.run(CONTROLLER, f"{INSTALL} openssh-client python3-venv && {ADD_USER}")
+
+
+def test_the_controller(world, tmp_path):
+    """ansible-core from PyPI and the collection from its archive, by the ordinary user."""
+    galaxy = ROOT / ".venv/bin/ansible-galaxy"
+    build = [galaxy, "collection", "build", "--output-path", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("podnet-cluster-*.tar.gz")
+    world.run(CONTROLLER, f"cat > {archive.name}", archive.read_bytes(), user=USER)
+    world.run(CONTROLLER, f"python3 -m venv venv && venv/bin/pip install -q '{ANSIBLE}'", user=USER)
+    # in ~/.profile, which a login reads
+    world.run(CONTROLLER, "echo 'PATH=$HOME/venv/bin:$PATH' >> .profile", user=USER)
+    world.run(CONTROLLER, f"ansible-galaxy collection install {archive.name}", user=USER)
+    # what nodes in containers need (the lab's own group_vars); a cluster's own variables are written like this, too
+    variables = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())
+    del variables["reset_confirm"]
+    text = yaml.safe_dump(variables).encode()
+    world.run(CONTROLLER, "mkdir -p group_vars && cat > group_vars/all.yml", text, user=USER)
+    shown = world.run(CONTROLLER, "ansible --version; sudo -n true 2>&1 || echo no sudo", user=USER)
+    assert "[core 2.21." in shown and "python version = 3.13." in shown and "no sudo" in shown
+
+
+def test_site_and_verify(world):
+    world.inventory("node2")
+    world.play("site")
+    world.play("verify")
+    again = world.play("site")
+    assert "changed=0 " in again and " failed=0" in again
+    assert not [line for line in again.splitlines() if line.startswith("node") and "changed=0 " not in line]
+
+
+def test_the_password_is_nowhere(world):
+    """Not in what the playbooks print, nor in a node's journal."""
+    assert PASSWORD not in world.play("site", "-vvv --diff")
+    for name in NODES[:2]:
+        assert PASSWORD not in world.run(name, "journalctl --no-pager --output=cat")
+
+
+def test_add_and_remove_a_node(world):
+    world.inventory("node2", "node3")
+    world.play("add_node", "-e new_nodes=node3")
+    world.play("verify")
+    world.play("remove_node", "-e node=node3")
+    world.inventory("node2")
+    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
+    assert world.run("node1", f"{kubectl} get nodes -o name").split() == ["node/node1", "node/node2"]
+
+
+def test_upgrade(world):
+    """To the release that runs: every step of upgrade.yml, kubeadm's included."""
+    world.play("upgrade")
+    world.play("verify")
+
+
+def test_reset(world):
+    uid = json.loads(world.run("node1", "cat /var/lib/podnet/cluster.json"))["cluster"]
+    world.play("reset", f"-e reset_confirm={uid}")
+    for name in NODES:
+        assert world.run(name, "ls -d /opt/podnet /var/lib/podnet /etc/kubernetes/pki 2>/dev/null || true") == "", name
+    assert "changed=0 " in world.play("reset")
