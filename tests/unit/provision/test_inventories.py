@@ -82,7 +82,7 @@ def test_the_cloud_s_example_passes_preflight_but_for_its_archive():
 
 
 def test_the_cloud_s_example_as_it_stands(ansible, tmp_path):
-    """site.yml judges on the controller, where the user is nobody's root; then it asks for the archive that is missing."""
+    """site.yml judges on the controller, where the user is not root, and asks for the archive that is missing."""
     (tmp_path / "sudo").write_text("#!/bin/sh\necho sudo was called >&2; exit 1\n")
     (tmp_path / "sudo").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{ROOT}/.venv/bin:{os.environ['PATH']}"}

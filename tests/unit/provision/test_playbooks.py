@@ -11,8 +11,8 @@ import re
 import pytest
 import yaml
 
-#: Nothing answers there: a test that reached for a node would fail as "unreachable". One that became root on the controller
-#: would find no sudo there.
+#: Nothing answers there: a test that reached for a node would fail as "unreachable". One that became root on the
+#: controller would find no sudo there.
 NOWHERE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 NOWHERE |= {"ansible_become": True, "ansible_become_exe": "/nowhere/sudo"}
 OTHERS_GROUPS = {"kube_control_plane": {"hosts": {"a": NOWHERE}}, "kube_node": {"hosts": {"b": NOWHERE}}}
