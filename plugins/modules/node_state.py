@@ -63,9 +63,12 @@ options:
         type: bool
         default: false
       secret:
-        description: Whether diff mode hides the content.
+        description: Whether diff mode hides the content, also of a file that is removed.
         type: bool
         default: false
+      secret_content:
+        description: O(files[].content) of a file with O(files[].secret), which then is in no log and no output either.
+        type: str
   hostname:
     description: The host name, now and for the next boot.
     type: str
@@ -169,6 +172,7 @@ FILE = {
     "group": {"type": "str"},
     "backup": {"type": "bool", "default": False},
     "secret": {"type": "bool", "default": False},
+    "secret_content": {"type": "str", "no_log": True},
 }
 UNIT = {
     "name": {"type": "str", "required": True},
@@ -200,6 +204,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     for spec in module.params["files"]:
+        if spec["secret_content"] is not None:
+            spec.update(content=spec["secret_content"], secret=True)
         if spec["mode"] is not None and not _is_octal(spec["mode"]):
             module.fail_json(
                 msg=f"files: {spec['path']}: the mode {spec['mode']!r} is not octal: give text such as '0644'"

@@ -54,7 +54,8 @@ def find(given: dict[str, Any]) -> Iterator[Change]:
     for path in given["paths"]:
         yield from paths(path)
     for path in given["empty_directories"]:
-        if os.path.isdir(path) and not os.listdir(path):
+        # ip-netns(8) makes /run/netns a mount point, which cannot go
+        if os.path.isdir(path) and path not in _mount_points() and not os.listdir(path):
             yield _gone(f"empty directory {path}", partial(os.rmdir, path))
 
 
@@ -94,15 +95,19 @@ def images(namespace: str) -> Iterator[Change]:
 
 def mounts(prefixes: Iterable[str]) -> Iterator[Change]:
     """Mounts below the directories ``prefixes``, innermost first; not a mount on such a directory itself."""
-    points = [
-        line.split()[4].encode().decode("unicode_escape")
-        for line in (files.read("/proc/self/mountinfo") or "").splitlines()
-    ]
+    points = _mount_points()
     for prefix in prefixes:
         for point in sorted(
             (each for each in points if each.startswith(prefix.rstrip("/") + "/")), key=len, reverse=True
         ):
             yield _gone(f"mount {point}", partial(_unmount, point))
+
+
+def _mount_points() -> list[str]:
+    """Where something is mounted (proc(5), mountinfo, field 5). os.path.ismount does not know a bind mount within one
+    file system, and takes a file of an overlayfs for one."""
+    lines = (files.read("/proc/self/mountinfo") or "").splitlines()
+    return [line.split()[4].encode().decode("unicode_escape") for line in lines]
 
 
 def namespaces(patterns: Iterable[str]) -> Iterator[Change]:
@@ -206,7 +211,7 @@ def cgroups(names: Iterable[str]) -> Iterator[Change]:
 def paths(pattern: str) -> Iterator[Change]:
     """The paths that match the shell pattern, with all below them; of a mount point what is in it."""
     for path in sorted(glob.glob(pattern)) or [pattern]:
-        if os.path.ismount(path):
+        if path in _mount_points():
             for name in sorted(os.listdir(path)):
                 yield _gone(f"{path}/{name}", partial(_remove, f"{path}/{name}"))
         elif os.path.lexists(path):

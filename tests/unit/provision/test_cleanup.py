@@ -101,3 +101,20 @@ def test_a_namespace_with_a_process_in_it_is_another_runtime_s(monkeypatch, tmp_
 
 def test_the_namespace_of_this_process_is_used():
     assert os.stat("/proc/self/ns/net").st_ino in cleanup._used_namespaces()
+
+
+def test_of_a_mount_point_the_content_goes(monkeypatch, tmp_path):
+    """Also of a bind mount within one file system, which lies on the same device as the directory above it."""
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted" / "file").write_text("")
+    monkeypatch.setattr(cleanup, "_mount_points", lambda: [str(tmp_path / "mounted")])
+    for change in cleanup.paths(str(tmp_path / "mounted")):
+        assert change.apply() == []
+    assert os.listdir(tmp_path) == ["mounted"] and os.listdir(tmp_path / "mounted") == []
+    given = dict.fromkeys(("container_namespaces", "image_namespaces", "mounts", "namespaces", "links"), ())
+    given |= dict.fromkeys(("route_networks", "nft_tables", "chain_prefixes", "cgroups", "paths"), ())
+    directories = [str(tmp_path / "mounted"), str(tmp_path)]
+    assert list(cleanup.find({**given, "empty_directories": directories})) == []
+    (tmp_path / "empty").mkdir()
+    found = cleanup.find({**given, "empty_directories": [str(tmp_path / "empty")]})
+    assert [change.text for change in found] == [f"remove empty directory {tmp_path}/empty"]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -284,7 +286,8 @@ def test_mirrors_with_more_than_a_url():
     (found,) = yaml.safe_load(render("containerd", "mirrors.j2", containerd_registry_mirrors=mirrors))
     assert (found["path"], found["mode"]) == ("/etc/containerd/certs.d/_default/hosts.toml", "0600")
     assert found["secret"] is True
-    content = tomllib.loads(found["content"])
+    assert "content" not in found, "what is secret is an argument of the module that no log has"
+    content = tomllib.loads(found["secret_content"])
     assert "server" not in content
     assert list(content["host"]) == [url, "https://two.example"]
     assert content["host"][url] == {
@@ -312,6 +315,47 @@ def test_proxy():
     assert "HTTP_PROXY=" not in text.replace("HTTPS_PROXY=", "")
     for part in ("a.example", "10.77.0.11", "10.77.0.12", "10.244.0.0/16", "10.96.0.0/12"):
         assert part in text
+
+
+def test_a_proxy_s_password_is_what_systemd_reads():
+    """systemd.exec(5), Environment=: % begins a specifier, quotes and backslashes are escaped."""
+    password = 'a%b"c\\d'
+    text = render("containerd", "proxy.conf.j2", containerd_proxy={"http_proxy": f"http://u:{password}@proxy:3128"})
+    assert r'Environment="HTTP_PROXY=http://u:a%%b\"c\\d@proxy:3128"' in text.splitlines()
+
+
+def test_a_proxy_s_file_is_secret():
+    for proxy in ({}, {"http_proxy": "http://u:p@proxy"}):
+        files = evaluate(
+            "containerd", "{{ _containerd_files + _containerd_absent_files }}",
+            ansible_search_path=[str(ROLES / "containerd")], containerd_proxy=proxy,
+        )  # fmt: skip
+        for file in files:
+            if file["path"].endswith("podnet-proxy.conf"):
+                assert file["secret"] is True and "content" not in file
+
+
+def test_whatever_asks_the_api_asks_it_directly():
+    """Not through a proxy of /etc/environment, which sudo and ssh have each command see."""
+    for path in [*ROLES.glob("*/tasks/*.yml"), *ROLES.parent.glob("playbooks/*.yml")]:
+        if path.parent.parent.name == "lab":
+            continue
+        for task in tasks(yaml.safe_load(path.read_text())):
+            words = json.dumps([task.get(module) for module in COMMANDS] + [task.get("environment")])
+            asks = re.search(r"kubectl|_KUBECTL|kubeadm\W+(init|join|token|upgrade)", words)
+            if asks or "podnet.cluster.agent_identities" in task or "podnet.cluster.pod_cidrs_info" in task:
+                assert "_cluster_direct" in json.dumps(task.get("environment")), f"{path}: {task['name']}"
+
+
+COMMANDS = ("ansible.builtin.command", "ansible.builtin.shell")
+
+
+def tasks(items):
+    """All tasks of a file of tasks or plays, those in blocks among them."""
+    for item in items or []:
+        yield item
+        for key in ("tasks", "block", "rescue", "always"):
+            yield from tasks(item.get(key))
 
 
 def test_kubelet_flags():
