@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same configurations for our plugins and for Debian's Go plugins: result and kernel state must be the same.
+"""The same configurations for our plugins and for the standard Go plugins: result and kernel state must be the same.
 
 Each case has a host and pods of its own on both sides (network namespaces). ADD of every pod, CHECK, DEL, DEL again and
 DEL of a pod whose namespace is gone; after each of them the answers are compared, and what ip, bridge, tc, nft and
@@ -29,15 +29,15 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs/differential.md"
-sys.path.insert(0, str(ROOT / "build/collections"))
+sys.path[:0] = [str(ROOT / "build/collections"), str(ROOT / "tests/standard_plugins")]
 
+import standard_plugins  # noqa: E402
 from ansible_collections.podnet.cluster.plugins.module_utils import install  # noqa: E402
 from cases import CASES, Case  # noqa: E402
 from differences import ABSENT, DIFFERENCES, NOT_COMPARED  # noqa: E402
 from side import Side  # noqa: E402
 from witness import State  # noqa: E402
 
-GO = "/usr/lib/cni"
 #: How the kernel is asked for what a case needs, where the words differ from ``type KIND``.
 PROBES = {
     "VLAN filtering": "name x type bridge vlan_filtering 1",
@@ -72,13 +72,13 @@ class Outcome:
                 self.unexplained.append(f"{full}: Go {left!r}, ours {right!r}")
 
 
-def examine(case: Case, bin_dir: str, directory: Path) -> Outcome:
+def examine(case: Case, go_dir: str, bin_dir: str, directory: Path) -> Outcome:
     """Runs a case on both sides."""
     outcome = Outcome(case)
     outcome.skipped = reason_to_skip(case, bin_dir)
     if outcome.skipped:
         return outcome
-    with Side("go", GO, case, directory) as go, Side("ours", bin_dir, case, directory) as ours:
+    with Side("go", go_dir, case, directory) as go, Side("ours", bin_dir, case, directory) as ours:
         both = (go, ours)
         pods = list(range(1, case.pods + 1))
         for number in pods:
@@ -171,7 +171,7 @@ def reason_to_skip(case: Case, bin_dir: str) -> str:
 def report(outcomes: list[Outcome], whole: bool, verbose: bool) -> int:
     """Prints everything; returns the exit status."""
     console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
-    table = Table("case", "result", "values", "explained", title="Ours beside Debian's containernetworking-plugins")
+    table = Table("case", "result", "values", "explained", title=f"Ours beside Go's {standard_plugins.version()}")
     for item in outcomes:
         failed = bool(item.unexplained)
         word = (
@@ -248,6 +248,7 @@ def main() -> int:
     parser.add_argument("-k", metavar="WORD", default="", help="only cases with this in their names")
     parser.add_argument("-v", action="store_true", help="list the cases that are the same, too")
     parser.add_argument("--jobs", type=int, default=4, help="cases at a time (default %(default)s)")
+    parser.add_argument("--go", metavar="DIRECTORY", default="", help="with other Go plugins than the newest ones")
     parser.add_argument(
         "--write", action="store_true", help="write docs/differential.md if all is the same or explained"
     )
@@ -256,16 +257,17 @@ def main() -> int:
     if options.print:
         print(document(), end="")
         return 0
-    if os.geteuid() or not os.access(f"{GO}/bridge", os.X_OK):
-        print("needs root and Debian's package containernetworking-plugins", file=sys.stderr)
+    if os.geteuid():
+        print("needs root", file=sys.stderr)
         return 2
+    go_dir = options.go or str(standard_plugins.build())
     chosen = [case for case in CASES if options.k in case.name]
     with tempfile.TemporaryDirectory(prefix="podnet-diff-") as place:
         install.install(install.read_tree(os.path.dirname(install.__file__)), f"{place}/root")
         bin_dir = f"{place}/root/current/bin"
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             work = [
-                pool.submit(examine, case, bin_dir, Path(place) / f"pd{os.getpid()}-{number}")
+                pool.submit(examine, case, go_dir, bin_dir, Path(place) / f"pd{os.getpid()}-{number}")
                 for number, case in enumerate(chosen)
             ]
             outcomes = [item.result() for item in work]

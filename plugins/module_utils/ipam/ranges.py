@@ -104,7 +104,7 @@ def parse_range(item: dict) -> Range:
     # The last IPv4 address is the broadcast address; IPv6 has none.
     start = _within(item, "rangeStart", subnet, subnet.first + 1)
     end = _within(item, "rangeEnd", subnet, subnet.last - 1 if family == 4 else subnet.last)
-    gateway = _gateway(item, subnet)
+    gateway = _within(item, "gateway", subnet, subnet.first + 1)
     if start > end:
         raise ValueError(f"rangeStart {to_text(family, start)} is after rangeEnd {to_text(family, end)}")
     return Range(subnet, start, end, gateway)
@@ -117,16 +117,6 @@ def _within(item: dict, key: str, subnet: Subnet, default: int) -> int:
     if address not in subnet:
         raise ValueError(f"{key} {item[key]} not in network {subnet}")
     return address[1]
-
-
-def _gateway(item: dict, subnet: Subnet) -> int:
-    """The gateway need not be in the subnet: a router may have another address on the link."""
-    if not item.get("gateway"):
-        return subnet.first + 1
-    family, number = parse_address(item["gateway"])
-    if family != subnet.family:
-        raise ValueError(f"gateway {item['gateway']} is not of the family of network {subnet}")
-    return number
 
 
 def parse_sets(sets: list[list[dict]]) -> list[RangeSet]:

@@ -25,6 +25,7 @@ from .wire import (
     attr_u8,
     attr_u16be,
     attr_u32,
+    attributes,
     family_of,
     nest,
     number,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
 RTM_GETLINK = 18
+RTM_NEWLINKPROP = 108
+RTM_DELLINKPROP = 109
 RTNLGRP_LINK = 1
 
 INFO = Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change mask
@@ -68,7 +71,11 @@ IFLA_IFALIAS = 20
 IFLA_NET_NS_FD = 28
 IFLA_EXT_MASK = 29
 IFLA_LINK_NETNSID = 37
+IFLA_PROP_LIST = 52
+IFLA_ALT_IFNAME = 53
+IFLA_PARENT_DEV_NAME = 56
 RTEXT_FILTER_SKIP_STATS = 1 << 3
+IFNAMSIZ = 16
 
 IFLA_INFO_KIND = 1
 IFLA_INFO_DATA = 2
@@ -139,15 +146,16 @@ class Link(KernelObject):
     ``kind`` is the rtnetlink kind ("bridge", "veth", "vxlan"; "" for a physical device), ``data`` that kind's values by
     the names in ``DATA`` (a ``link`` inside it is a name), ``port`` its state as a bridge's port by those in ``PORT``.
     ``master`` is the name of the bridge it belongs to, "" for none. ``index``, ``peer_index``, ``netnsid``,
-    ``operstate``, ``loopback``, ``noarp``, ``promisc``, ``allmulti`` and ``txqlen`` are read only.
+    ``operstate``, ``loopback``, ``noarp``, ``promisc``, ``allmulti``, ``txqlen``, ``altnames`` and ``parent`` (the ID
+    of its device on its bus) are read only.
     """
 
     RANK = 0
     KEY = ("name",)
     VALUES = ("kind", "mac", "mtu", "up", "master", "alias", "data", "port")
     __slots__ = (
-        "alias", "allmulti", "data", "index", "kind", "loopback", "mac", "master", "mtu", "name", "netnsid",
-        "noarp", "operstate", "peer_index", "port", "promisc", "txqlen", "up",
+        "alias", "allmulti", "altnames", "data", "index", "kind", "loopback", "mac", "master", "mtu", "name", "netnsid",
+        "noarp", "operstate", "parent", "peer_index", "port", "promisc", "txqlen", "up",
     )  # fmt: skip
 
     def __init__(
@@ -181,6 +189,8 @@ class Link(KernelObject):
         self.promisc = False
         self.allmulti = False
         self.txqlen: int | None = None
+        self.altnames: tuple[str, ...] = ()
+        self.parent = ""
 
     def must_recreate(self, actual: Link) -> bool:
         """Whether ``actual`` can't be changed into this link: another kind, or a value that is fixed at creation."""
@@ -325,6 +335,20 @@ def delete(index: int = 0, name: str | None = None) -> Request:
     return RTM_DELLINK, 0, body, f"delete link {name or index}"
 
 
+def add_altname(index: int, altname: str) -> Request:
+    """Give a link an alternative name; EEXIST if any link of the namespace has it as a name or an alternative one."""
+    return RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL, _altname(index, altname), f"add alternative name {altname}"
+
+
+def delete_altname(index: int, altname: str) -> Request:
+    """Take an alternative name from a link."""
+    return RTM_DELLINKPROP, 0, _altname(index, altname), f"delete alternative name {altname}"
+
+
+def _altname(index: int, altname: str) -> bytes:
+    return INFO.pack(0, 0, index, 0, 0) + nest(IFLA_PROP_LIST, attr_str(IFLA_ALT_IFNAME, altname))
+
+
 def info(kind: str, data: bytes = b"") -> bytes:
     """The IFLA_LINKINFO attribute for a kind and its packed data."""
     packed = attr_str(IFLA_INFO_KIND, kind)
@@ -332,11 +356,11 @@ def info(kind: str, data: bytes = b"") -> bytes:
 
 
 def get(channel: Channel, name: str | None = None, index: int = 0) -> Link | None:
-    """The link of that name or index, None if there is none. Its ``master`` and ``data["link"]`` are indexes here,
-    not names."""
+    """The link of that name, alternative name or index, None if there is none. Its ``master`` and ``data["link"]`` are
+    indexes here, not names."""
     body = INFO.pack(0, 0, index, 0, 0) + attr_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    if name:
-        body += attr_str(IFLA_IFNAME, name)
+    if name:  # a name finds alternative ones, too, but its attribute takes no longer ones
+        body += attr_str(IFLA_IFNAME if len(name.encode()) < IFNAMSIZ else IFLA_ALT_IFNAME, name)
     try:
         return decode(channel.get((RTM_GETLINK, 0, body, f"get link {name or index}")))
     except NetlinkError as error:
@@ -373,6 +397,10 @@ def decode(payload: bytes) -> Link:
     link.master = str(number(found[IFLA_MASTER])) if IFLA_MASTER in found else ""
     link.alias = text(found[IFLA_IFALIAS]) if IFLA_IFALIAS in found else ""
     link.peer_index = number(found[IFLA_LINK]) if IFLA_LINK in found else None
+    if IFLA_PROP_LIST in found:
+        names = attributes(found[IFLA_PROP_LIST])
+        link.altnames = tuple(text(value) for kind, value in names if kind == IFLA_ALT_IFNAME)
+    link.parent = text(found.get(IFLA_PARENT_DEV_NAME, b""))
     link.netnsid = number(found[IFLA_LINK_NETNSID]) if IFLA_LINK_NETNSID in found else None
     if IFLA_OPERSTATE in found:
         state = number(found[IFLA_OPERSTATE])

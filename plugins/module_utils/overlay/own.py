@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from ..cni.spec.names import mac
@@ -47,7 +46,7 @@ def bridge(config: Config, own: Lease, mtu: int, links: Iterable[Link]) -> tuple
     wanted = Link(config.bridge, "bridge", up=True)
     if there is None:
         # the MAC address that the CNI plugin gives it, by which it sees that all is set
-        address = mac("bridge", os.uname().nodename, config.bridge)
+        address = mac("bridge", config.bridge)
         wanted = Link(config.bridge, "bridge", mac=address, mtu=mtu, up=True, alias=BRIDGE_ALIAS)
     return [wanted, *(Address(config.bridge, f"{cidr.address(1)}/{cidr.length}") for cidr in own.pod_cidrs)], None
 

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from fcntl import LOCK_EX, LOCK_UN, flock
+from fcntl import LOCK_EX, flock
 
 from ...netlink import link
 from ...netlink.channel import Channel
 from ...netlink.netns import Netns
+from ..spec import result
 from ..spec.errors import INTERNAL, CniError, config_error
 from . import pod
 
@@ -43,9 +44,7 @@ class Locked:
         return self.netns.__enter__()
 
     def __exit__(self, *failure: object) -> None:
-        self.netns.__exit__(*failure)
-        if isinstance(self.netns, Netns):  # explicitly: a worker lives on, and an exception may hold a reference
-            flock(self.netns.fd, LOCK_UN)
+        self.netns.__exit__(*failure)  # closes it, and with it goes the lock
 
 
 def interface(inside: Channel, call: Call) -> Link:
@@ -62,9 +61,7 @@ def find(inside: Channel, call: Call) -> Link | None:
 
 
 def addresses(call: Call) -> list[dict]:
-    """The result's addresses that are the pod's interface's, those of no named interface included."""
-    result = previous(call)
-    names = [item.get("name") for item in result["interfaces"]]
-    return [
-        item for item in result["ips"] if item.get("interface") is None or names[item["interface"]] == call.env.ifname
-    ]
+    """The result's addresses that are the pod's interface's, those of no known interface included."""
+    answer = previous(call)
+    owners = [(item, result.interface_of(answer, item)) for item in answer["ips"]]
+    return [item for item, owner in owners if owner is None or owner.get("name") == call.env.ifname]

@@ -82,13 +82,16 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
     with Undo() as undo:
         late = not given and by_link(call, settings.ipam)
         result = given or (new() if late else reserve(call, settings.ipam, undo))
-        netns = pod.enter(call.env)
-        refuse_existing(call, netns)
-        make(netns, undo)
-        if late:
-            configure(call, netns, result)
-            result = reserve(call, settings.ipam, undo)
-        made = configure(call, netns, result)
+        netns = pod.namespace(call.env)
+        try:
+            refuse_existing(call, netns)
+            make(netns, undo)
+            if late:
+                configure(call, netns, result)
+                result = reserve(call, settings.ipam, undo)
+            made = configure(call, netns, result)
+        finally:
+            netns.close()
     return with_interfaces(call, settings, result, [], made)
 
 

@@ -75,6 +75,15 @@ def make(
         undo.append(lambda: interface.remove(call, kind, name))
 
 
+def announce(call: Call, netns: Netns) -> None:
+    """Has the kernel announce the interface's addresses as it comes up (gratuitous ARP, RFC 5227 section 3; unsolicited
+    neighbor advertisement, RFC 4861 section 7.2.6): neighbors on the master's network may know a former owner's MAC
+    address. For every address, also one that the pod or a later plugin adds."""
+    with netns:
+        pod.write_sysctl(f"net/ipv4/conf/{call.env.ifname}/arp_notify", "1")
+        pod.write_sysctl(f"net/ipv6/conf/{call.env.ifname}/ndisc_notify", "1", optional=True)
+
+
 def passing_name(call: Call) -> str:
     """The link's temporary name, until it has its name in the pod."""
     return host_name(call, "pod")

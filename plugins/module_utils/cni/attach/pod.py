@@ -14,7 +14,7 @@ from ...netlink.netns import Netns
 from ...netlink.wire import NetlinkError
 from ..spec.environment import Environment
 from ..spec.errors import INTERNAL, NETNS, CniError, config_error
-from ..spec.result import family
+from ..spec.result import family, interface_of
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -25,12 +25,26 @@ EEXIST = 17
 ANYWHERE = route.ANYWHERE
 
 
-def enter(env: Environment) -> Netns:
-    """The pod's namespace, to be used in a ``with``. Raises CniError 8 if it cannot be opened."""
+class Visit(Netns):
+    """A namespace for one ``with``, closed at its end: as soon as DEL has answered the runtime unmounts the path, and
+    the kernel refuses that (EBUSY) while anything has it open. Garbage collection would be too late."""
+
+    def __exit__(self, *failure: object) -> None:
+        super().__exit__(*failure)
+        self.close()
+
+
+def namespace(env: Environment, kind: type[Netns] = Netns) -> Netns:
+    """The pod's namespace, for any number of ``with``; the caller closes it. CniError 8 if it cannot be opened."""
     try:
-        return Netns(env.netns)
+        return kind(env.netns)
     except OSError as error:
         raise CniError(NETNS, f"failed to open netns {env.netns!r}: {error.strerror}") from None
+
+
+def enter(env: Environment) -> Netns:
+    """The pod's namespace for one ``with``. Raises CniError 8 if it cannot be opened."""
+    return namespace(env, Visit)
 
 
 class Absent:
@@ -51,7 +65,7 @@ def enter_if_there(env: Environment) -> Netns | Absent:
         # a path to something else than a namespace: nothing of ours is there
         if posix.stat(env.netns).st_dev != posix.stat("/proc/self/ns/net").st_dev:
             return Absent()
-        return Netns(env.netns)
+        return Visit(env.netns)
     except OSError:
         return Absent()
 
@@ -143,8 +157,8 @@ def check_interface(channel: Channel, ifname: str, previous: dict, kind: str, ne
     expected = [item for item in previous["interfaces"] if item.get("name") == ifname and item.get("sandbox")]
     if expected and expected[0].get("mac") and expected[0]["mac"].lower() != found.mac:
         raise CniError(INTERNAL, f"interface {ifname} has the MAC address {found.mac}, not {expected[0]['mac']}")
-    numbers = [index for index, item in enumerate(previous["interfaces"]) if item in expected]
-    wanted = [item["address"] for item in previous["ips"] if item.get("interface") in (None, *numbers)]
+    owners = [(item["address"], interface_of(previous, item)) for item in previous["ips"]]
+    wanted = [address for address, owner in owners if owner is None or owner in expected]
     present = [item.address for item in address.dump(channel, index=found.index)]
     for item in wanted:
         if canonical(item) not in present:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posix
+import sys
 
 from ..spec import config
 from ..spec.call import Call
@@ -16,14 +17,24 @@ from ..spec.fastjson import dumps
 from ..spec.result import VERSIONS, at_least, render
 from . import delegate
 
+#: The argument by which the executable dhcp is the daemon.
+DAEMON = "daemon"
 #: The version of the specification that introduced a command.
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 
 def main(plugin: str) -> None:
     """Runs the plugin of that type and ends the process."""
+    if plugin == "dhcp" and sys.argv[1:2] == [DAEMON]:
+        _become_daemon()
     # Skips the interpreter's finalization, which takes longer than most calls.
     posix._exit(run(plugin))
+
+
+def _become_daemon() -> None:
+    """Go's daemon is its plugin's executable with this argument; ours is a command beside it."""
+    home = sys.modules[__name__.partition(".")[0]].__path__[0].rpartition("/lib/")[0]
+    posix.execv(f"{home}/bin/podnet-dhcp", ["podnet-dhcp", *sys.argv[2:]])
 
 
 def run(plugin: str) -> int:

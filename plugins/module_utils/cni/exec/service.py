@@ -258,6 +258,8 @@ def _begin(connection: Socket, version: str) -> str:
             raise Refused(f"process {pid} is in another namespace ({kind})")
     words = _read(f"{process}/cmdline").split(b"\0")
     plugin = words[1].rpartition(b"/")[2].decode("ascii", "replace") if len(words) > 2 else ""
+    if len(words) > 3:
+        raise Refused(f"process {pid} has arguments, which no plugin's call has")
     if plugin not in delegate.OWN:
         raise Refused(f"process {pid} is {plugin!r}, which is not a plugin")
     posix.environ.clear()

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from ..spec.call import Call
 
 RATE_MAX = (1 << 63) - 1
-#: How long a packet may wait, in milliseconds; later ones are dropped, and the sender slows down.
+#: How long a packet may wait besides the time that a burst takes at the rate, in milliseconds: as tc-tbf(8) takes
+#: ``latency``, and Go's plugin. What would wait longer is dropped, and the sender slows down.
 LATENCY = 25
+#: containerd's burst for a pod that has a rate only (math.MaxUint32): none is given.
+NO_BURST = (1 << 32) - 1
 #: The bytes of a packet beyond the MTU: the Ethernet header, and a VLAN tag.
 HEADER = 18
 BYTES_MAX = (1 << 32) - 1
+MTU_MAX = 65535  # linux/if_ether.h ETH_MAX_MTU
 EEXIST, EOPNOTSUPP, ENOENT = 17, 95, 2
 
 
@@ -48,8 +52,13 @@ class Limit:
             raise config_error(f"{name}Burst cannot be more than 4GB, {burst} bits are")
         self.name = name
         self.rate = rate // 8
-        self.burst = burst // 8
+        self.burst = burst // 8 if burst != NO_BURST else _burst(self.rate)
         self.limit = min(self.rate * LATENCY // 1000 + self.burst, BYTES_MAX)
+
+
+def _burst(rate: int) -> int:
+    """The burst in bytes where none is given: what goes by in the latency, and one packet of any link at least."""
+    return min(max(rate * LATENCY // 1000, MTU_MAX + HEADER), BYTES_MAX)
 
 
 class Settings:

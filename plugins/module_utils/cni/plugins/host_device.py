@@ -4,8 +4,9 @@
 
 """host-device: moves a device of this host into the pod, and back to its own name.
 
-The device's alias keeps its name on the host, followed by its former alias, so that DEL, GC or the next ADD can restore
-both.
+The device's alias notes its name on the host, the alternative names that it cannot have in the pod, and its former
+alias ("podnet:hd0/net1 uplink to rack 7"), so that DEL, GC or the next ADD can restore them, whatever its name is by
+then. Of a device that the configuration names it is the name alone if there is no more to note, as in Go's plugin.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..exec import delegate
 from ..spec import config
 from ..spec.environment import interface_name
 from ..spec.errors import INTERNAL, CniError, config_error
+from ..spec.names import host_name
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ BUSES = ("/sys/bus/pci/devices", "/sys/bus/auxiliary/devices")
 #: Drivers that give a device to a program: the kernel has no interface for it, and the pod opens it itself.
 USER_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
 KEYS = ("device", "hwaddr", "kernelpath", "pciBusID")
+#: The beginning of a note. An alias without it may be the administrator's.
+MARK = "podnet:"
+ALTNAME_MAX = 127  # linux/if.h, ALTIFNAMSIZ without its zero byte
 
 
 class Settings(interface.Settings):
@@ -44,7 +49,7 @@ class Settings(interface.Settings):
         self.bus_id = config.string(call.runtime(), "deviceID") or self.bus_id
         if not (self.device or self.hwaddr or self.kernelpath or self.bus_id):
             raise config_error('specify either "device", "hwaddr", "kernelpath" or "pciBusID"')
-        if self.device and not interface_name(self.device):
+        if self.device and not _altname(self.device):
             raise config_error(f"device: {self.device!r} is not a valid interface name")
         if self.hwaddr:
             try:
@@ -57,6 +62,36 @@ class Settings(interface.Settings):
             raise config_error(f"{self.bus_id!r} is not a valid device ID")
 
 
+def _altname(text: str) -> bool:
+    """Whether an interface's name or alternative name can be that."""
+    return interface_name(text[:1] + text[-14:]) and len(text.encode()) <= ALTNAME_MAX and not _ILLEGAL & set(text)
+
+
+_ILLEGAL = set("/:% \t\n")
+
+
+class Note:
+    """What a device's alias notes: ``name`` on the host, ``altnames`` that were taken from it, its former ``alias``."""
+
+    def __init__(self, name: str, altnames: list[str], alias: str) -> None:
+        self.name = name
+        self.altnames = altnames
+        self.alias = alias
+
+    def text(self, settings: Settings) -> str:
+        """The note as an alias."""
+        if settings.device and not self.altnames and not self.alias:
+            return self.name
+        return f"{MARK}{'/'.join([self.name, *self.altnames])} {self.alias}".strip()
+
+
+def note_of(device: Link) -> Note | None:
+    """The note in a device's alias, None if it has none."""
+    names, _space, alias = (device.alias or "").partition(" ")
+    name, *altnames = names.removeprefix(MARK).split("/")
+    return Note(name, altnames, alias) if interface_name(name) and all(map(_altname, altnames)) else None
+
+
 def add(call: Call) -> dict:
     """Moves the device and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
@@ -65,15 +100,21 @@ def add(call: Call) -> dict:
 
     def make(netns: Netns, undo: Undo) -> None:
         with Channel() as host:
-            _restore(host, settings)
+            _restore(host, settings, True)
             device = find(host, settings)
             if device.loopback:
                 raise CniError(INTERNAL, f"{device.name} is the host's loopback, which cannot be moved")
+            with netns, Channel() as inside:
+                taken = [each for each in device.altnames if each == call.env.ifname or link.get(inside, each)]
+            note = Note(device.name, taken, "" if device.alias == device.name else device.alias or "")
+            what = f"failed to move {device.name} into {call.env.netns}"
+            undo.append(lambda: _restore_on_host(settings))
             undo.append(lambda: _take_back(call, settings))
-            before = device.alias or ""
-            alias = before if before.partition(" ")[0] == device.name else f"{device.name} {before}".strip()
-            request = move(device.index, netns.fd, call.env.ifname, alias)
-            interface.request(host, request, f"failed to move {device.name} into {call.env.netns}")
+            if taken:  # noted before they go
+                interface.request(host, link.change(device.index, alias=note.text(settings), what=device.name), what)
+            for each in taken:
+                interface.request(host, link.delete_altname(device.index, each), what)
+            interface.request(host, move(device.index, netns.fd, call.env.ifname, note.text(settings)), what)
 
     result = interface.attach(call, settings, make)
     if settings.bus_id:
@@ -163,18 +204,61 @@ def delete(call: Call) -> None:
 
 
 def _take_back(call: Call, settings: Settings) -> None:
-    """Moves the device out of the pod, and restores its name and alias."""
-    host = Netns()
-    with pod.enter_if_there(call.env) as there:
-        if not there:
-            return
-        with Channel() as inside:
-            found = link.get(inside, call.env.ifname)
-            name, _space, alias = (found.alias or "").partition(" ") if found else ("", "", "")
-            if found is None or not interface_name(name) or name != (settings.device or name):
-                return  # the device is not one that ADD moved
-            request = move(found.index, host.fd, name, alias)
-            interface.request(inside, request, f"failed to move {found.name} back to the host as {name}")
+    """Moves the device out of the pod, and restores its names and its alias.
+
+    It comes back whatever happened to names: one that the host has given to another link meanwhile is restored by a
+    later DEL, GC or ADD, when it is free.
+    """
+    outside = Netns()
+    try:
+        with pod.enter_if_there(call.env) as there:
+            if not there:
+                return
+            with Channel() as inside:
+                found, note = _in_pod(inside, call, settings)
+                if found is None or note is None:
+                    return  # the device is not one that ADD moved
+                with outside, Channel() as host:
+                    taken = [each for each in found.altnames if link.get(host, each)]
+                    name = host_name(call, "dev") if link.get(host, note.name) else note.name
+                what = f"failed to move {found.name} back to the host as {name}"
+                for each in taken:  # the pod's, or the host's by now
+                    interface.request(inside, link.delete_altname(found.index, each), what)
+                whole = name == note.name and not note.altnames
+                alias = note.alias if whole else note.text(settings)
+                interface.request(inside, move(found.index, outside.fd, name, alias), what)
+        _restore_on_host(settings)
+    finally:
+        outside.close()
+
+
+def _in_pod(inside: Channel, call: Call, settings: Settings) -> tuple[Link | None, Note | None]:
+    """The device in the pod, whatever it is called there by now, and its note; None if it is not there."""
+    for item in sorted(link.dump(inside), key=lambda one: one.name != call.env.ifname):
+        note = note_of(item)
+        told = item.name == call.env.ifname and item.mac in _macs(call)
+        if note is None and told and interface_name(settings.device):
+            note = Note(settings.device, [], "")  # the pod has taken the alias away
+        if note and (_is_named(item, note, settings) if settings.device else _is_it(item, call, settings)):
+            return item, note
+    return None, None
+
+
+def _is_named(item: Link, note: Note, settings: Settings) -> bool:
+    return settings.device in (note.name, *note.altnames, *item.altnames)
+
+
+def _is_it(item: Link, call: Call, settings: Settings) -> bool:
+    """Whether a device in the pod is the one of a configuration without its name; sysfs shows only the host's."""
+    if item.name == call.env.ifname or settings.hwaddr == item.mac or item.mac in _macs(call):
+        return True
+    return bool(item.parent) and item.parent in (settings.bus_id, *settings.kernelpath.split("/"))
+
+
+def _macs(call: Call) -> list[str]:
+    """The MAC address of the pod's interface by the result of ADD."""
+    interfaces = call.previous["interfaces"] if call.previous else []
+    return [item["mac"].lower() for item in interfaces if item.get("name") == call.env.ifname and item.get("mac")]
 
 
 def _restore_on_host(settings: Settings) -> None:
@@ -182,19 +266,34 @@ def _restore_on_host(settings: Settings) -> None:
         _restore(host, settings)
 
 
-def _restore(host: Channel, settings: Settings) -> None:
-    """Restores the name of a device that the kernel returned when the pod's namespace ended."""
+def _restore(host: Channel, settings: Settings, needed: bool = False) -> None:
+    """Restores names and alias of a device that the kernel returned when the pod's namespace ended, or that came back
+    while its name was taken. CniError if that fails; where another link has its name, only if it is `needed`."""
     for item in link.dump(host):
-        name, _space, alias = (item.alias or "").partition(" ")
-        if name != item.name and interface_name(name) and _is_ours(item, name, settings):
-            down = link.change(item.index, up=False, what=item.name)  # only such a device can be renamed everywhere
-            for request in (down, link.change(item.index, rename=name, alias=alias, what=item.name)):
-                interface.request(host, request, f"failed to restore {item.name} to original name {name}")
+        note = note_of(item)
+        if note is None or not _is_ours(item, note, settings):
+            continue
+        if note.name == item.name and not note.altnames:
+            continue  # an alias of its own, as far as one can tell
+        what = f"failed to restore {item.name} to original name {note.name}"
+        holder = link.get(host, note.name)
+        if holder and holder.index != item.index:
+            if needed:
+                raise CniError(INTERNAL, f"{what}: {holder.name} has it")
+            continue
+        requests = [link.change(item.index, rename=note.name, what=item.name)] if note.name != item.name else []
+        if requests:  # only a device that is down can be renamed everywhere
+            requests.insert(0, link.change(item.index, up=False, what=item.name))
+        requests += [link.add_altname(item.index, each) for each in note.altnames if not link.get(host, each)]
+        for request in [*requests, link.change(item.index, alias=note.alias, what=note.name)]:
+            interface.request(host, request, what)
 
 
-def _is_ours(item: Link, name: str, settings: Settings) -> bool:
+def _is_ours(item: Link, note: Note, settings: Settings) -> bool:
     if settings.device:
-        return name == settings.device
+        return _is_named(item, note, settings)
+    if not (item.alias or "").startswith(MARK):
+        return False
     if settings.hwaddr:
         return item.mac == settings.hwaddr
     try:
@@ -211,8 +310,8 @@ def check(call: Call) -> None:
             delegate.call(settings.ipam, "CHECK", call)
         return
     made = interface.check(call, settings, "")
-    name = (made.alias or "").partition(" ")[0]
-    if name != (settings.device or name) or not name:
+    note = note_of(made)
+    if note is None or (settings.device and not _is_named(made, note, settings)):
         raise CniError(INTERNAL, f"interface {made.name} is not the host's {settings.device or 'device'}")
 
 

@@ -12,6 +12,8 @@ from ..spec.errors import config_error
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from ...netlink.netns import Netns
+    from ..attach.undo import Undo
     from ..spec.call import Call
 
 KIND = "ipvlan"
@@ -47,12 +49,12 @@ def add(call: Call) -> dict:
     settings.chained_master(call)
     if not settings.ipam and not settings.given:
         raise config_error("ipvlan requires an IPAM configuration, or addresses in prevResult")
-    return interface.attach(
-        call,
-        settings,
-        lambda netns, undo: parent_link.make(call, settings, netns, undo, KIND, settings.values),
-        settings.given,
-    )
+
+    def make(netns: Netns, undo: Undo) -> None:
+        parent_link.make(call, settings, netns, undo, KIND, settings.values)
+        parent_link.announce(call, netns)
+
+    return interface.attach(call, settings, make, settings.given)
 
 
 delete, check, status, gc = parent_link.verbs(KIND, Settings)

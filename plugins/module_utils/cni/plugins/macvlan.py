@@ -50,6 +50,7 @@ def add(call: Call) -> dict:
             with netns, Channel() as inside:
                 request = link.change(0, name=call.env.ifname, mac=settings.mac)
                 interface.request(inside, request, "failed to set the MAC address")
+        parent_link.announce(call, netns)
 
     return interface.attach(call, settings, make)
 

@@ -10,7 +10,7 @@ from ...ipam.ip import parse_address, parse_subnet, to_text
 from ..spec import config
 from ..spec.environment import INTERFACE_NAME_MAX
 from ..spec.errors import UNSUPPORTED_FIELD, CniError, config_error
-from ..spec.result import family
+from ..spec.result import family, interface_of, new
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -150,11 +150,11 @@ def restore(call: Call) -> None:
 
 def pod_addresses(call: Call) -> list[str]:
     """The pod's first address of each family, with prefix length."""
-    previous = call.previous or {"interfaces": [], "ips": []}
-    outside = {index for index, item in enumerate(previous["interfaces"]) if not item.get("sandbox")}
+    previous = call.previous or new()
     found: dict[int, str] = {}
     for item in previous["ips"]:
-        if item.get("interface") not in outside:
+        owner = interface_of(previous, item)
+        if owner is None or owner.get("sandbox"):
             found.setdefault(family(item["address"]), item["address"])
     return [found[kind] for kind in sorted(found)]
 

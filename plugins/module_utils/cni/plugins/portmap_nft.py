@@ -96,16 +96,16 @@ def _to_open(channel: Channel, mappings: list[dict], again: bool) -> list[tuple[
 
 
 def _links(mappings: list[dict]) -> list[tuple[str, str]]:
-    """The IPv4 addresses of the pod that 127.0.0.1 should reach, each with the link of the route to it."""
+    """The IPv4 addresses of the pod that 127.0.0.1 should reach, each with the link of the route to it; not those that
+    this host has no route to: whoever routes to the pod later reaches its host ports, and 127.0.0.1 does not."""
     wanted = dict.fromkeys(item["pod_ip"] for item in mappings if item["snat"] and family(item["pod_ip"]) == 4)
     found = []
     with Channel() as host:
         for address in wanted:
-            index = route.lookup(host, address).index
             try:
-                found.append((address, if_indextoname(index)))
-            except OSError:
-                continue  # the link is gone
+                found.append((address, if_indextoname(route.lookup(host, address).index)))
+            except OSError:  # NetlinkError is one
+                continue  # no route, or the link is gone
     return found
 
 

@@ -51,18 +51,21 @@ def add(call: Call) -> dict:
     with Undo() as undo:
         late = interface.by_link(call, settings.ipam)
         result = new() if late else _reserve(call, settings, undo)
-        netns = pod.enter(call.env)
-        with Channel() as host:
-            name = veth.make(host, call, netns.fd, pod_mac, undo, settings.mtu)
-            if late:
-                interface.configure(call, netns, result)
-                result = _reserve(call, settings, undo)
-            made = interface.configure(call, netns, {**result, "routes": []})
-            with netns, Channel() as inside:  # the gateway may be outside of the subnet: the route to it comes first
-                ways = _pod_requests(made.index, result) + pod.route_requests(made.index, result)
-                _carry_out(inside, ways, call.env.ifname)
-            outer = veth.find(host, call, new(), made)
-            _carry_out(host, _host_requests(outer.index, result, pod_mac), name)
+        netns = pod.namespace(call.env)
+        try:
+            with Channel() as host:
+                name = veth.make(host, call, netns.fd, pod_mac, undo, settings.mtu)
+                if late:
+                    interface.configure(call, netns, result)
+                    result = _reserve(call, settings, undo)
+                made = interface.configure(call, netns, {**result, "routes": []})
+                with netns, Channel() as inside:  # the gateway may be outside the subnet: the route to it comes first
+                    ways = _pod_requests(made.index, result) + pod.route_requests(made.index, result)
+                    _carry_out(inside, ways, call.env.ifname)
+                outer = veth.find(host, call, new(), made)
+                _carry_out(host, _host_requests(outer.index, result, pod_mac), name)
+        finally:
+            netns.close()
         for kind in {family(item["address"]) for item in result["ips"]}:
             pod.write_sysctl(pod.forwarding(kind), "1")
         if settings.masquerade:

@@ -5,18 +5,20 @@
 """sbr: source based routing. Packets from an address of the interface leave by the interface.
 
 Each address gets a rule to its own table with the routes of the interface. The main table loses them, so that no other
-packet uses them. ``table`` is one table for all addresses, and then routes are not moved.
+packet uses them; with ``addSourceHints`` it keeps the way to the interface's own subnets, with its address as their
+source. ``gateways`` replace those of the previous result. ``table`` is one table for all addresses, and then routes are
+not moved.
 """
 
 from __future__ import annotations
 
-from ...ipam.ip import parse_address, parse_subnet
+from ...ipam.ip import parse_address, parse_subnet, to_text
 from ...netlink import address, route, rule
 from ...netlink.channel import Channel
 from ..attach import chained, pod
 from ..attach.undo import Undo
 from ..spec import config
-from ..spec.errors import INTERNAL, CniError
+from ..spec.errors import INTERNAL, CniError, config_error
 from ..spec.result import family
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
@@ -35,6 +37,21 @@ class Settings:
     def __init__(self, call: Call) -> None:
         self.table = config.integer(call.conf, "table", 0, 0, TABLE_MAX)
         self.source_hints = config.boolean(call.conf, "addSourceHints")
+        self.gateways = _gateways(call.conf)
+
+
+def _gateways(conf: dict) -> dict[int, str]:
+    """``gateways`` by family: one each at most."""
+    found: dict[int, str] = {}
+    for text in config.strings(conf, "gateways"):
+        try:
+            kind, number = parse_address(text)
+        except ValueError as error:
+            raise config_error(f"gateways: {error}") from None
+        if kind in found:
+            raise config_error(f"gateways: {found[kind]} and {text} are both IPv{kind}: one of each family at most")
+        found[kind] = to_text(kind, number)
+    return found
 
 
 def add(call: Call) -> dict:
@@ -73,17 +90,36 @@ def _plan(inside: Channel, index: int, ips: list[dict], settings: Settings) -> t
         source = _source(item)
         requests.append(rule.add(source, table))
         back.append(rule.delete(source, table))
-        for one in _routes(item, moving):
-            hint = source.partition("/")[0] if settings.source_hints else one.src
-            requests.append(route.copy(one, index, table, hint))
+        for one in _routes(item, moving, settings.gateways):
+            requests.append(route.copy(one, index, table, one.src))
             back += route.copy_deletes(one, index, table)
-    requests += [request for one in moving for request in route.copy_deletes(one, index, route.RT_TABLE_MAIN)]
-    back += [route.copy(one, index, route.RT_TABLE_MAIN, one.src) for one in moving]
+    hinted = _hinted(ips, moving) if settings.source_hints else []
+    stay = [one for one in moving if settings.source_hints and (one in hinted or not any(one.gateways()))]
+    leave, fresh = [one for one in moving if one not in stay], [one for one in hinted if one not in moving]
+    # a route differs from the one with a hint in nothing that the kernel looks at: the old one goes first
+    leave += [one for one in stay if any(one.dst == other.dst for other in fresh)]
+    requests += [request for one in leave for request in route.copy_deletes(one, index, route.RT_TABLE_MAIN)]
+    requests += [route.copy(one, index, route.RT_TABLE_MAIN, one.src) for one in fresh]
+    back += [request for one in fresh for request in route.copy_deletes(one, index, route.RT_TABLE_MAIN)]
+    back += [route.copy(one, index, route.RT_TABLE_MAIN, one.src) for one in leave]
     return requests, back
 
 
-def _routes(item: dict, moving: list[Route]) -> list[Route]:
-    """The routes of an address's table: the interface's routes of its family, and a default route by its gateway."""
+def _hinted(ips: list[dict], present: list[Route]) -> list[Route]:
+    """The routes to the addresses' subnets with those addresses as their source; those `present` that are so already
+    (the kernel's own, of IPv4). Of several addresses in a subnet the first one is its source."""
+    found: dict[str, Route] = {}
+    for item in ips:
+        subnet, source = str(parse_subnet(item["address"])), _source(item).partition("/")[0]
+        if subnet not in found and not subnet.endswith(("/32", "/128")):
+            there = (one for one in present if one.dst == subnet and one.src == source and not any(one.gateways()))
+            found[subnet] = next(there, route.Route(subnet, src=source, protocol=route.RTPROT_BOOT))
+    return list(found.values())
+
+
+def _routes(item: dict, moving: list[Route], gateways: dict[int, str]) -> list[Route]:
+    """The routes of an address's table: the interface's routes of its family, and a default route by its gateway. One
+    of `gateways` (by family) precedes the address's own, and the interface's default routes."""
     subnet = parse_subnet(item["address"])
     found = []
     for one in moving:
@@ -93,8 +129,11 @@ def _routes(item: dict, moving: list[Route]) -> list[Route]:
         if not hops or any(parse_address(hop) in subnet for hop in hops):
             found.append(one)
     anywhere = pod.ANYWHERE[subnet.family]
-    if item.get("gateway") and not any(one.dst == anywhere for one in found):
-        found.append(route.Route(anywhere, gateway=item["gateway"], protocol=route.RTPROT_BOOT))
+    if subnet.family in gateways:
+        found = [one for one in found if one.dst != anywhere]
+    gateway = gateways.get(subnet.family) or item.get("gateway")
+    if gateway and not any(one.dst == anywhere for one in found):
+        found.append(route.Route(anywhere, gateway=gateway, protocol=route.RTPROT_BOOT))
     return found
 
 
@@ -129,7 +168,7 @@ def _is_ours(table: int, settings: Settings) -> bool:
 
 
 def check(call: Call) -> None:
-    """Every address has its rule, and the rule's table a default route by the address's gateway."""
+    """Every address has its rule, and the rule's table a default route, by the configured gateway if there is one."""
     settings = Settings(call)
     with pod.enter(call.env), Channel() as inside:
         inner = chained.interface(inside, call)
@@ -139,12 +178,15 @@ def check(call: Call) -> None:
             tables = [one.table for one in rules if one.src == source and _is_ours(one.table, settings)]
             if not tables:
                 raise CniError(INTERNAL, f"rule from {source} is missing")
-            if settings.table or not item.get("gateway"):
+            wanted = settings.gateways.get(family(source))
+            if settings.table or not (wanted or item.get("gateway")):
                 continue
             anywhere = pod.ANYWHERE[family(source)]
-            routes = route.dump(inside, table=tables[0], index=inner.index)
-            if not any(one.dst == anywhere for one in routes):
+            routes = [one for one in route.dump(inside, table=tables[0], index=inner.index) if one.dst == anywhere]
+            if not routes:
                 raise CniError(INTERNAL, f"table {tables[0]} of {source} has no default route")
+            if wanted and not any(wanted in one.gateways() for one in routes):
+                raise CniError(INTERNAL, f"table {tables[0]} of {source} has no default route by {wanted}")
 
 
 def status(call: Call) -> None:

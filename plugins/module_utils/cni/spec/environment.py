@@ -66,7 +66,11 @@ class Environment:
         self.override = env.get("CNI_NETNS_OVERRIDE", "") in ("1", "true", "TRUE", "True", "t", "T")
         if "CNI_CONTAINERID" in REQUIRED[self.command]:
             self._check_names()
-        self.args = parse_args(self.args_text)
+
+    @property
+    def args(self) -> dict[str, str]:
+        """CNI_ARGS as a dict, for plugins that read it: CniError 4 if it is malformed, but DEL must clean up."""
+        return parse_args(self.args_text, self.command == "DEL")
 
     def _check_names(self) -> None:
         if not identifier(self.container_id):
@@ -106,13 +110,15 @@ class Environment:
         }
 
 
-def parse_args(text: str) -> dict[str, str]:
-    """CNI_ARGS, ``K=V;K=V``, as a dict; CniError 4 for a pair without "="."""
+def parse_args(text: str, leniently: bool = False) -> dict[str, str]:
+    """CNI_ARGS, ``K=V;K=V``, as a dict; CniError 4 for a pair without "=", which is passed over `leniently`."""
     args = {}
     for pair in text.split(";"):
         if not pair:
             continue
         key, equals, value = pair.partition("=")
+        if leniently and not (equals and key):
+            continue
         if not equals or not key:
             raise CniError(ENVIRONMENT, f"ARGS: invalid pair {pair!r}", 'expected: "KEY=VALUE;KEY=VALUE"')
         args[key] = value

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import posix
+
 from ...netlink.checksum import checksum
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
@@ -23,9 +25,10 @@ def link_name(prefix: str, network: str, container_id: str, ifname: str) -> str:
     return prefix + digest(network, container_id, ifname).hex()[: 15 - len(prefix)]
 
 
-def mac(*parts: str) -> str:
-    """A locally administered unicast MAC address, derived from `parts`."""
-    octets = digest(*parts)[:6]
+def mac(kind: str, *parts: str) -> str:
+    """A locally administered unicast MAC address, derived from its `kind`, this host's name and `parts`: two hosts on
+    one network may have networks and containers of the same names."""
+    octets = digest(kind, posix.uname().nodename, *parts)[:6]
     return ":".join([f"{byte:02x}" for byte in bytes([octets[0] & 0xFC | 0x02]) + octets[1:]])
 
 

@@ -51,7 +51,8 @@ def render(answer: dict, version: str) -> dict:
     for key, items in (("interfaces", interfaces), ("ips", ips), ("routes", routes)):
         if items:
             shown[key] = items
-    shown["dns"] = dns
+    if dns or not at_least(version, "1.0.0"):
+        shown["dns"] = dns
     return shown
 
 
@@ -101,7 +102,7 @@ def parse(answer, version: str) -> dict:
             _is(item.get(key) or "", str, f"interfaces[].{key}")
     for item in inner["ips"]:
         item.pop("version", None)
-        _address(item, len(inner["interfaces"]))
+        _address(item)
     for item in inner["routes"]:
         _route(item)
     return inner
@@ -131,7 +132,8 @@ def _parse_by_family(answer: dict, inner: dict) -> None:
             inner["routes"].append(dict(_is(route, dict, f"{key}.routes[]")))
 
 
-def _address(item: dict, interfaces: int) -> None:
+def _address(item: dict) -> None:
+    """``interface`` may lie outside the list: other plugins' results are passed on as they are."""
     parse_interface(item.get("address"))
     if item.get("gateway"):
         parse_address(item["gateway"])
@@ -140,8 +142,14 @@ def _address(item: dict, interfaces: int) -> None:
     index = item.get("interface")
     if index is None:
         item.pop("interface", None)
-    elif isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < interfaces:
-        raise ValueError(f"ips[].interface is {index!r}, but there are {interfaces} interfaces")
+    elif isinstance(index, bool) or not isinstance(index, int):
+        raise ValueError(f"ips[].interface must be a whole number, not {index!r}")
+
+
+def interface_of(answer: dict, item: dict) -> dict | None:
+    """The entry of ``interfaces`` that an address of the result names; None if it names none that is there."""
+    index = item.get("interface")
+    return answer["interfaces"][index] if index is not None and 0 <= index < len(answer["interfaces"]) else None
 
 
 def _route(item: dict) -> None:

@@ -216,3 +216,21 @@ def test_the_launcher_is_killed_while_its_worker_works(with_service, service, em
     assert host.state() == empty
     assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
     host.call("bridge", "ADD", conf, "c1", pod)
+
+
+@pytest.mark.parametrize("plugin", ["bridge", "ptp", "macvlan", "host-device", "loopback", "sbr", "tuning"])
+def test_del_leaves_the_namespace_to_its_runtime(with_service, plugin, tmp_path):
+    """As soon as DEL has answered the path can be unmounted: the kernel refuses that while a worker has it open."""
+    host = with_service
+    host.netns.run("ip link add up0 type veth peer name up1")
+    keys = {"macvlan": {"master": "up0"}, "host-device": {"device": "up0"}, "tuning": {"dataDir": str(tmp_path)}}
+    conf = host.conf(type=plugin, **keys.get(plugin, {}))
+    for number in range(3):
+        pod = host.pod()
+        container, chained = f"c{number}", plugin in ("sbr", "tuning")
+        result = host.call("bridge", "ADD", host.conf(), container, pod) if chained else None
+        given = {**conf, "prevResult": result} if chained else conf
+        host.call(plugin, "ADD", given, container, pod)
+        host.call(plugin, "DEL", given, container, pod)
+        done = subprocess.run(["umount", pod.path], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -215,3 +215,20 @@ def test_status(shaped, failure):
     shaped.call("STATUS", **LIMITS)
     with pytest.raises(failure):
         shaped.call("STATUS", ingressRate=8000)
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst"),
+    [(10_000_000, 65_535 + 18), (1_000_000_000, 3_125_000), (200_000_000_000, 625_000_000), (1 << 42, (1 << 32) - 1)],
+)
+def test_a_burst_that_is_none(shaped, rate, burst):
+    """containerd gives 2**32 - 1 where a pod's annotations have a rate only: half a gigabyte would pass at full speed.
+
+    What takes its place is 25 ms of the rate, and one packet of any link at least.
+    """
+    none = (1 << 32) - 1
+    result = shaped.call("ADD", ingressRate=rate, ingressBurst=none, egressRate=rate, egressBurst=none)
+    for name in (result["interfaces"][1]["name"], result["interfaces"][-1]["name"]):
+        (root,) = [item for item in shaped.shapes(name) if item["kind"] == "tbf"]
+        assert root["options"]["burst"] == pytest.approx(burst, rel=0.01)
+    shaped.call("CHECK", ingressRate=rate, ingressBurst=none, egressRate=rate, egressBurst=none, prevResult=result)

@@ -61,7 +61,7 @@ def test_it_comes_back_with_its_name_and_alias(host, device, alias, ifname):
     wanted = conf(host, device="hd0")
     result = host.call("host-device", "ADD", wanted, "c1", pod, ifname=ifname)
     assert links(host.netns) == ["hd1", "lo"]
-    assert shown(pod, ifname)["ifalias"].split()[0] == "hd0"
+    assert shown(pod, ifname)["ifalias"] == (f"podnet:hd0 {alias}" if alias else "hd0")  # the latter as Go has it
     assert result["interfaces"] == [{"name": ifname, "mac": MAC, "mtu": 1500, "sandbox": pod.path}]
     host.call("host-device", "CHECK", {**wanted, "prevResult": result}, "c1", pod, ifname=ifname)
     for _again in range(2):
@@ -91,7 +91,7 @@ def test_by_mac_address(host, device):
     pod = host.pod()
     wanted = conf(host, hwaddr=MAC.upper())
     host.call("host-device", "ADD", wanted, "c1", pod)
-    assert shown(pod, "eth0")["ifalias"] == "hd0"
+    assert shown(pod, "eth0")["ifalias"] == "podnet:hd0"
     host.call("host-device", "DEL", wanted, "c1", pod)
     assert shown(host.netns, "hd0")["address"] == MAC
 
@@ -224,3 +224,119 @@ def test_add_that_fails_gives_it_back(host, device, failure):
     assert shown(host.netns, "hd0")["ifalias"] == "uplink"
     assert links(pod) == ["lo"]
     assert host.state()["reserved"] == []
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+def altnames(netns, name):
+    return sorted(shown(netns, name).get("altnames", []))
+
+
+@pytest.mark.parametrize("alias", ["", "uplink"])
+def test_an_alternative_name_that_the_pod_needs(host, device, alias):
+    """It is what the pod's interface is to be called: the device gets it back with its name and alias."""
+    host.netns.run("ip", "link", "set", "hd0", "alias", alias)
+    for name in ("net1", "enp216s0f1v9-of-the-second-card"):
+        host.netns.run(f"ip link property add dev hd0 altname {name}")
+    pod = host.pod()
+    wanted = conf(host, device="hd0")
+    result = host.call("host-device", "ADD", wanted, "c1", pod, ifname="net1")
+    assert altnames(pod, "net1") == ["enp216s0f1v9-of-the-second-card"]
+    host.call("host-device", "CHECK", {**wanted, "prevResult": result}, "c1", pod, ifname="net1")
+    host.call("host-device", "DEL", wanted, "c1", pod, ifname="net1")
+    assert shown(host.netns, "hd0").get("ifalias", "") == alias
+    assert altnames(host.netns, "hd0") == ["enp216s0f1v9-of-the-second-card", "net1"]
+    assert links(pod) == ["lo"]
+
+
+def test_an_alternative_name_that_another_link_of_the_pod_has(host, device):
+    host.netns.run("ip link property add dev hd0 altname lan0")
+    pod = host.pod()
+    pod.run("ip link add lan0 type bridge")
+    host.call("host-device", "ADD", conf(host, device="hd0"), "c1", pod, ifname="net1")
+    assert altnames(pod, "net1") == []
+    host.call("host-device", "DEL", conf(host, device="hd0"), "c1", pod, ifname="net1")
+    assert altnames(host.netns, "hd0") == ["lan0"]
+
+
+@pytest.mark.parametrize("name", ["lan0", "lan-port-of-the-second-card"])
+def test_a_device_given_by_its_alternative_name(host, device, name):
+    host.netns.run(f"ip link property add dev hd0 altname {name}")
+    wanted = conf(host, device=name)
+    for container in ("c1", "c2"):
+        pod = host.pod()
+        result = host.call("host-device", "ADD", wanted, container, pod, ifname="net1")
+        host.call("host-device", "CHECK", {**wanted, "prevResult": result}, container, pod, ifname="net1")
+        host.call("host-device", "DEL", {**wanted, "prevResult": result}, container, pod, ifname="net1")
+        assert (links(host.netns), altnames(host.netns, "hd0")) == (["hd0", "hd1", "lo"], [name])
+
+
+def test_an_alternative_name_that_the_host_has_by_now(host, device):
+    """The pod gave its interface a name that is another link's on the host."""
+    pod = host.pod()
+    host.call("host-device", "ADD", conf(host, device="hd0"), "c1", pod, ifname="net1")
+    pod.run("ip link property add dev net1 altname br7")
+    host.netns.run("ip link add br7 type bridge")
+    host.call("host-device", "DEL", conf(host, device="hd0"), "c1", pod, ifname="net1")
+    assert (links(host.netns), altnames(host.netns, "hd0")) == (["br7", "hd0", "hd1", "lo"], [])
+
+
+@pytest.mark.parametrize("key", ["device", "hwaddr"])
+def test_a_device_that_the_pod_has_renamed(host, device, key):
+    """Another link has the interface's name since."""
+    host.netns.run("ip", "link", "set", "hd0", "alias", "uplink")
+    pod = host.pod()
+    wanted = conf(host, **{key: {"device": "hd0", "hwaddr": MAC}[key]})
+    result = host.call("host-device", "ADD", wanted, "c1", pod, ifname="net1")
+    for command in ("set net1 down", "set net1 name renamed0", "add net1 type bridge"):
+        pod.run(f"ip link {command}")
+    host.call("host-device", "DEL", {**wanted, "prevResult": result}, "c1", pod, ifname="net1")
+    assert links(host.netns) == ["hd0", "hd1", "lo"]
+    assert shown(host.netns, "hd0")["ifalias"] == "uplink"
+    assert links(pod) == ["lo", "net1"]
+
+
+def test_a_device_whose_alias_the_pod_has_taken(host, device):
+    pod = host.pod()
+    result = host.call("host-device", "ADD", conf(host, device="hd0"), "c1", pod, ifname="net1")
+    pod.run("ip", "link", "set", "net1", "alias", "")
+    host.call("host-device", "DEL", {**conf(host, device="hd0"), "prevResult": result}, "c1", pod, ifname="net1")
+    assert links(host.netns) == ["hd0", "hd1", "lo"]
+
+
+@pytest.mark.parametrize("command", ["DEL", "GC", "ADD"])
+def test_a_name_that_the_host_has_given_away(host, device, failure, command):
+    """The device comes back under another name, and gets its own as soon as it is free; no ADD takes the other link."""
+    host.netns.run("ip", "link", "set", "hd0", "alias", "uplink")
+    pod = host.pod()
+    wanted = conf(host, device="hd0")
+    host.call("host-device", "ADD", wanted, "c1", pod, ifname="net1")
+    host.netns.run("ip link add hd0 type bridge")
+    for _again in range(2):
+        host.call("host-device", "DEL", wanted, "c1", pod, ifname="net1")
+    assert links(pod) == ["lo"]
+    (name,) = [each for each in links(host.netns) if each not in ("hd0", "hd1", "lo")]
+    assert shown(host.netns, name)["address"] == MAC
+    with pytest.raises(failure, match="original name hd0: hd0 has it"):
+        host.call("host-device", "ADD", wanted, "c2", pod, ifname="net1")
+    host.netns.run("ip link delete hd0")
+    if command == "GC":
+        host.call("host-device", "GC", {**wanted, "cni.dev/valid-attachments": []})
+    else:
+        host.call("host-device", command, wanted, "c2", pod, ifname="net1")
+    where = pod if command == "ADD" else host.netns
+    assert shown(where, "net1" if command == "ADD" else "hd0")["address"] == MAC
+    if command != "ADD":
+        assert shown(host.netns, "hd0")["ifalias"] == "uplink"
+
+
+@pytest.mark.parametrize("key", ["device", "hwaddr"])
+def test_an_alias_that_could_be_a_name_is_no_name(host, device, key):
+    """A device that no ADD has moved keeps its name, whatever the administrator's alias says."""
+    host.netns.run("ip link set hd0 alias uplink")
+    wanted = conf(host, **{key: {"device": "hd0", "hwaddr": MAC}[key]})
+    host.call("host-device", "GC", {**wanted, "cni.dev/valid-attachments": []})
+    host.call("host-device", "DEL", wanted, "c1", host.pod())
+    assert links(host.netns) == ["hd0", "hd1", "lo"]
+    assert shown(host.netns, "hd0")["ifalias"] == "uplink"

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+
 import pytest
 
 
@@ -79,3 +82,54 @@ def test_bad_configuration(host, conf, failure, key, value):
     with pytest.raises(failure, match="macvlan mode" if key == "mode" else key) as caught:
         host.call("macvlan", "ADD", conf(**{key: value}), "c1", host.pod())
     assert caught.value.code == 7
+
+
+def frames(netns, command):
+    """What arrives at the neighbor's link while a command runs, as tcpdump prints it."""
+    words = ["ip", "netns", "exec", netns.name, "timeout", "5", "tcpdump", "-lnne", "-i", "up1", "arp or icmp6"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as dump:
+        dump.stderr.readline()  # it listens
+        time.sleep(0.3)
+        command()
+        time.sleep(1)
+        dump.terminate()
+        return dump.stdout.read()
+
+
+def test_neighbors_learn_who_has_the_address(host, conf, outside):
+    """A pod gets the addresses of one that is gone, with another MAC address."""
+    first, second = host.pod(), host.pod()
+    host.call("macvlan", "ADD", conf(), "c1", first)
+    for address in ("10.9.0.2", "fd09::2"):
+        outside.run(f"ping -c 1 -W 2 {address}")
+    host.call("macvlan", "DEL", conf(), "c1", first)
+    ipam = {"type": "static", "addresses": [{"address": "10.9.0.2/24"}, {"address": "fd09::2/64"}]}
+    mac = "02:00:00:00:00:99"
+    seen = frames(outside, lambda: host.call("macvlan", "ADD", conf(mac=mac, ipam=ipam), "c2", second))
+    assert any(mac in line and "10.9.0.2" in line for line in seen.splitlines()), seen
+    assert any(mac in line and "neighbor advertisement" in line and "fd09::2" in line for line in seen.splitlines()), (
+        seen
+    )
+    for address in ("10.9.0.2", "fd09::2"):
+        outside.run(f"ping -c 1 -W 1 {address}")
+
+
+def test_addresses_that_come_later_are_announced_too(host, conf):
+    """An interface without IPAM, as Go's plugin leaves it."""
+    pod = host.pod()
+    host.call("macvlan", "ADD", conf(ipam=None), "c1", pod)
+    assert pod.run("sysctl -n net.ipv4.conf.eth0.arp_notify net.ipv6.conf.eth0.ndisc_notify").stdout.split() == [
+        "1",
+        "1",
+    ]
+
+
+def test_hosts_on_one_network_give_their_pods_different_mac_addresses(host, conf, alone):
+    """The same network, container and interface names on two hosts of a LAN."""
+    macs = []
+    for name in ("node1", "node2", "node1"):
+        host.bin_dir, host.prefix = str(alone), ("unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh")
+        pod = host.pod()
+        macs.append(host.call("macvlan", "ADD", conf(), "c1", pod)["interfaces"][0]["mac"])
+        host.call("macvlan", "DEL", conf(), "c1", pod)
+    assert macs[0] == macs[2] != macs[1]

@@ -149,13 +149,6 @@ def test_table_that_is_configured(host, network, failure):
     assert ways(pod, 5001) == {("default", "10.1.0.1")}
 
 
-def test_source_hints(host, network):
-    pod = host.pod()
-    network(pod, "net1", 1, addSourceHints=True)
-    assert {item["prefsrc"] for item in pod.ip("route show table 100")} == {"10.1.0.2"}
-    assert {item["prefsrc"] for item in pod.ip("-6 route show table 101")} == {"fd01::2"}
-
-
 def test_add_that_fails_undoes_what_it_did(host, network, failure):
     pod = host.pod()
     before = network.before(pod, "net1", 1)
@@ -223,3 +216,68 @@ def test_the_plugin_before_it_finds_its_routes_where_they_are_now(host, failure)
     pod.run("ip route delete 192.0.2.0/24 table 100")
     with pytest.raises(failure, match=r"192\.0\.2\.0/24 is missing"):
         host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+
+
+# -- gateways and addSourceHints ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("routes", [[], [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]])
+def test_gateways_replace_those_of_the_result(host, network, failure, routes):
+    """Also where the chain has made a default route by the result's gateway."""
+    pod = host.pod()
+    previous = network.before(pod, "net1", 1, routes=routes)
+    conf = sbr(prevResult=previous, gateways=["10.1.0.254", "fd01::00fe"])
+    host.call("sbr", "ADD", conf, "c1", pod, ifname="net1")
+    assert [way for way in ways(pod, 100) if way[0] == "default"] == [("default", "10.1.0.254")]
+    assert [way for way in ways(pod, 101, "-6") if way[0] == "default"] == [("default", "fd01::fe")]
+    host.call("sbr", "CHECK", conf, "c1", pod, ifname="net1")
+    pod.run("ip route replace default via 10.1.0.1 table 100")
+    with pytest.raises(failure, match=r"no default route by 10\.1\.0\.254"):
+        host.call("sbr", "CHECK", conf, "c1", pod, ifname="net1")
+
+
+def test_one_gateway_leaves_the_other_family_its_own(host, network):
+    pod = host.pod()
+    network(pod, "net1", 1, gateways=["10.1.0.254"])
+    assert ("default", "10.1.0.254") in ways(pod, 100)
+    assert ("default", "fd01::1") in ways(pod, 101, "-6")
+
+
+@pytest.mark.parametrize("gateways", [["10.1.0.9", "10.1.0.8"], ["fd01::9", "10.1.0.8", "fd01::8"], ["x"], "10.1.0.9"])
+def test_gateways_that_are_not_one_of_each_family(host, network, failure, gateways):
+    pod = host.pod()
+    previous = network.before(pod, "net1", 1)
+    before = pod.ip("route"), pod.ip("-6 route"), pod.ip("rule")
+    with pytest.raises(failure, match="gateways"):
+        host.call("sbr", "ADD", sbr(prevResult=previous, gateways=gateways), "c1", pod, ifname="net1")
+    assert (pod.ip("route"), pod.ip("-6 route"), pod.ip("rule")) == before
+
+
+def test_source_hints_keep_the_way_to_the_subnet(host, network):
+    """A socket without a source address reaches the interface's neighbors by the interface, and from its address."""
+    pod = host.pod()
+    network.before(pod, "eth0", 1)
+    network(pod, "net2", 2, addSourceHints=True)
+    for target, source in (("10.2.0.1", "10.2.0.2"), ("fd02::1", "fd02::2")):
+        (way,) = pod.ip(f"route get {target}")
+        assert (way["dev"], way["prefsrc"]) == ("net2", source)
+        pod.run(f"ping -c 1 -W 2 {target}")
+    assert pod.ip("route get 198.51.100.1")[0]["dev"] == "eth0", "the gateway's routes have left the main table"
+    assert pod.ip("route get 192.0.2.9")[0]["dev"] == "eth0"
+    assert [item["dst"] for item in pod.ip("route show dev net2")] == ["10.2.0.0/24"]
+    assert {item["dst"] for item in pod.ip("-6 route show dev net2")} == {"fd02::/64", "fe80::/64"}
+    assert ways(pod, 100) == {("default", "10.2.0.1"), ("10.2.0.0/24", None), ("192.0.2.0/24", "10.2.0.1")}
+
+
+def test_two_interfaces_in_one_subnet_keep_a_hint_each(host, network):
+    """Go replaces the first interface's route by the second one's."""
+    pod = host.pod()
+    network(pod, "net1", 1, addSourceHints=True)
+    ipam = {"type": "static", "addresses": [{"address": "10.1.0.77/24"}, {"address": "fd01::77/64"}]}
+    conf = {"cniVersion": "1.1.0", "name": "other", "type": "bridge", "bridge": "br1", "ipam": ipam}
+    result = host.call("bridge", "ADD", conf, "c1", pod, ifname="net2")
+    host.call("sbr", "ADD", sbr(prevResult=result, addSourceHints=True), "c1", pod, ifname="net2")
+    for family, subnet in (("-4", "10.1.0.0/24"), ("-6", "fd01::/64")):
+        there = {(item["dev"], item["prefsrc"]) for item in pod.ip(f"{family} route show {subnet}")}
+        network_part = subnet.partition("0/")[0] if family == "-4" else "fd01::"
+        assert there == {("net1", f"{network_part}2"), ("net2", f"{network_part}77")}

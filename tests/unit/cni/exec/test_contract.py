@@ -101,7 +101,6 @@ def test_missing_variable_is_error_4(call, plugin, command, missing):
         ({"CNI_IFNAME": ".."}, 4),
         ({"CNI_IFNAME": "eth 0"}, 4),
         ({"CNI_IFNAME": "eth%d"}, 4),
-        ({"CNI_ARGS": "novalue"}, 4),
         ({"CNI_NETNS": "/run/netns/none"}, 8),
         ({"CNI_NETNS": "/proc/self/ns/net"}, 8),
         ({"CNI_NETNS": "/etc/hostname"}, 8),
@@ -112,6 +111,27 @@ def test_missing_variable_is_error_4(call, plugin, command, missing):
 def test_bad_environment(call, plugin, changed, code):
     status, answer, _stderr = call(plugin, "ADD", conf(), **changed)
     assert (status, answer["code"]) == (1, code)
+
+
+@pytest.mark.parametrize("command", ["ADD", "CHECK", "DEL", "STATUS", "GC"])
+@pytest.mark.parametrize("plugin", ["loopback", "static", "tuning", "host-local"])
+def test_malformed_cni_args_matter_to_who_reads_them(call, plugin, command):
+    """A chain's plugins all get the same CNI_ARGS; loopback reads none, and DEL cleans up whatever they are."""
+    ipam = {"type": plugin, "addresses": [{"address": "10.9.0.5/24"}], "subnet": "10.9.0.0/24"}
+    more = {
+        "cni.dev/valid-attachments": [],
+        "prevResult": {"ips": [{"address": "10.9.0.5/24"}]},
+        "sysctl": {"net.a": "1"},
+    }
+    _status, answer, _stderr = call(plugin, command, conf(ipam=ipam, dataDir="/run/none", **more), CNI_ARGS="novalue")
+    told = bool(answer) and "invalid pair" in answer.get("msg", "")
+    reads = {
+        "static": ("ADD", "CHECK", "STATUS"),
+        "tuning": ("ADD", "CHECK", "STATUS"),
+        "host-local": ("ADD",),
+    }
+    assert told == (command in reads.get(plugin, ()))
+    assert not told or answer["code"] == 4
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

@@ -62,7 +62,8 @@ def test_version_1_1_0():
 
 @pytest.mark.parametrize("version", result.VERSIONS)
 def test_empty(version):
-    assert result.render(result.new(), version) == {"cniVersion": version, "dns": {}}
+    dns = {} if result.at_least(version, "1.0.0") else {"dns": {}}
+    assert result.render(result.new(), version) == {"cniVersion": version, **dns}
     assert result.parse({"cniVersion": version}, version) == result.new()
 
 
@@ -83,7 +84,8 @@ def test_what_is_printed_is_read_again(version):
         ({"ips": [{"address": "10.0.0.1"}]}, "prefix length"),
         ({"ips": [{"address": "10.0.0.1/33"}]}, "prefix length"),
         ({"ips": [{"address": "10.0.0.1/24", "gateway": "x"}]}, "'x'"),
-        ({"ips": [{"address": "10.0.0.1/24", "interface": 0}]}, "interface"),
+        ({"ips": [{"address": "10.0.0.1/24", "interface": "0"}]}, "interface"),
+        ({"ips": [{"address": "10.0.0.1/24", "interface": True}]}, "interface"),
         ({"ips": [{"address": None}]}, "None"),
         ({"interfaces": [{"name": 7}]}, "interfaces[].name"),
         ({"routes": [{"dst": "10.0.0.0/8", "gw": "?"}]}, "'?'"),
@@ -141,3 +143,14 @@ def test_anything_is_a_result_or_a_value_error(answer, version):
         return
     for wanted in result.VERSIONS:
         result.render(inner, wanted)
+
+
+@pytest.mark.parametrize("index", [-1, 0, 5, 1 << 40])
+def test_an_interface_outside_the_list_is_passed_on(index):
+    """Go's plugins take such an address for the pod's, and print it as it is."""
+    given = {"cniVersion": "1.1.0", "ips": [{"address": "10.0.0.1/24", "interface": index}]}
+    inner = result.parse(given, "1.1.0")
+    assert result.render(inner, "1.1.0") == given
+    assert result.interface_of(inner, inner["ips"][0]) is None
+    inner["interfaces"] = [{"name": "eth0"}]
+    assert result.interface_of(inner, inner["ips"][0]) == ({"name": "eth0"} if index == 0 else None)

@@ -10,8 +10,6 @@ that DEL finds what ADD made without stored state.
 
 from __future__ import annotations
 
-import posix
-
 from ....ipam.ip import parse_interface, parse_subnet, to_text
 from ....netlink import address, link, neighbour
 from ....netlink.channel import Channel
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from .vlans import Vlans
 
 BRIDGE = "cni0"
-MTU_MAX = 65535
 IPV6_LEAST_MTU, MTU_MAX = 1280, 65535  # RFC 8200, section 5; linux/if_ether.h ETH_MAX_MTU
 NO_MAC = "00:00:00:00:00:00"
 VLAN_MAX = 4094
@@ -70,8 +67,6 @@ class Settings:
     def _check(self, conf: dict) -> None:
         if self.hairpin and self.promiscuous:
             raise config_error("cannot set hairpin mode and promiscuous mode at the same time")
-        if self.vlan and self.vlans and self.vlans.trunk:
-            raise config_error("cannot set vlan and vlanTrunk at the same time")
         for name in (self.bridge, self.gateway_link):
             if not interface_name(name):
                 raise config_error(f"{name!r} is not a valid link name: {INTERFACE_NAME}")
@@ -91,16 +86,17 @@ class Settings:
 def _vlans(conf: dict, access: int) -> Vlans | None:
     """The port's VLANs, None if it has none: then their module is not loaded."""
     trunk = config.objects(conf, "vlanTrunk")
-    keep_default = config.boolean(conf, "preserveDefaultVlan", True)
+    keep_default = config.boolean(conf, "preserveDefaultVlan")
     if not access and not trunk:
         return None
-    from .vlans import Vlans, vlan_range
+    from .vlans import Vlans, vlan_ranges
 
-    return Vlans(access, [vlan_range(item) for item in trunk], keep_default)
+    return Vlans(access, [found for item in trunk for found in vlan_ranges(item)], keep_default)
 
 
 def add(call: Call) -> dict:
-    """Connects the pod; the result's interfaces are the bridge, the host's end and the pod's end, in this order."""
+    """Connects the pod; the result's interfaces are the bridge, the host's end, the pod's end, and the gateway's link
+    in the pods' VLAN if there is one, in this order."""
     settings = Settings(call)
     with Undo() as undo:
         result = None if interface.by_link(call, settings.ipam) else _addresses(call, settings, undo)
@@ -116,7 +112,7 @@ def _addresses(call: Call, settings: Settings, undo: Undo) -> dict:
 def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) -> dict:
     with Channel() as host:
         bridge = _bridge(host, settings)
-        netns = pod.enter(call.env)
+        netns = pod.namespace(call.env)
         try:
             pod_mac = settings.mac or mac("pod", call.network, *call.owner)
             foreign = bridge.mac != _own_mac(settings)
@@ -150,8 +146,8 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
                     pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
         finally:
             netns.close()
+        gateway_link = bridge
         if settings.gateway:
-            gateway_link = bridge
             if settings.vlan and settings.vlans:
                 gateway_link = settings.vlans.gateway(host, bridge, settings.gateway_link, settings.mtu)
             _serve_as_gateway(host, gateway_link, settings, result, pod_mac)
@@ -169,6 +165,9 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
         {"name": name, "mac": mac("host", name), "mtu": made.mtu},
         {"name": call.env.ifname, "mac": pod_mac, "mtu": made.mtu, "sandbox": call.env.netns},
     ]
+    if gateway_link is not bridge:
+        outer = {"name": gateway_link.name, "mac": gateway_link.mac, "mtu": gateway_link.mtu}
+        result["interfaces"].append(outer)
     if settings.dns:
         result["dns"] = settings.dns
     return result
@@ -242,7 +241,7 @@ def _keep_mtu(host: Channel, bridge: Link, settings: Settings) -> None:
 
 def _own_mac(settings: Settings) -> str:
     """The MAC address of a bridge made by this plugin."""
-    return mac("bridge", posix.uname().nodename, settings.bridge)
+    return mac("bridge", settings.bridge)
 
 
 def _port_values(call: Call, settings: Settings) -> list[Request]:

@@ -9,8 +9,6 @@ Loaded only for ``vlan`` or ``vlanTrunk``.
 
 from __future__ import annotations
 
-import posix
-
 from ....netlink import bridge_vlan, link
 from ....netlink.channel import Channel
 from ....netlink.wire import NetlinkError
@@ -24,22 +22,26 @@ if TYPE_CHECKING:
     from ....netlink.link import Link
 
 VLAN_MAX = 4094
-#: The VLAN in which the kernel puts a new port.
-DEFAULT_VLAN = 1
+#: The native VLAN of a trunk that names none, as in Go's plugin.
+NATIVE_VLAN = 1
 EEXIST = 17
 
 
-def vlan_range(item: dict) -> tuple[int, int]:
-    """An entry of vlanTrunk, {id} or {minID, maxID}, as (first, last). CniError unless it is one of the two."""
-    one = config.value(item, "id")
-    ends = [config.value(item, key) for key in ("minID", "maxID")]
-    if (one is None) == (ends == [None, None]) or (one is None and None in ends):
+def vlan_ranges(item: dict) -> list[tuple[int, int]]:
+    """An entry of vlanTrunk, {id}, {minID, maxID} or both, as (first, last) each. CniError for anything else."""
+    one, ends = config.value(item, "id"), [config.value(item, key) for key in ("minID", "maxID")]
+    if (one is None and None in ends) or ends.count(None) == 1:
         raise config_error(f"vlanTrunk: either id or minID and maxID must be there, not {item!r}")
-    keys = ("minID", "maxID") if one is None else ("id", "id")
-    first, last = [config.integer(item, key, None, 1, VLAN_MAX) for key in keys]
-    if first > last:
+    wanted = [("id", "id")] if one is not None else []
+    wanted += [("minID", "maxID")] if None not in ends else []
+    found = [(_vlan(item, first), _vlan(item, last)) for first, last in wanted]
+    if any(first > last for first, last in found):
         raise config_error("vlanTrunk: minID is greater than maxID")
-    return first, last
+    return found
+
+
+def _vlan(item: dict, key: str) -> int:
+    return config.integer(item, key, None, 1, VLAN_MAX)
 
 
 def enable_filtering(host: Channel, bridge: Link) -> None:
@@ -54,21 +56,23 @@ def enable_filtering(host: Channel, bridge: Link) -> None:
 
 
 class Vlans:
-    """A port's VLANs: ``access`` leaves it untagged (0: none), those in the ranges ``trunk`` tagged; the kernel's
-    default VLAN too if ``keep_default``."""
+    """A port's VLANs: the native one ``access`` leaves it untagged, those in the ranges ``trunk`` tagged. A trunk
+    without ``access`` has the native VLAN 1. The VLAN in which the kernel puts a new port (the bridge's
+    vlan_default_pvid) stays only if ``keep_default``."""
 
     def __init__(self, access: int, trunk: list[tuple[int, int]], keep_default: bool) -> None:
-        self.access = access
+        self.access = access or NATIVE_VLAN
         self.trunk = trunk
-        self.drop_default = not keep_default and access != DEFAULT_VLAN
+        self.keep_default = keep_default
 
     def put(self, host: Channel, port: str) -> None:
         """Puts the port into its VLANs. CniError if the kernel refuses."""
         index = pod.interface(host, port).index
-        requests = [bridge_vlan.remove(index, DEFAULT_VLAN)] if self.drop_default else []
-        requests += bridge_vlan.trunk(index, self.trunk)  # after the removal: the trunk may have the default VLAN
-        if self.access:
-            requests.append(bridge_vlan.access(index, self.access))
+        _untagged, present = bridge_vlan.read(host, index)
+        stay = self._carried() if not self.keep_default else present
+        requests = [bridge_vlan.remove(index, vlan) for vlan in sorted(present - stay)]
+        requests += bridge_vlan.trunk(index, self.trunk)
+        requests.append(bridge_vlan.access(index, self.access))  # last: as a part of the trunk it would be tagged
         for error in host.batch(requests):
             if error:
                 raise CniError(INTERNAL, f"failed to set the VLANs of {port}: {error}")
@@ -78,22 +82,26 @@ class Vlans:
         if not bridge.data.get("vlan_filtering"):
             raise CniError(INTERNAL, f"bridge {bridge.name} does not filter VLANs")
         untagged, carried = bridge_vlan.read(host, port.index)
-        if self.access and untagged != self.access:
+        if untagged != self.access:
             raise CniError(INTERNAL, f"{port.name} is in VLAN {untagged}, not {self.access}")
-        tagged = {vlan for first, last in self.trunk for vlan in range(first, last + 1)}
-        missing = tagged - carried
+        missing = self._carried() - carried
         if missing:
             raise CniError(INTERNAL, f"{port.name} does not carry VLAN {min(missing)}")
-        if self.drop_default and DEFAULT_VLAN in carried - tagged:
-            raise CniError(INTERNAL, f"{port.name} is in the default VLAN {DEFAULT_VLAN}")
+        foreign = carried - self._carried()
+        if foreign and not self.keep_default:
+            raise CniError(INTERNAL, f"{port.name} carries VLAN {min(foreign)}, which is not configured")
+
+    def _carried(self) -> set[int]:
+        """All VLANs of the port that are configured."""
+        return {self.access, *(vlan for first, last in self.trunk for vlan in range(first, last + 1))}
 
     def gateway(self, host: Channel, bridge: Link, name: str, mtu: int) -> Link:
-        """The link `name` for the gateway's addresses: one end of a veth pair whose other end is a port in these VLANs.
+        """The link `name` for the gateway's addresses: one end of a veth pair whose other end is a port in ``access``.
 
         Every call makes all of it: an earlier call may have been killed half way.
         """
         port = "veth" + digest("gateway", bridge.name, str(self.access)).hex()[:11]
-        own = mac("gateway", posix.uname().nodename, name)
+        own = mac("gateway", name)
         requests = [
             link.add_veth(port, name, mac=mac("host", port), mtu=mtu or None, master=bridge.index, peer_mac=own),
             link.change(0, name=name, up=True),
@@ -102,7 +110,7 @@ class Vlans:
             if error and error.errno != EEXIST:
                 raise CniError(INTERNAL, f"could not add {name!r}: {error}")
         pod.write_sysctl(f"net/ipv6/conf/{name}/accept_dad", "0", optional=True)
-        self.put(host, port)
+        Vlans(self.access, [], self.keep_default).put(host, port)
         found = link.get(host, name)
         if found is None or found.kind != "veth":
             raise CniError(INTERNAL, f"{name!r} already exists but is not the gateway of VLAN {self.access}")

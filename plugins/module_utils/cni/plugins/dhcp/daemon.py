@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+from typing import Any
 
 from ....ipam.files import make_directory
 from ...spec.errors import INTERNAL, TRY_AGAIN, CniError
@@ -95,6 +96,8 @@ class Daemon:
             lease = self.leases.get(key_of(question))
             if lease is None:
                 raise CniError(INTERNAL, "lease not found: " + "/".join(key_of(question)))
+            if lease.withdrawn is not None:
+                raise CniError(INTERNAL, f"the lease of {lease.address} is lost, and requested again")
             return {"address": lease.address}
         elif command == "GC":
             valid = {tuple(owner) for owner in question["valid"]}
@@ -167,13 +170,23 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="podnet-dhcp", description="Gets and keeps DHCP leases for pods (CNI plugin dhcp)."
     )
-    parser.add_argument("--socketpath", default=plugin.SOCKET, help="where the plugin finds it (%(default)s)")
-    parser.add_argument("--hostprefix", default="", help="where this host's / is, in a container")
-    parser.add_argument("--pidfile", help="a file to write the process ID to")
-    parser.add_argument("--broadcast", action="store_true", help="ask servers to answer by broadcast")
-    parser.add_argument("--timeout", type=_seconds, default=10.0, help="for a server's answer (10s)")
-    parser.add_argument("--resendmax", type=_seconds, default=62.0, help="longest pause between two attempts (62s)")
-    parser.add_argument("--resendtimeout", type=_seconds, default=208.0, help="until an ADD gives up (208s)")
+
+    def option(name: str, **more: Any) -> None:
+        parser.add_argument(f"-{name}", f"--{name}", **more)  # Go's daemon has it with one "-", too
+
+    parser.add_argument(
+        "-socketpath", "--socketpath", default=plugin.SOCKET, help="where the plugin finds it (%(default)s)"
+    )
+    option("hostprefix", default="", help="where this host's / is, in a container")
+    option("pidfile", help="a file to write the process ID to")
+    option("broadcast", action="store_true", help="ask servers to answer by broadcast")
+    option("timeout", type=_seconds, default=10.0, help="for a server's answer (10s)")
+    parser.add_argument(
+        "-resendmax", "--resendmax", type=_seconds, default=62.0, help="longest pause between two attempts (62s)"
+    )
+    parser.add_argument(
+        "-resendtimeout", "--resendtimeout", type=_seconds, default=208.0, help="until an ADD gives up (208s)"
+    )
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     settings = Settings(arguments)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -14,9 +15,10 @@ import random
 import socket
 import struct
 import threading
+from typing import TYPE_CHECKING
 
 from ....ipam.files import make_directory
-from ....netlink import link
+from ....netlink import address, link, route
 from ....netlink.channel import Channel
 from ....netlink.netns import Netns
 from . import message as dhcp_message
@@ -25,12 +27,17 @@ from .message import ACK, ANY, BOOTREQUEST, BROADCAST, DISCOVER, INFINITE, NAK, 
 from .options import MESSAGE, MESSAGE_SIZE, MESSAGE_TYPE, PARAMETERS, REQUESTED_ADDRESS, SERVER_ID
 from .socket import Exchange, Gone, now
 
+if TYPE_CHECKING:
+    from ....netlink.link import Link
+
 log = logging.getLogger("podnet-dhcp")
 
 #: RFC 2131 4.1: the first pause before a message is sent again, doubled each time, each a second more or less.
 FIRST_PAUSE = 4.0
 #: RFC 2131 4.4.5: the least time between two attempts to renew, in seconds.
 RENEW_PAUSE = 60.0
+#: What is noted of a route that goes with a lost address.
+KEPT = ("dst", "gateway", "table", "metric", "scope", "src", "protocol", "onlink", "mtu", "advmss")
 
 
 class Refused(Exception):
@@ -67,6 +74,10 @@ class Lease(threading.Thread):
         self.address = ""  # with prefix length
         self.server = self.server_mac = ""
         self.acquired = self.renew_at = self.rebind_at = self.expires_at = 0.0
+        self.withdrawn: list[dict] | None = (
+            None  # the routes that went with a lost address; None as long as it is there
+        )
+        self.pause = FIRST_PAUSE
 
     # -- acquire ---------------------------------------------------------------------------------------------------
 
@@ -101,12 +112,15 @@ class Lease(threading.Thread):
             raise Gone(f"{self.wanted['ifname']} in {self.wanted['netns']} is another one")
         return exchange
 
-    def _bind(self, exchange: Exchange, address: str) -> dict:
+    def _bind(self, exchange: Exchange, address: str, alone: bool = False) -> dict:
+        """Discovers and requests: `address` if the server offers it, with `alone` no other one."""
         options = {REQUESTED_ADDRESS: socket.inet_aton(address)} if address else {}
         offer = self._converse(exchange, self._message(exchange, DISCOVER, options), (OFFER,))
         server = offer.options.get(SERVER_ID, b"")
         if len(server) != 4 or offer.yours == ANY:
             raise Refused("an offer without a server or an address")
+        if alone and offer.yours != address:
+            raise Refused(f"the server offers {offer.yours} instead of {address}")
         options = {REQUESTED_ADDRESS: socket.inet_aton(offer.yours), SERVER_ID: server}
         request = self._message(exchange, REQUEST, options)
         request.xid = offer.xid
@@ -207,7 +221,7 @@ class Lease(threading.Thread):
                 exchange.close()
         except Refused as error:
             log.warning("%s: %s", self.name, error)
-            self._lost()
+            self.renew_at = self.rebind_at = self.expires_at = now()
             return
         except (Silence, OSError) as error:
             log.warning("%s: %s", self.name, error)
@@ -216,28 +230,60 @@ class Lease(threading.Thread):
         self.ended.wait(max(0.0, min(left, max(left / 2, RENEW_PAUSE))))
 
     def _lost(self) -> None:
-        """The lease has expired. If the server gives the same address again, the pod keeps it; else it has none.
+        """The lease has expired: one attempt to get the same address again, and a pause if that fails.
 
-        Then it sets the interface down, since the address may be another client's by now, and raises Gone.
+        The address may be another client's by now, so that the pod must not have it meanwhile; its interface stays up,
+        since nothing could be requested otherwise. No other address is taken: runtimes know only ADD's.
         """
-        before = self.address
         try:
             exchange = self._exchange()
             try:
-                self._bind(exchange, before.partition("/")[0])
+                self._bind(exchange, self.address.partition("/")[0], True)
             finally:
                 exchange.close()
-            if self.address == before:
-                return
-            self._release()
         except (Silence, Refused, OSError) as error:
-            log.warning("%s: %s", self.name, error)
-        try:
-            with Netns(self.settings.prefix + self.wanted["netns"]), Channel() as channel:
-                channel.request(link.change(0, name=self.wanted["ifname"], up=False))
-        except OSError as error:
-            log.error("%s: %s", self.name, error)
-        raise Gone(f"the lease of {before} is lost; {self.wanted['ifname']} is down")
+            log.warning("%s: the lease of %s is lost: %s", self.name, self.address, error)
+            self._withdraw()
+            self.ended.wait(self.pause + random.uniform(-1, 1))
+            self.pause = min(self.pause * 2, self.settings.resend_max)
+            return
+        self.pause = FIRST_PAUSE
+        self._give_back()
+
+    def _withdraw(self) -> None:
+        """Takes the address from the interface, and notes the routes that go with it."""
+        with Netns(self.settings.prefix + self.wanted["netns"]), Channel() as channel:
+            index = self._interface(channel).index
+            if self.withdrawn is None:
+                routes = [one for one in route.dump(channel, family=socket.AF_INET, table=0, index=index) if _goes(one)]
+                routes.sort(key=lambda one: any(one.gateways()))  # the kernel accepts a gateway only with a route to it
+                self.withdrawn = [{key: getattr(one, key) for key in KEPT} for one in routes]
+                self._write()
+            for failure in channel.batch([address.delete(index, self.address)]):
+                if failure and failure.errno != errno.EADDRNOTAVAIL:
+                    log.error("%s: %s", self.name, failure)
+
+    def _give_back(self) -> None:
+        """Gives a withdrawn address back to the interface, with its routes."""
+        if self.withdrawn is None:
+            return
+        with Netns(self.settings.prefix + self.wanted["netns"]), Channel() as channel:
+            index = self._interface(channel).index
+            routes = [route.Route(**values) for values in self.withdrawn]
+            requests = [address.add(index, self.address, broadcast="+")]
+            requests += [route.copy(one, index, one.table, one.src) for one in routes]
+            for failure in channel.batch(requests):
+                if failure and failure.errno != errno.EEXIST:
+                    log.error("%s: %s", self.name, failure)
+        log.info("%s: %s is back", self.name, self.address)
+        self.withdrawn = None
+        self._write()
+
+    def _interface(self, channel: Channel) -> Link:
+        found = link.get(channel, self.wanted["ifname"])
+        if found is None:
+            raise Gone(f"interface {self.wanted['ifname']} does not exist in {self.wanted['netns']}")
+        return found
 
     # -- release ------------------------------------------------------------------------------------------------
 
@@ -247,7 +293,7 @@ class Lease(threading.Thread):
         if self.is_alive():
             self.join(self.settings.timeout + 1)
         if release:
-            if self.address:
+            if self.address and self.withdrawn is None:
                 try:
                     self._release()
                 except (Gone, OSError) as error:
@@ -281,6 +327,7 @@ class Lease(threading.Thread):
             "address": self.address,
             "server": self.server,
             "times": times,
+            "withdrawn": self.withdrawn,
         }
         make_directory(os.path.dirname(path), 0o700)
         with open(path + ".new", "w", encoding="utf-8") as file:
@@ -297,8 +344,13 @@ class Lease(threading.Thread):
     def read(self, content: dict) -> None:
         """A lease from its file."""
         self.mac, self.address, self.server = content["mac"], content["address"], content["server"]
-        self.server_mac = content["server_mac"]
+        self.server_mac, self.withdrawn = content["server_mac"], content.get("withdrawn")
         self.acquired, self.renew_at, self.rebind_at, self.expires_at = content["times"]
+
+
+def _goes(one: route.Route) -> bool:
+    """Whether a route is one that is to come back with its address; the kernel's own does so by itself."""
+    return one.type == "unicast" and one.protocol != route.RTPROT_KERNEL and not one.hops
 
 
 def key_of(wanted: dict) -> tuple[str, str, str]:

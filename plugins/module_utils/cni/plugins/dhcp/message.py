@@ -36,6 +36,8 @@ UDP = struct.Struct("!HHHH")
 ANY, EVERYBODY = "0.0.0.0", "255.255.255.255"
 MINIMUM = 300  # the minimum that BOOTP relays expect
 INFINITE = 0xFFFFFFFF
+#: The shortest lease that is believed, in seconds: one of 0 would be requested without a pause.
+SHORTEST = 10
 LINK_SCOPE = 253
 
 
@@ -149,15 +151,16 @@ def addresses(value: bytes) -> list[str]:
 
 
 def seconds(message: Message) -> tuple[int, int, int]:
-    """The lease's duration, and its times of renewal and rebinding; an INFINITE one is never renewed."""
+    """The lease's duration, and its times of renewal and rebinding; an INFINITE one is never renewed. Durations of 0,
+    with which a client would ask without a pause, are taken for none: RFC 2131, 4.4.5 has the defaults."""
 
     def number(option: int, default: int) -> int:
         value = message.options.get(option, b"")
         return int.from_bytes(value, "big") if len(value) == 4 else default
 
-    lease = number(LEASE_TIME, INFINITE)
-    rebind = min(number(REBINDING_TIME, lease * 7 // 8), lease)
-    return lease, min(number(RENEWAL_TIME, lease // 2), rebind), rebind
+    lease = max(number(LEASE_TIME, INFINITE), SHORTEST)
+    rebind = min(number(REBINDING_TIME, 0) or lease * 7 // 8, lease)
+    return lease, min(number(RENEWAL_TIME, 0) or lease // 2, rebind), rebind
 
 
 def result(message: Message) -> dict:

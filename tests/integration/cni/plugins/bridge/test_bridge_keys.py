@@ -41,7 +41,10 @@ def test_a_vlan_of_its_own(host, needs, empty, failure):
     first, result, conf = connect(host, "c1", vlan=100, isDefaultGateway=True)
     port = result["interfaces"][1]["name"]
     assert host.netns.ip("link show dev br0")[0]["linkinfo"]["info_data"]["vlan_filtering"] == 1
-    assert vlans(host, port) == {1: ["Egress Untagged"], 100: ["PVID", "Egress Untagged"]}
+    assert vlans(host, port) == {100: ["PVID", "Egress Untagged"]}
+    gateway = host.netns.ip("link show dev br0.100")[0]
+    told = {"name": "br0.100", "mac": gateway["address"], "mtu": gateway["mtu"]}
+    assert result["interfaces"][3:] == [told], "Go's result has the gateway's link last, too"
     # the gateway is in the VLAN, by a pair of its own: the bridge itself isn't
     assert [item["local"] for item in host.netns.ip("-4 address show dev br0.100")[0]["addr_info"]] == ["10.9.0.1"]
     assert host.netns.ip("-4 address show dev br0") in ([], [{}])
@@ -70,15 +73,22 @@ def test_a_vlan_of_its_own(host, needs, empty, failure):
     assert host.state()["reserved"] == empty["reserved"]
 
 
-def test_without_the_default_vlan(host, needs, failure):
+@pytest.mark.parametrize("default", [1, 9])
+def test_the_default_vlan_stays_only_if_it_is_preserved(host, needs, failure, default):
+    """Go's preserveDefaultVlan is false unless it is set, and means whatever VLAN the bridge gives a new port."""
     needs("vlan")
-    pod, result, conf = connect(host, "c1", vlan=100, preserveDefaultVlan=False)
+    host.netns.run(f"ip link add br0 type bridge vlan_filtering 1 vlan_default_pvid {default}")
+    pod, result, conf = connect(host, "c1", vlan=100)
     port = result["interfaces"][1]["name"]
     assert vlans(host, port) == {100: ["PVID", "Egress Untagged"]}
     host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
-    host.netns.run(f"bridge vlan add vid 1 dev {port}")
-    with pytest.raises(failure, match="default VLAN"):
+    host.netns.run(f"bridge vlan add vid {default} dev {port}")
+    with pytest.raises(failure, match=f"carries VLAN {default}, which is not configured"):
         host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+    pod, result, conf = connect(host, "c2", vlan=100, preserveDefaultVlan=True)
+    port = result["interfaces"][1]["name"]
+    assert vlans(host, port) == {default: ["Egress Untagged"], 100: ["PVID", "Egress Untagged"]}
+    host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c2", pod)
 
 
 def test_a_trunk(host, needs, failure):
@@ -86,8 +96,7 @@ def test_a_trunk(host, needs, failure):
     trunk = [{"id": 42}, {"minID": 100, "maxID": 103}, {"minID": 7, "maxID": 7}]
     pod, result, conf = connect(host, "c1", vlanTrunk=trunk)
     port = result["interfaces"][1]["name"]
-    assert set(vlans(host, port)) == {1, 7, 42, 100, 101, 102, 103}
-    assert all(flags == [] for vlan, flags in vlans(host, port).items() if vlan != 1)
+    assert vlans(host, port) == {1: ["PVID", "Egress Untagged"], **{vlan: [] for vlan in (7, 42, 100, 101, 102, 103)}}
     told = {**conf, "prevResult": result}
     host.call("bridge", "CHECK", told, "c1", pod)
     host.netns.run(f"bridge vlan delete vid 102 dev {port}")
@@ -95,11 +104,24 @@ def test_a_trunk(host, needs, failure):
         host.call("bridge", "CHECK", told, "c1", pod)
 
 
-def test_a_trunk_may_have_the_default_vlan(host, needs):
+@pytest.mark.parametrize(
+    ("keys", "native", "tagged"),
+    [
+        ({"vlanTrunk": [{"minID": 1, "maxID": 3}]}, 1, (2, 3)),
+        ({"vlanTrunk": [{"id": 20}], "vlan": 100}, 100, (20,)),
+        ({"vlanTrunk": [{"minID": 20, "maxID": 21, "id": 30}], "vlan": 20}, 20, (21, 30)),
+    ],
+)
+def test_the_native_vlan_of_a_trunk(host, needs, keys, native, tagged):
+    """``vlan`` is it, 1 without; and it stays untagged where the trunk has it, too."""
     needs("vlan")
-    pod, result, conf = connect(host, "c1", vlanTrunk=[{"minID": 1, "maxID": 3}], preserveDefaultVlan=False)
-    assert vlans(host, result["interfaces"][1]["name"]) == {1: [], 2: [], 3: []}
+    pod, result, conf = connect(host, "c1", **keys)
+    wanted = {native: ["PVID", "Egress Untagged"], **{vlan: [] for vlan in tagged}}
+    assert vlans(host, result["interfaces"][1]["name"]) == wanted
     host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+    links = host.netns.ip("link")
+    gateways = [link["link"] for link in links if link["ifname"] == f"br0.{keys.get('vlan')}"]
+    assert [vlans(host, port) for port in gateways] == [{native: ["PVID", "Egress Untagged"]}] * ("vlan" in keys)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +129,9 @@ def test_a_trunk_may_have_the_default_vlan(host, needs):
     [
         ({"vlan": 4095}, "vlan must be"),
         ({"vlan": -1}, "vlan must be"),
-        ({"vlan": 5, "vlanTrunk": [{"id": 5}]}, "at the same time"),
         ({"vlanTrunk": [{"id": 0}]}, "id must be"),
         ({"vlanTrunk": [{"minID": 5}]}, "minID and maxID"),
-        ({"vlanTrunk": [{"id": 3, "minID": 5, "maxID": 7}]}, "minID and maxID"),
+        ({"vlanTrunk": [{"id": 3, "maxID": 7}]}, "minID and maxID"),
         ({"vlanTrunk": [{}]}, "minID and maxID"),
         ({"vlanTrunk": [{"minID": 9, "maxID": 7}]}, "greater than"),
         ({"vlan": 100, "bridge": "a-long-bridge"}, "1 to 15 bytes"),

@@ -300,17 +300,79 @@ def test_leases_outlive_the_daemon(lan, host, how):
     lan.until(lambda: lan.leases() == {}, "the lease to go")
 
 
-def test_an_address_that_is_lost_is_used_no_longer(lan, host, failure):
-    """The server refuses to renew and gives another address: the pod's interface goes down, CHECK says why."""
-    lan.serve(*times_of(2, 6))
-    lan.keep()
-    pod, result = lan.add()
+def addresses(pod):
+    return [item["local"] for link in pod.ip("-4 address show dev eth0") for item in link.get("addr_info", [])]
+
+
+def lose(lan, pod):
+    """The server refuses to renew, and offers another address."""
     lan.stop(lan.dnsmasq)
     lan.serve("--dhcp-authoritative", leases="others", pool="10.6.0.200,10.6.0.210,255.255.255.0,1h")
-    lan.until(lambda: "UP" not in pod.ip("link show dev eth0")[0]["flags"], "the interface to go down")
-    lan.until(lambda: lan.notes() == [], "the lease to be forgotten")
-    with pytest.raises(failure, match="lease not found"):
-        host.call("dhcp", "CHECK", {**lan.conf(), "prevResult": result}, "c1", pod)
+    lan.until(lambda: addresses(pod) == [], "the address to be taken away")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_address_that_is_lost_comes_back(lan, host, failure, restart):
+    """The pod does not use it meanwhile; it is requested until the server gives it again, and its routes come back."""
+    lan.serve(*times_of(2, 6), "--dhcp-option=option:router,10.6.0.1")
+    lan.keep("--resendmax=4s")
+    pod, result = lan.add()
+    told = {**lan.conf(), "prevResult": result}
+    pod.run("ip route add 192.0.2.0/24 via 10.6.0.1 metric 50")
+    before = pod.ip("route")
+    lose(lan, pod)
+    assert "UP" in pod.ip("link show dev eth0")[0]["flags"], "the daemon could not ask otherwise"
+    with pytest.raises(failure, match="is lost, and requested again"):
+        host.call("dhcp", "CHECK", told, "c1", pod)
+    if restart:
+        lan.stop(lan.daemon, signal.SIGKILL)
+        lan.keep("--resendmax=4s")
+    lan.stop(lan.dnsmasq)
+    lan.serve("--dhcp-authoritative", *times_of(2, 6), "--dhcp-option=option:router,10.6.0.1")
+    lan.until(lambda: addresses(pod) == [result["ips"][0]["address"].partition("/")[0]], "the address to come back")
+    lan.until(lambda: pod.ip("route") == before, "its routes to come back")
+    host.call("bridge", "CHECK", told, "c1", pod)
+    host.call("bridge", "DEL", told, "c1", pod)
+    lan.until(lambda: lan.leases() == {}, "the lease to be released")
+
+
+def test_a_lost_lease_is_not_released(lan, host):
+    """The address may be another client's by now."""
+    lan.serve(*times_of(2, 6))
+    lan.keep("--resendmax=4s")
+    pod, result = lan.add()
+    lose(lan, pod)
+    host.call("bridge", "DEL", {**lan.conf(), "prevResult": result}, "c1", pod)
+    assert lan.notes() == []
+    assert "DHCPRELEASE" not in lan.log()
+
+
+def test_times_of_zero(lan, host):
+    """A server's T1 and T2 of 0 are no reason to ask without a pause."""
+    lan.serve(*times_of(0, 0))
+    lan.keep()
+    lan.add()
+    time.sleep(3)
+    assert lan.log().count("DHCPREQUEST(") == 1
+
+
+def test_the_executable_is_the_daemon_as_in_go(lan, host, way):
+    """``dhcp daemon``, with the options that Go's has."""
+    lan.serve()
+    words = [
+        f"{host.bin_dir}/dhcp",
+        "daemon",
+        "-socketpath",
+        lan.socket,
+        "-timeout=8s",
+        "-pidfile",
+        f"{lan.directory}/pid",
+    ]
+    lan.daemon = lan.start(host.netns, *words, log="daemon.log")
+    lan.until(lambda: os.path.exists(lan.socket), "the daemon to start")
+    pod, result = lan.add()
+    assert result["ips"][0]["address"].partition("/")[0] in lan.leases()
+    assert (lan.directory / "pid").read_text() == f"{lan.daemon.pid}\n"
 
 
 def test_a_pod_that_is_gone_is_forgotten(lan, host):
