@@ -57,6 +57,19 @@ def is_of_container(comment: str, container_id: str) -> bool:
     return comment.startswith(f"{_short(container_id, CONTAINER_MAX)} ")
 
 
+def owner_of(comment: str) -> tuple[str, str, str] | None:
+    """Network, container ID and interface of a comment of ``owner_comment``; None if it does not have them whole."""
+    words = comment.split(" ")
+    if len(words) != 3 or _is_short(words[0], CONTAINER_MAX) or _is_short(words[2], NETWORK_MAX):
+        return None
+    return words[2], words[0], words[1]
+
+
+def _is_short(name: str, most: int) -> bool:
+    """Whether `_short` may have made it: a name of that very form counts as such."""
+    return len(name) == most and name[-17] == "-"
+
+
 def _short(name: str, most: int) -> str:
     """The name, or its beginning with a checksum if it is too long."""
     if len(name) <= most:

@@ -299,7 +299,7 @@ def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
     for payload in channel.dump((GETRULE, 0, body, f"list rules of {table.title()}")):
         values = parse(payload, INFO.size)
         if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
-            found.setdefault(text(values[2]), []).append(_user_data(values.get(7, b"")).get(DIGEST, b""))
+            found.setdefault(text(values[2]), []).append(user_data(values.get(7, b"")).get(DIGEST, b""))
     return found
 
 
@@ -573,7 +573,7 @@ def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:
         data: Data = content.get(DATA_VALUE)
         if DATA_VERDICT in content:
             data = text(parse(content[DATA_VERDICT]).get(VERDICT_CHAIN, b""))
-        comment = text(_user_data(values.get(6, b"")).get(COMMENT, b""))
+        comment = text(user_data(values.get(6, b"")).get(COMMENT, b""))
         found.append((parse(values[1])[DATA_VALUE], _be32(values.get(3)), data, comment))
     return found
 
@@ -592,7 +592,8 @@ def _type(names: tuple[str, ...]) -> tuple[int, int]:
     return kind, length
 
 
-def _user_data(data: bytes) -> dict[int, bytes]:
+def user_data(data: bytes) -> dict[int, bytes]:
+    """The entries of a rule's or an element's user data, by type."""
     found = {}
     offset = 0
     while offset + 2 <= len(data):

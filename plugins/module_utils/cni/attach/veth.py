@@ -85,7 +85,7 @@ def remove_ours(call: Call) -> bool:
 
 
 def remove(call: Call) -> None:
-    """Deletes the pair: by the host's end, or by the pod's if another implementation made it."""
+    """Deletes the pair: by the host's end, or by the pod's if another implementation made it, with its rules."""
     if remove_ours(call):
         return
     with pod.enter_if_there(call.env) as there:
@@ -94,6 +94,9 @@ def remove(call: Call) -> None:
                 found = link.get(inside, call.env.ifname)
                 if found and found.kind == KIND:
                     pod.delete_link(inside, call.env.ifname)
+    from . import leftovers  # only if needed
+
+    leftovers.remove(call)
 
 
 def collect(host: Channel, network: str, valid: set, kind: str = KIND) -> None:

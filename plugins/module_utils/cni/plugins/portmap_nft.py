@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
-from _socket import if_indextoname
+import posix
+from _socket import if_indextoname, if_nametoindex
 
 from ...nat import pods, table
 from ...netlink import conntrack, nftables, route
 from ...netlink.channel import Channel
+from ...netlink.netns import is_netns
 from ...netlink.removal import Unhurried
 from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, unpack_ip
 from ..attach import pod
 from ..spec.errors import INTERNAL, NOT_AVAILABLE, CniError
+from ..spec.fastjson import loads
+from ..spec.names import link_name
 from ..spec.result import family
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
 EEXIST = 17
 UDP = pods.PROTOCOLS["udp"]
+#: Where libcni keeps the results of ADD, <network>-<container>-<interface>, until DEL.
+CACHE = "/var/lib/cni/results"
+CACHE_MAX = 1 << 20
 KINDS = (*pods.HOST_PORTS, pods.LINKS)
 
 
@@ -47,9 +54,10 @@ def add(call: Call, mappings: list[dict], again: bool = False) -> None:
             except NetlinkError as error:
                 if error.errno != EEXIST:
                     raise
+                freed = _bury(channel, elements)
                 taken = [element for element in elements if _leads_elsewhere(channel, element, comment)]
                 strange = [element for element in taken if not _is_containers(channel, element, call)]
-                if strange or not taken:
+                if strange or not (taken or freed):
                     raise CniError(INTERNAL, _conflict(channel, strange)) from None
                 pods.add(channel, [element for element in elements if element not in taken], comment, chains)
         except NetlinkError as error:
@@ -61,6 +69,42 @@ def add(call: Call, mappings: list[dict], again: bool = False) -> None:
         except (CniError, NetlinkError) as error:
             _remove(channel, pods.by_owner(comment))
             raise CniError(INTERNAL, f"failed to map ports: {error}") from None
+
+
+def _bury(channel: Channel, elements: list[pods.Element]) -> bool:
+    """Removes the host ports of owners of these elements that are gone, and returns whether there were any: a runtime
+    calls portmap's DEL only as long as its list has portmap.
+
+    An owner is gone if neither its link nor a result of libcni's cache with a live namespace is there. It has had its
+    link before its ports, but for plugins other than bridge and ptp, which have none on the host.
+    """
+    freed = False
+    for comment in sorted({pods.comment_of(channel, name, key) or "" for name, key, _data in elements}):
+        owner = pods.owner_of(comment)
+        if owner is None:
+            continue
+        try:
+            if_nametoindex(link_name("veth", *owner))
+        except OSError:
+            if not _is_attached(*owner):
+                _remove(channel, pods.by_owner(comment))
+                freed = True
+    return freed
+
+
+def _is_attached(network: str, container: str, ifname: str) -> bool:
+    """Whether libcni's cache has a result whose namespace lives; true if it cannot be read."""
+    try:
+        file = posix.open(f"{CACHE}/{network}-{container}-{ifname}", posix.O_RDONLY | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        content = loads(posix.read(file, CACHE_MAX))
+        return is_netns(str(content.get("netns") or ""))
+    except (OSError, ValueError, AttributeError):
+        return True
+    finally:
+        posix.close(file)
 
 
 def _leads_elsewhere(channel: Channel, element: tuple, comment: str) -> bool:

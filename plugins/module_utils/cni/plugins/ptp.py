@@ -213,8 +213,8 @@ def gc(call: Call) -> None:
 
 
 def _collect(call: Call, valid: set) -> None:
+    from ..attach import leftovers, masquerade
+
     with Channel() as host:
         veth.collect(host, call.network, valid)
-    from ..attach import masquerade
-
-    masquerade.gc(call, valid)
+    each(lambda: masquerade.gc(call, valid), lambda: leftovers.collect(call, valid))

@@ -74,9 +74,14 @@ class Runtime:
         return previous or {}
 
     def delete(self, network: Conflist, of: Attachment) -> None:
-        """Detaches, last plugin first; stops at the first that fails. A missing attachment is no error."""
+        """Detaches, last plugin first; stops at the first that fails. A missing attachment is no error.
+
+        By the list that ADD had, whatever the present one says: what a plugin made it alone removes.
+        """
         self._check_names(of)
-        cached = self.cached(network.name, of) if at_least(network.version, "0.4.0") else None
+        entry = self.cached(network.name, of)
+        network = _list_of(entry) or network if entry else network
+        cached = entry if at_least(network.version, "0.4.0") else None
         previous = _in_version(cached["result"], network.version) if cached else None
         if cached:
             # Capabilities that the runtime does not repeat are those of ADD.
@@ -244,7 +249,10 @@ class Runtime:
         entry = {
             "kind": KIND,
             "containerId": to.container_id,
-            "config": base64.b64encode(json.dumps(network.content).encode()).decode(),
+            # with the plugins of drop-in files, which may be others by the time of DEL
+            "config": base64.b64encode(
+                json.dumps({**network.content, "plugins": network.plugins, "loadOnlyInlinedPlugins": True}).encode()
+            ).decode(),
             "ifName": to.ifname,
             "networkName": network.name,
             "netns": to.netns,
@@ -293,6 +301,15 @@ class Runtime:
         if not isinstance(entry, dict) or entry.get("kind") != KIND or not isinstance(entry.get("result"), dict):
             return None
         return entry
+
+
+def _list_of(entry: dict[str, Any]) -> Conflist | None:
+    """The configuration list in a cache entry; None if it has no valid one of its network."""
+    try:
+        found = Conflist(json.loads(base64.b64decode(entry.get("config") or "")))
+    except (ValueError, TypeError):
+        return None
+    return found if found.name == entry.get("networkName") else None
 
 
 def _in_version(noted: dict[str, Any], version: str) -> dict[str, Any]:

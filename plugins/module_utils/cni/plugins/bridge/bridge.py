@@ -429,17 +429,19 @@ def gc(call: Call) -> None:
     valid = call.valid_attachments()
     each(
         lambda: delegate.call(settings.ipam, "GC", call) if settings.ipam else None,
-        lambda: _collect(call, settings, valid),
+        lambda: _collect(call, valid),
     )
 
 
-def _collect(call: Call, settings: Settings, valid: set) -> None:
+def _collect(call: Call, valid: set) -> None:
+    from ...attach import leftovers, masquerade
+    from . import macspoof
+
     with Channel() as host:
         veth.collect(host, call.network, valid)
-    from ...attach import masquerade
-
-    masquerade.gc(call, valid)
-    if settings.guard_mac:
-        from . import macspoof
-
-        macspoof.gc(call, valid)
+    # whatever the configuration says by now
+    each(
+        lambda: masquerade.gc(call, valid),
+        lambda: macspoof.gc(call, valid),
+        lambda: leftovers.collect(call, valid),
+    )

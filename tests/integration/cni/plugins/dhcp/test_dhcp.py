@@ -356,21 +356,16 @@ def test_times_of_zero(lan, host):
     assert lan.log().count("DHCPREQUEST(") == 1
 
 
-def test_the_executable_is_the_daemon_as_in_go(lan, host, way):
-    """``dhcp daemon``, with the options that Go's has."""
+@pytest.mark.parametrize("way", ["service", "alone"])
+def test_the_executable_is_the_daemon_as_in_go(lan, host, request, way):
+    """``dhcp daemon``, with the options that Go's has; the service leaves it to the executable."""
+    found = request.getfixturevalue(way)
+    host.bin_dir = str(getattr(found, "bin_dir", found))
     lan.serve()
-    words = [
-        f"{host.bin_dir}/dhcp",
-        "daemon",
-        "-socketpath",
-        lan.socket,
-        "-timeout=8s",
-        "-pidfile",
-        f"{lan.directory}/pid",
-    ]
-    lan.daemon = lan.start(host.netns, *words, log="daemon.log")
+    options = ["-socketpath", lan.socket, "-timeout=8s", "-pidfile", f"{lan.directory}/pid"]
+    lan.daemon = lan.start(host.netns, f"{host.bin_dir}/dhcp", "daemon", *options, log="daemon.log")
     lan.until(lambda: os.path.exists(lan.socket), "the daemon to start")
-    pod, result = lan.add()
+    _pod, result = lan.add()
     assert result["ips"][0]["address"].partition("/")[0] in lan.leases()
     assert (lan.directory / "pid").read_text() == f"{lan.daemon.pid}\n"
 
