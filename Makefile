@@ -94,7 +94,7 @@ ssh: venv ## The playbooks over ssh and sudo, by an ordinary user with ansible-c
 faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
 	pytest tests/cluster/every_fault.py --durations=20 $(ARGS)
 
-differential: venv ## The same configurations for our CNI plugins and Debian's Go ones; writes docs/differential.md
+differential: venv ## The same configurations for our CNI plugins and the newest Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)
 
 podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: All that Debian's plugins speak; a result exists in three forms since 0.3.0, and two before.
-VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0")
+#: All that there are; a result exists in four forms since 0.3.0, and two before.
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 FOUR, SIX = {"subnet": "10.9.0.0/24"}, {"subnet": "fd09::/64"}
 
 
@@ -131,6 +131,20 @@ BRIDGE = [
         [bridge(FOUR, vlanTrunk=[{"id": 7}, {"minID": 20, "maxID": 22}])],
         kind="VLAN filtering",
     ),
+    *[
+        Case(
+            f"bridge, vlan, {'kept' if keep else 'without'} default VLAN, {version}",
+            [bridge(FOUR, SIX, vlan=100, preserveDefaultVlan=keep, isGateway=True)],
+            version,
+            kind="VLAN filtering",
+        )
+        for keep, version in ((True, "1.0.0"), (False, "1.1.0"))
+    ],
+    Case(
+        "bridge, vlan trunk with a native VLAN",
+        [bridge(FOUR, vlan=100, vlanTrunk=[{"id": 7}, {"minID": 20, "maxID": 22}])],
+        kind="VLAN filtering",
+    ),
     Case("bridge, vlan out of range", [bridge(FOUR, vlan=4095)], error="4095"),
     Case("bridge, spoof check", [bridge(FOUR, macspoofchk=True)]),
 ]
@@ -185,7 +199,11 @@ LOCAL = [
         capabilities=[{"ips": ["fd09::42"]}],
         pods=1,
     ),
-    Case("host-local, gateway outside", [bridge({**FOUR, "gateway": "10.8.0.1"}, isGateway=True)]),
+    Case(
+        "host-local, gateway outside",
+        [bridge({**FOUR, "gateway": "10.8.0.1"}, isGateway=True)],
+        error="gateway 10.8.0.1 not in network 10.9.0.0/24",
+    ),
     Case(
         "host-local, ranges by capability",
         [bridge(FOUR, capabilities={"ipRanges": True})],
@@ -384,6 +402,18 @@ LINKS = [
         pods=1,
         setup=("ip link add x0 address 02:00:00:00:00:0a type veth peer name x1; ip link set x1 up",),
     ),
+    Case(
+        "host-device, an alternative name",
+        [{"type": "host-device", "device": "x0"}],
+        pods=1,
+        setup=("ip link add x0 type veth peer name x1; ip link set x1 up; ip link property add dev x0 altname lan0",),
+    ),
+    *[
+        Case(f"dummy, {version}", [{"type": "dummy", "ipam": local(FOUR, SIX)}], version, kind="dummy")
+        for version in ("1.0.0", "1.1.0")
+    ],
+    Case("tap", [{"type": "tap", "ipam": local(FOUR, SIX)}]),
+    Case("tap, several queues", [{"type": "tap", "multiQueue": True, "mac": "02:11:22:33:44:55"}], pods=1),
     Case("host-device, none named", [{"type": "host-device"}], error="specify"),
 ]
 
@@ -424,6 +454,18 @@ META = [
     Case("firewall", [bridge(FOUR, SIX, isGateway=True), {"type": "firewall", "backend": "iptables"}]),
     Case("sbr", [bridge(FOUR, isDefaultGateway=True), {"type": "sbr"}]),
     Case("sbr, IPv4 and IPv6", [bridge(FOUR, SIX, isDefaultGateway=True), {"type": "sbr"}]),
+    Case("sbr, gateways", [bridge(FOUR, SIX), {"type": "sbr", "gateways": ["10.9.0.254", "fd09::fe"]}]),
+    Case(
+        "sbr, gateways besides a default route",
+        [bridge(FOUR, isDefaultGateway=True), {"type": "sbr", "gateways": ["10.9.0.254"]}],
+    ),
+    Case("sbr, two gateways", [bridge(FOUR), {"type": "sbr", "gateways": ["10.9.0.254", "10.9.0.253"]}], error="IPv4"),
+    Case("sbr, source hints", [bridge(FOUR, isDefaultGateway=True), {"type": "sbr", "addSourceHints": True}]),
+    Case(
+        "sbr, source hints, IPv4 and IPv6",
+        [bridge(FOUR, SIX, isDefaultGateway=True), {"type": "sbr", "addSourceHints": True}],
+    ),
+    Case("sbr, table", [bridge(FOUR), {"type": "sbr", "table": 5000}]),
     Case("vrf", [bridge(FOUR), {"type": "vrf", "vrfname": "red"}], kind="vrf"),
 ]
 

@@ -91,7 +91,7 @@ def examine(case: Case, go_dir: str, bin_dir: str, directory: Path) -> Outcome:
                 if number == 1:
                     return outcome
                 continue
-            if case.version in ("0.4.0", "1.0.0"):
+            if case.version in ("0.4.0", "1.0.0", "1.1.0"):
                 step = f"CHECK {number}"
                 hold(outcome, step, both, [side.run("CHECK", number, side.results[number]) for side in both], pods)
         for step, gone in (("DEL 1", False), ("DEL 1 again", False)):
@@ -218,11 +218,12 @@ def document() -> str:
     lines = [
         "# Ours beside Go's",
         "",
-        "Made by `make differential`: each configuration goes to our plugins and to those of Debian's package",
-        "containernetworking-plugins, on a host and with pods of its own (network namespaces). ADD of every pod,",
-        "CHECK, DEL, DEL again and DEL of a pod whose namespace is gone. After each of them the answers are compared,",
-        "and the output of `ip`, `bridge`, `tc`, `nft` and `iptables`. The page is written if nothing differs but what",
-        "is listed here.",
+        "Made by `make differential`: each configuration goes to our plugins and to the standard Go plugins",
+        f"{standard_plugins.version()}, which are built from their Go module. Each side has a host and pods of its own "
+        "(network",
+        "namespaces). ADD of every pod, CHECK, DEL, DEL again and DEL of a pod whose namespace is gone. After each of",
+        "them the answers are compared, and the output of `ip`, `bridge`, `tc`, `nft` and `iptables`. The page is",
+        "written if nothing differs but what is listed here.",
         "",
         f"There are {len(CASES)} configurations. Those that need kernel modules ({', '.join(kinds)})",
         "are in `make guest`, too.",

@@ -112,12 +112,12 @@ def test_gc_of_pods_that_go_made(host, go, backend):
         chain.plugins[1]["runtimeConfig"] = {"portMappings": [{**PORT, "hostPort": 8080 + number}]}
         chain.call("go", "ADD", container, pods[number])
     subprocess.run(["ip", "netns", "delete", pods[0].name], check=True)
-    masquerade = traces(host, r'id: \"valid', "id: valid")
-    assert traces(host, r'id: \"dead', "id: dead")
+    masquerade = traces(host, r"id: \"valid", "id: valid")
+    assert traces(host, r"id: \"dead", "id: dead")
     assert masquerade
     chain.gc("valid")
-    assert traces(host, r'id: \"dead', "id: dead") == []
-    assert traces(host, r'id: \"valid', "id: valid") == masquerade
+    assert traces(host, r"id: \"dead", "id: dead") == []
+    assert traces(host, r"id: \"valid", "id: valid") == masquerade
     assert reserved(host) == ["10.9.0.3"]
 
 

@@ -113,24 +113,30 @@ def test_bad_environment(call, plugin, changed, code):
     assert (status, answer["code"]) == (1, code)
 
 
-@pytest.mark.parametrize("command", ["ADD", "CHECK", "DEL", "STATUS", "GC"])
-@pytest.mark.parametrize("plugin", ["loopback", "static", "tuning", "host-local"])
-def test_malformed_cni_args_matter_to_who_reads_them(call, plugin, command):
+READERS = {"static": ("ADD", "CHECK", "STATUS"), "tuning": ("ADD", "CHECK", "STATUS"), "host-local": ("ADD",)}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "command"),
+    [
+        *[("loopback", command) for command in ("CHECK", "STATUS", "GC")],
+        *[(plugin, command) for plugin in READERS for command in ("ADD", "CHECK", "DEL", "STATUS", "GC")],
+    ],
+)
+def test_malformed_cni_args_matter_to_who_reads_them(call, tmp_path, plugin, command):
     """A chain's plugins all get the same CNI_ARGS; loopback reads none, and DEL cleans up whatever they are."""
-    ipam = {"type": plugin, "addresses": [{"address": "10.9.0.5/24"}], "subnet": "10.9.0.0/24"}
-    more = {
-        "cni.dev/valid-attachments": [],
-        "prevResult": {"ips": [{"address": "10.9.0.5/24"}]},
-        "sysctl": {"net.a": "1"},
+    ipam = {
+        "type": plugin,
+        "addresses": [{"address": "10.9.0.5/24"}],
+        "subnet": "10.9.0.0/24",
+        "dataDir": str(tmp_path),
     }
-    _status, answer, _stderr = call(plugin, command, conf(ipam=ipam, dataDir="/run/none", **more), CNI_ARGS="novalue")
+    more = {"cni.dev/valid-attachments": [], "prevResult": {"ips": [{"address": "10.9.0.5/24"}]}}
+    environment = {"CNI_ARGS": "novalue", "CNI_NETNS": "/proc/self/ns/net", "CNI_NETNS_OVERRIDE": "1"}
+    given = conf(ipam=ipam, dataDir=str(tmp_path), sysctl={"net.a": "1"}, **more)
+    _status, answer, _stderr = call(plugin, command, given, **environment)
     told = bool(answer) and "invalid pair" in answer.get("msg", "")
-    reads = {
-        "static": ("ADD", "CHECK", "STATUS"),
-        "tuning": ("ADD", "CHECK", "STATUS"),
-        "host-local": ("ADD",),
-    }
-    assert told == (command in reads.get(plugin, ()))
+    assert told == (command in READERS.get(plugin, ()))
     assert not told or answer["code"] == 4
 
 

@@ -343,7 +343,7 @@ def test_gc_knows_names_too_long_for_notes(host, empty):
     [
         {"cniVersion": "9.9.9"},
         {"ips": [{"address": "10.9.0.2"}]},
-        {"ips": [{"address": "10.9.0.2/24", "interface": -1}]},
+        {"ips": [{"address": "10.9.0.2/24", "interface": "eth0"}]},
         "nonsense",
     ],
 )
