@@ -315,7 +315,7 @@ def counted_packets(channel: Channel, table: Table) -> dict[tuple[str, str], int
         for _kind, expression in attributes(values.get(4, b"")):
             parts = parse(expression)
             if text(parts[1]) == "counter":
-                comment = text(_user_data(values.get(7, b"")).get(COMMENT, b""))
+                comment = text(user_data(values.get(7, b"")).get(COMMENT, b""))
                 key = text(values[2]), comment
                 found[key] = found.get(key, 0) + int.from_bytes(parse(parts[2])[COUNTER_PACKETS], "big")
     return found
