@@ -20,7 +20,7 @@ from .index import Index
 from .lines import SetSpec, of_policy
 from .members import Identity, Members
 from .model import ADMIN, BASELINE, ClusterPolicy, Namespace, Pod, Policy, Rule
-from .program import ACCEPT, DROP, EGRESS, INGRESS, JUMP, Delta, Line, Local, Program, chain_of, name_of
+from .program import ACCEPT, DROP, EGRESS, INGRESS, JUMP, Delta, Line, Local, Program, chain_of, in_family, name_of
 
 Record = Union[Pod, Namespace, Policy, ClusterPolicy]
 AnyPolicy = Union[Policy, ClusterPolicy]
@@ -41,13 +41,13 @@ class Combination(NamedTuple):
     def name(self) -> str:
         return name_of(f"pods_{self.direction}", self.tier, self.chains)
 
-    def lines(self, families: tuple[int, ...]) -> tuple[Line, ...]:
-        jumps = tuple(Line(JUMP, chain) for chain in self.chains)
+    def lines(self, family: int) -> tuple[Line, ...]:
+        jumps = tuple(Line(JUMP, in_family(chain, family), family=family) for chain in self.chains)
         if self.tier:
             return jumps
         # a pod cannot isolate itself from itself
-        own = tuple(Line(ACCEPT, comment="to itself", family=each, own=f"self{each}") for each in families)
-        return (*own, *jumps, Line(DROP, comment=f"isolated: no {self.direction} rule matches"))
+        own = Line(ACCEPT, comment="to itself", family=family, own=f"self{family}")
+        return (own, *jumps, Line(DROP, comment=f"isolated: no {self.direction} rule matches", family=family))
 
 
 class Compiler:
@@ -217,26 +217,33 @@ class Compiler:
             self._chains[chain] += 1
             if self._chains[chain] == 1:
                 self._write(chain)
-        self.program.put_chain(combination.name, combination.lines(self.families))
+        for family in self.families:
+            self.program.put_chain(in_family(combination.name, family), combination.lines(family))
 
     def _release(self, combination: Combination) -> None:
         self._combinations[combination] -= 1
         if self._combinations[combination]:
             return
         del self._combinations[combination]
-        self.program.put_chain(combination.name, None)
+        self._remove_chain(combination.name)
         for chain in combination.chains:
             self._chains[chain] -= 1
             if not self._chains[chain]:
                 del self._chains[chain]
-                self.program.put_chain(chain, None)
+                self._remove_chain(chain)
                 for spec in self._sets.pop(chain):
                     self._members.release(spec)
 
     def _write(self, chain: str) -> None:
         """Gives a policy's chain its lines, and uses their sets."""
         rules, direction, title = self._rules[chain]
-        lines, self._sets[chain] = of_policy(rules, direction, title, self.families)
+        written = {family: of_policy(rules, direction, title, family) for family in self.families}
+        self._sets[chain] = frozenset(spec for _lines, sets in written.values() for spec in sets)
         for spec in self._sets[chain]:
             self._members.use(spec)
-        self.program.put_chain(chain, lines)
+        for family, (lines, _sets) in written.items():
+            self.program.put_chain(in_family(chain, family), lines)
+
+    def _remove_chain(self, chain: str) -> None:
+        for family in self.families:
+            self.program.put_chain(in_family(chain, family), None)

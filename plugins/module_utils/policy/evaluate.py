@@ -76,7 +76,7 @@ def _in_chain(program: Program, flow: Flow, chain: str) -> tuple[str, str]:
 
 
 def _meets(program: Program, flow: Flow, line: Line) -> bool:
-    if (line.family and line.family != flow.family) or (line.protocol and line.protocol != flow.protocol):
+    if line.protocol and line.protocol != flow.protocol:
         return False
     if line.last and not line.first <= flow.port <= line.last:
         return False

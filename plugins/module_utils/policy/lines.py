@@ -72,15 +72,15 @@ SetSpec = Union[AddressSet, NamedPortSet, RangeSet]
 Lines = tuple[tuple[Line, ...], frozenset[SetSpec]]
 
 
-def of_policy(rules: Iterable[Rule], direction: str, title: str, families: tuple[int, ...]) -> Lines:
-    """``title`` names the policy in comments; ``families``: those of the pod network."""
+def of_policy(rules: Iterable[Rule], direction: str, title: str, family: int) -> Lines:
+    """For packets of one family; ``title`` names the policy in comments."""
     lines: list[Line] = []
     sets: set[SetSpec] = set()
     for number, rule in enumerate(rules, 1):
         verdict, chain = _verdict(rule.action, direction)
-        start = Line(verdict, chain, f"{direction} rule {number} of {title}")
-        for line in _with_ports(start, rule.ports, direction, families, sets):
-            lines += _with_peers(line, rule, direction, families, sets)
+        start = Line(verdict, chain, f"{direction} rule {number} of {title}", family)
+        for line in _with_ports(start, rule.ports, direction, sets):
+            lines += _with_peers(line, rule, direction, sets)
     return tuple(lines), frozenset(sets)
 
 
@@ -90,24 +90,21 @@ def _verdict(action: str, direction: str) -> tuple[str, str]:
     return (ACCEPT if action == model.ACCEPT else DROP), ""
 
 
-def _with_peers(
-    line: Line, rule: Rule, direction: str, families: tuple[int, ...], sets: set[SetSpec]
-) -> Iterator[Line]:
+def _with_peers(line: Line, rule: Rule, direction: str, sets: set[SetSpec]) -> Iterator[Line]:
     if rule.peers is None:
         yield line
         return
-    for family in (line.family,) if line.family else families:
-        if rule.peers:
-            pods = AddressSet(rule.peers)
-            sets.add(pods)
-            yield _between(line._replace(family=family), pods.name(family), direction)
-        ranges = of_blocks(rule.blocks, family)
-        if ranges == [(0, (1 << width(family)) - 1)]:
-            yield line._replace(family=family)
-        elif ranges:
-            blocks = RangeSet(ADDRESS[family], tuple(ranges))
-            sets.add(blocks)
-            yield _between(line._replace(family=family), blocks.name, direction)
+    if rule.peers:
+        pods = AddressSet(rule.peers)
+        sets.add(pods)
+        yield _between(line, pods.name(line.family), direction)
+    ranges = of_blocks(rule.blocks, line.family)
+    if ranges == [(0, (1 << width(line.family)) - 1)]:
+        yield line
+    elif ranges:
+        blocks = RangeSet(ADDRESS[line.family], tuple(ranges))
+        sets.add(blocks)
+        yield _between(line, blocks.name, direction)
 
 
 def _between(line: Line, peers: str, direction: str) -> Line:
@@ -115,9 +112,7 @@ def _between(line: Line, peers: str, direction: str) -> Line:
     return line._replace(target=peers) if direction == EGRESS else line._replace(source=peers)
 
 
-def _with_ports(
-    line: Line, ports: tuple[Port, ...], direction: str, families: tuple[int, ...], sets: set[SetSpec]
-) -> Iterator[Line]:
+def _with_ports(line: Line, ports: tuple[Port, ...], direction: str, sets: set[SetSpec]) -> Iterator[Line]:
     if not ports:
         yield line
     for protocol in sorted({port.protocol for port in ports if not port.name}):
@@ -134,5 +129,4 @@ def _with_ports(
         # what comes in by a policy's chain goes to a pod of this node
         named = NamedPortSet(name, protocol, local=direction != EGRESS)
         sets.add(named)
-        for family in families:
-            yield line._replace(family=family, named=named.name(family))
+        yield line._replace(named=named.name(line.family))

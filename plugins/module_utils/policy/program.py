@@ -49,9 +49,9 @@ class Elements:
 class Line(NamedTuple):
     """A rule: a verdict for the packets that meet all conditions; one that is empty always holds.
 
-    ``family`` 4, 6, or 0 for both. ``source``, ``target``: the set that holds that address. ``protocol`` and ``first``
-    to ``last``: of the destination port; ``ports``: a set that holds it. ``named``: the set that holds target, protocol
-    and port. ``own``: the set that holds source and target, of a pod's packets to itself.
+    ``family``: 4 or 6, of the packets that come here. ``source``, ``target``: the set that holds that address.
+    ``protocol`` and ``first`` to ``last``: of the destination port; ``ports``: a set that holds it. ``named``: the set
+    that holds target, protocol and port. ``own``: the set that holds source and target, of a pod's packets to itself.
     """
 
     verdict: str
@@ -69,7 +69,7 @@ class Line(NamedTuple):
 
 
 class Local(NamedTuple):
-    """A pod of this node: the chains that its traffic goes through, "" for none."""
+    """A pod of this node: the chains that its traffic goes through, "" for none; without the family, ``in_family``."""
 
     addresses: tuple[bytes, ...]
     egress_admin: str = ""
@@ -77,11 +77,8 @@ class Local(NamedTuple):
     ingress_admin: str = ""
     ingress: str = ""
 
-    def verdicts(self) -> tuple[tuple[str, str], ...]:
-        """(map without its family, chain) where the pod has a chain."""
-        return tuple((name, chain) for name, chain in zip(VERDICTS, self[1:]) if chain)
 
-
+#: The maps without their families, in the order of Local's chains.
 VERDICTS = ("egress_admin", "egress", "ingress_admin", "ingress")
 
 
@@ -130,6 +127,10 @@ class Program:
         self.chains: dict[str, tuple[Line, ...]] = {}
         #: Pods of this node by "namespace/name".
         self.locals: dict[str, Local] = {}
+        #: Which of them have an address; the last one has it now.
+        self._owners: dict[bytes, dict[str, None]] = {}
+        #: Chains in which an address more in a set may deny more.
+        self._denying: set[str] = set()
         self._forget()
 
     def _forget(self) -> None:
@@ -166,10 +167,13 @@ class Program:
     def put_chain(self, name: str, lines: tuple[Line, ...] | None) -> None:
         """Gives a chain these lines; None removes it."""
         self._chains.setdefault(name, self.chains.get(name))
+        self._denying.discard(name)
         if lines is None:
             self.chains.pop(name, None)
-        else:
-            self.chains[name] = lines
+            return
+        self.chains[name] = lines
+        if any(line.verdict == DROP and (line.source or line.target or line.named) for line in lines):
+            self._denying.add(name)
 
     def admit(self, key: str, addresses: tuple[bytes, ...]) -> Delta | None:
         """A pod of this node that was known before gets these addresses; None where it was not known. For the time in
@@ -186,23 +190,33 @@ class Program:
         in the API has ended."""
         self.locals[key] = local
         for address in local.addresses:
-            family = 4 if len(address) == 4 else 6
-            self.put(f"known{family}", address, 1)
-            self.put(f"self{family}", address + address, 1)
-            chains = dict(local.verdicts())
-            for name in VERDICTS:
-                self.put(f"{name}{family}", address, chains.get(name))
+            owners = self._owners.setdefault(address, {})
+            owners.pop(key, None)
+            owners[key] = None
+            self._lead(address, local)
 
     def remove_local(self, key: str) -> None:
         """The pod is unknown from now on; another one with the same address stays."""
-        local = self.locals.pop(key)
-        others = [other for other in self.locals.items() if set(other[1].addresses) & set(local.addresses)]
-        for address in local.addresses:
-            family = 4 if len(address) == 4 else 6
-            for name, element in [("known", address), ("self", address + address), *((v, address) for v in VERDICTS)]:
-                self.put(f"{name}{family}", element, None)
-        for other, rest in others:
-            self.add_local(other, rest)
+        for address in self.locals.pop(key).addresses:
+            owners = self._owners.get(address, {})
+            owners.pop(key, None)
+            if owners:
+                self._lead(address, self.locals[next(reversed(owners))])
+            else:
+                self._owners.pop(address, None)
+                self._lead(address, None)
+
+    def _lead(self, address: bytes, local: Local | None) -> None:
+        """An address of this node is that pod's; None: nobody's. One of a family without a pod CIDR here leads
+        nowhere."""
+        family = 4 if len(address) == 4 else 6
+        if not self.sets[f"local{family}"].members:
+            return
+        known = None if local is None else 1
+        self.put(f"known{family}", address, known)
+        self.put(f"self{family}", address + address, known)
+        for name, chain in zip(VERDICTS, local[1:] if local else ("",) * len(VERDICTS)):
+            self.put(f"{name}{family}", address, in_family(chain, family) if chain else None)
 
     def forget_pods(self) -> None:
         """No pod is known any more, as after a boot; the chains stay, and so does what ``admit`` needs."""
@@ -210,6 +224,7 @@ class Program:
             if not kind.interval and name != "links":
                 for key in list(self.sets[name].members):
                     self.put(name, key, None)
+        self._owners.clear()
 
     def take(self) -> Delta:
         """What has changed since the last call."""
@@ -240,7 +255,7 @@ class Program:
         gone_chains = tuple(name for name, was in self._chains.items() if was is not None and name not in self.chains)
         narrows = bool(removed or changed_chains) or any(FIXED[name].verdict for name in added if name in FIXED)
         # an address more in a set denies more where a rule denies
-        narrows = narrows or bool(added and any(name.startswith("cluster_") for name in self.chains))
+        narrows = narrows or bool(added and self._denying)
         self._forget()
         kinds = {name: self.sets[name].kind for name in (*added, *removed)}
         return Delta(new, gone, added, removed, chains, changed_chains, gone_chains, kinds, narrows)
@@ -256,6 +271,12 @@ def name_of(kind: str, *parts: object) -> str:
     return f"{kind}_{blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"
 
 
+def in_family(chain: str, family: int) -> str:
+    """The chain for packets of one family: there are two of each, and none that asks for the family."""
+    return f"{chain}_{family}"
+
+
 def chain_of(direction: str, policy: str, cluster: bool = False) -> str:
-    """The chain of a policy ("namespace/name"; a ClusterNetworkPolicy's "name") for one direction."""
+    """The chain of a policy ("namespace/name"; a ClusterNetworkPolicy's "name") for one direction, without the
+    family."""
     return name_of(f"{'cluster' if cluster else 'policy'}_{direction}", policy)

@@ -40,8 +40,8 @@ def base_chains() -> list[Chain]:
 
 def of_line(line: Line) -> Rule:
     parts = []
-    if line.family:
-        parts.append(nft.of_family(line.family))
+    if line.source or line.target or line.named or line.own:
+        parts.append(nft.of_family(line.family))  # nft list shows addresses as such only then
     if line.protocol:
         parts.append(nft.meta("l4proto") + nft.compare(bytes((line.protocol,))))
     if line.last:

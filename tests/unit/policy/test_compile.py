@@ -14,7 +14,12 @@ from ansible_collections.podnet.cluster.plugins.module_utils.policy import files
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import Flow, allows, judge
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import Namespace, Pod, Policy
-from ansible_collections.podnet.cluster.plugins.module_utils.policy.program import FIXED, Delta, Program
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.program import (
+    FIXED,
+    Delta,
+    Program,
+    in_family,
+)
 from policies.cluster import NODES, nine, pod, policy
 from policies.events import CASES, events, happen, key, record
 
@@ -26,6 +31,11 @@ def content(program: Program) -> tuple:
         for name, each in program.sets.items()
     }
     return sets, program.chains, program.locals
+
+
+def both(chain: str, families: tuple[int, ...]) -> list[str]:
+    """Its names for the families."""
+    return [in_family(chain, family) for family in families]
 
 
 class Mirror:
@@ -53,7 +63,7 @@ class Mirror:
         for name in delta.gone_sets:
             del self.sets[name]
 
-    def check(self, program: Program) -> None:
+    def check(self, program: Program, families: tuple[int, ...] = (4, 6)) -> None:
         assert self.chains == program.chains
         assert {name: set(each) for name, each in self.sets.items()} == {
             name: set(each.members) for name, each in program.sets.items()
@@ -62,7 +72,9 @@ class Mirror:
         assert {name: self.sets[name] for name in maps} == {name: program.sets[name].members for name in maps}
         named = {line.chain for lines in self.chains.values() for line in lines if line.verdict == "jump"}
         named |= {chain for name in maps for chain in self.sets[name].values()}
-        named |= {chain for local in program.locals.values() for chain in local[1:] if chain}
+        named |= {
+            chain for local in program.locals.values() for base in local[1:] if base for chain in both(base, families)
+        }
         assert named == set(self.chains)  # no chain is missing, and none is left
         used = {
             name
@@ -182,6 +194,18 @@ def test_an_attachment_that_is_no_pod_is_known_and_selected_by_nothing():
     assert not allows(compiler.program, pack_ip("10.244.1.99"), pack_ip("10.244.1.2"), 6, 80)
 
 
+def test_a_node_of_one_family_has_chains_for_that_one_only():
+    compiler = Compiler("node1", ["10.244.1.0/24"], ["cni0"])
+    cluster = nine()
+    for item in (*cluster.namespaces, *cluster.pods, FROM_B):
+        compiler.put(record(item))
+    mirror = Mirror()
+    mirror.follow(compiler.take())
+    mirror.check(compiler.program, families=(4,))
+    assert compiler.program.sets["ingress4"].members and not compiler.program.sets["ingress6"].members
+    assert not any(name.endswith("_6") or name.startswith("peers6") for name in (*mirror.chains, *mirror.sets))
+
+
 def test_may_select():
     compiler = of_nine(FROM_B)
     assert compiler.may_select("x") and not compiler.may_select("y")
@@ -204,7 +228,9 @@ def test_a_program_on_disk(tmp_path):
     assert loaded.admit("x/nobody", (pack_ip("10.244.1.77"),)) is None
     delta = loaded.admit("x/a", (pack_ip("10.244.1.77"),))
     assert delta.added["known4"] == {pack_ip("10.244.1.77"): 1}
-    assert loaded.sets["ingress4"].members[pack_ip("10.244.1.77")] == compiler.program.locals["x/a"].ingress
+    assert loaded.sets["ingress4"].members[pack_ip("10.244.1.77")] == in_family(
+        compiler.program.locals["x/a"].ingress, 4
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version":0}', '{"version":1,"sets":{"a":1}}'])
