@@ -20,7 +20,7 @@ from ..netlink.channel import Channel
 from ..netlink.nftables import Chain, Difference, Set
 from ..netlink.nftables import Table as Declaration
 from ..netlink.wire import NetlinkError, Request
-from .program import Data, Delta, Elements, Kind, Line, Program
+from .program import JUMP, Data, Delta, Elements, Kind, Line, Program
 from .rules import CUT, base_chains, of_line
 
 __all__ = ["CUT", "Changes", "Table"]
@@ -182,6 +182,7 @@ def _carry_out(
     ``base``: the fixed chains to be written."""
     new = nftables.new_sets(DECLARATION, [_set(name, kind) for name, kind in delta.new_sets.items()])
     filling = [request for name, kind in delta.new_sets.items() if not kind.verdict for request in _add(name, delta)]
+    filling += _new_chains(delta, base)
     recreates = any(request[0] == nftables.DELTABLE for request in start)
     if sum(len(body) for _kind, _flags, body, _what in filling) > BEFORE and not recreates:
         nftables.transaction(channel, [*start, *new])
@@ -189,12 +190,21 @@ def _carry_out(
             nftables.transaction(channel, piece)
         start, new, filling = [], [], []
     requests = [*start, *_removals(delta), *new, *filling, *_additions(delta, verdicts=False)]
-    requests += nftables.put_chains(DECLARATION, [*base, *(_chain(*each) for each in delta.chains.items())])
+    changed = [_chain(name, delta.chains[name]) for name in delta.changed_chains]
+    requests += nftables.put_chains(DECLARATION, [*changed, *(chain for chain in base if chain.hook)])
     requests += _additions(delta, verdicts=True)
     requests += [nftables.flush_chain(DECLARATION, name) for name in delta.gone_chains]
     requests += [nftables.delete_chain(DECLARATION, name) for name in delta.gone_chains]
     requests += [nftables.delete_set(DECLARATION, name) for name in delta.gone_sets]
     nftables.transaction(channel, requests)
+
+
+def _new_chains(delta: Delta, base: Sequence[Chain]) -> list[Request]:
+    """Each chain after those that it leads to: in the end policies', then combinations of these."""
+    new = [(name, lines) for name, lines in delta.chains.items() if name not in delta.changed_chains]
+    new.sort(key=lambda each: any(line.verdict == JUMP for line in each[1]))
+    chains = [*(chain for chain in base if not chain.hook), *(_chain(name, lines) for name, lines in new)]
+    return [request for chain in chains for request in nftables.put_chains(DECLARATION, [chain])]
 
 
 def _pieces(requests: list[Request]) -> Iterator[list[Request]]:

@@ -12,7 +12,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel imp
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import NETLINK_NETFILTER, NetlinkError
 from ansible_collections.podnet.cluster.plugins.module_utils.policy import read
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
-from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import Pod
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import Pod, Policy
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.table import Table
 from policies.cluster import NODES, namespace, nine, pod, policy
 from policies.events import CASES, compilers, events, happen, of_case
@@ -146,7 +146,7 @@ def test_many_pods_and_long_names(table, netns):
     names = ["n" * 63, "x"]
     for name in names:
         compiler.put(read.namespace(namespace(name)))
-    for number in range(40000):
+    for number in range(25000):
         item = pod(f"p{number}", "x", "node2", 2, {"app": f"a{number % 7}"})
         high, low = divmod(number, 250)
         item["status"]["podIPs"] = [{"ip": f"10.{high}.0.{low}"}, {"ip": f"fd01::{number:x}"}]
@@ -158,6 +158,19 @@ def test_many_pods_and_long_names(table, netns):
     assert table.plan(compiler.program).apply() == []
     assert not table.plan(compiler.program).changes
     assert "rule 1 of nnn" in netns.run("nft list ruleset").stdout
+
+
+def test_more_rules_than_one_transaction_holds(table):
+    """Hundreds of policies of forty rules; and a step to none of them."""
+    rules = [{"from": [{"ipBlock": {"cidr": f"10.{number}.0.0/16"}}], "ports": [{"port": 80}]} for number in range(40)]
+    many = [policy(f"p{number}", "x", ingress=rules, egress=[{}]) for number in range(500)]
+    compiler = compiler_of(*many)
+    assert table.plan(compiler.program).apply() == []
+    assert not table.plan(compiler.program).changes
+    for item in many:
+        compiler.drop(Policy, f"x/{item['metadata']['name']}")
+    table.follow(compiler.take())
+    assert not table.plan(compiler.program).changes
 
 
 def test_a_thousand_ports_and_blocks(table):
