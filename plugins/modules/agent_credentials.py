@@ -18,6 +18,7 @@ requirements:
   - openssl (the command) on the node
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -51,13 +52,8 @@ options:
     type: path
     default: /etc/podnet/kube
 attributes:
-  check_mode:
-    support: full
   diff_mode:
-    support: full
     details: Keys and certificates are not shown.
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.agent_identities
 """

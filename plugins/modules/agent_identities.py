@@ -22,6 +22,7 @@ description:
   - Run it on a control plane node, with the administrator's kubeconfig.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -47,13 +48,6 @@ options:
     description: For how many seconds to wait until all certificates are signed.
     type: int
     default: 60
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 notes:
   - Runs partly on the controller, where ansible-core's own requirement C(cryptography) reads requests and certificates.
 seealso:

@@ -16,6 +16,7 @@ description:
   - Only what the node lacks is copied to it. An executable is compared by its content, an image by its name.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -85,13 +86,6 @@ options:
     description: Whether to only return what is missing, by which the action plugin of the same name knows what to copy.
     type: bool
     default: false
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

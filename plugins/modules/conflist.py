@@ -16,6 +16,7 @@ description:
     changed.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -52,13 +53,6 @@ options:
     type: list
     elements: path
     default: [/opt/podnet/current/bin]
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.node_runtime
 """

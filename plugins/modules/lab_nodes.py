@@ -20,13 +20,7 @@ description:
   - Labs with different names and networks live side by side.
 extends_documentation_fragment:
   - podnet.cluster.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - podnet.cluster.attributes.desired_state
 options:
   name:
     description: Name of the lab, at most ten lower-case letters and digits.

@@ -16,6 +16,7 @@ description:
     underlay device).
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -64,13 +65,6 @@ options:
       C(isolated)."
     type: dict
     default: {}
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.address
 """

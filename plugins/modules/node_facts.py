@@ -16,6 +16,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -94,13 +95,6 @@ options:
         description: Whether the node may be in a cluster that was made without this collection.
         type: bool
         default: false
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

@@ -17,6 +17,7 @@ description:
   - Versions that have not been current for an hour are removed by the next installation of another one.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -39,13 +40,6 @@ options:
   archive:
     description: The library's archive on the node. The controller sends it where it is needed; leave it out.
     type: path
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.conflist
 """

@@ -17,6 +17,7 @@ description:
   - A restart that is due after a file changed is kept for the next run where this one fails in between.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -117,13 +118,6 @@ options:
         type: list
         elements: str
         default: []
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

@@ -19,6 +19,7 @@ description:
   - Speaks netlink to the kernel; the node needs nothing but Python.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -158,13 +159,6 @@ options:
     description: The file for the CNI plugin.
     type: path
     default: /run/flannel/subnet.env
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.pod_cidrs_info
 """

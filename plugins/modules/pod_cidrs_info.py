@@ -16,6 +16,7 @@ description:
   - In check mode, where the API does not answer yet, returns what to expect.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -91,13 +92,6 @@ options:
     description: For how many seconds to wait until all required nodes have pod CIDRs.
     type: int
     default: 60
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.overlay
 """

@@ -17,29 +17,11 @@ description:
   - Runs on the controller; makes no connection to a host. M(podnet.cluster.preflight_nodes) judges the nodes.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
+  - podnet.cluster.nodes
 author:
   - podnet.cluster contributors (@podnet)
 options:
-  nodes:
-    description: The cluster's nodes, as the filter P(podnet.cluster.cluster_nodes#filter) lists them.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      host:
-        description: The inventory's name of the node.
-        type: str
-        required: true
-      name:
-        description: The name the node has in Kubernetes.
-        type: raw
-      address:
-        description: The node's underlay address, if the inventory gives one.
-        type: raw
-      control_plane:
-        description: Whether it is in the group C(control_plane).
-        type: bool
-        default: false
   overlay_network:
     description: The pod network; for dual-stack one of each IP version, comma-separated.
     type: raw
@@ -85,13 +67,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

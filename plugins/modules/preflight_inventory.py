@@ -16,6 +16,7 @@ description:
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -27,13 +28,6 @@ options:
     description: Hosts that a play is about, comma-separated, by the variable that names them. Empty ones are left out.
     type: dict
     default: {}
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

@@ -16,6 +16,8 @@ description:
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
+  - podnet.cluster.nodes
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -29,34 +31,9 @@ options:
       - The nodes of the play, as the filter P(podnet.cluster.cluster_nodes#filter) lists them.
       - A worker without a result in O(found) is reported as unreachable, in a warning, and left out. A control plane
         without one is a finding, since nothing can be done without it.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      host:
-        description: The inventory's name of the node.
-        type: str
-        required: true
-      name:
-        description: The name the node has in Kubernetes.
-        type: raw
-      address:
-        description: The node's underlay address, if the inventory gives one.
-        type: raw
-      control_plane:
-        description: Whether it is in the group C(control_plane).
-        type: bool
-        default: false
   mtu:
     description: The pods' MTU, if it is given. Then it does not follow from the underlays, whose MTUs may differ.
     type: int
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

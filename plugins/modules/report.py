@@ -17,6 +17,7 @@ description:
   - Runs on the controller, where it needs the Python library rich; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -78,12 +79,7 @@ options:
     default: podnet.cluster
 attributes:
   check_mode:
-    support: full
     details: The report's files are written in check mode too; they are not part of a node's state.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,7 @@ description:
   - Speaks netlink to the kernel; the node needs nothing but Python. Nothing is kept over a reboot.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -62,13 +63,6 @@ options:
   advmss:
     description: The TCP segment size to advertise, in bytes.
     type: int
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

@@ -17,6 +17,7 @@ description:
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -34,12 +35,7 @@ options:
     type: path
 attributes:
   check_mode:
-    support: full
     details: The file is written in check mode too; it is not part of a node's state.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

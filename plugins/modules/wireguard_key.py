@@ -16,6 +16,7 @@ description:
   - Needs nothing but Python on the node. A key that C(wg genkey) created is kept.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -23,13 +24,6 @@ options:
     description: The file with the key.
     type: path
     default: /var/lib/podnet/wireguard.key
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: podnet.cluster.overlay
 """

@@ -13,6 +13,13 @@ from typing import Callable
 from .plan import Change, StateError
 
 ROOT = "/proc/sys"
+#: What changes places between a path below ROOT and the dotted name: a link's own dots are slashes there.
+_DOTS_AND_SLASHES = str.maketrans("./", "/.")
+
+
+def dotted_name(path: str) -> str:
+    """A sysctl as sysctl(8) prints it, from its path below /proc/sys: net.ipv4.conf.eth0/7.rp_filter."""
+    return path.translate(_DOTS_AND_SLASHES)
 
 
 def read(name: str) -> str | None:
@@ -68,4 +75,4 @@ def _path(name: str) -> str:
     """sysctl(8)'s two spellings: the first separator decides, the other one stands for itself."""
     if "/" in name and ("." not in name or name.index("/") < name.index(".")):
         return f"{ROOT}/{name}"
-    return f"{ROOT}/{name.translate(str.maketrans('./', '/.'))}"
+    return f"{ROOT}/{name.translate(_DOTS_AND_SLASHES)}"

@@ -11,7 +11,7 @@ from ..findings.finding import Finding
 from .config import Config
 from .forward import dropping_chains
 from .reconcile import Overlay
-from .sysctl import strict_reverse_path
+from .sysctl import rp_filter, strict_reverse_path
 
 
 def judge(config: Config, overlay: Overlay) -> list[Finding]:
@@ -27,5 +27,5 @@ def judge(config: Config, overlay: Overlay) -> list[Finding]:
     if overlay.wanted and config.network(4) and not config.masquerade_nodes:
         device = overlay.wanted.carrier.device
         if strict_reverse_path(device):
-            found.append(Finding(Code.OVERLAY_RP_FILTER_STRICT, node, device))
+            found.append(Finding(Code.OVERLAY_RP_FILTER_STRICT, node, device, {"key": rp_filter(device)}))
     return found

@@ -43,6 +43,10 @@ def test_a_link_with_a_dot_in_its_name(kernel, name):
     assert Plan(sysctls.plan({name: 2})).apply() == [] and path.read_text() == "2"
 
 
+def test_a_link_s_dots_are_slashes_in_a_sysctl_s_dotted_name():
+    assert sysctls.dotted_name("net/ipv4/conf/flannel.1/forwarding") == "net.ipv4.conf.flannel/1.forwarding"
+
+
 def test_a_setting_that_the_kernel_does_not_have(kernel):
     with pytest.raises(StateError, match=r"sysctl net\.bridge\.x: this kernel does not have it"):
         list(sysctls.plan({"net.bridge.x": 1}))

@@ -19,7 +19,7 @@ ENTRIES = {
         "{subject} drops what pods send to this node's own address (rp_filter is 1, strict)",
         "The source is a pod's address, and its route leads back through the tunnel, not through the underlay. "
         "With masquerade_nodes true on all nodes the source is the node's.",
-        "sysctl -w net.ipv4.conf.{subject}.rp_filter=2",
+        "sysctl -w {key}=2",
     ),
     Code.OVERLAY_CHECKSUM_DRIVER: Entry(
         "checksum offload of {subject} is on, and {known}",

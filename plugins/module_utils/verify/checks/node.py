@@ -100,7 +100,7 @@ OBJECTS = {"neighbour": Step.NEIGHBOR, "fdb": Step.FDB, "route": Step.ROUTE, "nf
 def _step_of(drift: DriftStep, bridge: str) -> Step:
     """The kind of hop that a step of the plan is about."""
     if drift.kind == "sysctl":
-        return SYSCTLS.get(drift.subject.replace("/", ".").rpartition(".")[2], Step.DEVICE)
+        return SYSCTLS.get(drift.subject.rpartition(".")[2], Step.DEVICE)
     if drift.kind == "file":
         return Step.SUBNET_ENV
     thing = drift.wanted or drift.actual

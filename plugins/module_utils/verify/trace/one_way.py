@@ -9,6 +9,7 @@ The hops of a node that was not inspected are unknown; what they should be is st
 
 from __future__ import annotations
 
+from ...converge.sysctls import dotted_name
 from ...findings.codes import Code
 from ...ipam.ip import alike
 from ...ipam.prefix import parse_network_of
@@ -20,7 +21,7 @@ from ..model.state import PodState
 from .hops import bridge as bridge_hops
 from .hops import netfilter, routing, tunnel
 from .hops import pod as pod_hops
-from .hops.node_view import NodeView, covers, sysctl_name
+from .hops.node_view import NodeView, covers
 from .hops.routing import Expected
 from .node_to_node import contradiction, cross, tunnels
 
@@ -168,7 +169,7 @@ def _answers(hop: Hop, view: NodeView, link: LinkState, address: str) -> None:
     for which in ("all", link.name):
         path = f"net/ipv4/conf/{which}/arp_ignore"
         if ":" not in address and view.sysctl(path) == "8":
-            hop.fail(Code.UNDERLAY_ARP_IGNORED, link.name, key=sysctl_name(path))
+            hop.fail(Code.UNDERLAY_ARP_IGNORED, link.name, key=dotted_name(path))
 
 
 def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str) -> None:
@@ -179,7 +180,7 @@ def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str
         hop = netfilter.packet_filter(view, Step.INPUT, ("input",), _version(target), [iif])
         ignoring = {4: "net/ipv4/icmp_echo_ignore_all", 6: "net/ipv6/icmp/echo_ignore_all"}[_version(target)]
         if view.sysctl(ignoring) == "1":
-            hop.suspect(Code.NODE_ECHO_IGNORED, sysctl_name(ignoring))
+            hop.suspect(Code.NODE_ECHO_IGNORED, dotted_name(ignoring))
         path.hops.append(hop)
         return
     pod = view.pod_with(target.address)

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....findings.finding import Value
 from ....ipam.ip import alike
 from ...model.hop import NODE, CapturePoint, Hop, Step
 from ...model.state import PodState
-from .node_view import NodeView, recreate, sysctl_name
+from .node_view import NodeView, recreate
 
 #: Settings of a port that may lose packets: name, what it usually is, and what another is.
 _PORT_SETTINGS = (
@@ -88,14 +89,14 @@ def bridge(view: NodeView, name: str, direction: str, gateways: list[str]) -> Ho
         hop.fail(Code.BRIDGE_DOWN, name)
     path = f"net/ipv6/conf/{name}/disable_ipv6"
     if view.sysctl(path) == "1" and alike(gateways, "::"):
-        hop.fail(Code.BRIDGE_IPV6_DISABLED, name, key=sysctl_name(path))
+        hop.fail(Code.BRIDGE_IPV6_DISABLED, name, key=dotted_name(path))
     for wanted in gateways:
         if wanted not in has:
             hop.fail(Code.BRIDGE_ADDRESS_MISSING, name, address=wanted, actual=shown)
     paths = [f"net/ipv4/conf/{each}/arp_ignore" for each in ("all", name)]
     silent = next((path for path in paths if view.sysctl(path) == "8"), "")
     if silent and alike(gateways, "0.0.0.0"):
-        hop.fail(Code.BRIDGE_ARP_IGNORED, name, key=sysctl_name(silent))
+        hop.fail(Code.BRIDGE_ARP_IGNORED, name, key=dotted_name(silent))
     if link.noarp:
         hop.fail(Code.BRIDGE_ARP_OFF, name)
     ports = [view.links[pod.host] for pod in view.state.pods if pod.host in view.links]

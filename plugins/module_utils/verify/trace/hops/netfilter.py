@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....findings.finding import Finding
 from ...model.hop import Hop, Step
 from ...model.kernel import BaseChain, Qdisc
-from .node_view import NodeView, sysctl_name
+from .node_view import NodeView
 
 
 def packet_filter(view: NodeView, step: Step, hooks: tuple[str, ...], version: int, devices: list[str]) -> Hop:
@@ -33,7 +34,7 @@ def packet_filter(view: NodeView, step: Step, hooks: tuple[str, ...], version: i
             suspect_qdisc(hop, qdisc, view.node)
     tracked, most = (int(view.sysctl(f"net/netfilter/nf_conntrack_{name}") or 0) for name in ("count", "max"))
     if tracked >= most > 0:
-        key = sysctl_name("net/netfilter/nf_conntrack_max")
+        key = dotted_name("net/netfilter/nf_conntrack_max")
         hop.suspect(Code.CONNTRACK_FULL, key, count=tracked, max=most, more=2 * most)
     hop.actual = ", ".join(found.subject for found in hop.suspected) or "drops nothing"
     for chain in usual:

@@ -113,12 +113,6 @@ def covers(prefix: str | Prefix, address: str) -> bool:
     return block.holds(*parse_address(address))
 
 
-def sysctl_name(path: str) -> str:
-    """A sysctl as sysctl(8) writes it, from its path below /proc/sys. A link's own dots change places with its
-    slashes."""
-    return path.translate(str.maketrans("/.", "./"))
-
-
 def enter(pod: PodState) -> str:
     """What stands before a command that is to work in the pod's network namespace."""
     return f"nsenter --net={pod.netns} "

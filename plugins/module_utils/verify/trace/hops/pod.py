@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....ipam.ip import alike
 from ....netlink.route import ANYWHERE
@@ -25,7 +26,6 @@ from .node_view import (
     removal_of,
     show_lookup,
     show_route,
-    sysctl_name,
 )
 
 #: Fewer hops than these do not lead out of a cluster and its surroundings.
@@ -77,16 +77,16 @@ def _answering(hop: Hop, pod: PodState, link: LinkState) -> None:
         ("net/ipv6/icmp/echo_ignore_all", "1", Code.POD_ECHO_IGNORED),
     ):
         if sysctls.get(path) == odd:
-            hop.suspect(code, pod.name, key=sysctl_name(path), value=odd, enter=enter(pod))
+            hop.suspect(code, pod.name, key=dotted_name(path), value=odd, enter=enter(pod))
     for path in ("net/ipv4/ip_default_ttl", "net/ipv6/conf/eth0/hop_limit"):
         value = sysctls.get(path) or "64"
         if int(value) < FEW:
-            hop.suspect(Code.POD_TTL_TOO_LOW, pod.name, key=sysctl_name(path), value=value, enter=enter(pod))
+            hop.suspect(Code.POD_TTL_TOO_LOW, pod.name, key=dotted_name(path), value=value, enter=enter(pod))
     for each in ("all", name):
         path = f"net/ipv6/conf/{each}/disable_ipv6"
         if sysctls.get(path) == "1" and alike(pod.prefixes, "::"):
             again = {"enter": enter(pod), "recreate": recreate(pod)}
-            hop.fail(Code.POD_IPV6_DISABLED, pod.name, key=sysctl_name(path), **again)
+            hop.fail(Code.POD_IPV6_DISABLED, pod.name, key=dotted_name(path), **again)
 
 
 def pod_route(view: NodeView, pod: PodState, target: str) -> Hop:

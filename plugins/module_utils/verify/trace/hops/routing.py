@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....findings.finding import Value
 from ....netlink.route import ANYWHERE
@@ -24,7 +25,6 @@ from .node_view import (
     removal_of,
     show_lookup,
     show_route,
-    sysctl_name,
 )
 
 APPLY = "podnetctl apply"
@@ -52,12 +52,12 @@ def forwarding(view: NodeView, iif: str, version: int) -> Hop:
     """Whether the node forwards packets that come in by ``iif``."""
     paths = ["net/ipv4/ip_forward"] if version == 4 else ["net/ipv6/conf/all/forwarding"]
     paths.append(f"net/ipv{version}/conf/{iif}/forwarding")
-    hop = Hop(view.node, Step.FORWARDING, sysctl_name(paths[0]), desired="1")
+    hop = Hop(view.node, Step.FORWARDING, dotted_name(paths[0]), desired="1")
     values = {path: view.sysctl(path) for path in paths}
     hop.actual = ", ".join(dict.fromkeys(value for value in values.values() if value is not None)) or "unknown"
     off = next((path for path, value in values.items() if value == "0"), "")
     if off:
-        hop.name = sysctl_name(off)
+        hop.name = dotted_name(off)
         hop.fail(Code.FORWARDING_OFF, hop.name, device=iif)
     return hop
 
@@ -150,7 +150,7 @@ def _refused(view: NodeView, hop: Hop, found: Lookup, source: str, iif: str) -> 
         hop.step = Step.RP_FILTER
         effect = bool(view.drift(RouteState)) and not view.state.foreign_routes
         route = show_route(back) if back else "no route"
-        key = sysctl_name(f"net/ipv4/conf/{iif}/rp_filter")
+        key = dotted_name(f"net/ipv4/conf/{iif}/rp_filter")
         return hop.fail(Code.RP_FILTER_STRICT, source, effect, device=iif, route=route, key=key)
     off = "0" in (view.sysctl("net/ipv4/ip_forward"), view.sysctl(f"net/ipv4/conf/{iif}/forwarding"))
     off = off and ":" not in source

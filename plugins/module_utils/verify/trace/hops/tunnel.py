@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....overlay.lease import Lease
 from ...model.hop import NODE, CapturePoint, Hop, Step
 from ...model.kernel import AddressState, LinkState, WireguardPeerState, WireguardState
-from .node_view import NodeView, sysctl_name
+from .node_view import NodeView
 from .routing import device_fault
 
 #: A device's values as they are called outside netlink.
@@ -44,7 +45,7 @@ def device(view: NodeView, direction: str) -> Hop:
     own = [thing for thing in view.state.desired if isinstance(thing, AddressState) and thing.dev == name]
     path = f"net/ipv6/conf/{name}/disable_ipv6"
     if view.sysctl(path) == "1" and any(":" in thing.address for thing in own):
-        hop.fail(Code.TUNNEL_IPV6_DISABLED, name, key=sysctl_name(path))
+        hop.fail(Code.TUNNEL_IPV6_DISABLED, name, key=dotted_name(path))
     for key, value in desired.data.items():
         if link.data.get(key) != value:
             told = {"attribute": ATTRIBUTES.get(key, key), "actual": link.data.get(key), "expected": value}

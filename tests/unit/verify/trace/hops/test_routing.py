@@ -10,7 +10,6 @@ from dataclasses import replace
 from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import Lookup, PolicyRule, RouteState
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace.hops.node_view import sysctl_name
 
 
 def refuse(recorded, error: str = "Invalid argument") -> None:
@@ -85,8 +84,3 @@ def test_packets_that_a_rule_singles_out(between_nodes):
     odd = replace(plain, route=None, error="No route to host", rule=rule)
     between_nodes.one.lookups.append(odd)
     assert between_nodes.suspected() == {Code.RULE_DIVERTS}
-
-
-def test_a_link_s_dots_are_slashes_in_a_sysctl_s_name():
-    """sysctl(8) takes the first separator's kind for that between parts."""
-    assert sysctl_name("net/ipv4/conf/flannel.1/forwarding") == "net.ipv4.conf.flannel/1.forwarding"
