@@ -220,11 +220,20 @@ peers:
   type: list
   elements: dict
 refused:
-  description: The names of peers that are not served, each with the reason.
+  description: Peers that are not served, by name, each with a finding (C(code), C(parameters), C(text), C(fix)).
   returned: O(state=present)
   type: dict
   sample:
-    node3: "pod_cidrs: 10.244.1.0/24 overlaps 10.244.1.0/24, which is node2's"
+    node3:
+      code: lease.pod-cidr-overlaps
+      node: node1
+      subject: node3
+      parameters:
+        value: 10.244.1.0/24
+        taken: 10.244.1.0/24
+        other: node2
+      text: "lease of node3 refused: pod CIDR 10.244.1.0/24 overlaps 10.244.1.0/24 of node2; node1 has no path to …"
+      fix: kubectl get node node3 node2 --output yaml; …
 forward_policy_drop:
   description: Foreign nftables chains that drop what the node forwards by their policy and so may cut pods off.
   returned: O(state=present)
@@ -241,6 +250,7 @@ from ..module_utils.agent.sources.source import CONFIG, LEASES, FileSource, text
 from ..module_utils.converge import files
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Change, Plan
+from ..module_utils.findings import render
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError
 from ..module_utils.overlay import admission, reconcile
@@ -320,8 +330,8 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
     overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], files.plan(kept), own_only=own_only)
     desired = overlay.desired
     refused = {**leases.refused, **desired.refused}
-    for name, reason in refused.items():
-        module.warn(f"peer {name} is refused: {reason}")
+    for each in refused.values():
+        module.warn(f"{render.text(each)}; fix: {render.fix(each)}")
     run(
         module,
         overlay.plan,
@@ -329,7 +339,7 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         mtu=desired.mtu,
         lease=leases.own.as_json(),
         peers=[] if own_only else [peer.as_json() for peer in leases.peers if peer.name not in refused],
-        refused=refused,
+        refused={name: render.as_json(each) for name, each in refused.items()},
         forward_policy_drop=dropping_chains(),
     )
 

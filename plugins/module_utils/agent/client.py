@@ -11,6 +11,7 @@ import os
 import socket
 from typing import Any
 
+from ..findings.finding import finding_from
 from ..overlay import admission
 from ..overlay import config as configs
 from ..overlay.config import Config
@@ -29,7 +30,8 @@ def known(run: str) -> tuple[Config, Leases] | None:
         return None
     config = configs.parse(told["config"])
     leases = admission.admit(config, told["leases"])
-    return config, leases._replace(refused={**told["refused"], **leases.refused})
+    refused = {name: finding_from(each) for name, each in told["refused"].items()}
+    return config, leases._replace(refused={**refused, **leases.refused})
 
 
 def ask(run: str, path: str) -> dict[str, Any] | None:

@@ -134,9 +134,9 @@ class Daemon:
             self._reconciled(began, True)
         else:
             self._schedule("leases" if self.reconciler.overlay else "start", drift=False)
-        for name, reason in leases.refused.items():
-            if known.get(name) != reason:
-                self.log.warning(self._finding(Code.AGENT_PEER_REFUSED, name, reason=reason))
+        for name, refused in leases.refused.items():
+            if known.get(name) != refused:
+                self.log.warning(refused)
 
     def _kernel_event(self) -> None:
         self._events(self.monitor.read_kernel())

@@ -17,7 +17,7 @@ from .inotify import Watch
 from .state import State
 
 #: The version of what ``status`` returns.
-SCHEMA = 2
+SCHEMA = 3
 #: So many missed full reconciliations, and something is wrong with the agent itself.
 MISSED = 3
 
@@ -91,7 +91,7 @@ def known(state: State) -> dict[str, Any]:
     return {
         "config": config.as_json(),
         "leases": [lease.as_json() for lease in (leases.own, *leases.peers)],
-        "refused": leases.refused,
+        "refused": {name: refused.as_json() for name, refused in leases.refused.items()},
     }
 
 
@@ -111,7 +111,7 @@ def status(state: State) -> dict[str, Any]:
         "reconciliations": dict(reconciler.reconciliations),
         "failures": reconciler.failures,
         "drift": {kind: count for (cause, kind), count in sorted(reconciler.changes.items()) if cause == "drift"},
-        "refused": reconciler.refused(),
+        "refused": {name: render.as_json(refused) for name, refused in reconciler.refused().items()},
         "warnings": [render.as_json(each) for each in state.warnings],
         "source": state.source(),
         "addresses": [

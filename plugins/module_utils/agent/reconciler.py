@@ -69,8 +69,8 @@ class Reconciler:
         """What marks our own requests in the kernel's events."""
         return {self.kernel.port, self.packets.port}
 
-    def refused(self) -> dict[str, str]:
-        """The peers that are not served, by name with the reason."""
+    def refused(self) -> dict[str, Finding]:
+        """Why peers are not served, by name."""
         found = dict(self.leases.refused) if self.leases else {}
         if self.overlay and self.overlay.desired:
             found.update(self.overlay.desired.refused)

@@ -64,7 +64,7 @@ def apply(options: argparse.Namespace, channel: Channel) -> int:
                 if time.monotonic() >= deadline:
                     raise
             else:
-                _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
+                _warn(leases, overlay)
                 for line in overlay.plan.describe():
                     print(line)
                 errors = overlay.plan.apply()
@@ -79,7 +79,7 @@ def plan(options: argparse.Namespace, channel: Channel) -> int:
     """Prints what ``apply`` would do, and does nothing."""
     config, leases = _known(options)
     overlay = _look(channel, config, leases, options)
-    _warn({**leases.refused, **(overlay.desired.refused if overlay.desired else {})})
+    _warn(leases, overlay)
     for line in overlay.plan.describe():
         print(line)
     return int(bool(overlay.plan))
@@ -99,12 +99,13 @@ def print_peers(options: argparse.Namespace, channel: Channel) -> int:
     """Prints the peers, a line each, and the refused ones."""
     _config, leases = _known(options)
     if options.json:
-        print(json.dumps({"peers": [peer.as_json() for peer in leases.peers], "refused": leases.refused}, indent=1))
+        refused = {name: render.as_json(each) for name, each in leases.refused.items()}
+        print(json.dumps({"peers": [peer.as_json() for peer in leases.peers], "refused": refused}, indent=1))
         return 0
     for peer in leases.peers:
         print(f"{peer.name}  {peer.address}  {' '.join(map(str, peer.pod_cidrs))}  {peer.vtep_mac}")
-    for name, reason in leases.refused.items():
-        print(f"refused: {name}: {reason}")
+    for each in leases.refused.values():
+        print(f"{render.text(each)}; fix: {render.fix(each)}")
     return 0
 
 
@@ -141,9 +142,10 @@ def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Na
         return reconcile.present(channel, config, leases, options.subnet_env)
 
 
-def _warn(refused: dict[str, str]) -> None:
-    for name, reason in refused.items():
-        print(f"podnetctl: refused {name}: {reason}", file=sys.stderr)
+def _warn(leases: Leases, overlay: reconcile.Overlay) -> None:
+    refused = {**leases.refused, **(overlay.desired.refused if overlay.desired else {})}
+    for each in refused.values():
+        print(f"podnetctl: {render.text(each)}; fix: {render.fix(each)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

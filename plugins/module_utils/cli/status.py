@@ -17,7 +17,7 @@ from ..overlay.reconcile import Overlay
 from ..overlay.surroundings import judge
 
 #: The version of what ``collect`` returns.
-SCHEMA = 2
+SCHEMA = 3
 
 
 def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
         "in_sync": not overlay.plan,
         "drift": overlay.plan.describe(),
         "peers": peers,
-        "refused": refused,
+        "refused": {name: render.as_json(each) for name, each in refused.items()},
         "forward_policy_drop": dropping_chains(),
         "warnings": [render.as_json(each) for each in judge(config, overlay)],
     }
@@ -67,7 +67,7 @@ def as_text(status: dict[str, Any]) -> str:
     offload = status["checksum_offload"]
     if offload:
         lines.append(f"checksum offload: {'on' if offload['on'] else 'off'}: {offload['why']}")
-    lines += [f"refused: {name}: {reason}" for name, reason in status["refused"].items()]
+    lines += map(_warning, status["refused"].values())
     lines += [f"pending: {line}" for line in status["drift"]]
     lines += map(_warning, status["warnings"])
     agent = status.get("agent")

@@ -125,11 +125,25 @@ class Code(str, Enum):
     FDB_WRONG_PEER = "fdb.wrong-peer"
     WIREGUARD_DRIFTED = "wireguard.drifted"
 
-    # -- the peer, and the underlay that leads to it
-    OVERLAY_INVALID = "overlay.invalid"
+    # -- the peer's lease
     LEASE_MISSING = "lease.missing"
-    LEASE_REFUSED = "lease.refused"
     LEASE_STALE = "lease.stale"
+    LEASE_INVALID = "lease.invalid"
+    LEASE_TAKEN = "lease.taken"
+    LEASE_POD_CIDR_OVERLAPS = "lease.pod-cidr-overlaps"
+    LEASE_POD_CIDR_OUTSIDE = "lease.pod-cidr-outside"
+    LEASE_ADDRESS_IN_NETWORK = "lease.address-in-network"
+    LEASE_ADDRESS_OUTSIDE = "lease.address-outside-underlay"
+    LEASE_ADDRESS_MISSING = "lease.address-missing"
+    LEASE_OTHER_BACKEND = "lease.other-backend"
+    LEASE_OTHER_VNI = "lease.other-vni"
+    LEASE_OTHER_IP_VERSION = "lease.other-ip-version"
+    LEASE_NO_COMMON_IP_VERSION = "lease.no-common-ip-version"
+    LEASE_KEY_MISSING = "lease.key-missing"
+    LEASE_NOT_ON_LINK = "lease.not-on-link"
+
+    # -- the underlay that leads to the peer
+    OVERLAY_INVALID = "overlay.invalid"
     UNDERLAY_DOWN = "underlay.down"
     UNDERLAY_NO_CARRIER = "underlay.no-carrier"
     UNDERLAY_ARP_OFF = "underlay.arp-off"
@@ -235,7 +249,6 @@ class Code(str, Enum):
     AGENT_CONFIGURATION_INVALID = "agent.configuration-invalid"
     AGENT_SETTINGS_INVALID = "agent.settings-invalid"
     AGENT_SOURCE_LOST = "agent.source-lost"
-    AGENT_PEER_REFUSED = "agent.peer-refused"
     AGENT_CONTENTION = "agent.contention"
     AGENT_LOCK_HELD = "agent.lock-held"
     AGENT_NOT_LISTENING = "agent.not-listening"

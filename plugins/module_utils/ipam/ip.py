@@ -36,6 +36,19 @@ def width(family: int) -> int:
     return 32 if family == 4 else 128
 
 
+def version_of(address: str) -> int:
+    """The IP version of an address or prefix that is known to be one."""
+    return 6 if ":" in address else 4
+
+
+def by_version(addresses: Iterable[str]) -> dict[int, str]:
+    """The first of these addresses or prefixes of each IP version."""
+    found: dict[int, str] = {}
+    for each in addresses:
+        found.setdefault(version_of(each), each)
+    return found
+
+
 def alike(addresses: Iterable[str], other: str) -> str:
     """The first of these addresses or prefixes that is of the IP version of ``other``, "" where none is."""
     for each in addresses:

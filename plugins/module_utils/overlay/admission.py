@@ -13,6 +13,7 @@ import marshal
 from collections.abc import Iterable
 from typing import Any, Callable
 
+from ..findings.finding import Finding
 from .config import Config, ConfigError
 from .lease import LONGEST, Book, Lease, LeaseError, Leases, Taken, parse
 
@@ -27,7 +28,7 @@ class Admission:
         self._book: Book | None = None
         self._own: Lease | None = None
         self._peers: dict[str, Lease] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, Finding] = {}
         #: Which of the refused ones are so because of which others.
         self._because: dict[str, str] = {}
 
@@ -81,10 +82,11 @@ class Admission:
             self._book.enter(lease)
             self._peers[label] = lease
         except Taken as error:
-            self._refused[label], self._because[label] = str(error), error.other
+            self._refused[label] = error.finding(self.config.node_name, label)
+            self._because[label] = error.other
             return False
         except LeaseError as error:  # its own fault, whatever the others are
-            self._refused[label] = str(error)
+            self._refused[label] = error.finding(self.config.node_name, label)
         return True
 
 

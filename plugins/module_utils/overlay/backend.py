@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..findings.finding import Finding
 from ..ipam.ip import alike
 from ..ipam.prefix import Prefix
 from ..netlink.objects import KernelObject
@@ -31,7 +32,7 @@ class Desired(NamedTuple):
     """A back end's desired state of the node.
 
     ``own``: the node's own kernel objects; ``peers``: those of each peer, by its name; ``device``: its device's name if
-    it has one; ``mtu``: the pods', in bytes; ``refused``: peers that it cannot serve, by name with the reason;
+    it has one; ``mtu``: the pods', in bytes; ``refused``: why it cannot serve the other peers, by name;
     ``key``: that of a WireGuard device, whose file comes before the device.
     """
 
@@ -39,7 +40,7 @@ class Desired(NamedTuple):
     peers: dict[str, list[KernelObject]]
     device: str | None
     mtu: int
-    refused: dict[str, str]
+    refused: dict[str, Finding]
     key: Key | None = None
 
     def objects(self) -> list[KernelObject]:

@@ -11,9 +11,10 @@ It needs every peer on a network that the node is itself on.
 
 from __future__ import annotations
 
+from ..findings.codes import Code
 from .backend import Desired, endpoint, pods_mtu, routed
 from .config import Config
-from .lease import Lease, Leases
+from .lease import Lease, LeaseError, Leases
 from .underlay import Underlay
 
 
@@ -24,16 +25,16 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
     for peer in leases.peers:
         routes = [routed(cidr, peer, underlay) for cidr in peer.pod_cidrs]
         if None in routes:
-            wanted.refused[peer.name] = _reason(peer, routes.index(None), underlay)
+            wanted.refused[peer.name] = _why(peer, routes.index(None), underlay).finding(leases.own.name, peer.name)
         else:
             wanted.peers[peer.name] = [route for route in routes if route]
     return wanted
 
 
-def _reason(peer: Lease, position: int, underlay: Underlay) -> str:
-    cidr = peer.pod_cidrs[position]
-    address = endpoint(peer, cidr.version)
+def _why(peer: Lease, position: int, underlay: Underlay) -> LeaseError:
+    version = peer.pod_cidrs[position].version
+    address = endpoint(peer, version)
     if address is None:
-        return f"addresses: {cidr} needs an IPv{cidr.version} address of the node; it has {', '.join(peer.addresses)}"
-    networks = ", ".join(f"{network} on {device}" for network, device in underlay.networks)
-    return f"address: {address} is on no network of this node ({networks}): host-gw needs one, vxlan does not"
+        return LeaseError(Code.LEASE_OTHER_IP_VERSION, needed=f"IPv{version}", found=[*peer.addresses])
+    networks = [f"{network} on {device}" for network, device in underlay.networks]
+    return LeaseError(Code.LEASE_NOT_ON_LINK, value=address, networks=networks)

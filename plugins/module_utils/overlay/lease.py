@@ -16,29 +16,38 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any, NamedTuple
 
+from ..findings.codes import Code
+from ..findings.finding import Finding, Value
 from ..ipam.ip import parse_address, to_text, width
 from ..ipam.prefix import Prefix, parse_prefix
 from ..netlink.wireguard import pack_key, unpack_key
 from .config import Config, ConfigError, node_name
 from .mac import mac_of, parse_mac
 
-#: Characters of an invalid lease that an error cites: leases are of any length.
+#: Characters of an invalid lease that a finding cites: leases are of any length.
 LONGEST = 300
 KEYS = ("name", "address", "pod_cidrs", "vtep_mac", "addresses", "public_key")
 
 
 class LeaseError(ValueError):
-    """A lease is refused; the text has the reason, and cites at most a line of the lease."""
+    """A lease is refused. ``code`` and ``parameters`` say why, and cite at most a line of the lease."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+    def __init__(self, code: Code, **parameters: Value) -> None:
+        self.code = code
+        self.parameters = {name: _line(value) for name, value in parameters.items()}
+        told = "; ".join(f"{name}: {value}" for name, value in self.parameters.items())
+        super().__init__(f"{code} ({told})")
+
+    def finding(self, node: str, peer: str) -> Finding:
+        """That ``node`` refuses the lease of ``peer``."""
+        return Finding(self.code, node, peer, self.parameters)
 
 
 class Taken(LeaseError):
     """A lease claims what another has; ``other`` names that one."""
 
-    def __init__(self, text: str, other: str) -> None:
-        super().__init__(text)
+    def __init__(self, code: Code, other: str, **parameters: Value) -> None:
+        super().__init__(code, other=other, **parameters)
         self.other = other
 
 
@@ -68,21 +77,20 @@ class Lease(NamedTuple):
 
 
 class Leases(NamedTuple):
-    """The result of admission: this node's own lease, the peers to serve, and the refused ones by name with the
-    reason."""
+    """The result of admission: this node's own lease, the peers to serve, and why the others are refused, by name."""
 
     own: Lease
     peers: list[Lease]
-    refused: dict[str, str]
+    refused: dict[str, Finding]
 
 
 def parse(data: object) -> Lease:
     """``data`` (decoded JSON) as a Lease. Raises LeaseError."""
     if not isinstance(data, dict):
-        raise LeaseError(f"{data!r} is not an object with the keys {', '.join(KEYS)}")
+        raise _invalid(f"{data!r} is not an object with the keys {', '.join(KEYS)}")
     for key in data:
         if key not in KEYS:
-            raise LeaseError(f"{key}: is not a key of a lease: it knows {', '.join(KEYS)}")
+            raise _invalid(f"{key}: is not a key of a lease: it knows {', '.join(KEYS)}")
     try:
         name = node_name(data.get("name"), "name")
         address = _address(data.get("address"), "address")
@@ -97,7 +105,7 @@ def parse(data: object) -> Lease:
             _public_key(data.get("public_key")),
         )
     except ConfigError as error:
-        raise LeaseError(str(error)) from None
+        raise _invalid(str(error)) from None
 
 
 class Book:
@@ -105,7 +113,7 @@ class Book:
 
     def __init__(self, config: Config, own: Lease | None) -> None:
         self.networks = {network.version: network for network in config.networks}
-        #: Where no node's own address is, and whose addresses are there.
+        #: Where no node's own address is, with the kind of the addresses that are there.
         self.others = [(network, "pod") for network in config.networks]
         self.others += [(network, "service") for network in config.service_networks]
         self.underlay = config.underlay_networks
@@ -114,25 +122,23 @@ class Book:
         self.macs: dict[str, str] = {}
         self.keys: dict[str, str] = {}
         self.blocks: dict[int, tuple[list[int], list[tuple[Prefix, str]]]] = {4: ([], []), 6: ([], [])}
-        self.own = own.name if own else None
         if own:
             self.enter(own)
 
     def enter(self, lease: Lease) -> None:
         """Takes the lease in, all of it or nothing. Raises LeaseError; Taken where another is in its way."""
         if lease.name in self.names:
-            raise Taken(f"name: {lease.name} has a lease already: names must differ", lease.name)
+            raise Taken(Code.LEASE_TAKEN, lease.name, key="name", value=lease.name)
         for address in lease.addresses:
             self._check_underlay(address)
             if address in self.addresses:
-                other = self.addresses[address]
-                raise Taken(f"address: {address} is {self._who(other)} address already", other)
+                raise Taken(Code.LEASE_TAKEN, self.addresses[address], key="address", value=address)
         for key, value, taken in (
             ("vtep_mac", lease.vtep_mac, self.macs),
             ("public_key", lease.public_key, self.keys),
         ):
             if value in taken:
-                raise Taken(f"{key}: {value} is {self._who(taken[value])} already", taken[value])
+                raise Taken(Code.LEASE_TAKEN, taken[value], key=key, value=value)
         places = [self._place(cidr) for cidr in lease.pod_cidrs]
         self.names.add(lease.name)
         self.macs[lease.vtep_mac] = lease.name
@@ -161,45 +167,43 @@ class Book:
     def _check_underlay(self, address: str) -> None:
         """Raises LeaseError for an address that can't be a node's own."""
         version, number = parse_address(address)
-        for network, whose in self.others:
+        for network, kind in self.others:
             if network.holds(version, number):
-                raise LeaseError(f"address: {address} is inside the {whose} network {network}: a node's own never is")
+                raise LeaseError(Code.LEASE_ADDRESS_IN_NETWORK, value=address, kind=kind, network=str(network))
         if self.underlay and not any(network.holds(version, number) for network in self.underlay):
-            raise LeaseError(
-                f"address: {address} is in none of the underlay_networks {', '.join(map(str, self.underlay))}"
-            )
+            raise LeaseError(Code.LEASE_ADDRESS_OUTSIDE, value=address, networks=[*map(str, self.underlay)])
 
     def _place(self, cidr: Prefix) -> int:
         """Where it belongs among the blocks of its IP version. Raises LeaseError where it cannot be; Taken."""
         network = self.networks.get(cidr.version)
-        if network is None:
-            raise LeaseError(
-                f"pod_cidrs: {cidr} is IPv{cidr.version}, and the cluster has no IPv{cidr.version} pod network"
-            )
-        if not network.covers(cidr):
-            raise LeaseError(f"pod_cidrs: {cidr} is not inside the pod network {network}")
+        if network is None or not network.covers(cidr):
+            networks = [*map(str, self.networks.values())]
+            raise LeaseError(Code.LEASE_POD_CIDR_OUTSIDE, value=str(cidr), networks=networks)
         starts, entries = self.blocks[cidr.version]
         place = bisect_left(starts, cidr.first)
         for other, name in entries[max(place - 1, 0) : place + 1]:
             if other.overlaps(cidr):
-                raise Taken(f"pod_cidrs: {cidr} overlaps {other}, which is {self._who(name)}", name)
+                raise Taken(Code.LEASE_POD_CIDR_OVERLAPS, name, value=str(cidr), taken=str(other))
         return place
 
-    def _who(self, name: str) -> str:
-        return f"this node's ({name})" if name == self.own else f"{name}'s"
+
+def _line(value: Value) -> Value:
+    return f"{value[: LONGEST - 1]}…" if isinstance(value, str) and len(value) > LONGEST else value
+
+
+def _invalid(error: str) -> LeaseError:
+    return LeaseError(Code.LEASE_INVALID, error=error)
 
 
 def _address(value: object, key: str) -> str:
     try:
         version, number = parse_address(value)  # type: ignore[arg-type]
     except ValueError as error:
-        raise LeaseError(f"{key}: {error}") from None
+        raise _invalid(f"{key}: {error}") from None
     first = number >> (width(version) - 8)
     unusable = number == 0 or (first >= 224 or first == 127 if version == 4 else first == 0xFF or number == 1)
     if unusable:
-        raise LeaseError(
-            f"{key}: {value} cannot be a node's address: it is unspecified, loopback, multicast or reserved"
-        )
+        raise _invalid(f"{key}: {value} cannot be a node's address: it is unspecified, loopback, multicast or reserved")
     return to_text(version, number)
 
 
@@ -207,24 +211,24 @@ def _addresses(address: str, value: object) -> tuple[str, ...]:
     if value is None:
         return (address,)
     if not isinstance(value, list):
-        raise LeaseError(f"addresses: {value!r} is not a list of IP addresses")
+        raise _invalid(f"addresses: {value!r} is not a list of IP addresses")
     addresses = tuple(_address(item, "addresses") for item in value)
     if address not in addresses:
-        raise LeaseError(f"addresses: {value!r} does not hold the address {address}")
+        raise _invalid(f"addresses: {value!r} does not hold the address {address}")
     if len({":" in item for item in addresses}) != len(addresses):
-        raise LeaseError(f"addresses: {value!r} has more than one of an IP version")
+        raise _invalid(f"addresses: {value!r} has more than one of an IP version")
     return addresses
 
 
 def _pod_cidrs(value: object) -> tuple[Prefix, ...]:
     if not isinstance(value, list) or not value:
-        raise LeaseError(f'pod_cidrs: {value!r} is not a list with a pod CIDR such as "10.244.1.0/24"')
+        raise _invalid(f'pod_cidrs: {value!r} is not a list with a pod CIDR such as "10.244.1.0/24"')
     try:
         cidrs = tuple(map(parse_prefix, value))
     except ValueError as error:
-        raise LeaseError(f"pod_cidrs: {error}") from None
+        raise _invalid(f"pod_cidrs: {error}") from None
     if len(cidrs) > 1 and len({cidr.version for cidr in cidrs}) != len(cidrs):
-        raise LeaseError(f"pod_cidrs: {value!r} has more than one of an IP version")
+        raise _invalid(f"pod_cidrs: {value!r} has more than one of an IP version")
     return cidrs
 
 
@@ -232,11 +236,11 @@ def _mac(value: object) -> str:
     try:
         return parse_mac(value)
     except ValueError as error:
-        raise LeaseError(f"vtep_mac: {error}") from None
+        raise _invalid(f"vtep_mac: {error}") from None
 
 
 def _public_key(value: object) -> str | None:
     try:
         return None if value is None else pack_key(unpack_key(value))
     except ValueError as error:
-        raise LeaseError(f"public_key: {error}") from None
+        raise _invalid(f"public_key: {error}") from None

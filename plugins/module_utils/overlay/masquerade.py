@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 from ..converge.plan import Diff
+from ..ipam.ip import version_of
 from ..ipam.prefix import parse_prefix
 from ..nat import cluster, table
 from ..netlink import nftables
@@ -63,7 +64,7 @@ def peers_elements(config: Config, peers: Iterable[Lease]) -> dict[str, set[byte
     open_to = config.masquerade and not config.masquerade_nodes
     for peer in peers:
         for address in peer.addresses:
-            version, packed = 6 if ":" in address else 4, pack_ip(address)
+            version, packed = version_of(address), pack_ip(address)
             if open_to and config.network(version):
                 found[f"nodes{version}"].add(packed)
             if _trusting(config):
@@ -77,7 +78,7 @@ def _own_elements(config: Config, own: Lease) -> dict[str, set[bytes]]:
     if _trusting(config):
         found["overlay_ports"].add(U16BE.pack(config.backend.port))
         for address in own.addresses:
-            found["vteps6" if ":" in address else "vteps4"].add(pack_ip(address))
+            found[f"vteps{version_of(address)}"].add(pack_ip(address))
     return found
 
 

@@ -13,6 +13,7 @@ No flooding and no learning: the node makes in advance the entries that ARP and 
 
 from __future__ import annotations
 
+from ..findings.codes import Code
 from ..ipam.ip import parse_address
 from ..ipam.prefix import Prefix
 from ..netlink.address import Address
@@ -22,7 +23,7 @@ from ..netlink.objects import KernelObject
 from ..netlink.route import Route
 from .backend import ALIAS, ROUTE_PROTOCOL, Desired, endpoint, pods_mtu, routed
 from .config import Config
-from .lease import Lease, Leases
+from .lease import Lease, LeaseError, Leases
 from .overhead import VXLAN
 from .underlay import Underlay
 
@@ -38,7 +39,8 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
     for peer in leases.peers:
         vtep = endpoint(peer, version)
         if vtep is None:
-            wanted.refused[peer.name] = f"address: {peer.address} is not IPv{version}, as this node's tunnels are"
+            lacks = LeaseError(Code.LEASE_OTHER_IP_VERSION, needed=f"IPv{version}", found=[*peer.addresses])
+            wanted.refused[peer.name] = lacks.finding(leases.own.name, peer.name)
         else:
             wanted.peers[peer.name] = _peer(device, peer, vtep, underlay if config.backend.direct_routing else None)
     return wanted

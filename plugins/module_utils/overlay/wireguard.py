@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..findings.codes import Code
+from ..ipam.ip import version_of
 from ..netlink.address import Address
 from ..netlink.link import Link
 from ..netlink.objects import KernelObject
@@ -24,7 +26,7 @@ from ..netlink.route import Route
 from ..netlink.wireguard import Peer, Wireguard, join_endpoint
 from .backend import ALIAS, ROUTE_PROTOCOL, Desired, endpoint, pods_mtu
 from .config import Backend, Config, ConfigError
-from .lease import Lease, Leases
+from .lease import Lease, LeaseError, Leases
 from .overhead import WIREGUARD
 from .underlay import Underlay
 from .wireguard_key import Key
@@ -70,8 +72,8 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
     for peer in leases.peers:
         try:
             wanted.peers[peer.name] = _peer(config.backend, devices, peer)
-        except LookupError as error:
-            wanted.refused[peer.name] = str(error.args[0])
+        except LeaseError as error:
+            wanted.refused[peer.name] = error.finding(leases.own.name, peer.name)
     return wanted
 
 
@@ -99,23 +101,21 @@ def _devices(backend: Backend, own: Lease) -> list[_Device]:
 
 
 def _peer(backend: Backend, devices: list[_Device], peer: Lease) -> list[KernelObject]:
-    """The objects for ``peer``. Raises LookupError with the reason if the peer cannot be served."""
+    """The objects for ``peer``. Raises LeaseError if the peer cannot be served."""
     if peer.public_key is None:
-        raise LookupError("public_key: is missing: WireGuard identifies a peer by it")
+        raise LeaseError(Code.LEASE_KEY_MISSING)
     found: list[KernelObject] = []
     carried = {version for device in devices for version in device.pods}
     for device in devices:
         cidrs = [cidr for cidr in peer.pod_cidrs if cidr.version in device.pods]
         address = next((each for each in (endpoint(peer, version) for version in device.underlay) if each), None)
         if cidrs and address is None:
-            versions = " or ".join(f"IPv{version}" for version in device.underlay)
-            raise LookupError(
-                f"addresses: {device.name} needs an {versions} address; it has {', '.join(peer.addresses)}"
-            )
+            needed = [f"IPv{version}" for version in device.underlay]
+            raise LeaseError(Code.LEASE_OTHER_IP_VERSION, needed=needed, found=[*peer.addresses])
         if not cidrs or address is None:
             continue
         # its own addresses too: it answers pods with them, which it does not masquerade
-        nodes = [f"{each}/{128 if ':' in each else 32}" for each in peer.addresses if _version(each) in device.pods]
+        nodes = [f"{each}/{128 if ':' in each else 32}" for each in peer.addresses if version_of(each) in device.pods]
         found.append(
             Peer(
                 device.name,
@@ -127,10 +127,6 @@ def _peer(backend: Backend, devices: list[_Device], peer: Lease) -> list[KernelO
         )
         found += [Route(str(cidr), device.name, protocol=ROUTE_PROTOCOL, type="unicast") for cidr in cidrs]
     if not found:
-        versions = " and ".join(f"IPv{version}" for version in sorted(carried))
-        raise LookupError(f"pod_cidrs: {', '.join(map(str, peer.pod_cidrs))}: this node has pods of {versions} only")
+        needed = [f"IPv{version}" for version in sorted(carried)]
+        raise LeaseError(Code.LEASE_NO_COMMON_IP_VERSION, needed=needed, found=[*map(str, peer.pod_cidrs)])
     return found
-
-
-def _version(address: str) -> int:
-    return 6 if ":" in address else 4

@@ -78,8 +78,10 @@ def test_present_again_and_absent(run_module, node, paths, tmp_path):
     done = run_module(node, "overlay", config=CONFIG, leases=LEASES, **paths)
     assert done["changed"] and (done["device"], done["mtu"]) == ("flannel.1", 1450)
     assert [peer["name"] for peer in done["peers"]] == ["node2"]
-    assert done["refused"] == {"node3": "address: 192.0.2.2 is node2's address already"}
-    assert any("node3 is refused" in warning for warning in map(str, done["warnings"]))
+    refused = done["refused"]["node3"]
+    assert (list(done["refused"]), refused["code"]) == (["node3"], "lease.taken")
+    assert refused["parameters"] == {"key": "address", "value": "192.0.2.2", "other": "node2"}
+    assert any("lease of node3 refused" in warning for warning in map(str, done["warnings"]))
     diffs = {part["after_header"]: part["after"] for part in done["diff"]}
     assert "link name=flannel.1" in diffs["kernel"]
     assert '"vni": 1' in diffs[f"{paths['directory']}/overlay.json"] and "nftables" in diffs

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.kube.annotations import (
     FLANNEL,
     OWN,
@@ -114,26 +115,41 @@ def test_others_annotations_are_not_looked_at():
         (flannel(backend_data="[1]"), "is not a JSON object"),
         (flannel(backend_data='{"VtepMAC":"nonsense"}'), "vtep_mac: 'nonsense' is not a MAC address"),
         (flannel(backend_data='{"VtepMAC":7}'), "vtep_mac: 7 is not a MAC address"),
-        (flannel(backend_data='{"VNI":5,"VtepMAC":"0a:00:00:00:00:02"}'), "its VNI is 5, and this node's is 1"),
-        (flannel(backend_type="ipsec"), "backend: 'ipsec' is what it runs, and this node runs vxlan"),
-        (flannel(backend_type="host-gw"), "backend: 'host-gw' is what it runs"),
         (flannel(public_ip="10.77.0"), "'10.77.0' is not an IP address"),
         (flannel(public_ip="127.0.0.1"), "127.0.0.1 cannot be a node's address"),
         ({OWN: "nonsense"}, "annotation podnet.cluster/lease: 'nonsense' is not a JSON object"),
-        ({OWN: '{"address":["x"]}'}, None),
         ({OWN: "[" * 100000}, "is not a JSON object"),
     ],
 )
-def test_what_cannot_be_right_is_refused_with_the_reason(told, words):
-    entry = read("node2", CIDRS, ["10.77.0.12"], told)
-    if words is None:  # what the API itself tells stands against it
-        assert check(VXLAN, entry).address == "10.77.0.12"
-        return
+def test_an_invalid_annotation_is_refused_with_its_key(told, words):
+    refused = refusal(told)
+    assert refused.code == Code.LEASE_INVALID and words in refused.parameters["error"]
+
+
+def refusal(told, internal=("10.77.0.12",)) -> LeaseError:
+    """Why a node with these annotations is refused. Its entry travels as JSON."""
+    entry = json.loads(json.dumps(read("node2", CIDRS, internal, told)))
     with pytest.raises(LeaseError) as caught:
         check(VXLAN, entry)
-    assert words in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "actual", "expected"),
+    [
+        (flannel(backend_data='{"VNI":5,"VtepMAC":"0a:00:00:00:00:02"}'), Code.LEASE_OTHER_VNI, "5", 1),
+        (flannel(backend_type="ipsec"), Code.LEASE_OTHER_BACKEND, "ipsec", "vxlan"),
+        (flannel(backend_type="host-gw"), Code.LEASE_OTHER_BACKEND, "host-gw", "vxlan"),
+    ],
+)
+def test_a_node_of_another_back_end_is_refused(told, code, actual, expected):
+    refused = refusal(told)
+    assert (refused.code, refused.parameters) == (code, {"actual": actual, "expected": expected})
+
+
+def test_the_address_of_the_api_wins_over_an_odd_annotation():
+    assert check(VXLAN, read("node2", CIDRS, ["10.77.0.12"], {OWN: '{"address":["x"]}'})).address == "10.77.0.12"
 
 
 def test_a_node_without_an_address_is_refused():
-    with pytest.raises(LeaseError, match="no InternalIP"):
-        check(VXLAN, read("node2", CIDRS, [], {}))
+    assert refusal({}, internal=()).code == Code.LEASE_ADDRESS_MISSING

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
@@ -108,7 +110,8 @@ def test_an_ipv6_underlay_costs_seventy_bytes():
 
 def test_a_peer_without_an_address_of_the_tunnels_ip_version_is_refused_alone():
     desired = want("vxlan", entry(1), entry(2, address="fd77::12"), entry(3))
-    assert desired.refused == {"node2": "address: fd77::12 is not IPv4, as this node's tunnels are"}
+    lacks = {"needed": "IPv4", "found": ["fd77::12"]}
+    assert desired.refused == {"node2": Finding(Code.LEASE_OTHER_IP_VERSION, "node1", "node2", lacks)}
     assert set(desired.peers) == {"node3"}
 
 
@@ -138,14 +141,17 @@ def test_host_gw_wants_a_route_and_no_device():
 def test_host_gw_refuses_a_peer_behind_a_router():
     desired = want("host-gw", entry(1), entry(2, subnet=9), entry(3))
     assert list(desired.peers) == ["node3"]
-    assert "10.77.9.12 is on no network of this node (10.77.0.0/24 on eth1" in desired.refused["node2"]
+    refused = desired.refused["node2"]
+    assert (refused.code, refused.parameters["value"]) == (Code.LEASE_NOT_ON_LINK, "10.77.9.12")
+    assert refused.parameters["networks"][0] == "10.77.0.0/24 on eth1"
 
 
 def test_host_gw_needs_an_address_of_each_ip_version():
     networks = ("10.244.0.0/16", "fd00:244::/48")
     both = ["10.244.2.0/24", "fd00:244:0:2::/64"]
     desired = want("host-gw", entry(1), entry(2, pod_cidrs=both), networks=networks)
-    assert "needs an IPv6 address of the node; it has 10.77.0.12" in desired.refused["node2"]
+    lacks = {"needed": "IPv6", "found": ["10.77.0.12"]}
+    assert desired.refused == {"node2": Finding(Code.LEASE_OTHER_IP_VERSION, "node1", "node2", lacks)}
     served = want(
         "host-gw", entry(1), entry(2, pod_cidrs=both, addresses=["10.77.0.12", "fd77::12"]), networks=networks
     )

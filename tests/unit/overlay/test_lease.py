@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.prefix import parse_prefix
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import admission, config, lease
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
@@ -81,44 +83,61 @@ def test_leases_are_split_into_own_and_peers():
     assert lease.parse(leases.own.as_json()) == leases.own
 
 
+INVALID = [
+    ({"address": "10.77.0.256"}, "is not an IP address"),
+    ({"address": None}, "address: None is not an IP address"),
+    ({"address": 7}, "is not an IP address"),
+    ({"address": "0.0.0.0"}, "cannot be a node's address"),
+    ({"address": "127.0.0.1"}, "cannot be a node's address"),
+    ({"address": "224.0.0.1"}, "cannot be a node's address"),
+    ({"address": "255.255.255.255"}, "cannot be a node's address"),
+    ({"address": "::1"}, "cannot be a node's address"),
+    ({"address": "ff02::1"}, "cannot be a node's address"),
+    ({"pod_cidrs": []}, "pod_cidrs: [] is not a list with a pod CIDR"),
+    ({"pod_cidrs": "10.244.2.0/24"}, "is not a list with a pod CIDR"),
+    ({"pod_cidrs": ["10.244.2.1/24"]}, "host bits set: the block is 10.244.2.0/24"),
+    ({"pod_cidrs": ["10.244.2.0/24", "10.244.9.0/24"]}, "more than one of an IP version"),
+    ({"vtep_mac": "02:00:00:00:00"}, "is not a MAC address"),
+    ({"vtep_mac": "01:00:5e:00:00:01"}, "is a group address"),
+    ({"vtep_mac": "00:00:00:00:00:00"}, "not an interface's address"),
+    ({"addresses": ["10.77.0.99"]}, "does not hold the address 10.77.0.12"),
+    ({"addresses": ["10.77.0.12", "10.77.0.99"]}, "more than one of an IP version"),
+    ({"color": "red"}, "color: is not a key of a lease"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), INVALID)
+def test_an_invalid_peer_is_refused_with_the_key_and_the_others_work(change, words):
+    leases = admit(entry(1), entry(3), entry(2, **change), entry(4))
+    (refused,) = leases.refused.values()
+    assert (refused.code, refused.node, refused.subject) == (Code.LEASE_INVALID, "node1", "node2")
+    assert words in refused.parameters["error"]
+    assert [peer.name for peer in leases.peers] == ["node3", "node4"]
+
+
+VTEPS = [mac_of(f"node{number}", "vtep") for number in range(4)]
+
+
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "code", "parameters"),
     [
-        ({"address": "10.77.0.11"}, "address: 10.77.0.11 is this node's (node1) address already"),
-        ({"address": "10.77.0.13"}, "address: 10.77.0.13 is node3's address already"),
-        ({"address": "10.77.0.256"}, "is not an IP address"),
-        ({"address": None}, "address: None is not an IP address"),
-        ({"address": 7}, "is not an IP address"),
-        ({"address": "0.0.0.0"}, "cannot be a node's address"),
-        ({"address": "127.0.0.1"}, "cannot be a node's address"),
-        ({"address": "224.0.0.1"}, "cannot be a node's address"),
-        ({"address": "255.255.255.255"}, "cannot be a node's address"),
-        ({"address": "::1"}, "cannot be a node's address"),
-        ({"address": "ff02::1"}, "cannot be a node's address"),
-        ({"pod_cidrs": []}, "pod_cidrs: [] is not a list with a pod CIDR"),
-        ({"pod_cidrs": "10.244.2.0/24"}, "is not a list with a pod CIDR"),
-        ({"pod_cidrs": ["10.244.2.1/24"]}, "host bits set: the block is 10.244.2.0/24"),
-        ({"pod_cidrs": ["10.245.2.0/24"]}, "10.245.2.0/24 is not inside the pod network 10.244.0.0/16"),
-        ({"pod_cidrs": ["fd00::/64"]}, "the cluster has no IPv6 pod network"),
-        ({"pod_cidrs": ["10.244.2.0/24", "10.244.9.0/24"]}, "more than one of an IP version"),
-        ({"pod_cidrs": ["10.244.1.0/24"]}, "overlaps 10.244.1.0/24, which is this node's (node1)"),
-        ({"pod_cidrs": ["10.244.3.0/24"]}, "overlaps 10.244.3.0/24, which is node3's"),
-        ({"pod_cidrs": ["10.244.3.128/25"]}, "overlaps 10.244.3.0/24"),
-        ({"pod_cidrs": ["10.244.0.0/22"]}, "overlaps"),
-        ({"vtep_mac": "02:00:00:00:00"}, "is not a MAC address"),
-        ({"vtep_mac": "01:00:5e:00:00:01"}, "is a group address"),
-        ({"vtep_mac": "00:00:00:00:00:00"}, "not an interface's address"),
-        ({"vtep_mac": mac_of("node1", "vtep").upper()}, "is this node's (node1) already"),
-        ({"vtep_mac": mac_of("node3", "vtep")}, "is node3's already"),
-        ({"addresses": ["10.77.0.99"]}, "does not hold the address 10.77.0.12"),
-        ({"addresses": ["10.77.0.12", "10.77.0.99"]}, "more than one of an IP version"),
-        ({"color": "red"}, "color: is not a key of a lease"),
+        ({"address": "10.77.0.11"}, Code.LEASE_TAKEN, {"key": "address", "value": "10.77.0.11", "other": "node1"}),
+        ({"address": "10.77.0.13"}, Code.LEASE_TAKEN, {"key": "address", "value": "10.77.0.13", "other": "node3"}),
+        ({"vtep_mac": VTEPS[1].upper()}, Code.LEASE_TAKEN, {"key": "vtep_mac", "value": VTEPS[1], "other": "node1"}),
+        ({"vtep_mac": VTEPS[3]}, Code.LEASE_TAKEN, {"key": "vtep_mac", "value": VTEPS[3], "other": "node3"}),
+        ({"pod_cidrs": ["10.245.2.0/24"]}, Code.LEASE_POD_CIDR_OUTSIDE, {"networks": ["10.244.0.0/16"]}),
+        ({"pod_cidrs": ["fd00::/64"]}, Code.LEASE_POD_CIDR_OUTSIDE, {"value": "fd00::/64"}),
+        ({"pod_cidrs": ["10.244.1.0/24"]}, Code.LEASE_POD_CIDR_OVERLAPS, {"taken": "10.244.1.0/24", "other": "node1"}),
+        ({"pod_cidrs": ["10.244.3.0/24"]}, Code.LEASE_POD_CIDR_OVERLAPS, {"taken": "10.244.3.0/24", "other": "node3"}),
+        ({"pod_cidrs": ["10.244.3.128/25"]}, Code.LEASE_POD_CIDR_OVERLAPS, {"value": "10.244.3.128/25"}),
+        ({"pod_cidrs": ["10.244.0.0/22"]}, Code.LEASE_POD_CIDR_OVERLAPS, {"value": "10.244.0.0/22"}),
     ],
 )
-def test_a_wrong_peer_is_refused_with_the_reason_and_the_others_work(change, words):
+def test_a_peer_that_contradicts_the_others_is_refused_and_they_work(change, code, parameters):
     leases = admit(entry(1), entry(3), entry(2, **change), entry(4))
-    assert list(leases.refused) == ["node2"]
-    assert words in leases.refused["node2"]
+    (refused,) = leases.refused.values()
+    assert (refused.code, refused.node, refused.subject) == (code, "node1", "node2")
+    assert parameters.items() <= refused.parameters.items()
     assert [peer.name for peer in leases.peers] == ["node3", "node4"]
 
 
@@ -130,29 +149,33 @@ DUAL = {
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
+    ("address", "kind", "network"),
     [
-        ("10.244.1.2", "address: 10.244.1.2 is inside the pod network 10.244.0.0/16"),
-        ("10.244.3.9", "is inside the pod network 10.244.0.0/16"),
-        ("10.96.0.1", "is inside the service network 10.96.0.0/12"),
-        ("fd00:244:0:1::2", "is inside the pod network fd00:244::/48"),
-        ("fd00:96::a", "is inside the service network fd00:96::/112"),
-        ("8.8.8.8", "is in none of the underlay_networks 10.77.0.0/24, 10.78.0.0/16, fd77::/64"),
-        ("10.77.1.1", "is in none of the underlay_networks"),
-        ("fd78::1", "is in none of the underlay_networks"),
+        ("10.244.1.2", "pod", "10.244.0.0/16"),
+        ("10.244.3.9", "pod", "10.244.0.0/16"),
+        ("10.96.0.1", "service", "10.96.0.0/12"),
+        ("fd00:244:0:1::2", "pod", "fd00:244::/48"),
+        ("fd00:96::a", "service", "fd00:96::/112"),
+        ("8.8.8.8", None, None),
+        ("10.77.1.1", None, None),
+        ("fd78::1", None, None),
     ],
 )
-def test_an_address_where_no_node_is_is_nobodys(address, words):
+def test_an_address_where_no_node_is_is_nobodys(address, kind, network):
     """As the tunnel's end, and as a further address of one that is right: neither the tunnel nor masquerade is led by
     it, and the others work."""
+    if kind:
+        code, parameters = Code.LEASE_ADDRESS_IN_NETWORK, {"value": address, "kind": kind, "network": network}
+    else:
+        code, parameters = Code.LEASE_ADDRESS_OUTSIDE, {"value": address, "networks": DUAL["underlay_networks"]}
     version = ":" in address
     other = "10.77.0.12" if version else "fd77::12"
     for addresses in ([address, other], [other, address]):
         wrong = entry(2, address=addresses[0], addresses=addresses)
         leases = admit(entry(1), wrong, entry(3), **DUAL)
-        assert words in leases.refused["node2"]
+        assert leases.refused == {"node2": Finding(code, "node1", "node2", parameters)}
         assert [peer.name for peer in leases.peers] == ["node3"]
-    with pytest.raises(ConfigError, match="node1, this node: address: "):
+    with pytest.raises(ConfigError, match=r"node1, this node: lease\.address-"):
         admit(entry(1, address=address), entry(3), **DUAL)
 
 
@@ -186,8 +209,8 @@ def test_a_refused_lease_reserves_nothing():
     [
         ([], "node1, this node, has no lease"),
         ([entry(1), entry(1)], "has more than one lease"),
-        ([entry(1, pod_cidrs=["10.9.0.0/24"])], "node1, this node: pod_cidrs: 10.9.0.0/24 is not inside"),
-        ([entry(1, address="x")], "node1, this node: address: 'x'"),
+        ([entry(1, pod_cidrs=["10.9.0.0/24"])], "node1, this node: lease.pod-cidr-outside (value: 10.9.0.0/24;"),
+        ([entry(1, address="x")], "node1, this node: lease.invalid (error: address: 'x'"),
     ],
 )
 def test_without_a_lease_of_its_own_a_node_can_do_nothing(entries, words):
@@ -223,7 +246,7 @@ def test_a_thousand_leases_are_checked_against_each_other():
     twice = {**entries[500], "name": "again", "address": "10.99.0.1"}
     leases = admit(own, *entries, twice)
     assert len(leases.peers) == 1000
-    assert list(leases.refused) == ["again"] and "which is n501's" in leases.refused["again"]
+    assert {name: each.parameters["other"] for name, each in leases.refused.items()} == {"again": "n501"}
 
 
 def test_macs_are_locally_administered_unicast_and_steady():
@@ -241,5 +264,6 @@ def test_lease_errors_are_value_errors():
 
 @pytest.mark.parametrize("key", ["address", "vtep_mac", "public_key", "pod_cidrs", "addresses", "name"])
 def test_what_is_told_of_a_wrong_lease_is_a_line(key):
-    ((label, reason),) = admit(entry(1), {**entry(2), key: "x" * 200_000}).refused.items()
+    ((label, refused),) = admit(entry(1), {**entry(2), key: "x" * 200_000}).refused.items()
+    reason = refused.parameters["error"]
     assert key in reason and len(label) < len(reason) <= lease.LONGEST

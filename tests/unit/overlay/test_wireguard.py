@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import genl
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import wireguard as wire
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
@@ -199,15 +201,23 @@ def test_auto_falls_back_to_ipv6(want):
 
 
 @pytest.mark.parametrize(
-    ("other", "reason"),
+    ("other", "code", "parameters"),
     [
-        ({"public_key": None}, "public_key: is missing"),
-        ({"addresses": None}, "addresses: flannel-wg-v6 needs an IPv6 address; it has 10.77.0.12"),
+        ({"public_key": None}, Code.LEASE_KEY_MISSING, {}),
+        ({"addresses": None}, Code.LEASE_OTHER_IP_VERSION, {"needed": ["IPv6"], "found": ["10.77.0.12"]}),
     ],
 )
-def test_a_peer_that_cannot_be_served_is_refused_and_the_others_are(want, other, reason):
+def test_a_peer_that_cannot_be_served_is_refused_and_the_others_are(want, other, code, parameters):
     desired = want(entry(1), entry(2, **other), entry(3))
-    assert reason in desired.refused["node2"] and set(desired.peers) == {"node3"}
+    assert desired.refused == {"node2": Finding(code, "node1", "node2", parameters)}
+    assert set(desired.peers) == {"node3"}
+
+
+def test_a_peer_with_pods_of_another_ip_version_only_is_refused(want):
+    desired = want(entry(1, pod_cidrs=["10.244.1.0/24"]), entry(2, pod_cidrs=["fd00:244:0:2::/64"]), entry(3))
+    lacks = {"needed": ["IPv4"], "found": ["fd00:244:0:2::/64"]}
+    assert desired.refused == {"node2": Finding(Code.LEASE_NO_COMMON_IP_VERSION, "node1", "node2", lacks)}
+    assert set(desired.peers) == {"node3"}
 
 
 def test_a_lease_with_another_key_than_the_nodes_own_is_an_error(want, tmp_path):
@@ -242,7 +252,8 @@ def test_bad_settings_are_told(want, backend, told):
 def test_two_nodes_with_one_key_are_told_apart_by_refusing_one():
     parsed = config.parse({"node_name": "node1", "networks": NETWORKS})
     leases = admission.admit(parsed, [entry(1), entry(2), entry(3, public_key=KEYS[2])])
-    assert leases.refused == {"node3": f"public_key: {KEYS[2]} is node2's already"}
+    taken = {"key": "public_key", "value": KEYS[2], "other": "node2"}
+    assert leases.refused == {"node3": Finding(Code.LEASE_TAKEN, "node1", "node3", taken)}
     assert lease.parse(leases.peers[0].as_json()) == leases.peers[0]
 
 

@@ -44,12 +44,6 @@ ENTRIES = {
         "Peers that join, leave or change are unknown to this node until the lease source is back; all else goes on.",
         "curl --cacert /etc/podnet/kube/ca.crt {subject}/healthz; cat /etc/podnet/kube.json",
     ),
-    Code.AGENT_PEER_REFUSED: Entry(
-        "lease of {subject} refused: {reason}; its pods are unreachable from {node}",
-        "A lease that is malformed or contradicts another one would divert other pods' packets, so it is not served.",
-        "podnetctl peers; correct {subject} in the inventory or its Node object; ansible-playbook -i INVENTORY "
-        "podnet.cluster.site",
-    ),
     Code.AGENT_CONTENTION: Entry(
         "{subject}: another process keeps changing the overlay (last: {event}); rate-limiting reconciliation",
         "Some other network manager or script undoes what podnetd does, or does what podnetd undoes. Stop it.",

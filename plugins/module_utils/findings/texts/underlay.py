@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Leases and underlay."""
+"""The underlay, and the overlay's configuration."""
 
 from __future__ import annotations
 
@@ -14,21 +14,6 @@ ENTRIES = {
         "overlay of {subject} is invalid: {error}",
         "The configuration or the leases of the node contradict its interfaces.",
         "correct that in the inventory; ansible-playbook -i INVENTORY podnet.cluster.site",
-    ),
-    Code.LEASE_MISSING: Entry(
-        "{node} has no lease of {subject}, so nothing leads to its pods",
-        "podnetd has not learned of the peer: a static list without it, or a lost connection to the API server.",
-        "systemctl restart podnetd (or ansible-playbook -i INVENTORY podnet.cluster.site)",
-    ),
-    Code.LEASE_REFUSED: Entry(
-        "{node} refuses the lease of {subject}: {reason}",
-        "Two nodes claim one pod CIDR or one address, or a node's pod CIDR is outside the pod network.",
-        "give each node a pod CIDR and an address of its own",
-    ),
-    Code.LEASE_STALE: Entry(
-        "{node} expects {attribute} {actual} of {subject}, which has {expected}",
-        "The peer has changed since the node learned of it.",
-        "systemctl restart podnetd (or ansible-playbook -i INVENTORY podnet.cluster.site)",
     ),
     Code.UNDERLAY_DOWN: Entry(
         "{subject}, the underlay interface of {node}, is down",

@@ -80,8 +80,7 @@ def _overlay(view: NodeView, found: _Found) -> None:
         found.add(CheckName.NODE_IN_SYNC, step, drift)
     if not by_step and not overlay.error:
         found.add(CheckName.NODE_IN_SYNC, None, [])
-    refused = [found.finding(Code.LEASE_REFUSED, peer, reason=reason) for peer, reason in overlay.refused.items()]
-    found.add(CheckName.LEASES_ACCEPTED, Step.LEASE, refused)
+    found.add(CheckName.LEASES_ACCEPTED, Step.LEASE, list(overlay.refused.values()))
     routes = [
         found.finding(Code.ROUTE_FOREIGN, show_route(route), origin=origin_of(route), remove=removal_of(route))
         for route in state.foreign_routes

@@ -106,14 +106,14 @@ class Peer:
 @dataclass
 class OverlayState:
     """What the node should be. ``error`` is the text of a ConfigError ("" for none); without ``config`` the node has
-    no overlay of ours. ``refused`` are peers that are not served, with the reason. ``device`` is the tunnel's (None
+    no overlay of ours. ``refused`` says why peers are not served, by name. ``device`` is the tunnel's (None
     for host-gw), ``mtu`` the pods' in bytes, ``underlay`` the link that has the lease's address."""
 
     error: str = ""
     config: Optional[Config] = None
     lease: Optional[Lease] = None
     peers: list[Peer] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, Finding] = field(default_factory=dict)
     device: Optional[str] = None
     mtu: Optional[int] = None
     underlay: Optional[str] = None

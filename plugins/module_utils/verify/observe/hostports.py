@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...ipam.ip import by_version, version_of
 from ...nat import pods
 from ...netlink.channel import Channel
 from ...netlink.nftables import get_element
@@ -35,10 +36,11 @@ def mismatches(attached: Iterable[Attachment], network: str) -> list[HostPortMis
 def _of_pod(channel: Channel, one: Attachment) -> list[HostPortMismatch]:
     found = []
     comment = pods.owner_comment(one.network, one.container_id, one.interface)
-    firsts = {":" in address: address for address in reversed(one.addresses)}
     for port in one.ports:
-        for address in firsts.values():
-            if port.protocol not in pods.PROTOCOLS or (port.host_ip and (":" in port.host_ip) != (":" in address)):
+        for address in by_version(one.addresses).values():
+            if port.protocol not in pods.PROTOCOLS or (
+                port.host_ip and version_of(port.host_ip) != version_of(address)
+            ):
                 continue
             name, key, data = _element(port, address)
             there = get_element(channel, pods.TABLE, name, key)

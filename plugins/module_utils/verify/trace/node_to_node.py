@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ...findings.codes import Code
-from ...ipam.ip import alike
+from ...ipam.ip import alike, version_of
 from ...overlay import overhead
 from ...overlay.config import Config
 from ..model.endpoint import Endpoint
@@ -43,7 +43,7 @@ def cross(path: Path, here: NodeView, there: NodeView | None, target: Endpoint, 
             path.hops.append(tunnel.wireguard(here, lease, dev))
         else:
             path.hops += [tunnel.neighbor(here, lease, gateway), tunnel.fdb(here, lease, vtep)]
-    leaving, version = [dev, here.underlay], 6 if ":" in target.address else 4
+    leaving, version = [dev, here.underlay], version_of(target.address)
     path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, leaving))
     path.hops.append(underlay.underlay(here, vtep, _overhead(here, dev, vtep) if tunnelled else 0, there))
     path.hops.append(_wire(here, target.node, vtep, tunnelled))
@@ -52,7 +52,7 @@ def cross(path: Path, here: NodeView, there: NodeView | None, target: Endpoint, 
 def _overhead(view: NodeView, dev: str, vtep: str) -> int:
     """Bytes that the tunnel adds to a pod's packet."""
     of_tunnel = overhead.WIREGUARD if view.desired(WireguardState, dev=dev) else overhead.VXLAN
-    return of_tunnel[6 if ":" in vtep else 4]
+    return of_tunnel[version_of(vtep)]
 
 
 def _route_to(view: NodeView, address: str) -> RouteState | None:
@@ -77,11 +77,11 @@ def _wire(here: NodeView, node: str, vtep: str, tunnelled: bool) -> Hop:
 def _unknown_peer(here: NodeView, target: Endpoint) -> Hop:
     """Nothing on the node is meant to lead to that pod."""
     hop = Hop(here.node, Step.LEASE, f"lease of {target.node}", "missing", f"a pod CIDR that holds {target.address}")
-    reason = here.overlay.refused.get(target.node)
+    refused = here.overlay.refused.get(target.node)
     if here.overlay.error:
         return hop.fail(Code.OVERLAY_INVALID, here.node, error=here.overlay.error)
-    if reason:
-        return hop.fail(Code.LEASE_REFUSED, target.node, reason=reason)
+    if refused:
+        return hop.fail(refused.code, refused.subject, **refused.parameters)
     return hop.fail(Code.LEASE_MISSING, target.node)
 
 
@@ -106,7 +106,7 @@ def _leave_cluster(
     if iif:
         kept = not hides(here.overlay.config, target.address) or _seen_by_node(here, target.address)
         path.hops.append(_translation(here, "the pod's source is kept" if kept else "SNAT to the node's address"))
-    version = 6 if ":" in target.address else 4
+    version = version_of(target.address)
     path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, [dev]))
     if target.kind == "node":
         path.hops.append(underlay.underlay(here, target.address, 0, there))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ...converge.sysctls import dotted_name
 from ...findings.codes import Code
-from ...ipam.ip import alike
+from ...ipam.ip import alike, version_of
 from ...ipam.prefix import parse_network_of
 from ..model.endpoint import Endpoint
 from ..model.hop import NODE, CapturePoint, Hop, Step, Verdict
@@ -38,10 +38,10 @@ def go(path: Path, views: dict[str, NodeView], seen_as: str, service: Endpoint |
             iif = _leave_pod(path, here, source, target, service)
             if not iif:
                 return
-            path.hops.append(routing.forwarding(here, iif, _version(target)))
+            path.hops.append(routing.forwarding(here, iif, version_of(target.address)))
             inside = [iif, *(pod.host for pod in [here.pod_with(source.address)] if pod)]
             hooks = ("prerouting", "forward")
-            path.hops.append(netfilter.packet_filter(here, Step.FILTER, hooks, _version(target), inside))
+            path.hops.append(netfilter.packet_filter(here, Step.FILTER, hooks, version_of(target.address), inside))
         if target.node == source.node:
             _arrive(path, here, target, seen_as, iif)
             return
@@ -52,10 +52,6 @@ def go(path: Path, views: dict[str, NodeView], seen_as: str, service: Endpoint |
         path.hops.append(_unseen(target.node, target))
     else:
         _come_in(path, here, there, source, target, seen_as)
-
-
-def _version(end: Endpoint) -> int:
-    return 6 if ":" in end.address else 4
 
 
 def _unseen(node: str, end: Endpoint) -> Hop:
@@ -93,7 +89,7 @@ def _by_bridge(path: Path, view: NodeView, pod: PodState, neighbor: PodState, ta
     path.hops.append(bridge_hops.port(view, pod, "in"))
     path.hops.append(_bridging_only(bridge_hops.bridge(view, bridge, "", pod_hops.gateways(pod))))
     ports, hooks = [bridge, pod.host, neighbor.host], ("prerouting", "forward")
-    path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, _version(target), ports))
+    path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), ports))
     path.hops += [bridge_hops.port(view, neighbor, "out"), pod_hops.pod(view, neighbor, "in")]
 
 
@@ -142,17 +138,17 @@ def _come_in(
         odd = contradiction(here, there)
         path.hops += [odd] if odd else []
     if target.kind == "pod":
-        path.hops.append(routing.forwarding(there, iif, _version(target)))
+        path.hops.append(routing.forwarding(there, iif, version_of(target.address)))
         pod = there.pod_with(target.address)
         inside = [iif, *([there.bridge_of(pod), pod.host] if pod else [])]
         hooks = ("prerouting", "forward", "postrouting")
-        path.hops.append(netfilter.packet_filter(there, Step.FILTER, hooks, _version(target), inside))
+        path.hops.append(netfilter.packet_filter(there, Step.FILTER, hooks, version_of(target.address), inside))
     _arrive(path, there, target, seen_as, iif)
 
 
 def _enter_node(there: NodeView, dev: str, outer: str) -> Hop:
     """Into the node by its underlay's interface, whose address ``outer`` is."""
-    hop = netfilter.packet_filter(there, Step.INPUT, ("prerouting", "input"), 6 if ":" in outer else 4, [dev])
+    hop = netfilter.packet_filter(there, Step.INPUT, ("prerouting", "input"), version_of(outer), [dev])
     hop.capture_points = [CapturePoint(NODE, dev, "in")]
     link = there.links.get(dev)
     if link is not None and not link.up:
@@ -177,8 +173,8 @@ def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str
     if target.kind == "node":
         expected = Expected(view.has_address(target.address))
         path.hops.append(routing.route(view, target.address, seen_as, iif, expected))
-        hop = netfilter.packet_filter(view, Step.INPUT, ("input",), _version(target), [iif])
-        ignoring = {4: "net/ipv4/icmp_echo_ignore_all", 6: "net/ipv6/icmp/echo_ignore_all"}[_version(target)]
+        hop = netfilter.packet_filter(view, Step.INPUT, ("input",), version_of(target.address), [iif])
+        ignoring = {4: "net/ipv4/icmp_echo_ignore_all", 6: "net/ipv6/icmp/echo_ignore_all"}[version_of(target.address)]
         if view.sysctl(ignoring) == "1":
             hop.suspect(Code.NODE_ECHO_IGNORED, dotted_name(ignoring))
         path.hops.append(hop)
@@ -190,7 +186,7 @@ def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str
     bridge = view.bridge_of(pod)
     if not iif:
         hooks, inside = ("output", "postrouting"), [bridge, pod.host]
-        path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, _version(target), inside))
+        path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), inside))
     # the bridge before the route that stands on its address
     path.hops.append(bridge_hops.bridge(view, bridge, "out", pod_hops.gateways(pod)))
     block = next((_block(prefix) for prefix in pod.prefixes if covers(prefix, target.address)), "")

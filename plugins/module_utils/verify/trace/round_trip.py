@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ...ipam.ip import alike
+from ...ipam.ip import alike, version_of
 from ...overlay.lease import Lease
 from ..model.endpoint import Endpoint
 from ..model.hop import Verdict
@@ -105,7 +105,7 @@ def _seen_as(source: Endpoint, target: Endpoint, views: Views) -> str:
     lease = _lease(source.node, views)
     if source.kind != "node" or target.kind != "pod" or not lease:
         return source.address
-    version = 6 if ":" in target.address else 4
+    version = version_of(target.address)
     cidr = next((cidr for cidr in lease.pod_cidrs if cidr.version == version), None)
     if cidr and target.node == source.node:
         return cidr.address(1)  # the bridge's

@@ -322,10 +322,15 @@ def test_malformed_objects_stop_nothing(server, follow):
     server.do("POST", NODES, node("node9", 9))
     leases = follower.until(lambda found: {peer.name for peer in found.peers} >= {*good, "node9"})
     assert {peer.name for peer in leases.peers} == {*good, "node9"}
-    assert "no InternalIP" in leases.refused["no-address"] and "no InternalIP" in leases.refused["odd-address"]
-    assert "is not an address block" in leases.refused["odd-block"] and "host bits" in leases.refused["host-bits"]
-    assert "is not a JSON object" in leases.refused["odd-annotations"]
-    assert "is not a node name" in leases.refused["name/with;signs"]
+    refused = {name: (each.code, each.parameters.get("error", "")) for name, each in leases.refused.items()}
+    assert refused["no-address"][0] == refused["odd-address"][0] == Code.LEASE_ADDRESS_MISSING
+    for name, words in (
+        ("odd-block", "is not an address block"),
+        ("host-bits", "host bits"),
+        ("odd-annotations", "is not a JSON object"),
+        ("name/with;signs", "is not a node name"),
+    ):
+        assert refused[name][0] == Code.LEASE_INVALID and words in refused[name][1]
 
 
 def test_peers_that_contradict_others_are_refused_and_taken_when_they_are_right(server, follow):
@@ -338,10 +343,12 @@ def test_peers_that_contradict_others_are_refused_and_taken_when_they_are_right(
     server.do("POST", NODES, node("unknown", 71, annotations={FLANNEL + "backend-type": "ipsec"}))
     leases = follower.until(lambda found: len(found.refused) == 4)
     assert {peer.name for peer in leases.peers} == {"node2", "node3"}
-    assert "is this node's (node1) address already" in leases.refused["ours"]
-    assert "is node2's address already" in leases.refused["twin"]
-    assert "overlaps 100.0.2.0/24, which is node2's" in leases.refused["wide"]
-    assert "'ipsec' is what it runs, and this node runs vxlan" in leases.refused["unknown"]
+    assert {name: (each.code, each.parameters.get("other")) for name, each in leases.refused.items()} == {
+        "ours": (Code.LEASE_TAKEN, "node1"),
+        "twin": (Code.LEASE_TAKEN, "node2"),
+        "wide": (Code.LEASE_POD_CIDR_OVERLAPS, "node2"),
+        "unknown": (Code.LEASE_OTHER_BACKEND, None),
+    }
     server.do("DELETE", f"{NODES}/node2")
     server.patch("unknown", {"metadata": {"annotations": {FLANNEL + "backend-type": "vxlan"}}})
     follower.until(lambda found: {peer.name for peer in found.peers} == {"node3", "twin", "unknown"})
@@ -355,7 +362,7 @@ def test_configuration_that_changes_is_read_again(server, directory, follow):
     with pytest.raises(ValueError, match=r"overlay\.json"):
         follower.source.read()
     (directory / "overlay.json").write_text(json.dumps({"node_name": "node1", "networks": ["100.0.2.0/23"]}))
-    with pytest.raises(ValueError, match="is not inside the pod network"):
+    with pytest.raises(ValueError, match=r"lease\.pod-cidr-outside"):
         wait(lambda: follower.poll.poll(0), bool)
         follower.source.read()
     (directory / "overlay.json").write_text(

@@ -184,9 +184,9 @@ def test_pod_cidrs_of_two_nodes_overlap(cluster, node):
     path.write_text(json.dumps(leases))
     try:
         found = {(name, subject, finding.code) for name, subject, finding in failures(node)}
-        assert (CheckName.LEASES_ACCEPTED, "node3", Code.LEASE_REFUSED) in found
+        assert (CheckName.LEASES_ACCEPTED, "node3", Code.LEASE_POD_CIDR_OVERLAPS) in found
         verdict = cluster.looked_at(node.pods[0], cluster.nodes[2].pods[0])["verdict"]
-        assert (verdict["node"], verdict["step"], verdict["code"]) == ("node2", "lease", Code.LEASE_REFUSED)
+        assert (verdict["node"], verdict["step"], verdict["code"]) == ("node2", "lease", Code.LEASE_POD_CIDR_OVERLAPS)
     finally:
         path.write_text(kept)
 

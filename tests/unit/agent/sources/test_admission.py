@@ -10,6 +10,7 @@ import random
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.admission import NodeAdmission
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.admission import admit
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
@@ -28,7 +29,7 @@ def test_the_older_of_two_that_contradict_each_other_wins():
     admission.change({"own": text("own", 1, 30), "b": text("b", 2, 9), "a": text("a", 2, 10)})
     leases = admission.leases()
     assert [peer.name for peer in leases.peers] == ["b"]
-    assert "is b's address already" in leases.refused["a"]
+    assert (leases.refused["a"].code, leases.refused["a"].parameters["other"]) == (Code.LEASE_TAKEN, "b")
     admission.change({"b": None})
     assert [peer.name for peer in admission.leases().peers] == ["a"]
     assert admission.leases().refused == {}
@@ -52,18 +53,23 @@ def test_a_node_whose_address_is_anothers_place_is_refused_alone():
     networks = {"service_networks": ["10.96.0.0/12"], "underlay_networks": ["192.0.2.0/24"]}
     admission = NodeAdmission(config.parse({**CONFIG.as_json(), **networks}))
     admission.change({"own": text("own", 1), "a": text("a", 2), "b": text("b", 3)})
-    for address, words in (("10.0.3.7", "pod network"), ("10.96.0.1", "service network"), ("8.8.8.8", "underlay")):
+    for address, code, kind in (
+        ("10.0.3.7", Code.LEASE_ADDRESS_IN_NETWORK, "pod"),
+        ("10.96.0.1", Code.LEASE_ADDRESS_IN_NETWORK, "service"),
+        ("8.8.8.8", Code.LEASE_ADDRESS_OUTSIDE, None),
+    ):
         admission.change({"b": text("b", 3, addresses=["192.0.2.3"])})
         assert [peer.name for peer in admission.leases().peers] == ["a", "b"]
         admission.change({"b": text("b", 3, address=address)})
         assert [peer.name for peer in admission.leases().peers] == ["a"]
-        assert words in admission.leases().refused["b"]
+        refused = admission.leases().refused["b"]
+        assert (refused.code, refused.parameters.get("kind")) == (code, kind)
 
 
 def test_our_own_wins_over_an_older_one():
     admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1, 30), "thief": text("thief", 1, 0)})
-    assert "is this node's (own) address already" in admission.leases().refused["thief"]
+    assert admission.leases().refused["thief"].parameters["other"] == "own"
 
 
 def test_without_our_own_there_is_nothing_to_be_right():
@@ -74,14 +80,14 @@ def test_without_our_own_there_is_nothing_to_be_right():
     admission.change({"own": text("own", 1)})
     assert len(admission.leases().peers) == 1
     admission.change({"own": text("own", 1, address="nowhere")})
-    with pytest.raises(ConfigError, match="own, this node: address: 'nowhere' is not an IP address"):
+    with pytest.raises(ConfigError, match=r"own, this node: lease\.invalid \(error: address: 'nowhere'"):
         admission.leases()
 
 
 def test_another_configuration_is_another_judgement():
     admission = NodeAdmission(CONFIG)
     admission.change({"own": text("own", 1), "b": text("b", 2, backend="host-gw")})
-    assert "'host-gw' is what it runs" in admission.leases().refused["b"]
+    assert admission.leases().refused["b"].code == Code.LEASE_OTHER_BACKEND
     admission.configure(CONFIG._replace(backend=CONFIG.backend._replace(type="host-gw")))
     assert [peer.name for peer in admission.leases().peers] == ["b"]
 

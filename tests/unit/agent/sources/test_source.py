@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(directory):
     parsed, leases = FileSource(str(directory)).read()
     assert parsed == config.parse(CONFIG)
     assert leases.own.name == "node1" and [peer.name for peer in leases.peers] == ["node2"]
-    assert "'nowhere' is not an IP address" in leases.refused["node3"]
+    assert "'nowhere' is not an IP address" in leases.refused["node3"].parameters["error"]
 
 
 @pytest.mark.parametrize("name", ["overlay.json", "leases.json"])

@@ -103,8 +103,9 @@ def spoil_overlay(state):
 
 
 def spoil_peer(state):
-    state.overlay.refused = {"node3": "10.244.0.0/24 overlaps"}
-    return CheckName.LEASES_ACCEPTED, Step.LEASE, Code.LEASE_REFUSED, "node3"
+    overlaps = {"value": "10.244.0.0/24", "taken": "10.244.0.0/16", "other": "node2"}
+    state.overlay.refused = {"node3": Finding(Code.LEASE_POD_CIDR_OVERLAPS, "node1", "node3", overlaps)}
+    return CheckName.LEASES_ACCEPTED, Step.LEASE, Code.LEASE_POD_CIDR_OVERLAPS, "node3"
 
 
 def spoil_route(state):

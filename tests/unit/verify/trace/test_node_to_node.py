@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.prefix import parse_prefix
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import LinkState, RouteState
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import DriftStep
@@ -29,8 +30,9 @@ def test_a_peer_that_is_not_known(between_nodes):
 
 def test_a_peer_that_is_refused(between_nodes):
     forget_peer(between_nodes)
-    between_nodes.one.overlay.refused["node2"] = "10.244.2.0/24 overlaps that of node3"
-    assert between_nodes.verdict() == ("node1", "lease", Code.LEASE_REFUSED)
+    taken = {"key": "address", "value": "10.77.0.12", "other": "node3"}
+    between_nodes.one.overlay.refused["node2"] = Finding(Code.LEASE_TAKEN, "node1", "node2", taken)
+    assert between_nodes.verdict() == ("node1", "lease", Code.LEASE_TAKEN)
 
 
 def test_an_overlay_that_is_invalid(between_nodes):
