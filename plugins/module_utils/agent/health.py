@@ -80,7 +80,7 @@ def summary(state: State) -> str:
     if reconciler.leases is None:
         return "waiting for the lease source"
     peers = f"{len(reconciler.leases.peers)} peers, {len(reconciler.refused())} refused"
-    return f"{render.text(reconciler.problem)}; {peers}" if reconciler.problem else f"in sync, {peers}"
+    return f"out of sync: {render.text(reconciler.problem)}; {peers}" if reconciler.problem else f"in sync, {peers}"
 
 
 def known(state: State) -> dict[str, Any]:

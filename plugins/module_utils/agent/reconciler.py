@@ -106,21 +106,21 @@ class Reconciler:
                 )
                 self.overlay = overlay
                 self._log_offload(overlay)
-                errors = []
+                failures = []
                 if overlay.plan:
                     overlay.generation = None
                     self.emptied = self.emptied or overlay.emptied
                     self._note(overlay.plan, why, drift)
-                    errors = overlay.plan.apply()
-            if overlay.plan and not errors:
+                    failures = overlay.plan.apply()
+            if overlay.plan and not failures:
                 # a new device has an index by now
                 overlay.observed = Observed(self.kernel, overlay.observed, keep=True)
                 overlay.plan = Plan()
         except (ConfigError, OSError) as error:
-            errors = [str(error)]
+            failures = [Finding(Code.AGENT_OUT_OF_SYNC, self._node(), self._node(), {"error": str(error)})]
         self.torn = self.kernel.torn
-        if errors:
-            return self._failed(errors)
+        if failures:
+            return self._failed(failures)
         self.in_sync, self.problem = True, None
         return True
 
@@ -198,9 +198,9 @@ class Reconciler:
             self.log.info(f"checksum offload of {overlay.desired.device} is {state}: {overlay.offload.why}")
         self.offload = overlay.offload
 
-    def _failed(self, errors: list[str]) -> bool:
+    def _failed(self, failures: list[Finding]) -> bool:
         self.failures += 1
-        found = [Finding(Code.AGENT_OUT_OF_SYNC, self._node(), self._node(), {"error": error}) for error in errors]
+        found = [each._replace(node=self._node()) for each in failures]
         self.problem = found[0]
         for each in found[:LINES]:
             self.log.error(each)

@@ -14,7 +14,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..agent import client
 from ..agent import settings as configuration
@@ -67,12 +67,11 @@ def apply(options: argparse.Namespace, channel: Channel) -> int:
                 _warn(leases, overlay)
                 for line in overlay.plan.describe():
                     print(line)
-                errors = overlay.plan.apply()
+                failures = overlay.plan.apply()
                 break
         time.sleep(PAUSE)
-    for line in errors:
-        print(f"podnetctl: {line}", file=sys.stderr)
-    return 2 if errors else 0
+    _report(failures)
+    return 2 if failures else 0
 
 
 def plan(options: argparse.Namespace, channel: Channel) -> int:
@@ -144,7 +143,11 @@ def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Na
 
 def _warn(leases: Leases, overlay: reconcile.Overlay) -> None:
     refused = {**leases.refused, **(overlay.desired.refused if overlay.desired else {})}
-    for each in refused.values():
+    _report(refused.values())
+
+
+def _report(findings: Iterable[Finding]) -> None:
+    for each in findings:
         print(f"podnetctl: {render.text(each)}; fix: {render.fix(each)}", file=sys.stderr)
 
 

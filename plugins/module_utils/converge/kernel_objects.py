@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, Union
 
+from ..findings.finding import Finding
 from ..netlink import link as links
 from ..netlink.channel import Channel
 from ..netlink.genl import GenericChannel
 from ..netlink.link import Link
 from ..netlink.objects import KernelObject
 from ..netlink.wire import NetlinkError
+from .failure import failure
 from .plan import Diff
 
 #: What a delete finds when the object went by itself, with its link for instance.
@@ -76,7 +78,7 @@ class KernelObjects:
         after = [_after(change) for change in self.changes if change.wanted is not None]
         return [Diff("kernel", _lines(before), _lines(after))]
 
-    def apply(self) -> list[str]:
+    def apply(self) -> list[Finding]:
         """First what goes, then what comes, links before all that stands on them. Goes on past a refused request."""
         refused: list[NetlinkError] = []
         indexes = _Indexes(self.channel)
@@ -90,7 +92,7 @@ class KernelObjects:
             self._run([change], indexes, refused)
             indexes.forget()
         self._run([change for change in coming if change.subject.RANK], indexes, refused)
-        return [str(error) for error in refused]
+        return [failure(error.what, error) for error in refused]
 
     def _run(self, changes: list[ObjectChange], indexes: _Indexes, refused: list[NetlinkError]) -> None:
         for family, some in groupby(changes, lambda change: change.subject.FAMILY):

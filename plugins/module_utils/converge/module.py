@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..findings import render
+from ..findings.finding import Finding
+from .failure import failure
 from .plan import Plan, StateError
 
 if TYPE_CHECKING:
@@ -27,14 +30,15 @@ def run(module: AnsibleModule, plan: Plan | None = None, **result: Any) -> None:
         for subject, before, after in plan.diffs()
     ]
     if errors:
-        module.fail_json(msg="; ".join(errors), **result)
+        findings = [render.as_json(each) for each in errors]
+        module.fail_json(msg="; ".join(map(render.text, errors)), findings=findings, **result)
     module.exit_json(**result)
 
 
-def _check(plan: Plan) -> list[str]:
+def _check(plan: Plan) -> list[Finding]:
     """Plans all steps on the node as it is; returns why one cannot be planned."""
     try:
         _all = plan.steps
     except (StateError, OSError) as error:
-        return [str(error)]
+        return [failure("plan all steps", error)]
     return []

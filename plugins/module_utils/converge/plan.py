@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Callable, NamedTuple, Protocol
 
+from ..findings.finding import Finding
+from .failure import failure
+
 
 class StateError(Exception):
     """A state cannot be reached: the text says of what, why, and what would be right."""
@@ -59,8 +62,8 @@ class Step(Protocol):
     def diffs(self) -> list[Diff]:
         """What is touched, as it is and as it will be."""
 
-    def apply(self) -> list[str]:
-        """Does it as far as it goes; returns what went wrong, one text each."""
+    def apply(self) -> list[Finding]:
+        """Does it as far as it goes; returns what went wrong."""
 
 
 class Change(NamedTuple):
@@ -85,13 +88,11 @@ class Change(NamedTuple):
     def diffs(self) -> list[Diff]:
         return [Diff(self.subject, self.before, self.after() if callable(self.after) else self.after)]
 
-    def apply(self) -> list[str]:
+    def apply(self) -> list[Finding]:
         try:
             self.do()
-        except StateError as error:
-            return [str(error)]
-        except OSError as error:
-            return [f"cannot {self.text}: {error.strerror or error}"]
+        except (StateError, OSError) as error:
+            return [failure(self.text, error)]
         return []
 
 
@@ -130,7 +131,7 @@ class Plan:
         """What is touched, as it is and as it will be."""
         return [diff for step in self.steps if step.changes for diff in step.diffs()]
 
-    def apply(self) -> list[str]:
+    def apply(self) -> list[Finding]:
         """Carries the plan out; returns what went wrong. The plan then tells what was tried."""
         errors = [error for step in self._steps if step.changes for error in step.apply()]
         to_come, self._then = chain(self._then, self._to_come), []
@@ -139,9 +140,8 @@ class Plan:
                 self._then.append(step)
                 if step.changes:
                     errors += step.apply()
-        except StateError as error:
-            errors.append(str(error))
-        except OSError as error:
-            errors.append(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        except (StateError, OSError) as error:
+            where = getattr(error, "filename", None)
+            errors.append(failure(f"read {where}" if where else "plan what follows", error))
         self._to_come = iter(())
         return errors

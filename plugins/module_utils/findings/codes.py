@@ -260,6 +260,10 @@ class Code(str, Enum):
     AGENT_RELEASE_FAILED = "agent.release-failed"
     AGENT_RESTORE_FAILED = "agent.restore-failed"
 
+    # -- a plan that is applied
+    CHANGE_REFUSED = "change.refused"
+    CHANGE_FAILED = "change.failed"
+
     # -- what surrounds the overlay on a node and is not the overlay's to change
     OVERLAY_FORWARD_DROPPED = "overlay.forward-dropped"
     OVERLAY_RP_FILTER_STRICT = "overlay.rp-filter-strict"

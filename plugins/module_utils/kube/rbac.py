@@ -22,7 +22,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from ..converge.failure import failure
 from ..converge.plan import Change, Diff, Line, StateError
+from ..findings.finding import Finding
 from ..overlay.config import ConfigError
 from . import admission
 from .client import ApiError, Client, Credentials, parse_credentials
@@ -147,11 +149,11 @@ class Signatures:
     def diffs(self) -> list[Diff]:
         return []
 
-    def apply(self) -> list[str]:
+    def apply(self) -> list[Finding]:
         try:
             self.certificates.update(sign(self.client, self.requests, self.timeout))
         except (ApiError, OSError, ValueError) as error:
-            return [str(error)]
+            return [failure(f"sign the certificates of {', '.join(self.requests)}", error)]
         return []
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 
+from ..converge.failure import failure
 from ..converge.plan import Diff, Line
 from . import host, machine, network, state
 
@@ -75,7 +76,7 @@ class Whole:
         try:
             self._apply()
         except state.LabError as error:
-            return [str(error)]
+            return [failure(f"change lab {(self.wanted or self.found).name}", error)]
         return []
 
     def _apply(self):

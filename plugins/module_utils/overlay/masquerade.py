@@ -17,7 +17,9 @@ import contextlib
 from collections.abc import Iterable
 from typing import Callable
 
+from ..converge.failure import failure
 from ..converge.plan import Diff
+from ..findings.finding import Finding
 from ..ipam.ip import version_of
 from ..ipam.prefix import parse_prefix
 from ..nat import cluster, table
@@ -130,7 +132,7 @@ class Masquerade:
     def diffs(self) -> list[Diff]:
         return [Diff("nftables", "", "".join(f"{change}\n" for change in self.changes))]
 
-    def apply(self) -> list[str]:
+    def apply(self) -> list[Finding]:
         with self._open() as channel:
             for attempt in range(table.TRIES):
                 try:
@@ -141,7 +143,7 @@ class Masquerade:
                     break
                 except NetlinkError as error:
                     if error.errno not in (table.EEXIST, table.ENOENT, table.ERESTART) or attempt == table.TRIES - 1:
-                        return [str(error)]
+                        return [failure(error.what, error)]
         return []
 
     def _open(self) -> contextlib.AbstractContextManager[Channel]:

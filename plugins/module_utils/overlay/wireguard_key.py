@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ..converge import files
-from ..converge.plan import Change, Plan
+from ..converge.plan import Change
 from ..netlink.wireguard import pack_key, unpack_key
 from .config import ConfigError
 from .x25519 import clamp, x25519
@@ -51,9 +51,8 @@ class Key:
 def ensured(path: str = PATH) -> str:
     """The public half of the key in ``path``, which is made where there is none. Raises ConfigError and OSError."""
     key = Key(path)
-    errors = Plan(key.plan()).apply()
-    if errors:
-        raise ConfigError(errors[0])
+    for change in key.plan():
+        change.do()
     return key.public
 
 

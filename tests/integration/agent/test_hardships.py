@@ -29,7 +29,7 @@ def test_a_disk_that_is_full_or_read_only_is_told_and_used_when_it_is_not(make_n
 
     status = agent.status()
     assert not status["in_sync"] and f"{node.subnet_env}: No space left on device" in status["summary"]
-    assert [each["code"] for each in status["not_ready"]] == ["agent.out-of-sync"]
+    assert [each["code"] for each in status["not_ready"]] == ["change.failed"]
     assert agent.get("/healthz")[0] == 503 and prefixes(node) == {"10.244.2.0/24"}, "what can be done is done"
     assert there("ls", str(env)).stdout == "other\n", "nothing half done"
     eventually("it goes on trying", lambda: agent.status()["failures"] > 3)

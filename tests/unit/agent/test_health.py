@@ -51,7 +51,7 @@ def test_in_sync_and_connected_it_is_healthy_and_ready(state):
 def test_out_of_sync_it_is_neither(state):
     state.reconciler.in_sync, state.reconciler.problem = False, OUT_OF_SYNC
     assert health.unhealthy(state) == health.unready(state) == [OUT_OF_SYNC]
-    assert health.lines([OUT_OF_SYNC]) == "node1: out of sync: flannel.1: operation not permitted\n"
+    assert health.lines([OUT_OF_SYNC]) == "node1 cannot be reconciled: flannel.1: operation not permitted\n"
     assert health.status(state)["not_ready"][0]["parameters"] == {"error": "flannel.1: operation not permitted"}
 
 

@@ -9,6 +9,8 @@ import errno
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Change, Plan, StateError
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 
 
 class Unchanged:
@@ -54,13 +56,13 @@ def test_what_is_described_and_shown_is_what_is_done_in_that_order(done):
 def test_independent_steps_go_on_past_a_failure_and_what_depends_on_all_is_not_done(done):
     refused = OSError(errno.EACCES, "Permission denied")
     plan = Plan([change("a", done, refused), change("b", done)], then=[change("ready", done)])
-    assert plan.apply() == ["cannot write file /a: Permission denied"]
+    assert plan.apply() == [Finding(Code.CHANGE_FAILED, "", "write file /a", {"error": "Permission denied"})]
     assert done == ["b"]
 
 
 def test_steps_in_order_end_with_the_first_failure(done):
     plan = Plan(then=[change("a", done), change("b", done, StateError("b: is in the way")), change("c", done)])
-    assert plan.apply() == ["b: is in the way"]
+    assert plan.apply() == [Finding(Code.CHANGE_FAILED, "", "write file /b", {"error": "b: is in the way"})]
     assert done == ["a"]
     assert plan.describe() == ["write file /a", "write file /b"]  # what was tried
 
@@ -86,19 +88,19 @@ def test_what_is_planned_late_is_described_on_the_state_as_it_is(planned_late, d
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("error", "doing", "reason"),
     [
-        (StateError("unit x: is not installed"), "unit x: is not installed"),
-        (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), "/etc/x: Permission denied"),
+        (StateError("unit x: is not installed"), "plan what follows", "unit x: is not installed"),
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), "read /etc/x", "Permission denied"),
     ],
 )
-def test_a_step_that_cannot_be_planned_ends_the_plan(done, error, text):
+def test_a_step_that_cannot_be_planned_ends_the_plan(done, error, doing, reason):
     def steps():
         yield change("a", done)
         raise error
 
     plan = Plan(then=steps())
-    assert plan.apply() == [text] and done == ["a"]
+    assert plan.apply() == [Finding(Code.CHANGE_FAILED, "", doing, {"error": reason})] and done == ["a"]
     assert plan.describe() == ["write file /a"]
     checked = Plan(then=steps())
     with pytest.raises(type(error)):

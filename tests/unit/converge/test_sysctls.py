@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge import sysctls
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 
 
 @pytest.fixture
@@ -53,7 +54,9 @@ def test_a_setting_that_the_kernel_does_not_have(kernel):
     assert list(sysctls.plan({"-net.bridge.x": 1})) == []
     (late,) = sysctls.plan({"net.bridge.x": 1}, sysctls.read)
     assert (late.text, late.before) == ("set net.bridge.x to 1", "")
-    assert late.apply() == ["sysctl net.bridge.x: the kernel refuses '1': No such file or directory"]
+    (failed,) = late.apply()
+    assert (failed.code, failed.subject) == (Code.CHANGE_FAILED, "set net.bridge.x to 1")
+    assert "No such file or directory" in failed.parameters["error"]
 
 
 def test_an_optional_setting_that_is_there_is_set(kernel):

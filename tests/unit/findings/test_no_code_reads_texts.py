@@ -15,7 +15,7 @@ PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 #: The outermost: what they make of a finding goes to people and to JSON.
 PRINTERS = (
     "action", "modules", "plugin_utils", "module_utils/cli", "module_utils/findings", "module_utils/agent/health.py",
-    "module_utils/agent/log.py",
+    "module_utils/agent/log.py", "module_utils/converge/module.py",
 )  # fmt: skip
 #: What render makes, and the keys that JSON has it under.
 FUNCTIONS, KEYS = {"text", "fix"}, {"text", "fix"}

@@ -108,7 +108,7 @@ def test_a_refusal_is_told_and_nothing_is_signed_after_it(api):
     api.refused = BINDINGS
     signatures = rbac.Signatures(api, {"node1": "REQUEST"}, 1)
     plan = Plan(then=[*rbac.plan(api, []), signatures])
-    assert plan.apply() == [f"{BINDINGS}/podnet:nodes: 403 Forbidden: not you"]
+    assert [each.parameters["error"] for each in plan.apply()] == [f"{BINDINGS}/podnet:nodes: 403 Forbidden: not you"]
     assert api.calls == ["POST clusterroles", "POST clusterrolebindings"] and signatures.certificates == {}
 
 

@@ -10,6 +10,7 @@ from ..codes import Code
 from . import (
     agent,
     bridge,
+    change,
     cluster,
     filter,
     fitness,
@@ -33,6 +34,7 @@ from .entry import Entry
 ENTRIES: dict[Code, Entry] = {
     **agent.ENTRIES,
     **bridge.ENTRIES,
+    **change.ENTRIES,
     **cluster.ENTRIES,
     **filter.ENTRIES,
     **fitness.ENTRIES,

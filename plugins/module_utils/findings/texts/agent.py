@@ -13,9 +13,9 @@ _LOG = "journalctl --unit podnetd --since -10min"
 
 ENTRIES = {
     Code.AGENT_OUT_OF_SYNC: Entry(
-        "{subject}: out of sync: {error}",
-        "The last reconciliation failed or left something undone; podnetd retries with growing pauses. The plan has "
-        "what is left.",
+        "{subject} cannot be reconciled: {error}",
+        "The node's configuration, leases and interfaces contradict each other, or cannot be read; podnetd retries "
+        "with growing pauses.",
         "podnetctl plan; " + _LOG,
     ),
     Code.AGENT_STALLED: Entry(
