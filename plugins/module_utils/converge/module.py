@@ -40,5 +40,5 @@ def _check(plan: Plan) -> list[Finding]:
     try:
         _all = plan.steps
     except (StateError, OSError) as error:
-        return [failure("plan all steps", error)]
+        return [failure("plan what follows", error)]
     return []

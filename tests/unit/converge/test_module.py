@@ -76,13 +76,18 @@ def test_a_failure_tells_what_was_tried(found, check_mode):
         _refuse()
 
     result = ended(Plan(then=steps()), check_mode)
-    assert result["failed"] and result["msg"] == "a: cannot be"
+    assert result["failed"] and result["msg"] == "cannot plan what follows: a: cannot be"
+    assert [each["code"] for each in result["findings"]] == ["change.failed"]
     assert (result["changes"], found) == (["write file /a"], {} if check_mode else {"made": True})
 
 
 def test_all_errors_of_independent_steps_are_told():
     steps = [Change("file", f"/{name}", f"write file /{name}", "", "", _refuse) for name in "ab"]
-    assert ended(Plan(steps))["msg"] == "a: cannot be; a: cannot be"
+    findings = ended(Plan(steps))["findings"]
+    assert [(each["subject"], each["parameters"]["error"]) for each in findings] == [
+        ("write file /a", "a: cannot be"),
+        ("write file /b", "a: cannot be"),
+    ]
 
 
 def test_no_module_ends_otherwise():
