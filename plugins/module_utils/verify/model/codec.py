@@ -210,7 +210,7 @@ def _at(place: str | int, reader: Callable[[Any], Any], value: Any) -> Any:
 
 def _scalar_reader(kind: Any) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
-        if value.__class__ is kind:  # the exact type, by far the most common case; isinstance would let a bool be an int
+        if value.__class__ is kind:  # the exact type, the usual case; isinstance would take a bool for an int
             return value
         if not _is(kind, value):
             raise _WrongError(f"{value!r:.80} is not of type {kind.__name__}")
