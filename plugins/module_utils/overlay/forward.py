@@ -10,15 +10,37 @@ reported, not changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ..ipam.prefix import Prefix
 from ..netlink import nftables, xtables
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER
+
+#: The first words of chains that see no packet of the IP version.
+OF_OTHER_VERSION = {4: ("ip6", "ip6tables-legacy"), 6: ("ip", "iptables-legacy")}
 
 
 def dropping_chains() -> list[str]:
     """The chains at the forward hook with policy drop, as nft names them ("ip filter FORWARD"), and those of
     iptables-legacy; none if the kernel has neither."""
     return _nftables() + _legacy()
+
+
+def accept(chain: str, networks: Iterable[Prefix]) -> str:
+    """The commands by which one of these chains accepts what comes from and goes to ``networks``."""
+    tool = chain.partition(" ")[0]
+    commands = []
+    for network in networks:
+        if tool in OF_OTHER_VERSION[network.version]:
+            continue
+        for side in "sd":
+            if tool.endswith("legacy"):
+                commands.append(f"{tool} -I FORWARD -{side} {network} -j ACCEPT")
+            else:
+                family = "ip" if network.version == 4 else "ip6"
+                commands.append(f"nft insert rule {chain} {family} {side}addr {network} accept")
+    return "; ".join(commands)
 
 
 def _nftables() -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..findings.codes import Code
 from ..findings.finding import Finding
 from .config import Config
-from .forward import dropping_chains
+from .forward import accept, dropping_chains
 from .reconcile import Overlay
 from .sysctl import rp_filter, strict_reverse_path
 
@@ -17,8 +17,10 @@ from .sysctl import rp_filter, strict_reverse_path
 def judge(config: Config, overlay: Overlay) -> list[Finding]:
     """A finding for each fault; none where all is well."""
     node = config.node_name
-    networks = [str(network) for network in config.networks]
-    found = [Finding(Code.OVERLAY_FORWARD_DROPPED, node, chain, {"networks": networks}) for chain in dropping_chains()]
+    found = [
+        Finding(Code.OVERLAY_FORWARD_DROPPED, node, chain, {"accept": accept(chain, config.networks)})
+        for chain in dropping_chains()
+    ]
     if overlay.warning:
         found.append(overlay.warning)
     if overlay.offload and overlay.offload.on and overlay.offload.known and overlay.desired:

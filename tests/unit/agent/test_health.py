@@ -96,7 +96,7 @@ def test_what_the_agent_lacks(state, tmp_path, monkeypatch):
 
 
 def test_metrics_count_warnings_by_code(state):
-    state.warnings = [Finding(Code.OVERLAY_FORWARD_DROPPED, "node1", chain, {"networks": []}) for chain in ("a", "b")]
+    state.warnings = [Finding(Code.OVERLAY_FORWARD_DROPPED, "node1", chain, {"accept": "x"}) for chain in ("a", "b")]
     found = {family.name: family.samples for family in metrics.families(state)}
     assert found["podnet_warnings"] == [({"code": "overlay.forward-dropped"}, 2)]
     assert found["podnet_in_sync"] == [({}, True)] and found["podnet_source_nodes"] == [({}, 2)]

@@ -44,8 +44,29 @@ def test_a_link_of_another_kind_in_the_bridge_s_place(overlay):
     assert found.parameters == {"kind": "veth"}
 
 
-def test_chains_that_drop(overlay, monkeypatch):
-    monkeypatch.setattr(surroundings, "dropping_chains", lambda: ["ip filter FORWARD"])
-    (found,) = surroundings.judge(CONFIG, overlay)
-    assert (found.code, found.subject) == (Code.OVERLAY_FORWARD_DROPPED, "ip filter FORWARD")
-    assert found.parameters == {"networks": ["10.244.0.0/16"]}
+NFT = "nft insert rule {} {} saddr {} accept; nft insert rule {} {} daddr {} accept"
+V4, V6 = "10.244.0.0/16", "fd00:244::/48"
+
+
+@pytest.mark.parametrize(
+    ("chain", "accept"),
+    [
+        ("ip filter FORWARD", NFT.format(*("ip filter FORWARD", "ip", V4) * 2)),
+        ("ip6 filter FORWARD", NFT.format(*("ip6 filter FORWARD", "ip6", V6) * 2)),
+        (
+            "inet fw forward",
+            "; ".join(NFT.format(*("inet fw forward", *each) * 2) for each in (("ip", V4), ("ip6", V6))),
+        ),
+        (
+            "iptables-legacy filter FORWARD",
+            f"iptables-legacy -I FORWARD -s {V4} -j ACCEPT; iptables-legacy -I FORWARD -d {V4} -j ACCEPT",
+        ),
+    ],
+)
+def test_chains_that_drop(overlay, monkeypatch, chain, accept):
+    """The fix is of the chain's own tool and IP version."""
+    monkeypatch.setattr(surroundings, "dropping_chains", lambda: [chain])
+    dual = config.parse({"node_name": "node1", "networks": [V4, V6]})
+    (found,) = surroundings.judge(dual, overlay)
+    assert (found.code, found.subject) == (Code.OVERLAY_FORWARD_DROPPED, chain)
+    assert found.parameters == {"accept": accept}

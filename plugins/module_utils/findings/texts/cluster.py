@@ -66,7 +66,7 @@ ENTRIES = {
     Code.NODE_ADDRESS_DUPLICATE: Entry(
         "{address} of node {subject} is also on {others}: packets for one of them go to the other",
         "An address was set by hand, or machines were cloned with their MAC address.",
-        "remove {address} from all nodes but the one that it belongs to",
+        "ip -brief address (on {subject} and {others}); ip address del {address} dev DEVICE (on all but one)",
     ),
     Code.NODE_NOT_PROBED: Entry(
         "{actual} of {expected} probes were made on {subject}",

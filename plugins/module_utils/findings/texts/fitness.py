@@ -40,12 +40,12 @@ ENTRIES = {
     Code.LINK_WITHOUT_ADDRESS: Entry(
         "interface {subject} has no address; the node has {found}",
         "Nothing has configured the interface, or a DHCP server did not answer.",
-        "give {subject} an address, or set node_interface to another interface",
+        "ip address add ADDRESS/LENGTH dev {subject} (or set node_interface to another interface)",
     ),
     Code.LINK_WITHOUT_IP_VERSION: Entry(
         "interface {subject} has no IPv{version} address, which the pod network needs; the node has {found}",
         "A node needs an underlay address of each IP version of overlay_network.",
-        "give {subject} an IPv{version} address, or set node_interface to another interface",
+        "ip -{version} address add ADDRESS/LENGTH dev {subject} (or set node_interface to another interface)",
     ),
     Code.ROUTE_DEFAULT_MISSING: Entry(
         "{subject} route is missing, so the node's address in the cluster is unknown; the node has {found}",
@@ -70,22 +70,23 @@ ENTRIES = {
     Code.KERNEL_TOO_OLD: Entry(
         "kernel {subject} is older than {least}, so neither Kubernetes nor the pod network's nftables rules support it",
         "Older kernels lack NAT in nftables' family inet, and kubeadm's SystemVerification does not know them.",
-        "install a newer kernel and reboot, or list SystemVerification in kubernetes_ignored_preflight_errors",
+        "apt-get upgrade (or dnf upgrade); reboot (or list SystemVerification in kubernetes_ignored_preflight_errors)",
     ),
     Code.KERNEL_WITHOUT_BACKEND: Entry(
         "kernel {subject} has no {family}, built in or as a module, so overlay_backend type {backend} cannot work",
         "The module is in a package that is not installed, or the kernel was built without it.",
-        "set overlay_backend to another type, or install a kernel with {family}",
+        "apt-get upgrade (or dnf upgrade), for a kernel with {family}; reboot (or set overlay_backend to another type)",
     ),
     Code.CGROUP_VERSION: Entry(
         "node has cgroup v{subject}, which the kubelet refuses from 1.35 on (kubernetes_release {release})",
         "The kubelet's failCgroupV1 is true by default since 1.35.",
-        "boot with systemd.unified_cgroup_hierarchy=1, or set failCgroupV1: false in control_plane_kubelet",
+        "add systemd.unified_cgroup_hierarchy=1 to the kernel's command line (on Debian in /etc/default/grub); "
+        "update-grub; reboot (or set failCgroupV1: false in control_plane_kubelet)",
     ),
     Code.CGROUP_WITHOUT_MEMORY: Entry(
         "cgroup controller {subject} is off, so the kubelet does not start",
         "Some boards' kernels leave it off unless the command line turns it on.",
-        "add cgroup_enable=memory to the kernel's command line and reboot",
+        "add cgroup_enable=memory to the kernel's command line (on Debian in /etc/default/grub); update-grub; reboot",
     ),
     Code.MEMORY_TOO_SMALL: Entry(
         "node has {subject} MiB of memory; kubeadm wants {least} MiB for a control plane",
@@ -95,12 +96,12 @@ ENTRIES = {
     Code.RUNTIME_TOO_OLD: Entry(
         "containerd {subject} has no CRI v1, the only version that Kubernetes {release} speaks",
         "containerd has CRI v1 since 1.6.",
-        "upgrade containerd to {least} or newer",
+        "apt-get install --only-upgrade containerd (or dnf upgrade containerd.io), to {least} or newer",
     ),
     Code.RUNTIME_UNTESTED: Entry(
         "containerd {subject} is not among those tested with Kubernetes {release} ({tested} or newer of the branch)",
         "The containerd project lists for each release of Kubernetes the versions that it supports.",
-        "upgrade containerd to one of these",
+        "apt-get install --only-upgrade containerd (or dnf upgrade containerd.io), to one of these",
     ),
     Code.PORT_IN_USE: Entry(
         "TCP port {subject} is in use, so {component} cannot listen on it",
@@ -157,7 +158,7 @@ ENTRIES = {
     Code.PEER_SILENT: Entry(
         "{subject} does not answer ping from this node, so pods on the two would not reach each other",
         "A firewall drops packets between them, an address is wrong, or there is no route.",
-        "fix connectivity between them; where only ICMP is filtered set node_check_peers to false",
+        "ping {subject}; ip route get {subject}; nft list ruleset (or set node_check_peers to false: ICMP is filtered)",
     ),
     Code.CLOCK_DIFFERS: Entry(
         "clock of {subject} differs by {seconds} s from the other nodes', so certificates and tokens are not accepted",

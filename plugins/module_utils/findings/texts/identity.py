@@ -13,7 +13,7 @@ _RENEW = (
     "ansible -i INVENTORY {subject} --become -m command -a 'rm -r /etc/podnet/kube'; "
     "ansible-playbook -i INVENTORY podnet.cluster.site"
 )
-_INSPECT = "treat {subject} as compromised: find out what made this request before it gets a certificate"
+_INSPECT = "kubectl drain {subject} --ignore-daemonsets; find what made this request; reinstall the node"
 #: The signer for kubernetes.io/kube-apiserver-client is part of kube-controller-manager.
 _SIGNER = "kubectl --namespace kube-system logs --selector component=kube-controller-manager --since 10m"
 

@@ -45,7 +45,7 @@ ENTRIES = {
     Code.CNI_CONFIGURATION_INVALID: Entry(
         "CNI configuration {subject} is invalid: {error}",
         "containerd loads no network while this is the first file by name; CRI-O skips it.",
-        "correct {subject}, or move it away",
+        "python3 -m json.tool {subject}; mv {subject} {subject}.disabled",
     ),
     Code.CNI_PLUGIN_MISSING: Entry(
         "CNI plugin {subject} is missing, so no pod can start",
@@ -127,12 +127,12 @@ ENTRIES = {
     Code.POD_ADDRESS_DUPLICATE: Entry(
         "{subject} is on {owners}: one of them receives the other's packets",
         "An address was added in a pod by hand, or two CNI configurations give out one range.",
-        "delete the pod that IPAM did not give {subject}",
+        "ls /var/lib/cni/networks/*/{subject}; kubectl delete pod (the one of {owners} that this file does not name)",
     ),
     Code.POD_MAC_DUPLICATE: Entry(
         "MAC address {subject} on {bridge} is that of {owners}: the bridge sends frames to one of them",
         "The MAC address was set in a pod by hand.",
-        "delete one of these pods",
+        "kubectl delete pod (one of {owners})",
     ),
     Code.UNIT_NOT_RUNNING: Entry(
         "{subject} is enabled on {node} and not running",

@@ -13,7 +13,7 @@ ENTRIES = {
     Code.OVERLAY_FORWARD_DROPPED: Entry(
         "chain {subject} drops forwarded packets by its policy, so pods are cut off unless a rule accepts them",
         "Docker's FORWARD policy or a firewall's default: packets of pods are forwarded ones.",
-        "have {subject} accept what comes from and goes to {networks}",
+        "{accept}",
     ),
     Code.OVERLAY_RP_FILTER_STRICT: Entry(
         "{subject} drops what pods send to this node's own address (rp_filter is 1, strict)",
@@ -29,6 +29,6 @@ ENTRIES = {
     Code.OVERLAY_BRIDGE_KIND: Entry(
         "{subject} is a {kind} link, expected a bridge, so the overlay does not keep the pods' gateway addresses",
         "overlay_bridge names a link that exists and is of another kind.",
-        "rename the link, or set overlay_bridge to the CNI plugin's bridge",
+        "ip link set {subject} down; ip link set {subject} name NAME (or set overlay_bridge to the pods' bridge)",
     ),
 }

@@ -48,6 +48,6 @@ ENTRIES = {
     Code.TRACE_WINDOW_MISSED: Entry(
         "{subject} missed the probe window (busy node or clock skew), so its packets are unknown",
         "A node watches for packets for a few seconds around the time that the source's node sends them.",
-        "rerun the trace",
+        "chronyc tracking; ansible-playbook -i INVENTORY podnet.cluster.trace -e from=SOURCE -e to=TARGET",
     ),
 }

@@ -9,6 +9,9 @@ from __future__ import annotations
 from ..codes import Code
 from .entry import Entry
 
+#: From the directory of the archive.
+_COPY = "sha256sum --check --quiet {sums}; copy what it names again"
+
 ENTRIES = {
     Code.VARIABLE_INVALID: Entry(
         "{subject} is {value}, which is invalid",
@@ -103,17 +106,17 @@ ENTRIES = {
     Code.ARCHIVE_INVALID: Entry(
         "Kubernetes archive {subject} is unusable: {error}",
         "An archive has SHA256SUMS, manifest.json, bin/ and images/; SHA256SUMS names each of its files.",
-        "copy the archive again, or set kubernetes_archive to the directory that holds its {sums}",
+        "rsync --archive --checksum SOURCE/ {subject}/ (or set kubernetes_archive to the directory that holds {sums})",
     ),
     Code.ARCHIVE_FILE_UNREADABLE: Entry(
         "{subject} cannot be read ({error}), though {sums} names it",
         "The archive was copied in part, or belongs to another user.",
-        "copy the archive again",
+        _COPY,
     ),
     Code.ARCHIVE_FILE_CORRUPT: Entry(
         "{subject} has the SHA-256 {actual}, but {sums} gives {expected}",
         "The file was changed or copied in part after SHA256SUMS was written.",
-        "copy the archive again",
+        _COPY,
     ),
     Code.ARCHIVE_RELEASE_DIFFERS: Entry(
         "{subject} is {release}, but the archive {directory} holds {found}",

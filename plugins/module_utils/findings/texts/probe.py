@@ -53,7 +53,7 @@ ENTRIES = {
     Code.PROBE_CLOSED: Entry(
         "{subject} closed the connection instead of answering",
         "The server, or a proxy in front of it, reset the connection.",
-        "look at the server's log",
+        "kubectl logs (of the server's pod), or journalctl (of its unit)",
     ),
     Code.PROBE_WRONG_ANSWER: Entry(
         "{subject} answered {answer}, expected one of {expected}",
@@ -80,7 +80,7 @@ ENTRIES = {
     Code.PROBE_NETNS_GONE: Entry(
         "network namespace {netns} of {source} is gone, so nothing can be sent to {subject}",
         "The pod ended between the moment it was listed and the probe.",
-        "repeat the run",
+        "ansible-playbook -i INVENTORY podnet.cluster.verify",
     ),
     Code.PROBE_ERROR: Entry(
         "packets from {source} to {subject} failed: {error}",

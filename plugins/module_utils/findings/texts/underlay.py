@@ -9,6 +9,8 @@ from __future__ import annotations
 from ..codes import Code
 from .entry import Entry
 
+_LOOK = "ping {address}; ip route get {address}; tcpdump -ni any host {address} (on {peer})"
+
 ENTRIES = {
     Code.OVERLAY_INVALID: Entry(
         "overlay of {subject} is invalid: {error}",
@@ -64,12 +66,12 @@ ENTRIES = {
     Code.WIRE_SILENT: Entry(
         "{subject} is lost on the wire to {peer}, and {peer} answers nothing on the underlay",
         "Cable, switch, routes or firewalls between the nodes.",
-        "check the underlay between {node} and {peer}: cable, switch, routes, firewalls",
+        _LOOK,
     ),
     Code.WIRE_BLOCKED: Entry(
         "{subject} is lost on the wire to {peer}, though {peer} answers other packets on the underlay",
         "A firewall, a security group or a packet filter between the nodes drops the tunnel's packets.",
-        "allow {subject} between the nodes: firewalls, security groups, packet filters",
+        "nft list ruleset (on {node} and {peer}); tcpdump -ni any host {address} (on routers between them)",
     ),
     Code.WIRE_MTU_TOO_SMALL: Entry(
         "{subject} is lost on the wire to {peer} when large: the underlay passes {passed} bytes, its MTU is "
@@ -81,6 +83,6 @@ ENTRIES = {
     Code.WIRE_LOST: Entry(
         "{subject} is lost on the wire to {peer}",
         "Nothing else was sent between the nodes that could tell more.",
-        "check the underlay between {node} and {peer}: cable, switch, routes, firewalls",
+        _LOOK,
     ),
 }

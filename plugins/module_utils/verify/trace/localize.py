@@ -200,13 +200,13 @@ def _fail_wire(wire: Hop, large: bool, probes: list[ProbeResult], evidence: Find
     passed = max((probe.size or 0 for probe in under if probe.ok), default=0)
     wire.evidence = evidence
     if not under:
-        wire.fail(Code.WIRE_LOST, wire.name, peer=wire.peer)
+        wire.fail(Code.WIRE_LOST, wire.name, peer=wire.peer, address=wire.destination)
     elif not passed:
-        wire.fail(Code.WIRE_SILENT, wire.name, peer=wire.peer)
+        wire.fail(Code.WIRE_SILENT, wire.name, peer=wire.peer, address=wire.destination)
     elif large and passed < max(probe.size or 0 for probe in under):
         wire.fail(Code.WIRE_MTU_TOO_SMALL, wire.name, peer=wire.peer, passed=passed, mtu=passed - 50)
     else:
-        wire.fail(Code.WIRE_BLOCKED, wire.name, peer=wire.peer)
+        wire.fail(Code.WIRE_BLOCKED, wire.name, peer=wire.peer, address=wire.destination)
 
 
 def _damaged(paths: list[Path], found: ByNode) -> Fault | None:

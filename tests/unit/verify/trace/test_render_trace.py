@@ -27,7 +27,7 @@ def test_its_words_come_with_its_data(between_nodes):
     assert (found["code"], found["node"], found["step"], found["direction"]) == (
         "wire.blocked", "node1", "wire", "forward",
     )  # fmt: skip
-    assert found["parameters"] == {"peer": "node2"} and found["text"] and found["fix"]
+    assert found["parameters"] == {"peer": "node2", "address": "10.77.0.12"} and found["text"] and found["fix"]
     assert found["evidence"]["code"] == "packets.lost"
     shown = render_trace.render(trace)
     assert "Broken at node1, UDP 8472 from 10.77.0.11 to 10.77.0.12 (forward path):" in shown
