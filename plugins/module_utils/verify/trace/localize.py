@@ -78,14 +78,16 @@ def _by_answers(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> 
 
 
 def _by_packets(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> Fault | None:
-    """Where packets got lost, by kind of packet: small echoes, large ones, TCP and UDP."""
+    """Where packets were damaged or lost, by kind of packet: small echoes, large ones, TCP and UDP."""
     failed = [probe for probe in _of(probes, "path") if not probe.ok]
     echoes = [probe for probe in failed if probe.kind == "icmp"]
+    # damage is seen in a packet itself, so it counts even where a busy node has lost an echo besides
+    damaged = _damaged(paths, found) if len(echoes) < len(failed) else None
+    if damaged or not failed:
+        return damaged
     if echoes:
         return _lost(paths, found, "icmp", all(probe.size != SMALL for probe in echoes), probes)
-    if failed:
-        return _damaged(paths, found) or _lost(paths, found, failed[0].kind, False, probes)
-    return None
+    return _lost(paths, found, failed[0].kind, False, probes)
 
 
 def _lost(paths: list[Path], found: ByNode, kind: str, large: bool, probes: list[ProbeResult]) -> Fault | None:

@@ -184,6 +184,14 @@ def test_wrong_checksums_are_the_tunnel_s(between_nodes):
     assert between_nodes.verdict() == ("node1", "device", Code.TUNNEL_CHECKSUMS_WRONG)
 
 
+def test_wrong_checksums_count_though_an_echo_failed_too(between_nodes):
+    """A busy node answers an echo late; the rule that spoils checksums is suspected meanwhile."""
+    spoil_checksums(between_nodes)
+    between_nodes.fail(next(probe for probe in between_nodes.probes if (probe.scope, probe.kind) == ("path", "icmp")))
+    between_nodes.one.chains = [BaseChain("ip", "k", "c", "postrouting", rewrites=True)]
+    assert between_nodes.verdict() == ("node1", "device", Code.TUNNEL_CHECKSUMS_WRONG)
+
+
 def test_wrong_checksums_without_a_tunnel_are_the_device_s(on_one_bridge):
     spoil_checksums(on_one_bridge)
     assert on_one_bridge.verdict() == ("node1", "port", Code.CHECKSUMS_WRONG)
