@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: trace_requests
 short_description: What to trace in a cluster
-version_added: "0.1.0"
+version_added: "0.2.0"
 author:
   - podnet.cluster contributors (@podnet)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: agent_credentials
 short_description: Manage the credentials of a node's agent for Kubernetes
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Only the role P(podnet.cluster.overlay#role) uses it.
   - Makes the agent's key on the node, which it never leaves, and a request for a certificate; run again with the

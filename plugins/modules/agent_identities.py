@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: agent_identities
 short_description: Manage the identities and rights of the nodes' agents in Kubernetes
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Only the role P(podnet.cluster.overlay#role) uses it.
   - Makes the roles and bindings that let the agents of O(nodes) get, list and watch nodes, and each of them patch the

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cni_attachment
 short_description: Connect a network namespace to a CNI network
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Invokes the plugins of a configuration list as a container runtime does, with libcni's cache of results, so that
     C(podnet-cni), C(cnitool) and this module may take turns.

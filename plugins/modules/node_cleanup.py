@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: node_cleanup
 short_description: Remove what a cluster left on a node
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by this collection's roles. Its options may change with any release.
   - Removes containers, mounts, network namespaces, links, routes, packet filter chains and tables, control groups and

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: node_network_info
 short_description: Get a node's network state, and how it differs from the desired one
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by the role P(podnet.cluster.verify#role). Its options may change with any release.
   - Compares a node's links, addresses, routes, neighbor and FDB entries, packet filter, files, container runtime

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: node_runtime
 short_description: Install podnet's library, CNI executables and commands on a node
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Installs this collection's library below O(root), as a directory of its own for each version, with the CNI
     executables and the commands C(podnetctl) and C(podnet-cni) that run from it, and swaps the link V(current) to it in

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pod_cidrs_info
 short_description: Get the pod CIDRs of nodes
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Reads the nodes' C(.spec.podCIDRs) from the Kubernetes API, waiting for those that have none yet. For clusters
     without a controller that allocates them, computes what kube-controller-manager's range allocator would.

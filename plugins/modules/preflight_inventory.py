@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight_inventory
 short_description: Check the groups and hosts that the playbooks select by
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by the playbooks of this collection. Checks that the inventory has the groups C(cluster), C(control_plane) and
     C(workers) as the playbooks expect them, and that hosts named by a variable exist.

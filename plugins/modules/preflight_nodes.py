@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight_nodes
 short_description: Judge whether the nodes fit the cluster
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by the role C(node). Judges what M(podnet.cluster.node_facts) found, for each node and
     between nodes (clocks, MTUs).

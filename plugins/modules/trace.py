@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: trace
 short_description: Name the hop at which a packet is lost, and why
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by the role P(podnet.cluster.verify#role). Its options may change with any release.
   - Follows a packet through the cluster hop by hop and back, by the states that M(podnet.cluster.node_network_info)

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: wireguard_key
 short_description: Create a node's WireGuard key
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Creates a private key on the node, in a file that only root reads, where there is none. It never leaves the node,
     and diff mode does not show it.
