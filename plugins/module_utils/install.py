@@ -28,7 +28,7 @@ if __package__:
 else:
     import launcher  # type: ignore[import-not-found,no-redef]
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 ROOT = "/opt/podnet"
 INTERPRETER = "/usr/bin/python3"
 #: Where the service listens.
