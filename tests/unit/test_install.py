@@ -128,7 +128,7 @@ def test_make_cni(root, tmp_path):
     assert subprocess.run(["/usr/bin/python3", script], capture_output=True, check=False).returncode == 2
     subprocess.run(["/usr/bin/python3", script, tmp_path / "package", "--package"], capture_output=True, check=True)
     first_line = (tmp_path / "package/opt/podnet/current/bin/bridge").read_text().splitlines()[0]
-    assert first_line.startswith("#!/opt/podnet/0.1.0-")
+    assert first_line.startswith(f"#!/opt/podnet/{install.VERSION}-")
     assert (tmp_path / "package" / first_line[3:]).is_file() == (platform.machine() in launcher.MACHINES)
 
 
