@@ -14,9 +14,7 @@ from .wire import (
     NLM_F_REPLACE,
     Request,
     attr,
-    attr_u32,
     family_of,
-    number,
     parse,
     split_prefix,
     unpack_ip,
@@ -36,13 +34,8 @@ INFO = Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
 IFA_BROADCAST = 4
-IFA_FLAGS = 8
-IFA_PROTO = 11
 
 IFA_F_NODAD = 0x02
-IFA_F_DADFAILED = 0x08
-IFA_F_TENTATIVE = 0x40
-IFA_F_PERMANENT = 0x80
 
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254}
 SCOPE_NAMES = {value: name for name, value in SCOPES.items()}
@@ -51,13 +44,13 @@ SCOPE_NAMES = {value: name for name, value in SCOPES.items()}
 class Address(KernelObject):
     """An address with its prefix length, ``"10.244.1.1/24"``, on the link named ``dev``.
 
-    ``broadcast`` and ``scope`` as ``ip address`` shows them. ``tentative`` and ``dadfailed`` (IPv6) are read only.
+    ``broadcast`` and ``scope`` as ``ip address`` shows them.
     """
 
     RANK = 1
     KEY = ("dev", "address")
     VALUES = ("broadcast", "scope")
-    __slots__ = ("address", "broadcast", "dadfailed", "dev", "index", "scope", "tentative")
+    __slots__ = ("address", "broadcast", "dev", "index", "scope")
 
     def __init__(self, dev: str, address: str, broadcast: str | None = None, scope: str | None = None):
         self.dev = dev
@@ -65,8 +58,6 @@ class Address(KernelObject):
         self.broadcast = broadcast
         self.scope = scope
         self.index = 0
-        self.tentative = False
-        self.dadfailed = False
 
     def add(self, index_of: IndexOf) -> list[Request]:
         return [add(index_of(self.dev), self.address, broadcast=self.broadcast, scope=self.scope or "global")]
@@ -114,13 +105,13 @@ def delete(index: int, address: str) -> Request:
 
 def dump(channel: Channel, names: dict[int, str] | None = None, index: int = 0, family: int = 0) -> list[Address]:
     """The addresses of the namespace, or of the link ``index``; ``names`` turns indexes into link names."""
-    body = INFO.pack(family, 0, 0, 0, index) + attr_u32(IFA_FLAGS, 0)
-    return [decode(payload, names) for payload in channel.dump((RTM_GETADDR, 0, body[: INFO.size], "list addresses"))]
+    body = INFO.pack(family, 0, 0, 0, index)
+    return [decode(payload, names) for payload in channel.dump((RTM_GETADDR, 0, body, "list addresses"))]
 
 
 def decode(payload: bytes, names: dict[int, str] | None = None) -> Address:
     """An Address from an RTM_NEWADDR body."""
-    _family, length, flags, scope, index = INFO.unpack_from(payload)
+    _family, length, _flags, scope, index = INFO.unpack_from(payload)
     found = parse(payload, INFO.size)
     packed = found.get(IFA_LOCAL) or found[IFA_ADDRESS]
     address = Address((names or {}).get(index, str(index)), f"{unpack_ip(packed)}/{length}")
@@ -128,8 +119,4 @@ def decode(payload: bytes, names: dict[int, str] | None = None) -> Address:
     address.scope = SCOPE_NAMES.get(scope, str(scope))
     if IFA_BROADCAST in found:
         address.broadcast = unpack_ip(found[IFA_BROADCAST])
-    if IFA_FLAGS in found:
-        flags = number(found[IFA_FLAGS])
-    address.tentative = bool(flags & IFA_F_TENTATIVE)
-    address.dadfailed = bool(flags & IFA_F_DADFAILED)
     return address

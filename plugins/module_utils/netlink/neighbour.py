@@ -237,9 +237,3 @@ def decode(payload: bytes, names: dict[int, str] | None = None) -> Neighbour | F
         entry = Neighbour(dev, unpack_ip(values[NDA_DST]), mac, STATE_NAMES.get(state, str(state)))
     entry.index = index
     return entry
-
-
-def vlan_of(payload: bytes) -> int | None:
-    """The VLAN of an RTM_NEWNEIGH body, None where it has none."""
-    found = parse(payload, INFO.size).get(NDA_VLAN)
-    return number(found) if found else None

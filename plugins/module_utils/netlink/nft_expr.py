@@ -137,11 +137,6 @@ def verdict_data(name: str, chain: str | None = None) -> bytes:
     return nest(DATA_VERDICT, packed, attr_str(VERDICT_CHAIN, chain) if chain else b"")
 
 
-def set_mark(register: int = REG) -> bytes:
-    """Store the register as the packet's mark."""
-    return expression("meta", attr_u32be(2, META["mark"]), attr_u32be(3, register))
-
-
 def nat(kind: int, family: int, address_register: int | None = None, port_register: int | None = None) -> bytes:
     """Translate the source (SNAT) or destination (DNAT) to an address and a port held in registers."""
     parts = [attr_u32be(1, kind), attr_u32be(2, 2 if family == 4 else 10)]

@@ -382,11 +382,6 @@ def add_ranges(table: Table, name: str, ranges: Iterable[tuple[bytes, bytes]]) -
     return NEWSETELEM, NLM_F_CREATE, _intervals(table, name, ranges), f"add ranges to {name}"
 
 
-def delete_prefixes(table: Table, name: str, prefixes: Iterable[str]) -> Request:
-    """Remove prefixes from an interval set."""
-    return DELSETELEM, 0, _intervals(table, name, map(prefix_range, prefixes)), f"delete ranges of {name}"
-
-
 def flush_set(table: Table, name: str) -> Request:
     """Remove all elements of a set or map."""
     body = table.header() + attr_str(1, table.name) + attr_str(2, name)

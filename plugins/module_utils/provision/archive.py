@@ -42,10 +42,6 @@ class Archive(NamedTuple):
     sums: dict[str, str]
     images: dict[str, str]
 
-    def binaries(self) -> list[str]:
-        """The executables' relative paths, in order."""
-        return sorted(path for path in self.sums if path.startswith("bin/"))
-
 
 def read(directory: str) -> Archive:
     """Reads what the archive says of itself; no checksum is made yet. Raises ArchiveError."""

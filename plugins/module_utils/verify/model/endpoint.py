@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 class EndpointError(ValueError):
@@ -26,8 +25,3 @@ class Endpoint:
 
     def __str__(self) -> str:
         return self.address if self.name == self.address else f"{self.name} ({self.address})"
-
-
-def endpoint_from(values: dict[str, Any]) -> Endpoint:
-    """An endpoint from its JSON."""
-    return Endpoint(values["kind"], values["name"], values["address"], values["node"], tuple(values["backends"]))
