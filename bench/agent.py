@@ -4,7 +4,7 @@
 """podnetd on a node of a large cluster: what it costs to run, and how soon a change is in the kernel.
 
 A real podnetd in a network namespace with a file of leases. One node's change is timed from the file's being renamed
-into place until ``ip monitor`` tells of the route; healing from ``ip route delete`` until it tells of the new one.
+into place until ``ip monitor`` prints the route; healing from ``ip route delete`` until it prints the new one.
 
     python bench/agent.py [--peers 1000 5000] [--rounds 10] [--json]
 """
@@ -47,7 +47,7 @@ class Podnetd:
         )
         while "READY=1" not in notify.recv(4096).decode():
             pass
-        #: Seconds until it was level.
+        #: Seconds until it was in sync.
         self.start = time.perf_counter() - started
 
     def resident(self) -> float:
@@ -62,7 +62,7 @@ class Podnetd:
 
 
 def until(monitor: subprocess.Popen, words: str) -> None:
-    """Read what ``ip monitor`` tells until a line begins with WORDS."""
+    """Read what ``ip monitor`` prints until a line begins with WORDS."""
     assert monitor.stdout
     for line in monitor.stdout:
         if line.startswith(words):
@@ -113,7 +113,7 @@ def rows(peers: int, rounds: int) -> list[dict]:
                 process.terminate()
                 process.wait()
     return [
-        row(peers, "podnetd from its start to level", agent.start, "s"),
+        row(peers, "podnetd from its start until in sync", agent.start, "s"),
         row(peers, "one node's change, median", statistics.median(changed), "s", AIM_CHANGE),
         row(peers, "one node's change, slowest", max(changed), "s"),
         row(peers, "a deleted route is back, median", statistics.median(healed), "s"),

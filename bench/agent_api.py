@@ -4,7 +4,7 @@
 """The agent at an API server: podnetd on one node of a large cluster.
 
 A stand-in API server (tests/standin: real HTTPS, list, watch, patch; nodes as large as real ones) and the node have a
-network namespace each. What is told: from the agent's start to the last peer's route, and how long ``ip -batch`` and
+network namespace each. Reported: from the agent's start to the last peer's route, and how long ``ip -batch`` and
 ``bridge -batch`` take for the same peers; from a new node's POST to its route in the kernel, and from a changed one's
 PATCH to its forwarding entry; memory; CPU with nothing to do, and while the server is gone; what a node and an event
 cost on the wire. The kernel's own notifications are the witness: a netlink socket that is not ours.
@@ -48,22 +48,22 @@ LONG = 300
 
 
 class Witness:
-    """Counts what the kernel tells of routes and neighbours in a namespace, from the outside."""
+    """Counts the kernel's messages about routes and neighbours in a namespace, from the outside."""
 
     def __init__(self, netns: str) -> None:
         with inside(netns):
             self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
         self.socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
         self.socket.bind((0, GROUPS))
-        self.told = {RTM_NEWROUTE: 0, RTM_NEWNEIGH: 0}
+        self.messages = {RTM_NEWROUTE: 0, RTM_NEWNEIGH: 0}
 
     def until(self, kind: int, count: int) -> float:
-        """The time when the kernel had told of COUNT more messages of that kind than before."""
-        wanted = self.told[kind] + count
+        """The time when the kernel had sent COUNT more messages of that kind than before."""
+        wanted = self.messages[kind] + count
         end = time.perf_counter() + LONG
-        while self.told[kind] < wanted:
+        while self.messages[kind] < wanted:
             if not select.select([self.socket], [], [], max(0, end - time.perf_counter()))[0]:
-                raise SystemExit(f"agent_api.py: after {LONG} s {wanted - self.told[kind]} of {count} are missing")
+                raise SystemExit(f"agent_api.py: after {LONG} s {wanted - self.messages[kind]} of {count} are missing")
             self.take()
         return time.perf_counter()
 
@@ -76,11 +76,11 @@ class Witness:
             # the kernel's own routes and ARP entries are not counted
             ours = (kind == RTM_NEWROUTE and data[at + 21] == 112) or (kind == RTM_NEWNEIGH and data[at + 16] == 7)
             if ours:
-                self.told[kind] += 1
+                self.messages[kind] += 1
             at += size + 3 & ~3
 
     def settle(self) -> None:
-        """Waits until nothing more is told for a while."""
+        """Waits until no message comes for a while."""
         while select.select([self.socket], [], [], 0.5)[0]:
             self.take()
 
@@ -232,7 +232,7 @@ def rows(nodes: int, samples: int, rest: float, gone: float) -> list[dict]:
     """The figures with that many nodes, as bench/run.py wants them."""
     found = []
 
-    def tell(what: str, value: float, unit: str, aim: float | None = None) -> None:
+    def report(what: str, value: float, unit: str, aim: float | None = None) -> None:
         found.append(figure(f"{nodes} nodes: {what}", value, unit, aim))
 
     with contextlib.ExitStack() as stack:
@@ -254,12 +254,13 @@ def rows(nodes: int, samples: int, rest: float, gone: float) -> list[dict]:
         theirs = compare(nodes)
         witness.settle()
         stats = admin.standin("stats")
-        tell("from podnetd's start to the last peer's route", first, "s")
-        tell("the same / ip and bridge", first / theirs, "ratio")
-        tell("the look that programs them / ip and bridge", took / theirs, "ratio", AIM_SYNC if nodes >= 5000 else None)
-        tell("CPU until then", spent, "s")
-        tell("a node in the list, as JSON", len(json.dumps(admin.node("node7"), separators=(",", ":"))), "bytes")
-        tell("a node in the list, as it is sent (gzip)", stats["bytes"] / nodes, "bytes")
+        report("from podnetd's start to the last peer's route", first, "s")
+        report("the same / ip and bridge", first / theirs, "ratio")
+        aim = AIM_SYNC if nodes >= 5000 else None
+        report("the reconciliation that programs them / ip and bridge", took / theirs, "ratio", aim)
+        report("CPU until then", spent, "s")
+        report("a node in the list, as JSON", len(json.dumps(admin.node("node7"), separators=(",", ":"))), "bytes")
+        report("a node in the list, as it is sent (gzip)", stats["bytes"] / nodes, "bytes")
         created, changed = [], []
         line = Line(admin)
         for number in range(samples):
@@ -274,20 +275,20 @@ def rows(nodes: int, samples: int, rest: float, gone: float) -> list[dict]:
             sent = line.send("PATCH", f"/api/v1/nodes/node{number + 2}", body, "application/merge-patch+json")
             changed.append((witness.until(RTM_NEWNEIGH, 1) - sent) * 1000)
             line.answer()
-        tell("a new node, from its POST to its route, median", statistics.median(created), "ms", AIM_CHANGE)
-        tell("a new node, worst", max(created), "ms")
-        tell(
+        report("a new node, from its POST to its route, median", statistics.median(created), "ms", AIM_CHANGE)
+        report("a new node, worst", max(created), "ms")
+        report(
             "a changed MAC, from its PATCH to its forwarding entry, median",
             statistics.median(changed),
             "ms",
             AIM_CHANGE,
         )
-        tell("a changed MAC, worst", max(changed), "ms")
-        tell("resident memory", agent.memory(), "MiB", AIM_MEMORY if nodes <= AIMED_AT else None)
-        tell("CPU with nothing to do", agent.cpu(rest), "%", AIM_REST)
+        report("a changed MAC, worst", max(changed), "ms")
+        report("resident memory", agent.memory(), "MiB", AIM_MEMORY if nodes <= AIMED_AT else None)
+        report("CPU with nothing to do", agent.cpu(rest), "%", AIM_REST)
         serving.close()
-        tell(f"CPU while the server is gone, {gone:.0f} s", agent.cpu(gone), "%", AIM_REST)
-        tell("resident memory after that", agent.memory(), "MiB", AIM_MEMORY if nodes <= AIMED_AT else None)
+        report(f"CPU while the server is gone, {gone:.0f} s", agent.cpu(gone), "%", AIM_REST)
+        report("resident memory after that", agent.memory(), "MiB", AIM_MEMORY if nodes <= AIMED_AT else None)
         kept = batch_count(node)
         if kept != nodes - 1 + samples:
             raise SystemExit(f"agent_api.py: {kept} routes are left of {nodes - 1 + samples} without the server")

@@ -150,8 +150,8 @@ class Side:
         """What a runtime executes to stop it."""
         cost = Cost()
         for conf in reversed(self.chain):
-            told = {**conf, "prevResult": previous, "runtimeConfig": runtime}
-            cost += self.plugin("DEL", told, container, pod)[0]
+            given = {**conf, "prevResult": previous, "runtimeConfig": runtime}
+            cost += self.plugin("DEL", given, container, pod)[0]
         loopback = {"cniVersion": "0.3.1", "name": "lo", "type": "loopback"}
         return cost + self.plugin("DEL", loopback, container, pod, "lo")[0]
 
@@ -322,12 +322,12 @@ def memory(every: list[Side]) -> list[dict]:
         return []
     peaks = {}
     for side in every:
-        told = side.directory / f"{side.name}-memory"
-        side.before = [TIME, "--append", "--output", str(told), "--format", "%M"]
+        log = side.directory / f"{side.name}-memory"
+        side.before = [TIME, "--append", "--output", str(log), "--format", "%M"]
         with inside(side.netns):
             side.delete("m", side.pod(0), PORT, side.add("m", side.pod(0), PORT)[1])
         side.before = []
-        peaks[side.name] = max(map(int, told.read_text().split())) / 1024
+        peaks[side.name] = max(map(int, log.read_text().split())) / 1024
         rows.append(row(f"peak memory, one host port: {NAMES[side.name]}", peaks[side.name], "MiB"))
     if "go" in peaks:
         rows.append(row("peak memory: ours / Go", peaks["ours"] / peaks["go"], ""))
@@ -348,8 +348,8 @@ def bounds(ours: Side, alone: Side, rounds: int) -> list[dict]:
         nothing.append(execute(["/bin/true"], {})[0].wall)
         for side in (ours, alone):
             with inside(side.netns):
-                told = {"VERSION": version, "STATUS": {**side.chain[0], "cniVersion": "1.1.0"}}
-                for command, conf in told.items():
+                calls = {"VERSION": version, "STATUS": {**side.chain[0], "cniVersion": "1.1.0"}}
+                for command, conf in calls.items():
                     cost, _printed = side.plugin(command, conf, "", "")
                     times.setdefault((side.name, command), []).append(cost.wall)
     rows = [row("bare interpreter start", statistics.median(starts) * 1e3, "ms")]

@@ -30,7 +30,7 @@ from outage import SERVER, namespaces, pod_address, run, until, ways
 
 #: Seconds that are aimed at.
 AIM_COME, AIM_GONE, AIM_HEALED = 1, 5, 2
-#: What is undone on node1, and what must be told again as it was before. PEER is node2's network, ENV subnet.env.
+#: What is undone on node1, and what must be printed again as before. PEER is node2's network, ENV subnet.env.
 DAMAGES = {
     "route": ("ip route delete PEER", "ip -j route show proto 112"),
     "neighbour": ("ip neigh delete FIRST dev flannel.1", "ip neigh show dev flannel.1 nud permanent"),
@@ -42,7 +42,7 @@ DAMAGES = {
 }
 
 
-def told(netns: str, words: str) -> list[str]:
+def shown(netns: str, words: str) -> list[str]:
     """What the commands print, in no order."""
     ran = subprocess.run(
         ["nsenter", f"--net=/run/netns/{netns}", "--", "sh", "-c", words],
@@ -72,10 +72,10 @@ def heal(agent: Agent, netns: str, rounds: int) -> dict[str, float]:
             damage, show = both
             for word, value in words.items():
                 damage, show = damage.replace(word, value), show.replace(word, value)
-            before, counted = told(netns, show), sum(agent.status()["drift"].values())
+            before, counted = shown(netns, show), sum(agent.status()["drift"].values())
             damaging = damage.split()
             found[name].append(
-                since(lambda words=damaging: run(netns, *words), name, lambda s=show, b=before: told(netns, s) == b)
+                since(lambda words=damaging: run(netns, *words), name, lambda s=show, b=before: shown(netns, s) == b)
             )
             until(f"{name} counted", lambda counted=counted: sum(agent.status()["drift"].values()) > counted, 10)
     return {name: statistics.median(seconds) for name, seconds in found.items()}
@@ -85,7 +85,7 @@ def rows(nodes: int, rounds: int) -> list[dict]:
     """The figures, as bench/run.py wants them."""
     found = []
 
-    def tell(what: str, value: float, aim: float) -> None:
+    def report(what: str, value: float, aim: float) -> None:
         found.append(figure(f"{nodes} nodes: {what}", value, "s", aim))
 
     with contextlib.ExitStack() as stack:
@@ -119,17 +119,17 @@ def rows(nodes: int, rounds: int) -> list[dict]:
                 ["nsenter", f"--net=/run/netns/{names['pod1']}", "--", *pod], capture_output=True, check=False
             ).stdout,
         )  # fmt: skip
-        tell("a pod of a new node answers, from its pod CIDR's appearing", come, AIM_COME)
+        report("a pod of a new node answers, from its pod CIDR's appearing", come, AIM_COME)
         for name, seconds in heal(agents[0], node, rounds).items():
-            tell(f"{name} undone by hand is back and counted", seconds, AIM_HEALED)
+            report(f"{name} undone by hand is back and counted", seconds, AIM_HEALED)
         mine, address = apiserver.cidr(2).removesuffix(".0/24"), apiserver.address(2)
         everything = "ip route; ip neigh show nud permanent; bridge fdb show dev flannel.1; nft list table inet podnet"
         gone = since(
             lambda: admin.do("DELETE", "/api/v1/nodes/node2"),
             "nothing of the node that left",
-            lambda: not [line for line in told(node, everything) if f"{mine}." in line or f"{address} " in line],
+            lambda: not [line for line in shown(node, everything) if f"{mine}." in line or f"{address} " in line],
         )
-        tell("nothing is left of a node that was removed", gone, AIM_GONE)
+        report("nothing is left of a node that was removed", gone, AIM_GONE)
     return found
 
 

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API server is gone for a while: traffic goes on, the agent neither spins nor grows, and all is level afterwards.
+"""The API server is gone for a while: traffic goes on, podnetd neither spins nor grows, and all is in sync afterwards.
 
 Two nodes run podnetd with the Kubernetes source at a stand-in API server with many nodes more; a pod of one pings a
 pod of the other all the time. Then the server is killed. Meanwhile a route is deleted by hand. When the server comes
-back, one node has left and one has come. What is told: packets lost; processor time, memory and open descriptors of an
-agent before, during and after; how often it tried to connect, as the packet filter counts; and when it was level again.
+back, one node has left and one has come. Reported: packets lost; processor time, memory and open descriptors of an
+agent before, during and after; how often it tried to connect, as the packet filter counts; when it was in sync.
 
     python bench/outage.py [--minutes 1] [--nodes 1000] [--json]        `make outage` takes ten minutes
 """
@@ -31,7 +31,7 @@ from agent_api import AIM_MEMORY, AIM_REST, Agent, apiserver, client, figure
 
 SERVER = "10.77.255.1"
 #: What is aimed at: MiB and descriptors that an agent may have more afterwards, connections that it may try in the
-#: last minute (each 15 to 30 s), and seconds from the server's return until all is level, of which the pause between
+#: last minute (each 15 to 30 s), and seconds from the server's return until all is in sync, of which the pause between
 #: two attempts (30 s at most) is the greater part.
 AIM_GROWTH, AIM_DESCRIPTORS, AIM_TRIES, AIM_RETURN = 1, 0, 4, 40
 
@@ -81,7 +81,7 @@ def pod_address(number: int) -> str:
 
 
 def count_tries(netns: str) -> Callable[[], int]:
-    """A function that tells how many connections to the API server were begun in the namespace since now."""
+    """A function that returns how many connections to the API server were begun in the namespace since now."""
     run(netns, "nft", "add table inet outage")
     run(netns, "nft", "add chain inet outage out { type filter hook output priority 0; }")
     run(netns, "nft", "add rule inet outage out tcp dport 6443 tcp flags syn / syn,ack counter")
@@ -114,7 +114,7 @@ def rows(minutes: float, nodes: int) -> list[dict]:
     """The figures, as bench/run.py wants them."""
     found = []
 
-    def tell(what: str, value: float, unit: str, aim: float | None = None) -> None:
+    def report(what: str, value: float, unit: str, aim: float | None = None) -> None:
         found.append(figure(f"{minutes:g} min without an API server: {what}", value, unit, aim))
 
     with contextlib.ExitStack() as stack:
@@ -156,7 +156,7 @@ def rows(minutes: float, nodes: int) -> list[dict]:
         admin.standin("populate", count=nodes + 1)
         admin.do("DELETE", f"/api/v1/nodes/node{nodes}")
         wanted = {apiserver.cidr(number) for number in range(2, nodes + 2)} - {apiserver.cidr(nodes)}
-        level = until("the new truth", lambda: ways(node) == wanted)
+        synced = until("the new truth", lambda: ways(node) == wanted)
         time.sleep(5)
         ping.send_signal(signal.SIGINT)
         sent, received = map(int, re.findall(r"(\d+) (?:packets transmitted|received)", ping.communicate()[0]))
@@ -164,20 +164,20 @@ def rows(minutes: float, nodes: int) -> list[dict]:
         control += ["--subnet-env", str(agent.base / "run/subnet.env"), "--run", str(agent.base / "run")]
         differing = subprocess.run(["nsenter", f"--net=/run/netns/{node}", "--", *control, "plan"], check=False)
         after = agent.memory(), agent.descriptors()
-    tell(f"packets lost of {sent} between two pods", sent - received, "", 0)
-    tell("routes lost", nodes - 1 - kept, "", 0)
-    tell("a route deleted by hand is back", healed, "s")
-    tell("processor time", used / minutes / 60 * 100, "%", AIM_REST)
-    tell("connections tried", tried, "")
+    report(f"packets lost of {sent} between two pods", sent - received, "", 0)
+    report("routes lost", nodes - 1 - kept, "", 0)
+    report("a route deleted by hand is back", healed, "s")
+    report("processor time", used / minutes / 60 * 100, "%", AIM_REST)
+    report("connections tried", tried, "")
     if minutes >= 2:
-        tell("connections tried in the last minute", tried - last, "", AIM_TRIES)
-    tell("memory before", before[0], "MiB", AIM_MEMORY if nodes <= 1000 else None)
-    tell("memory more at its end", during[0] - before[0], "MiB", AIM_GROWTH)
-    tell("descriptors more at its end", during[1] - before[1], "", AIM_DESCRIPTORS)
-    tell("from the server's return until all routes are right", level, "s", AIM_RETURN)
-    tell("memory more after its return", after[0] - before[0], "MiB")
-    tell("descriptors more after its return", after[1] - before[1], "", AIM_DESCRIPTORS)
-    tell("podnetctl plan after its return", differing.returncode, "", 0)
+        report("connections tried in the last minute", tried - last, "", AIM_TRIES)
+    report("memory before", before[0], "MiB", AIM_MEMORY if nodes <= 1000 else None)
+    report("memory more at its end", during[0] - before[0], "MiB", AIM_GROWTH)
+    report("descriptors more at its end", during[1] - before[1], "", AIM_DESCRIPTORS)
+    report("from the server's return until all routes are right", synced, "s", AIM_RETURN)
+    report("memory more after its return", after[0] - before[0], "MiB")
+    report("descriptors more after its return", after[1] - before[1], "", AIM_DESCRIPTORS)
+    report("podnetctl plan after its return", differing.returncode, "", 0)
     return found
 
 

@@ -7,12 +7,12 @@ A peer is a neighbour, a forwarding entry and a route. Ours reads and checks the
 compares, and makes masquerade and subnet.env besides; theirs has the finished commands in files. Ours is measured
 twice: the whole command ``podnetctl apply``, with the interpreter's start, and the work alone in a process that runs
 already, as an agent's does (which has the leases in memory when it looks again, and from the second time on what the
-kernel said when all was level). Each run has a network namespace of
+kernel said when all was in sync). Each run has a network namespace of
 its own, and the sides take turns, so that what else the machine does falls on all alike; the figures are medians, the
 ratios those of the rounds. On a machine that is busy with other things the ratio of processor time says more than that
-of the clock. Much of both is the kernel's, which is told as well; most of theirs, since it looks through all next hops
-of a device for each new route (fib_find_info). Ours spreads the routes of many peers over scopes, where it does not
-have to; ip told to do that too, which nobody does by hand, is the last of the sides.
+of the clock. Much of both is the kernel's, which is shown as well; most of theirs, since it looks through all next hops of
+a device for each new route (fib_find_info). Ours spreads the routes of many peers over scopes, where it does not
+have to; ip with options to do that too is the last of the sides.
 
     python bench/overlay.py [--peers 1000 5000] [--rounds 5] [--json]
 """
@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What is aimed at with that many peers; with few, ip's and bridge's short start counts for more.
 AIMED_AT, AIM_FIRST, AIM_AGAIN = 5000, 1.0, 0.3
 
-#: The work alone, run in the namespace with the library's path; tells seconds: first, with nothing to do for the first
+#: The work alone, run in the namespace with the library's path; prints seconds: first, with nothing to do for the first
 #: time, and once more; then the processor's in the first, and how many of these in the kernel.
 INSIDE = """
 import gc, os, sys, time
@@ -133,19 +133,19 @@ def measure(name: str, *words: str) -> float:
 
 def count(name: str) -> tuple[int, int, int]:
     """Neighbours, routes and forwarding entries on the device, as ip and bridge count them."""
-    told = []
+    found = []
     for words in (
         ["ip", "-n", name, "neigh", "show", "dev", "flannel.1", "nud", "permanent"],
         ["ip", "-n", name, "route", "show", "proto", "112", "type", "unicast"],
         ["bridge", "-n", name, "fdb", "show", "dev", "flannel.1"],
     ):
         lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
-        told.append(len([line for line in lines if "ff02" not in line]))
-    return told[0], told[1], told[2]
+        found.append(len([line for line in lines if "ff02" not in line]))
+    return found[0], found[1], found[2]
 
 
 def measure_inside(name: str, *words: str) -> list[float]:
-    """What INSIDE tells."""
+    """What INSIDE prints."""
     command = ["nsenter", f"--net=/run/netns/{name}", "--", "/usr/bin/python3", "-I", "-c", INSIDE, *words]
     return [float(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
 
@@ -198,7 +198,7 @@ def rows(peers: int, rounds: int) -> list[dict]:
                 kernel.append(runs[4])
                 if not made == count(name) == wanted:
                     raise SystemExit(f"overlay.py: ours made {made} and {count(name)} entries, theirs {wanted}")
-    told = [row(peers, kind, statistics.median(runs), "s") for kind, runs in zip(kinds, figures)]
+    found = [row(peers, kind, statistics.median(runs), "s") for kind, runs in zip(kinds, figures)]
     for what, ours, others, aim in (
         ("podnetctl apply / ip and bridge", first, theirs, None),
         ("work alone / ip and bridge", alone, theirs, AIM_FIRST if peers >= AIMED_AT else None),
@@ -207,8 +207,8 @@ def rows(peers: int, rounds: int) -> list[dict]:
         ("work alone, nothing to do for the first time / ip and bridge", second, theirs, None),
         ("work alone, nothing to do / ip and bridge", idle, theirs, AIM_AGAIN if peers >= AIMED_AT else None),
     ):
-        told.append(row(peers, what, statistics.median(map(operator.truediv, ours, others)), "ratio", aim))
-    return told
+        found.append(row(peers, what, statistics.median(map(operator.truediv, ours, others)), "ratio", aim))
+    return found
 
 
 def row(peers: int, what: str, value: float, unit: str, aim: float | None = None) -> dict:

@@ -4,7 +4,7 @@
 """Run every part that measures; print one table and write build/bench.json.
 
 A part is a program of this directory that prints its figures with ``--json``: a list of rows, each with ``name``,
-``value``, ``unit`` and, where something is aimed at, ``aim`` and ``met``. A part that fails is told and makes the run
+``value``, ``unit`` and, where something is aimed at, ``aim`` and ``met``. A failed part is reported and makes the run
 fail; the others are shown all the same.
 
     python bench/run.py [PART …]        for instance: cni overlay throughput lab
@@ -50,7 +50,7 @@ def measure(part: str) -> list[dict]:
 
 
 def main(wanted: list[str]) -> int:
-    """Returns the exit status: 1 if a part failed. An aim that is missed is told in the table and in the file."""
+    """Returns the exit status: 1 if a part failed. An aim that is missed is marked in the table and in the file."""
     console = Console(highlight=False, width=110 if not sys.stdout.isatty() else None)
     unknown = set(wanted) - set(parts())
     if unknown:

@@ -8,7 +8,7 @@ our plugins the pods' interfaces, in another ``ip``, ``bridge`` and ``nft`` make
 after the other in turns, its two ends on a processor each, so that what else the machine does falls on all alike; the
 figure is the median of the rounds' ratios.
 
-A third pair, by hand as well, has no masquerade. Its pods reach each other and nobody outside: the difference between
+A third pair, by hand as well, has no masquerade. Its pods reach each other and nothing outside: the difference between
 the two made by hand is what the kernel's connection tracking costs, which any masquerade (and kube-proxy) switches on.
 
     python bench/throughput.py [--rounds 11] [--seconds 1] [--json]

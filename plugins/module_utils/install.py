@@ -126,9 +126,9 @@ try:
 except ImportError as error:
     from json import dumps
 
-    cure = "link to the installed executable instead of copying it, or install it again"
-    told = {{"code": 999, "msg": "{name}: no library at %s/lib/podnet: %s" % (home, cure), "details": str(error)}}
-    print(dumps({{"cniVersion": "1.1.0", **told}}))
+    fix = "link to the installed executable instead of copying it, or install it again"
+    report = {{"code": 999, "msg": "{name}: no library at %s/lib/podnet: %s" % (home, fix), "details": str(error)}}
+    print(dumps({{"cniVersion": "1.1.0", **report}}))
     sys.exit(1)
 
 main("{name}")

@@ -50,7 +50,7 @@ def program(machine: Machine, data: Data) -> None:
     call("connect", SOCKET, data["address"], data.length("address"))
     otherwise(0, "python")
     # The message: our version's name, and standard input, output and error. The rest is in /proc: who we are, the
-    # socket tells the service, and as long as the socket is open we are still there.
+    # socket informs the service, and as long as the socket is open we are still there.
     call("sendmsg", SOCKET, data["message"], MSG_NOSIGNAL)
     otherwise(data.length("version"), "python")
     # signal(7): a process that was stopped and continued finds a read that may time out interrupted.

@@ -5,8 +5,8 @@
 """What the controller approves: a node's request says who its agent is and nothing else, and so does its certificate.
 
 A request comes from the node, so it is judged by what the play knows: the node's name there, never one that the node
-told. The kubernetes.io/kube-apiserver-client signer looks at no subject itself (Kubernetes, certificate signing
-requests, "Kubernetes signers"), so whoever approves is the only guard.
+sent. The kubernetes.io/kube-apiserver-client signer checks no subject itself (Kubernetes, certificate signing requests,
+"Kubernetes signers"), so the approver is the only guard.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the running agent tells podnetctl, over its socket."""
+"""What the running agent reports to podnetctl, over its socket."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PATIENCE = 10.0
 
 def known(run: str) -> tuple[Config, Leases] | None:
     """The configuration and the leases that the agent goes by; None where none runs. Raises ConfigError."""
-    told = ask(run, "/known")
-    if told is None or told["config"] is None:
+    reported = ask(run, "/known")
+    if reported is None or reported["config"] is None:
         return None
-    config = configs.parse(told["config"])
-    leases = admission.admit(config, told["leases"])
-    refused = {name: finding_from(each) for name, each in told["refused"].items()}
+    config = configs.parse(reported["config"])
+    leases = admission.admit(config, reported["leases"])
+    refused = {name: finding_from(each) for name, each in reported["refused"].items()}
     return config, leases._replace(refused={**refused, **leases.refused})
 
 
@@ -45,7 +45,7 @@ def ask(run: str, path: str) -> dict[str, Any] | None:
             while part := connection.recv(1 << 16):
                 answer += part
         head, _empty, body = bytes(answer).partition(b"\r\n\r\n")
-        told = json.loads(body) if head.startswith(b"HTTP/1.1 200 ") else None
+        found = json.loads(body) if head.startswith(b"HTTP/1.1 200 ") else None
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return found if isinstance(found, dict) else None

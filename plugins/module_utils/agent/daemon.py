@@ -261,7 +261,7 @@ class Daemon:
     # -- what is served ---------------------------------------------------------------------------------------------
 
     def _public_routes(self) -> Routes:
-        """For probes and Prometheus; not more: whoever reaches the port may ask."""
+        """For probes and Prometheus; not more: every process that reaches the port may ask."""
         return {
             "/healthz": lambda _accept: _verdict(health.unhealthy(self.state)),
             "/readyz": lambda _accept: _verdict(health.unready(self.state)),
@@ -276,7 +276,7 @@ class Daemon:
         }
 
     def _metrics(self, accept: str) -> Answer:
-        from . import exposition, metrics  # an agent that nobody scrapes does not have them
+        from . import exposition, metrics  # an agent that is not scraped does not have them
 
         former = self.state.metrics_writer
         self.state.metrics_writer, kind, body = exposition.render(metrics.families(self.state), accept)

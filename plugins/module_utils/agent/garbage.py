@@ -102,7 +102,7 @@ class Sweeper:
         return found
 
     def networks(self, kinds: tuple[str, ...] = VETH) -> list[str]:
-        """The networks whose main plugin is one of these ``kinds``: those that make a veth pair, whose end tells of the
+        """The networks whose main plugin is one of these ``kinds``: those that make a veth pair, whose end shows the
         pod."""
         found = []
         directory = os.environ.get("NETCONFPATH", "/etc/cni/net.d")

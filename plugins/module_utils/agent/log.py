@@ -32,7 +32,7 @@ class Log:
         self._limited(ERROR, f"{finding.code}: {render.text(finding)}")
 
     def warning(self, finding: Finding) -> None:
-        """What an operator should look at."""
+        """What an operator should inspect."""
         self._limited(WARNING, f"{finding.code}: {render.text(finding)}; fix: {render.fix(finding)}")
 
     def info(self, text: str) -> None:

@@ -21,7 +21,7 @@ PAUSE = 0.1
 
 class Loop:
     """Calls what was given for each of them. Nothing of it may wait. What an action raises goes to ``failed``, and the
-    loop goes on: the agent ends when it is told to, and for no other reason."""
+    loop goes on: the agent ends on a signal, and for no other reason."""
 
     def __init__(self, failed: Callable[[Exception], None]) -> None:
         self.failed = failed
@@ -35,7 +35,7 @@ class Loop:
         self.selector.register(watched, selectors.EVENT_READ, action)
 
     def every(self, name: str, interval: Callable[[], float], action: Callable[[], None]) -> None:
-        """Each time that ``interval()`` seconds have passed, asked anew each time."""
+        """Each time that ``interval()`` seconds have passed, asked each time."""
         self._timers[name] = time.monotonic() + interval(), interval, action
 
     def hasten(self, name: str, seconds: float) -> None:

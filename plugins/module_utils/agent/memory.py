@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""glibc's allocator, told what this process is like: mallopt(3), malloc_trim(3). Another C library has neither."""
+"""glibc's allocator, tuned to this process: mallopt(3), malloc_trim(3). Another C library has neither."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Monitor:
     def _judge(self, kind: int, payload: bytes) -> str:
         """What the event contradicts, "" for nothing."""
         if kind in (links.RTM_NEWLINK, links.RTM_DELLINK):
-            # a bridge's port tells of itself under its own family
+            # a bridge's port reports itself under its own family
             return self._link(kind, payload) if payload[0] == socket.AF_UNSPEC else ""
         if self._overlay is None or self._overlay.wanted is None:
             return "an address was added or deleted" if kind in (addresses.RTM_NEWADDR, addresses.RTM_DELADDR) else ""

@@ -92,7 +92,7 @@ class Prober:
                 packet = self.sockets[family].recv(2048)
             except BlockingIOError:
                 return
-            except OSError:  # an ICMP error that was told to this socket: the request will expire
+            except OSError:  # an ICMP error for this socket: the request will expire
                 continue
             sequence = numbers(family, packet)[1]
             asked = self._waiting.get((family, sequence))

@@ -61,7 +61,7 @@ class Reconciler:
         #: Of how many objects the last plan was.
         self.changed = 0
         #: Whether host ports of pods may have gone with the packet filter's table, until their owner says otherwise. At
-        #: the start nobody knows: while podnetd did not run, podnetctl or Ansible may have made the table.
+        #: the start that is unknown: while podnetd did not run, podnetctl or Ansible may have made the table.
         self.emptied = True
         self._patience = PATIENCE
 

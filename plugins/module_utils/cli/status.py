@@ -29,8 +29,8 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
     peers = []
     for peer in leases.peers:
         if peer.name not in refused:
-            told = [drift[thing.key()] for thing in desired.peers[peer.name] if thing.key() in drift]
-            peers.append({**peer.as_json(), "drift": told})
+            drifted = [drift[thing.key()] for thing in desired.peers[peer.name] if thing.key() in drift]
+            peers.append({**peer.as_json(), "drift": drifted})
     return {
         "schema": SCHEMA,
         "node": config.node_name,

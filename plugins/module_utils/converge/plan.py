@@ -132,7 +132,7 @@ class Plan:
         return [diff for step in self.steps if step.changes for diff in step.diffs()]
 
     def apply(self) -> list[Finding]:
-        """Carries the plan out; returns what went wrong. The plan then tells what was tried."""
+        """Carries the plan out; returns what went wrong. The plan then describes what was tried."""
         errors = [error for step in self._steps if step.changes for error in step.apply()]
         to_come, self._then = chain(self._then, self._to_come), []
         try:

@@ -20,7 +20,7 @@ def text(finding: Finding) -> str:
 
 
 def fix(finding: Finding) -> str:
-    """What mends it: a command wherever there is one."""
+    """How to fix it: a command wherever there is one."""
     return _entry(finding).fix.format_map(_values(finding))
 
 

@@ -226,7 +226,7 @@ class _Path:
 
 
 def _refusal(answer: Response) -> ApiError:
-    """What the API says in a Status object, or whoever else answered in words."""
+    """The API's Status object, or the text of a proxy that answered in its place."""
     text = answer.read(ANSWER, REFUSAL)
     try:
         status = json.loads(text)
@@ -236,7 +236,7 @@ def _refusal(answer: Response) -> ApiError:
     seconds = min(float(wait), LONGEST_PAUSE) if wait.isascii() and wait.isdigit() else 0
     if isinstance(status, dict) and status.get("kind") == "Status":
         return status_error(status, answer.status, seconds)
-    # somebody else stands before the API: a proxy, a load balancer
+    # a proxy or a load balancer has answered
     place = answer.headers.get("location")
     words = f"redirects to {place}" if place else " ".join(text[:400].decode("utf-8", "replace").split())
     return ApiError(answer.status, "is not an answer of the API", words[:120], seconds)
@@ -244,12 +244,12 @@ def _refusal(answer: Response) -> ApiError:
 
 def status_error(status: object, code: int = 0, retry_after: float = 0) -> ApiError:
     """A Status object of the API (decoded) as ApiError; ``code`` where it has none."""
-    told = status if isinstance(status, dict) else {}
-    number = told.get("code")
+    given = status if isinstance(status, dict) else {}
+    number = given.get("code")
     return ApiError(
         number if isinstance(number, int) else code,
-        str(told.get("reason") or "Unknown"),
-        str(told.get("message") or ""),
+        str(given.get("reason") or "Unknown"),
+        str(given.get("message") or ""),
         retry_after,
     )
 
@@ -282,7 +282,7 @@ def _named(data: object, kind: str, name: str, inner: str) -> dict[str, Any]:
 
 
 def _material(data: dict[str, Any], key: str) -> str | bytes | None:
-    """A file's path, or its content, which is told as base64 under ``key``-data."""
+    """A file's path, or its content, which is given as base64 under ``key``-data."""
     inline = data.get(f"{key}-data")
     if inline:
         try:

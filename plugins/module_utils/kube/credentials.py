@@ -9,7 +9,7 @@
     /etc/podnet/kube/node.pem      certificate and key in one file, so that they are never of two minds
     /etc/podnet/kube/next.key      a key that waits for its certificate
 
-The agent reads them anew at each connection: a renewed certificate needs no restart.
+The agent reads them again at each connection: a renewed certificate needs no restart.
 """
 
 from __future__ import annotations

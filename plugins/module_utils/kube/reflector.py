@@ -165,9 +165,9 @@ def entry(node: dict[str, Any], own: bool) -> str | None:
     cidrs = _texts(spec.get("podCIDRs")) or _texts([spec.get("podCIDR")])
     if not cidrs:
         return None
-    told = {} if own else relevant(node["metadata"].get("annotations"))
+    annotations = {} if own else relevant(node["metadata"].get("annotations"))
     since = node["metadata"].get("creationTimestamp")
-    found = read(name, cidrs, internal_addresses(node), told)
+    found = read(name, cidrs, internal_addresses(node), annotations)
     return f"{since if isinstance(since, str) and ' ' not in since else '-'} {json.dumps(found, separators=(',', ':'))}"
 
 

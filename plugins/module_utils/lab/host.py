@@ -159,7 +159,7 @@ def restore():
             write(f"/proc/sys/{name}", value)
     with contextlib.suppress(OSError):
         remove_cgroups()
-    # `ip netns add` makes /run/netns a mount point the first time; somebody else may have put a namespace there since.
+    # `ip netns add` makes /run/netns a mount point the first time; it may hold another namespace by now.
     if not found["netns_mounted"] and not network.namespaces():
         run("umount", "/run/netns", check=False)
         if not found["netns_existed"]:

@@ -184,7 +184,7 @@ def start(lab, node):
     nspawn = ["systemd-nspawn", f"--directory={lab.path(node, 'root')}", f"--machine={node.name}", "--boot", *binds]
     nspawn += ["--keep-unit", "--register=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
     nspawn += ["--console=passive", "--capability=all", "--bind=/dev/kmsg"]
-    # systemd from 256 on boots on cgroup version 1 only when told so, in a container by an argument
+    # systemd from 256 on boots on cgroup version 1 only when configured so, in a container by an argument
     nspawn += ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
     os.makedirs(os.path.dirname(pid_file(lab, node)), exist_ok=True)
     # /run/netns/<name> is entered beforehand: with systemd-nspawn's own --network-namespace-path the host's

@@ -54,7 +54,7 @@ def make_bridge(lab):
 
 def make_table(lab):
     """Makes the nftables table that masquerades what nodes send elsewhere."""
-    # A smaller MTU on the host's way out is told to TCP at once: ICMP "too big" is not always let through.
+    # A smaller MTU on the host's way out reaches TCP at once: ICMP "too big" is not always let through.
     run("nft", "-f", "-", stdin=f"""
         table ip {lab.table} {{
             chain postrouting {{

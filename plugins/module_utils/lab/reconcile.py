@@ -36,7 +36,7 @@ class Whole:
         self.create = [node for key, node in want.items() if key not in have]
         self.remove = [node for key, node in have.items() if key not in same]
         self.create += [want[node.name] for node in self.remove if node.name in want]
-        # A node that runs beside a bridge that is gone has lost its network, and starts anew.
+        # A node that runs beside a bridge that is gone has lost its network, and is restarted.
         self.start = [
             node
             for key, node in want.items()

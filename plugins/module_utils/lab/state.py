@@ -190,7 +190,7 @@ def locked(name=""):
 
 @contextlib.contextmanager
 def _lock(path):
-    """Holds the lock on the file PATH, which whoever held it before may have removed meanwhile."""
+    """Holds the lock on the file PATH, which its last holder may have removed meanwhile."""
     while True:
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)

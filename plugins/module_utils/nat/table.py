@@ -24,7 +24,7 @@ is added and removed is an element:
                            who may send to the tunnels' ports (guard.py)
 
 Chains to which elements lead come and go with these. An element of a single pod carries its owner as comment
-("container ID, interface, network"), so that it is removed with its owner and never with somebody else's. The packet's
+("container ID, interface, network"), so that it is removed with its owner and never with another owner's. The packet's
 original port is asked of conntrack; no packet mark is needed.
 """
 

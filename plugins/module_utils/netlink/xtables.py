@@ -33,7 +33,7 @@ class Table:
     built-in chain at."""
 
     def __init__(self, raw: socket.socket, family: int, level: int, tool: str, name: str) -> None:
-        """Raises OSError where the kernel does not tell."""
+        """Raises OSError where the kernel does not answer."""
         info = _GETINFO.unpack(_ask(raw, level, SO_GET_INFO, name, _GETINFO.size))
         self.tool = tool
         self.name = name

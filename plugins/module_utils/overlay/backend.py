@@ -18,7 +18,7 @@ from .lease import Lease
 from .underlay import Underlay
 from .wireguard_key import Key
 
-#: The route protocol of every route that is ours, which tells stale ones from foreign ones. Free in iproute2's
+#: The route protocol of every route that is ours, by which stale ones differ from foreign ones. Free in iproute2's
 #: rt_protos and in linux/rtnetlink.h; to see names: ``echo 112 podnet > /etc/iproute2/rt_protos.d/podnet.conf``.
 ROUTE_PROTOCOL = 112
 #: The alias of every link that is ours.

@@ -35,8 +35,8 @@ class LeaseError(ValueError):
     def __init__(self, code: Code, **parameters: Value) -> None:
         self.code = code
         self.parameters = {name: _line(value) for name, value in parameters.items()}
-        told = "; ".join(f"{name}: {value}" for name, value in self.parameters.items())
-        super().__init__(f"{code} ({told})")
+        shown = "; ".join(f"{name}: {value}" for name, value in self.parameters.items())
+        super().__init__(f"{code} ({shown})")
 
     def finding(self, node: str, peer: str) -> Finding:
         """That ``node`` refuses the lease of ``peer``."""

@@ -35,7 +35,7 @@ def locked(
 ) -> Iterator[bool]:
     """Keeps others from this network namespace's overlay, after waiting for them ``patience`` seconds at most. Yields
     whether it did: what is done without the lock is right in the end, too. ``make``: whether a missing directory is
-    made; whoever only reads or removes leaves none behind, and where there is none, no other process has a lock."""
+    made; without one no process has a lock, and a process that only reads or removes leaves none behind."""
     try:
         if make:
             make_directory(directory)

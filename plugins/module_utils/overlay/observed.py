@@ -33,7 +33,7 @@ MANY = (neighbours.Neighbour, neighbours.Fdb, routes.Route)
 
 class Observed:
     """The node's links and addresses, read once. ``former``: an earlier look, so that what it has seen need not be
-    decoded again; with ``keep`` this one is to be the former of another, after a change of the node."""
+    decoded again; with ``keep`` this one will be the former of another, after a change of the node."""
 
     def __init__(self, channel: Channel, former: Observed | None = None, keep: bool = False) -> None:
         self.channel = channel
@@ -45,7 +45,7 @@ class Observed:
         self.seen: Seen | None = known if keep and known else Seen(known)
         if keep:
             self.forget()
-        #: Whether neighbours, forwarding entries and routes are those of the former look; they are not told then.
+        #: Whether neighbours, forwarding entries and routes are those of the former look; they are not listed then.
         self.unchanged = False
 
     def forget(self) -> None:

@@ -45,8 +45,8 @@ def choose(
     known = "; ".join(f"{name} is driven by {each}: {SPOILS[each]}" for name, each in drivers.items() if each in SPOILS)
     if wanted != AUTO:
         return Choice(bool(wanted), f"backend.checksum_offload is {str(wanted).lower()}", known)
-    told = ", ".join(f"{name} ({each or 'of an unknown driver'})" for name, each in drivers.items())
-    return Choice(not known, known or f"nothing is known against {told}", known)
+    harmless = ", ".join(f"{name} ({each or 'of an unknown driver'})" for name, each in drivers.items())
+    return Choice(not known, known or f"no fault is known of {harmless}", known)
 
 
 def carriers(device: str, links: Iterable[Link]) -> list[str]:

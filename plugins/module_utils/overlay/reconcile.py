@@ -55,11 +55,11 @@ class Wanted:
 
 
 class Overlay:
-    """One look at a node: what it is to be (``desired``), and what must be done for that (``plan``).
+    """One look at a node: its desired state (``desired``), and what leads to it (``plan``).
 
     ``offload``: who makes the checksums of what enters the vxlan device, None for another back end. ``shared``: what is
     wanted of links that others use too, by key; ``warning``: what keeps the bridge from being ours; ``generation``:
-    that of the packet filter's ruleset; ``emptied``: whether the plan makes a table or set of it anew, so that pods'
+    that of the packet filter's ruleset; ``emptied``: whether the plan makes a table or set of it again, so that pods'
     elements are lost.
     """
 
@@ -86,9 +86,9 @@ def present(
     own_only: bool = False,
 ) -> Overlay:
     """Looks at the node and plans its overlay; ``steps`` are applied before the overlay's own. ``former`` is a look
-    after which all was level: what cannot have changed since is not computed again. ``packet_filter`` is a channel of
+    after which all was in sync: what cannot have changed since is not computed again. ``packet_filter`` is a channel of
     NETLINK_NETFILTER to use instead of one for the purpose. ``own_only``: the node's own side alone is planned; what
-    leads to peers is neither made nor removed, and subnet.env, which lets pods in, is left alone as well: somebody else
+    leads to peers is neither made nor removed, and subnet.env, which lets pods in, is left alone as well: podnetd
     knows the peers.
 
     Raises ConfigError when the node itself cannot be served (no interface has its address, an MTU that cannot

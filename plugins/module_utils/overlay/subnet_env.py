@@ -14,7 +14,7 @@ PATH = "/run/flannel/subnet.env"
 
 def render(config: Config, own: Lease, mtu: int) -> str:
     """The file's text: FLANNEL_SUBNET is the pod CIDR's first host address, the bridge's, with the prefix length;
-    FLANNEL_IPMASQ tells the plugin that the overlay masquerades; ``mtu`` is the pods', in bytes."""
+    FLANNEL_IPMASQ informs the plugin that the overlay masquerades; ``mtu`` is the pods', in bytes."""
     lines = []
     for version, infix in ((4, ""), (6, "IPV6_")):
         for cidr in own.pod_cidrs:

@@ -6,7 +6,7 @@
 
     route  10.244.1.0/24 dev flannel-wg                          the peer's pods are behind the tunnel;
     peer   AbC…= endpoint 10.77.0.12:51820                       who has this key has these addresses,
-           allowed ips 10.244.1.0/24, 10.77.0.12/32              and is to be found there
+           allowed ips 10.244.1.0/24, 10.77.0.12/32              and is reached there
 
 ``mode`` says over which IP version, as flannel's does: "separate" carries IPv4 pods over IPv4 and IPv6 pods over IPv6,
 each by a device of its own; "auto", "ipv4" and "ipv6" have one device for both, over IPv4 where both nodes have it, or
@@ -46,7 +46,7 @@ def desired(config: Config, leases: Leases, underlay: Underlay) -> Desired:
     """The devices, and for each peer its end of the tunnel and the routes to its pods.
 
     Raises ConfigError when the MTU cannot work, the node has no address of an IP version that it needs, or its lease
-    tells the peers another key than its own.
+    reports another key than its own to the peers.
     """
     key = Key(config.backend.private_key_file)
     if leases.own.public_key not in (None, key.public):

@@ -179,7 +179,7 @@ def without_chains(saved: str, prefix: str) -> str:
         if not header or not ours:
             continue
         rules = re.findall(r"^-A (\S+) (.*)$", table, re.MULTILINE)
-        # rules are told from each other by their text; a chain must be empty, and nothing lead to it, before it can go
+        # rules differ by their text; a chain must be empty, and nothing lead to it, before it can go
         leading = [f"-D {chain} {rule}" for chain, rule in rules if chain not in ours and _target(rule) in ours]
         undo += [
             f"*{header[1]}",

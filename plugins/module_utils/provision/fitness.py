@@ -45,11 +45,11 @@ _LISTEN = "0A"
 
 
 class Wanted(NamedTuple):
-    """What a node is to be. ``networks``: the pod and service networks by variable name; ``archive``: a Kubernetes
+    """What a node should be. ``networks``: the pod and service networks by variable name; ``archive``: a Kubernetes
     archive that must be on the node, "" for none; ``architecture``: that of the archive on the controller, "" for none;
     ``backend``: the overlay's type; ``ignored``: kubeadm's own checks that are left out, by their names; ``cgroup_v1``:
-    whether the kubelet is told to accept cgroup v1; ``adopt``: whether a node of a cluster that another tool made is
-    welcome."""
+    whether the kubelet should accept cgroup v1; ``adopt``: whether a node of a cluster that another tool made is
+    accepted."""
 
     release: Release
     control_plane: bool = False
@@ -128,7 +128,7 @@ def _runtime(node: str, containerd: str | None, release: Release) -> Iterator[Fi
 
 
 def _membership(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
-    """Whether what the node is in a cluster already goes with what it is to be."""
+    """Whether the role that the node has in a cluster already is the desired one."""
     kubelet, release = found["kubelet"], wanted.release
     if found["joined"] and found["control_plane"] != wanted.control_plane:
         roles = {True: "control plane", False: "worker"}

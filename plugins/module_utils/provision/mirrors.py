@@ -13,7 +13,7 @@ from ..findings.finding import Finding
 from .variable import invalid
 
 VARIABLE = "containerd_registry_mirrors"
-#: What a mirror may say besides its url, and how its value is told.
+#: A mirror's keys besides its url, and the types of their values.
 _KEYS: dict[str, tuple[type, str]] = {
     "ca": (str, "the path of a file on the node"),
     "client": (list, "a list of two paths on the node: certificate and key"),

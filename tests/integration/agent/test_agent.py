@@ -221,7 +221,7 @@ def test_the_back_end_is_changed_while_it_runs(make_nodes, eventually):
     features = nodes[0].netns.run("ethtool -k flannel.1").stdout
     assert "tx-checksumming: off" in features
     agent = nodes[0].agents[0]
-    assert "checksum offload of flannel.1 is on: nothing is known against eth0 (veth)" in agent.log()
+    assert "checksum offload of flannel.1 is on: no fault is known of eth0 (veth)" in agent.log()
     assert "checksum offload of flannel.1 is off: backend.checksum_offload is false" in agent.log()
     assert "checksum offload: off: backend.checksum_offload is false" in nodes[0].ctl("status").stdout
 

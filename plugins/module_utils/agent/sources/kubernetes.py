@@ -157,7 +157,7 @@ class KubeSource:
 
     def status(self) -> dict[str, Any]:
         """The connection's state; see ``Source``."""
-        told: dict[str, Any] = {
+        status: dict[str, Any] = {
             "type": "kubernetes",
             "server": self._server,
             "connected": self._connected,
@@ -172,7 +172,7 @@ class KubeSource:
             "received_bytes": self._received + self._node.received,
         }
         reason = self._node.reason or self.cache.reason if self._connected else self._reason
-        return {**told, "reason": reason} if reason else told
+        return {**status, "reason": reason} if reason else status
 
     def close(self) -> None:
         """Ends the threads; what they knew is on disk afterwards."""

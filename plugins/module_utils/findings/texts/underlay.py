@@ -82,7 +82,7 @@ ENTRIES = {
     ),
     Code.WIRE_LOST: Entry(
         "{subject} is lost on the wire to {peer}",
-        "Nothing else was sent between the nodes that could tell more.",
+        "Nothing else was sent between the nodes that could show more.",
         _LOOK,
     ),
 }

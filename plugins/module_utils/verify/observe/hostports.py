@@ -53,7 +53,7 @@ def _of_pod(channel: Channel, one: Attachment) -> list[HostPortMismatch]:
 
 
 def _element(port: HostPort, address: str) -> pods.Element:
-    """The map's element that must be there: the map's name, key and data."""
+    """The expected element of the map: the map's name, key and data."""
     mapping = {
         "protocol": port.protocol, "host_port": port.host_port,
         "host_ip": "" if port.host_ip in UNSPECIFIED else port.host_ip,

@@ -292,7 +292,7 @@ def _report_errors(made: socket.socket) -> None:
 
 
 def _reported(probe: Probe, connected: socket.socket, error: OSError) -> Finding:
-    """The error, and the router that reported it by ICMP, where it was one: a hop that a reader should look at."""
+    """The error, and the router that reported it by ICMP, where it was one: a hop that an operator should inspect."""
     reporter, expired = _offender(connected)
     if expired:
         return failure(probe, Code.PROBE_EXPIRED, reporter=reporter)

@@ -49,8 +49,8 @@ def by_outer(paths: list[Path], found: dict[str, Evidence], probes: list[ProbeRe
             if (outer.destination, outer.port) != (wire.destination, wire.udp_port):
                 filters = [hop for hop in path.hops if hop.node == wire.node and hop.step == Step.FILTER]
                 hop = filters[-1] if filters else underlay
-                told: dict[str, Value] = {"device": each.point.device, "address": outer.destination, "port": outer.port}
-                hop.fail(Code.NAT_TUNNEL_DIVERTED, wire.destination, expected=wire.udp_port, **told)
+                more: dict[str, Value] = {"device": each.point.device, "address": outer.destination, "port": outer.port}
+                hop.fail(Code.NAT_TUNNEL_DIVERTED, wire.destination, expected=wire.udp_port, **more)
                 return Fault(path, hop)
     return None
 

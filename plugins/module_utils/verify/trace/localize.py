@@ -97,7 +97,7 @@ def _lost(paths: list[Path], found: ByNode, kind: str, large: bool, probes: list
     last = 0
     for number, (path, hop) in enumerate(hops):
         if hop.verdict == Verdict.UNKNOWN and hop.step in (Step.NODE, Step.OUTSIDE):
-            # not inspected further: what comes back tells
+            # not inspected further: what comes back decides
             left = hops[last].hop
             wire = next((fault for fault in hops[last:number] if fault.hop.step == Step.WIRE), None)
             evidence = Finding(Code.PACKETS_UNANSWERED, left.node, left.capture_point, {"packets": packets})
@@ -116,12 +116,12 @@ def _lost(paths: list[Path], found: ByNode, kind: str, large: bool, probes: list
 
 def _loss(before: Hop, after: Hop, packets: str) -> Finding:
     """What the captures at two hops show together: at the first packets were seen, at the second none."""
-    code, told = Code.PACKETS_LOST, {"packets": packets, "last": before.capture_point}
+    code, more = Code.PACKETS_LOST, {"packets": packets, "last": before.capture_point}
     if after is before:
         code = Code.PACKETS_UNSEEN
     elif before.capture_point == after.capture_point:
         code = Code.PACKETS_UNANSWERED if before.step == Step.UNDERLAY else Code.PACKETS_IGNORED
-    return Finding(code, after.node, after.capture_point, told)
+    return Finding(code, after.node, after.capture_point, more)
 
 
 def _culprit(
@@ -157,8 +157,8 @@ def _culprit(
     failures = [probe.failure for probe in _of(probes, "path") if probe.failure]
     expired = next((each for each in failures if each.code == Code.PROBE_EXPIRED), None)
     if expired:
-        told = {**loss.parameters, "router": expired.parameters["reporter"]}
-        loss = Finding(Code.PACKETS_EXPIRED, loss.node, loss.subject, told)
+        more = {**loss.parameters, "router": expired.parameters["reporter"]}
+        loss = Finding(Code.PACKETS_EXPIRED, loss.node, loss.subject, more)
     _fail_as(after, loss)
     return hops[first]
 
@@ -181,12 +181,12 @@ def _unresolved(ahead: list[PathHop], after: Hop, found: ByNode) -> Fault | None
         unresolved = next((each for each in one.unresolved if (each.owner, each.address) == (owner, address)), None)
         if unresolved is None:
             continue
-        told = {"device": unresolved.dev, "place": hop.pod or hop.node}
+        more = {"device": unresolved.dev, "place": hop.pod or hop.node}
         macs = _macs(one, address)
         if macs and owner == NODE:
-            hop.fail(Code.NEIGHBOR_REPLY_UNHEARD, address, mac=macs[0], **told)
+            hop.fail(Code.NEIGHBOR_REPLY_UNHEARD, address, mac=macs[0], **more)
         else:
-            hop.fail(Code.NEIGHBOR_UNRESOLVED, address, **told)
+            hop.fail(Code.NEIGHBOR_UNRESOLVED, address, **more)
         return fault
     return None
 
@@ -197,7 +197,7 @@ def _macs(one: Evidence, address: str) -> list[str]:
 
 
 def _fail_wire(wire: Hop, large: bool, probes: list[ProbeResult], evidence: Finding) -> None:
-    """The wire lost the packets; what the nodes' own packets to each other tell of the underlay."""
+    """The wire lost the packets; what the nodes' own packets to each other show of the underlay."""
     under = _of(probes, "underlay")
     passed = max((probe.size or 0 for probe in under if probe.ok), default=0)
     wire.evidence = evidence

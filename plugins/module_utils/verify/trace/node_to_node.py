@@ -135,8 +135,8 @@ def contradiction(here: NodeView, there: NodeView) -> Hop | None:
         one, other = ours.get(key), theirs.get(key)
         if one != other and one and other:
             hop = Hop(there.node, Step.DEVICE, there.device, f"{key} {other}", f"{key} {one}", device=there.device)
-            told = {"attribute": tunnel.ATTRIBUTES[key], "actual": other, "expected": one, "peer": here.node}
-            return hop.fail(Code.TUNNEL_MISMATCH, there.device, **told)
+            more = {"attribute": tunnel.ATTRIBUTES[key], "actual": other, "expected": one, "peer": here.node}
+            return hop.fail(Code.TUNNEL_MISMATCH, there.device, **more)
     return None
 
 

@@ -4,7 +4,7 @@
 
 """The path in one direction, hop by hop, as the nodes' kernels would take it.
 
-The hops of a node that was not inspected are unknown; what they should be is still told.
+The hops of a node that was not inspected are unknown; what they should be is reported all the same.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def flows(source: Endpoint, target: Endpoint, states: Iterable[NodeState]) -> li
     targets = target.backends or (target.address,)
     pairs = [(_seen_as(source, at(each, [*views.values()]), views), each) for each in targets]
     if source.kind == "node":
-        # the peer's state alone does not tell whether a node's own packets come by the tunnel
+        # the peer's state alone does not show whether a node's own packets come by the tunnel
         pairs += [(_own_address(source, each, views), each) for each in targets]
     if target.kind == "service":
         pairs.append((source.address, target.address))

@@ -50,13 +50,13 @@ def port(view: NodeView, pod: PodState, direction: str, to_itself: bool = False)
         hop.fail(Code.PORT_NOT_FORWARDING, name, shut, bridge=bridge, state=state)
     mtu, inside = link.mtu or 0, (pod.link or link).mtu or 0
     if inside != mtu:
-        told: dict[str, Value] = {
+        more: dict[str, Value] = {
             "mtu": mtu,
             "pod_mtu": inside,
             "expected": max(inside, mtu),
             "recreate": recreate(pod),
         }
-        hop.fail(Code.PORT_MTU_MISMATCH, name, **told)
+        hop.fail(Code.PORT_MTU_MISMATCH, name, **more)
     for key, usual, code in _PORT_SETTINGS:
         if link.port.get(key, usual) != usual:
             hop.suspect(code, name, bridge=bridge)

@@ -38,8 +38,8 @@ def packet_filter(view: NodeView, step: Step, hooks: tuple[str, ...], version: i
         hop.suspect(Code.CONNTRACK_FULL, key, count=tracked, max=most, more=2 * most)
     hop.actual = ", ".join(found.subject for found in hop.suspected) or "drops nothing"
     for chain in usual:
-        told = {"hook": chain.hook, "place": view.node, "command": _command(chain)}
-        hop.unlikely.append(Finding(Code.CHAIN_OF_KUBERNETES_DROPS, view.node, str(chain), told))
+        more = {"hook": chain.hook, "place": view.node, "command": _command(chain)}
+        hop.unlikely.append(Finding(Code.CHAIN_OF_KUBERNETES_DROPS, view.node, str(chain), more))
     return hop
 
 

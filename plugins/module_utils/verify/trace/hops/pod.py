@@ -106,8 +106,8 @@ def pod_route(view: NodeView, pod: PodState, target: str) -> Hop:
     if route is None or forbids(route):
         wall = forbidding(pod.routes, target)
         if wall:
-            told = {"destination": target, "route": show_route(wall), "remove": inside(pod, removal_of(wall))}
-            return hop.fail(Code.POD_ROUTE_FORBIDS, pod.name, **told)
+            more = {"destination": target, "route": show_route(wall), "remove": inside(pod, removal_of(wall))}
+            return hop.fail(Code.POD_ROUTE_FORBIDS, pod.name, **more)
         if pod.rules:
             rule, remove = str(pod.rules[0]), inside(pod, pod.rules[0].fix)
             return hop.fail(Code.POD_RULE_FORBIDS, pod.name, down, destination=target, rule=rule, remove=remove)
@@ -115,8 +115,8 @@ def pod_route(view: NodeView, pod: PodState, target: str) -> Hop:
     if route.dev != pod.interface or (not local and route.gateway != gateway):
         if route.dst not in DEFAULTS:
             restore = inside(pod, f"ip route delete {route.dst}")
-        told = {"destination": target, "route": show_route(route), "expected": hop.desired, "restore": restore}
-        return hop.fail(Code.POD_ROUTE_WRONG, pod.name, down, **told)
+        more = {"destination": target, "route": show_route(route), "expected": hop.desired, "restore": restore}
+        return hop.fail(Code.POD_ROUTE_WRONG, pod.name, down, **more)
     for each in pod.rules:  # the route that was asked for has no source
         hop.suspect(Code.POD_RULE_FOREIGN, pod.name, rule=str(each), remove=inside(pod, each.fix))
     return hop
@@ -134,8 +134,8 @@ def pod_gateways(view: NodeView, pod: PodState) -> list[Hop]:
         if default is None:
             hop.fail(Code.POD_DEFAULT_ROUTE_MISSING, pod.name, down, gateway=gateway, restore=restore)
         elif default.gateway != gateway:
-            told = {"route": show_route(default), "gateway": gateway, "restore": restore}
-            hop.fail(Code.POD_DEFAULT_ROUTE_WRONG, pod.name, down, **told)
+            more = {"route": show_route(default), "gateway": gateway, "restore": restore}
+            hop.fail(Code.POD_DEFAULT_ROUTE_WRONG, pod.name, down, **more)
         found.append(hop)
     return found
 
@@ -171,10 +171,10 @@ def entry(hop: Hop, entries: list[NeighborState], mac: str | None, owner: str, p
         hop.actual = "no entry (resolved on demand)"
         return hop
     hop.actual = f"{known.mac or 'no MAC address'} ({known.state})"
-    told = {"device": dev, "place": place, "remove": f"{enter}ip neighbour delete {target} dev {dev}"}
+    more = {"device": dev, "place": place, "remove": f"{enter}ip neighbour delete {target} dev {dev}"}
     if known.state in ("failed", "incomplete"):
-        return hop.suspect(Code.NEIGHBOR_FAILED, target, **told)
+        return hop.suspect(Code.NEIGHBOR_FAILED, target, **more)
     if mac and known.mac != mac:
         report = hop.fail if known.state in ("permanent", "noarp") else hop.suspect
-        return report(Code.NEIGHBOR_WRONG_MAC, target, mac=known.mac, expected=mac, owner=owner, **told)
+        return report(Code.NEIGHBOR_WRONG_MAC, target, mac=known.mac, expected=mac, owner=owner, **more)
     return hop

@@ -79,13 +79,13 @@ def route(view: NodeView, target: str, source: str, iif: str, expected: Expected
     if taken is None or forbids(taken):
         return _no_route(view, hop, plain or found, taken, restore, drifted, blocked)
     if taken.dev != expected.dev or (expected.gateway and taken.gateway != expected.gateway):
-        told = {"route": show_route(taken), "origin": origin_of(taken), "expected": str(expected)}
+        more = {"route": show_route(taken), "origin": origin_of(taken), "expected": str(expected)}
         ours = drifted and taken.dst == expected.dst and taken.protocol == ROUTE_PROTOCOL
         if taken.dst in ANYWHERE.values() or ours:
-            told["origin"] = "the overlay's own" if ours else told["origin"]
-            return hop.fail(Code.ROUTE_WRONG, target, blocked, restore=restore, **told)
+            more["origin"] = "the overlay's own" if ours else more["origin"]
+            return hop.fail(Code.ROUTE_WRONG, target, blocked, restore=restore, **more)
         remove = _take_away(view, taken) + (f"; {APPLY}" if drifted else "")
-        return hop.fail(Code.ROUTE_SHADOWED, target, remove=remove, **told)
+        return hop.fail(Code.ROUTE_SHADOWED, target, remove=remove, **more)
     if found.route is None:
         return _refused(view, hop, found, source, iif)
     if view.overlay.mtu and 0 < (taken.mtu or 0) < view.overlay.mtu:
@@ -95,8 +95,8 @@ def route(view: NodeView, target: str, source: str, iif: str, expected: Expected
         if other.rule is None or (other.target, other.source, other.iif) != (target, source, iif):
             continue
         if _leads(other) != _leads(found):
-            told = {"packet": other.rule.selector, "route": show_lookup(other), "rule": str(other.rule)}
-            hop.suspect(Code.RULE_DIVERTS, target, remove=other.rule.fix, **told)
+            more = {"packet": other.rule.selector, "route": show_lookup(other), "rule": str(other.rule)}
+            hop.suspect(Code.RULE_DIVERTS, target, remove=other.rule.fix, **more)
     return hop
 
 
@@ -163,8 +163,8 @@ def _no_way_back(view: NodeView, hop: Hop, source: str) -> Hop:
     """The kernel takes what comes from the source for martian: it has no route to it."""
     wall = forbidding(view.state.foreign_routes, source)
     if wall:
-        told = {"route": show_route(wall), "origin": origin_of(wall), "remove": removal_of(wall)}
-        return hop.fail(Code.RETURN_ROUTE_FORBIDS, source, **told)
+        more = {"route": show_route(wall), "origin": origin_of(wall), "remove": removal_of(wall)}
+        return hop.fail(Code.RETURN_ROUTE_FORBIDS, source, **more)
     sides = [step.wanted or step.actual for step in view.drift(RouteState)]
     drifted = any(isinstance(route, RouteState) and covers(route.dst, source) for route in sides)
     restore = APPLY if drifted else f"ip route get {source}"
@@ -176,8 +176,8 @@ def _ruled(view: NodeView, hop: Hop, error: str, consequence: bool) -> Hop:
     """A policy rule that is not the kernel's own is the likeliest reason."""
     known = view.state.rules
     rules = [f"no {rule}" if rule.missing else str(rule) for rule in known]
-    told: dict[str, Value] = {"error": error, "rules": rules, "remove": known[0].fix}
-    return hop.fail(Code.RULE_FORBIDS, hop.destination, consequence, **told)
+    more: dict[str, Value] = {"error": error, "rules": rules, "remove": known[0].fix}
+    return hop.fail(Code.RULE_FORBIDS, hop.destination, consequence, **more)
 
 
 def device_fault(view: NodeView, dev: str) -> bool:

@@ -48,15 +48,15 @@ def device(view: NodeView, direction: str) -> Hop:
         hop.fail(Code.TUNNEL_IPV6_DISABLED, name, key=dotted_name(path))
     for key, value in desired.data.items():
         if link.data.get(key) != value:
-            told = {"attribute": ATTRIBUTES.get(key, key), "actual": link.data.get(key), "expected": value}
-            hop.fail(Code.TUNNEL_ATTRIBUTE_WRONG, name, **told)
+            more = {"attribute": ATTRIBUTES.get(key, key), "actual": link.data.get(key), "expected": value}
+            hop.fail(Code.TUNNEL_ATTRIBUTE_WRONG, name, **more)
     if desired.mtu is not None and (link.mtu or 0) > desired.mtu:
         hop.fail(Code.TUNNEL_MTU_TOO_LARGE, name, actual=link.mtu, expected=desired.mtu)
     for key in ("mac", "mtu", "kind"):
         actual, wanted = getattr(link, key), getattr(desired, key)
         if wanted is not None and actual != wanted:
-            told = {"attribute": ATTRIBUTES.get(key, key), "actual": actual, "expected": wanted}
-            hop.fail(Code.TUNNEL_ATTRIBUTE_WRONG, name, **told)
+            more = {"attribute": ATTRIBUTES.get(key, key), "actual": actual, "expected": wanted}
+            hop.fail(Code.TUNNEL_ATTRIBUTE_WRONG, name, **more)
     others = [step for step in view.state.drift if step.kind == "offload"]
     for step in [*view.drift(LinkState, name=name), *view.drift(AddressState, dev=name), *others]:
         hop.fail(Code.TUNNEL_DRIFTED, name, pending=step.text)
@@ -75,13 +75,13 @@ def neighbor(view: NodeView, peer: Lease, gateway: str) -> Hop:
     entry = next((each for each in view.state.neighbors if (each.dst, each.dev) == (gateway, dev)), None)
     hop.actual = f"{entry.mac} ({entry.state})" if entry else "missing"
     effect = device_fault(view, dev)
-    told = {"device": dev, "peer": peer.name}
+    more = {"device": dev, "peer": peer.name}
     if entry is None or not entry.mac:  # one without is what the kernel makes of packets that wait for an answer
-        return hop.fail(Code.VTEP_NEIGHBOR_MISSING, gateway, effect, **told)
+        return hop.fail(Code.VTEP_NEIGHBOR_MISSING, gateway, effect, **more)
     if entry.mac != mac:
-        return hop.fail(Code.VTEP_NEIGHBOR_WRONG_MAC, gateway, effect, mac=entry.mac, expected=mac, **told)
+        return hop.fail(Code.VTEP_NEIGHBOR_WRONG_MAC, gateway, effect, mac=entry.mac, expected=mac, **more)
     if entry.state != "permanent":
-        return hop.fail(Code.VTEP_NEIGHBOR_NOT_PERMANENT, gateway, effect, state=entry.state, **told)
+        return hop.fail(Code.VTEP_NEIGHBOR_NOT_PERMANENT, gateway, effect, state=entry.state, **more)
     return hop
 
 
@@ -92,12 +92,12 @@ def fdb(view: NodeView, peer: Lease, vtep: str) -> Hop:
     entries = [each for each in view.state.fdb if (each.mac, each.dev) == (mac, dev)]
     hop.actual = ", ".join(f"dst {each.dst} ({each.state})" for each in entries) or "missing"
     effect = device_fault(view, dev)
-    told = {"device": dev, "peer": peer.name}
+    more = {"device": dev, "peer": peer.name}
     if not entries:
-        return hop.fail(Code.FDB_MISSING, mac, effect, **told)
+        return hop.fail(Code.FDB_MISSING, mac, effect, **more)
     wrong = [each.dst for each in entries if each.dst != vtep]
     if wrong:
-        return hop.fail(Code.FDB_WRONG_PEER, mac, effect, actual=wrong, expected=vtep, **told)
+        return hop.fail(Code.FDB_WRONG_PEER, mac, effect, actual=wrong, expected=vtep, **more)
     return hop
 
 

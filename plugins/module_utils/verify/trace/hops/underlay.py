@@ -15,7 +15,7 @@ from .node_view import NodeView, show_lookup, show_route
 
 def lease(view: NodeView, peer: Lease, there: NodeView | None) -> Hop | None:
     """What the node knows of the peer against what the peer says of itself; None where they agree or it can't be
-    told."""
+    reported."""
     own = there.overlay.lease if there else None
     if not own:
         return None
@@ -61,8 +61,8 @@ def underlay(view: NodeView, vtep: str, overhead: int, there: NodeView | None = 
         hop.fail(Code.UNDERLAY_NO_CARRIER, dev)
     mtu = view.overlay.mtu
     if mtu and (link.mtu or 0) < mtu + overhead:
-        told = {"mtu": link.mtu, "pod_mtu": mtu, "overhead": overhead, "expected": mtu + overhead}
-        hop.fail(Code.UNDERLAY_MTU_TOO_SMALL, dev, **told)
+        more = {"mtu": link.mtu, "pod_mtu": mtu, "overhead": overhead, "expected": mtu + overhead}
+        hop.fail(Code.UNDERLAY_MTU_TOO_SMALL, dev, **more)
     _neighbor(view, hop, there)
     return hop
 
@@ -73,10 +73,10 @@ def _neighbor(view: NodeView, hop: Hop, there: NodeView | None) -> None:
     entry = next((each for each in view.state.neighbors if (each.dst, each.dev) == (address, dev)), None)
     if entry is None:
         return
-    told = {"device": dev, "place": view.node, "remove": f"ip neighbour delete {address} dev {dev}"}
+    more = {"device": dev, "place": view.node, "remove": f"ip neighbour delete {address} dev {dev}"}
     theirs = there.links.get(there.underlay) if there and not hop.next_hop else None
     if there and theirs and theirs.mac and (entry.mac or theirs.mac) != theirs.mac:
         report = hop.fail if entry.state in ("permanent", "noarp") else hop.suspect
-        report(Code.NEIGHBOR_WRONG_MAC, address, mac=entry.mac, expected=theirs.mac, owner=there.node, **told)
+        report(Code.NEIGHBOR_WRONG_MAC, address, mac=entry.mac, expected=theirs.mac, owner=there.node, **more)
     if entry.state in ("failed", "incomplete"):
-        hop.suspect(Code.NEIGHBOR_FAILED, address, **told)
+        hop.suspect(Code.NEIGHBOR_FAILED, address, **more)
