@@ -10,7 +10,7 @@ already, as an agent's does (which has the leases in memory when it looks again,
 kernel said when all was in sync). Each run has a network namespace of
 its own, and the sides take turns, so that what else the machine does falls on all alike; the figures are medians, the
 ratios those of the rounds. On a machine that is busy with other things the ratio of processor time says more than that
-of the clock. Much of both is the kernel's, which is shown as well; most of theirs, since it looks through all next hops of
+of the clock. Much of both is the kernel's, which is shown as well; most of theirs, since it scans all next hops of
 a device for each new route (fib_find_info). Ours spreads the routes of many peers over scopes, where it does not
 have to; ip with options to do that too is the last of the sides.
 
