@@ -8,12 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_membership
 short_description: Mark a node as one of a cluster that this collection made
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Writes C(/var/lib/podnet/cluster.json), without which C(reset.yml) and C(remove_node.yml) take nothing from a node.
   - The marker names the node and its cluster, by the UID of the namespace C(kube-system).
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -25,13 +26,6 @@ options:
     description: The cluster's UID; without it that of a marker which is there stays.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

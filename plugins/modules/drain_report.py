@@ -8,12 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: drain_report
 short_description: Report why a node was not drained
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Names each pod that could not be evicted and the PodDisruptionBudget that refuses it, and fails.
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -30,13 +31,6 @@ options:
     description: The seconds that draining was given.
     type: int
     required: true
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight_removal
 short_description: Check that nodes may be taken out of their cluster
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by the playbooks C(reset.yml) and C(remove_node.yml). Refuses a node in a cluster that this collection did not
     make, a node of another cluster than the control plane's, and the reset of a control plane that was not confirmed.
@@ -16,6 +16,7 @@ description:
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -38,13 +39,6 @@ options:
     description: The UID of the cluster that may be deleted with its control plane.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""

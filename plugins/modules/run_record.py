@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: run_record
 short_description: Let one playbook at a time change a cluster
-version_added: "0.1.0"
+version_added: "0.2.0"
 description:
   - Used by this collection's playbooks, on the control plane. Writes a record of the run, and fails where another run's
     record is there and that run still goes on.
@@ -17,6 +17,7 @@ description:
   - Check mode writes nothing, and fails all the same.
 extends_documentation_fragment:
   - podnet.cluster.attributes
+  - podnet.cluster.attributes.read_only
 author:
   - podnet.cluster contributors (@podnet)
 options:
@@ -31,13 +32,6 @@ options:
   instead_of:
     description: A record that is left behind; the action plugin sets it.
     type: dict
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 """
 
 EXAMPLES = r"""
@@ -56,6 +50,7 @@ other:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.converge.module import run
 from ..module_utils.provision.run_record import Run, begin, current, end
 
 
@@ -82,7 +77,7 @@ def main() -> None:
             other = begin(own, left)
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    module.exit_json(changed=False, other=other._asdict() if other else None)
+    run(module, other=other._asdict() if other else None)
 
 
 if __name__ == "__main__":
