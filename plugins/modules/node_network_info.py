@@ -114,7 +114,7 @@ def main() -> None:
     places = at(module.params["conflist"])
     try:
         requests = [from_json(TraceRequest, request) for request in module.params["requests"]]
-        found = collect((), places)
+        found = collect(places)
         states = run.look(requests, places, module.params["delay"])
     except ValueError as error:
         module.fail_json(msg=f"requests: {error}; the filter podnet.cluster.trace_requests makes them")

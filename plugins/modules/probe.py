@@ -283,7 +283,7 @@ def main() -> None:
 
 def _answer(answer: NodeAnswer, probes: list[Probe], wanted: dict) -> None:
     """Enter what the module was asked for. Raises OSError."""
-    state = collect((), at(wanted["conflist"])) if wanted["checks"] else None
+    state = collect(at(wanted["conflist"])) if wanted["checks"] else None
     before = conntrack.remembered(echoes=True) if state else []
     with Channel() as channel:
         answer.vteps = vteps(channel)

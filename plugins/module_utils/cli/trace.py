@@ -57,7 +57,7 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
     places = node_state.Places(options.root)
     if len(options.ends) not in (0, 2) or (options.mark and not options.ends):
         return _refuse("inspect: give two addresses, or none")
-    found = node_state.collect((), places)
+    found = node_state.collect(places)
     if options.ends:
         try:
             source, target = (resolve.resolve(text, [found]) for text in options.ends)

@@ -14,6 +14,8 @@ ECHO = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence
 REQUEST: dict[int, int] = {socket.AF_INET: 8, socket.AF_INET6: 128}
 REPLY: dict[int, int] = {socket.AF_INET: 0, socket.AF_INET6: 129}
 PROTOCOL: dict[int, int] = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
+#: The payload after the mark, as ping fills it: each byte is its place.
+PATTERN = bytes(range(256))
 
 #: Bytes before the echo's payload: the IP header without options and the ICMP header.
 OVERHEAD: dict[int, int] = {socket.AF_INET: 20 + ECHO.size, socket.AF_INET6: 40 + ECHO.size}
@@ -26,7 +28,7 @@ def request(family: int, identifier: int, sequence: int, size: int, mark: bytes 
     ICMPv6's checksum is left to the kernel, which fills it in for raw sockets (RFC 3542, 3.1).
     """
     room = max(size - OVERHEAD[family], 0)
-    payload = (mark + bytes(index & 0xFF for index in range(len(mark), room)))[:room]
+    payload = (mark + (PATTERN * (room // len(PATTERN) + 1))[len(mark) :])[:room]
     header = ECHO.pack(REQUEST[family], 0, 0, identifier, sequence)
     if family == socket.AF_INET:
         header = ECHO.pack(REQUEST[family], 0, checksum(header + payload), identifier, sequence)

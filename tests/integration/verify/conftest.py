@@ -227,7 +227,7 @@ class Cluster:
 
     def failures(self) -> list[Check]:
         """The checks of all nodes that fail."""
-        asked = [Inside(node.netns, node_state.collect, (), node.places) for node in self.nodes]
+        asked = [Inside(node.netns, node_state.collect, node.places) for node in self.nodes]
         return [check for one in asked for check in _failing(one.result())]
 
     def states(self, source, target, packets: bool = False) -> list[NodeState]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...findings.codes import Code
@@ -17,6 +16,7 @@ from ..cluster.api import Cluster, Node, Pod
 from ..model.answer import NodeAnswer, Vtep
 from ..model.check import Check
 from ..model.evidence import IN, OUT, ProbeResult, VxlanFlow
+from ..model.record import record
 from ..model.trace import Fault, Trace
 from . import cluster as cluster_checks
 
@@ -64,7 +64,7 @@ class Failure(NamedTuple):
     ends: tuple[str, ...] = ()
 
 
-@dataclass
+@record
 class Report:
     """``ok``: every check holds, every probe arrived, every traced path is healthy. ``vteps`` are by node, ``summary``
     by scope."""

@@ -10,10 +10,12 @@ followed. Names of pods and services are namespace/name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ..model.record import record
 
 
-@dataclass
+@record
 class Node:
     """A node; ``reason`` says why it is not ready, in the kubelet's words."""
 
@@ -26,7 +28,7 @@ class Node:
     pod_cidrs: list[str]
 
 
-@dataclass
+@record
 class Pod:
     """A pod; ``address`` is empty as long as it has none, ``host_ports`` maps a port of the node to one of the pod."""
 
@@ -39,7 +41,7 @@ class Pod:
     host_ports: dict[int, int] = field(default_factory=dict)
 
 
-@dataclass
+@record
 class Service:
     """A service; ``node_ports`` maps its ports to those of the nodes. One without a selector has the ``endpoints``
     of its Endpoints object, as the API server writes it for its own."""
@@ -52,7 +54,7 @@ class Service:
     endpoints: list[str] = field(default_factory=list)
 
 
-@dataclass
+@record
 class Cluster:
     """Nodes, pods on them that have not ended, and services with an address of their own; each sorted by name."""
 

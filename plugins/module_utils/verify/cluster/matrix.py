@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from ..model.evidence import SMALL
+from ..model.record import record
 from .api import Cluster, Node, Pod
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ QUESTION = "\x12\x34\x01\0\0\x01\0\0\0\0\0\0" + "".join(
 REQUEST = "GET /hostname HTTP/1.0\r\n\r\n"
 
 
-@dataclass
+@record
 class DueProbe:
     """A probe to make, as the module ``probe`` takes it: from ``pod``, or from the node itself where that is None."""
 

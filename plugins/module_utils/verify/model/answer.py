@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Optional
 
 from ...overlay.lease import Lease
@@ -14,10 +14,11 @@ from .check import Check
 from .codec import from_json
 from .evidence import ProbeResult, VxlanFlow
 from .kernel import Scalar
+from .record import record
 from .state import Attachment
 
 
-@dataclass
+@record
 class Vtep:
     """A VXLAN device: ``port`` is UDP's, ``local`` its end of the tunnel, ``mtu`` in bytes, ``addresses`` with
     length."""
@@ -32,7 +33,7 @@ class Vtep:
     addresses: list[str] = field(default_factory=list)
 
 
-@dataclass
+@record
 class About:
     """``time`` is the node's clock in seconds since the epoch, ``library`` the installed version ("" for none), ``mtu``
     the pods' in bytes, ``peers`` how many the node knows, ``addresses`` by what others know the node: IP and MAC
@@ -47,7 +48,7 @@ class About:
     addresses: list[str] = field(default_factory=list)
 
 
-@dataclass
+@record
 class NodeAnswer:
     """One node's part in a run of verification. ``about`` is None where the checks were not asked for."""
 

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Optional
 
 from ...findings.finding import Finding
 from .hop import Step
+from .record import record
 
 
 class CheckName(str, Enum):
@@ -61,7 +61,7 @@ class CheckName(str, Enum):
         return self.value
 
 
-@dataclass
+@record
 class Check:
     """One comparison. ``subject`` is the object compared, ``node`` where ("" for the cluster), ``step`` the kind of hop
     on a packet's path that it is about; ``finding`` says what is wrong, None where all is well."""

@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...ipam.ip import parse_address, to_text
 from ...ipam.prefix import Prefix
 from .endpoint import Endpoint, EndpointError
+from .record import record
 
 
-@dataclass
+@record
 class Directory:
     """What is known. ``named`` are endpoints with names, ``held`` those that have an address, ``blocks`` the nodes'
     pod CIDRs. ``hint`` ends the message for a name that is not known: it says where to look."""

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Optional
 
 from ...findings.finding import Finding
 from .hop import CapturePoint
 from .path import Direction
+from .record import record
 
 #: Bytes of the usual echo's IP packet: what ``ping`` sends by default. Larger ones test the path's MTU.
 SMALL = 84
@@ -19,7 +20,7 @@ SMALL = 84
 IN, OUT = "in", "out"
 
 
-@dataclass
+@record
 class VxlanFlow:
     """How many VXLAN packets passed ``device`` of ``node`` IN or OUT, by the underlay's addresses and the VNI."""
 
@@ -32,7 +33,7 @@ class VxlanFlow:
     node: str = ""
 
 
-@dataclass
+@record
 class ProbeResult:
     """One probe's outcome: ``source``, ``target`` and ``scope`` are the report's names for it, ``node`` is where it was
     made; ``size`` is the IP packet's in bytes (icmp only), ``ms`` the round trip of the attempt that succeeded,
@@ -76,7 +77,7 @@ class Packet(NamedTuple):
     partial: bool = False
 
 
-@dataclass
+@record
 class Capture:
     """How many such packets passed a point."""
 
@@ -85,7 +86,7 @@ class Capture:
     packets: int
 
 
-@dataclass
+@record
 class ArpAnswer:
     """Which MAC addresses claimed ``address`` when ``asked_by``, NODE or a pod, asked for it (RFC 826)."""
 
@@ -94,7 +95,7 @@ class ArpAnswer:
     macs: list[str]
 
 
-@dataclass
+@record
 class UnresolvedNeighbor:
     """A neighbor entry that is failed or incomplete, at NODE or in a pod (``owner``)."""
 
@@ -103,7 +104,7 @@ class UnresolvedNeighbor:
     dev: str
 
 
-@dataclass
+@record
 class Evidence:
     """One node's part in the trace that bears ``mark``. ``sent``: it was the sender, whose ``probes`` these are.
 

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
 
 from ...findings.codes import Code
 from ...findings.finding import Finding, Value
+from .record import record
 
 
 class Step(str, Enum):
@@ -73,7 +74,7 @@ class CapturePoint(NamedTuple):
     direction: str
 
 
-@dataclass
+@record
 class Hop:
     """One hop on ``node``: of which kind, and how it is. ``name`` is the object's, as its tools call it; ``actual`` and
     ``desired`` show its state to people. No code reads these three.

@@ -9,13 +9,15 @@ None means *not known* in an actual object, *whatever is there* in a desired one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Optional, Union
+
+from .record import record
 
 Scalar = Union[str, int, bool, None]
 
 
-@dataclass
+@record
 class LinkState:
     """A network interface. ``kind`` is rtnetlink's ("bridge", "veth", "vxlan"; "" for hardware), ``mtu`` in bytes,
     ``master`` the bridge that it is a port of ("" for none), ``data`` the kind's values, ``port`` those as a bridge's
@@ -37,7 +39,7 @@ class LinkState:
     noarp: bool = False
 
 
-@dataclass
+@record
 class AddressState:
     """``address`` with its prefix length on the link ``dev``; ``ip`` is the address alone."""
 
@@ -52,7 +54,7 @@ class AddressState:
         return self.address.partition("/")[0]
 
 
-@dataclass
+@record
 class RouteState:
     """``dst`` is a prefix, ``protocol`` a number (rtnetlink.h, RTPROT_*), ``type`` unicast, local, blackhole, …."""
 
@@ -71,7 +73,7 @@ class RouteState:
     advmss: Optional[int] = None
 
 
-@dataclass
+@record
 class NeighborState:
     """The neighbor entry for the IP address ``dst`` on ``dev``; ``state`` permanent, reachable, failed, …."""
 
@@ -82,7 +84,7 @@ class NeighborState:
     state: Optional[str] = None
 
 
-@dataclass
+@record
 class FdbState:
     """A tunnel device's FDB entry: frames to ``mac`` go to the VTEP ``dst``."""
 
@@ -93,7 +95,7 @@ class FdbState:
     state: Optional[str] = None
 
 
-@dataclass
+@record
 class WireguardState:
     """A WireGuard device's own key and UDP port."""
 
@@ -103,7 +105,7 @@ class WireguardState:
     port: Optional[int] = None
 
 
-@dataclass
+@record
 class WireguardPeerState:
     """A WireGuard device's peer: ``endpoint`` as address:port, ``keepalive`` in seconds."""
 
@@ -118,7 +120,7 @@ class WireguardPeerState:
 KernelState = Union[LinkState, AddressState, RouteState, NeighborState, FdbState, WireguardState, WireguardPeerState]
 
 
-@dataclass
+@record
 class PolicyRule:
     """A policy routing rule (ip-rule(8)). ``missing``: it is one of the kernel's own and not there. ``action`` is
     "table" (look up ``table``), blackhole, unreachable or prohibit; ``sport`` and ``dport`` are "80" or "80-90".
@@ -179,7 +181,7 @@ class PolicyRule:
 TABLE_NAMES = {255: "local", 254: "main", 253: "default"}
 
 
-@dataclass
+@record
 class Lookup:
     """The kernel's routing decision for packets to ``target``: from the node or pod itself (``iif`` ""), or from
     ``source`` when they come in by ``iif``. ``route`` is None where the kernel refuses, with ``error`` (strerror).
@@ -193,7 +195,7 @@ class Lookup:
     rule: Optional[PolicyRule] = None
 
 
-@dataclass
+@record
 class BridgeFdbEntry:
     """By which ``port`` a bridge sends frames to ``mac``; ``state`` permanent, static or learned."""
 
@@ -203,7 +205,7 @@ class BridgeFdbEntry:
     state: str
 
 
-@dataclass
+@record
 class BaseChain:
     """A base chain of others, of nftables or iptables' own tables (``family`` "iptables-legacy"), that may drop,
     translate or rewrite packets. ``policy_drops``: its policy does; ``dropping``: the chains reached from it whose
@@ -224,7 +226,7 @@ class BaseChain:
         return f"{self.family} {self.table} {self.chain}"
 
 
-@dataclass
+@record
 class Qdisc:
     """A queueing discipline on ``dev`` that may drop, rewrite, delay or reorder packets."""
 
@@ -232,7 +234,7 @@ class Qdisc:
     kind: str
 
 
-@dataclass
+@record
 class XfrmPolicy:
     """An IPsec policy (ip-xfrm(8)) that blocks (``drops``) or transforms packets at ``hook`` (input, output,
     forward); ``source`` and ``destination`` are prefixes."""

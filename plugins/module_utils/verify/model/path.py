@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
 
 from .endpoint import Endpoint
 from .hop import Hop, Step
+from .record import record
 
 
 class Direction(str, Enum):
@@ -24,7 +25,7 @@ class Direction(str, Enum):
         return self.value
 
 
-@dataclass
+@record
 class Path:
     """The path in one direction."""
 

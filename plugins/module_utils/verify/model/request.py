@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .endpoint import Endpoint
+from .record import record
 
 #: What is probed where nothing says which port: the discard service (RFC 863), where a refusal proves as much as an
 #: answer.
 DISCARD = 9
 
 
-@dataclass
+@record
 class TraceRequest:
     """Between which ends; with ``mark``, what its echoes are known by, packets are sent to the TCP and UDP ``port``, or
     watched for. ``nodes`` are those to inspect."""

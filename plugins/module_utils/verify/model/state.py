@@ -10,7 +10,7 @@ It travels as JSON: ``podnetctl inspect`` prints it, the module ``node_network_i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Optional
 
 from ...findings.finding import Finding
@@ -32,6 +32,7 @@ from .kernel import (
     RouteState,
     XfrmPolicy,
 )
+from .record import record
 
 #: The number of these shapes: it goes up with every change that an older or newer reader would misread.
 SCHEMA = 3
@@ -40,7 +41,7 @@ SCHEMA = 3
 MISSING, NOT_EXECUTABLE, MODIFIED = "missing", "not-executable", "modified"
 
 
-@dataclass
+@record
 class HostPort:
     """A port of the node that a pod publishes; ``host_ip`` is "" for all of the node's addresses."""
 
@@ -50,7 +51,7 @@ class HostPort:
     pod_port: int
 
 
-@dataclass
+@record
 class Attachment:
     """One pod's interface, as the runtime has noted the plugins' result: ``name`` is the pod's namespace/name,
     ``netns`` the path of its network namespace, ``addresses`` without length, ``prefixes`` the same with length.
@@ -72,7 +73,7 @@ class Attachment:
     ports: list[HostPort] = field(default_factory=list)
 
 
-@dataclass
+@record
 class PodState(Attachment):
     """A pod's attachment, and what is found in its network namespace; ``error`` says why that can't be entered
     (strerror; all below is empty then).
@@ -95,7 +96,7 @@ class PodState(Attachment):
     sysctls: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
+@record
 class Peer:
     """Another node's lease; ``concerned``: a path that is asked about leads there."""
 
@@ -103,7 +104,7 @@ class Peer:
     concerned: bool
 
 
-@dataclass
+@record
 class OverlayState:
     """What the node should be. ``error`` is the text of a ConfigError ("" for none); without ``config`` the node has
     no overlay of ours. ``refused`` says why peers are not served, by name. ``device`` is the tunnel's (None
@@ -119,7 +120,7 @@ class OverlayState:
     underlay: Optional[str] = None
 
 
-@dataclass
+@record
 class DriftStep:
     """One step of the plan that would bring the node to its desired state. ``kind`` is the kernel object's ("link",
     "route", …), or "sysctl", "file", "nftables", "offload"; ``subject`` names it (path, link, table);
@@ -133,7 +134,7 @@ class DriftStep:
     actual: Optional[KernelState] = None
 
 
-@dataclass
+@record
 class ConfFile:
     """A network configuration in the runtime's directory; ``error`` says what is invalid in it."""
 
@@ -142,7 +143,7 @@ class ConfFile:
     error: str = ""
 
 
-@dataclass
+@record
 class Reservation:
     """A file of host-local's, by its address: the ``owner`` (container ID and interface), and when it was written
     (seconds since the epoch)."""
@@ -152,7 +153,7 @@ class Reservation:
     path: str
 
 
-@dataclass
+@record
 class RuntimeState:
     """What containerd says of its CNI configuration: its directories, the names of the networks that it has ``loaded``,
     whether our configuration list is one of them as its file is now (``loaded_ours``), and why it reports
@@ -165,7 +166,7 @@ class RuntimeState:
     error: str = ""
 
 
-@dataclass
+@record
 class InstalledLibrary:
     """The library on the node: its ``version`` ("" for none), whether its files are as installed (``whole``), and the
     executables that are not: MISSING, NOT_EXECUTABLE or MODIFIED."""
@@ -175,7 +176,7 @@ class InstalledLibrary:
     changed: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
+@record
 class CniState:
     """What the container runtime goes by. ``files`` in the order in which it tries them; ``ours`` is the path of our
     configuration list ("" where it is not there), ``network`` its name, ``bridge``, ``hairpin`` and ``maps_ports``
@@ -200,7 +201,7 @@ class CniState:
     reservations: dict[str, Reservation] = field(default_factory=dict)
 
 
-@dataclass
+@record
 class HostPortMismatch:
     """A published port of ``pod`` whose DNAT leads to another address (``found``), or is missing (``found`` "")."""
 
@@ -210,7 +211,7 @@ class HostPortMismatch:
     found: str
 
 
-@dataclass
+@record
 class Process:
     """A process by its name (comm) and number."""
 
@@ -218,7 +219,7 @@ class Process:
     pid: int
 
 
-@dataclass
+@record
 class AgentState:
     """podnetd: whether its unit is installed, whether it answers, and why it is not ready."""
 
@@ -227,7 +228,7 @@ class AgentState:
     not_ready: list[Finding] = field(default_factory=list)
 
 
-@dataclass
+@record
 class KubeProxyState:
     """Whether kube-proxy translates Services here, and whether its health port answers."""
 
@@ -235,7 +236,7 @@ class KubeProxyState:
     healthy: bool = False
 
 
-@dataclass
+@record
 class NodeState:
     """All of a node. ``time`` is its clock, in seconds since the epoch; ``links`` are by name; ``desired`` are the
     objects of its own and of the peers concerned, ``drift`` is the plan.

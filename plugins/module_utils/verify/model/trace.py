@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...findings.finding import Finding
 from .endpoint import Endpoint
 from .evidence import ProbeResult
 from .path import Path, PathHop
+from .record import record
 
 #: The broken hop that explains the loss.
 Fault = PathHop
 
 
-@dataclass
+@record
 class Trace:
     """``notes`` are findings besides the fault's; ``swapped``: it was traced from its target's node."""
 

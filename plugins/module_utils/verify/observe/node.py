@@ -4,8 +4,8 @@
 
 """A node's state, read once: what trace and checks judge.
 
-``collect`` runs on the node and changes nothing. For the flows that are asked about, pairs of addresses, the kernel's
-own routing decision is taken ("lookups"), from the pods and from each link by which such packets may come in.
+``collect`` and ``along`` run on the node and change nothing. For the flows that are asked about, pairs of addresses,
+the kernel's own routing decision is taken ("lookups"), from the pods and each link by which such packets may come in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 from ...agent import client
@@ -77,40 +77,47 @@ def at(conflist: str) -> Places:
     return Places(conf_dir=directory, conflist=name)
 
 
-def collect(flows: Iterable[Flow] = (), places: Places = NODE) -> NodeState:
+def collect(places: Places = NODE) -> NodeState:
     """The node's state. Raises NetlinkError when the kernel can't be asked; all else that is wrong is part of it."""
-    flows = [*flows, *((target, source) for source, target in flows)]
-    attached = attachments(places.root + places.results)
     cni = cri.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
     with Channel() as channel:
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
-        overlay, desired, drift = _overlay(channel, places, flows)
-        node = overlay.config.node_name if overlay.config else os.uname().nodename
         state = NodeState(
-            node,
+            os.uname().nodename,
             time.time(),
             cni,
-            overlay,
+            OverlayState(),
             links={link.name: as_state(LinkState, link) for link in all_links},
             addresses=[as_state(AddressState, each) for each in addresses.dump(channel, names)],
-            desired=desired,
-            drift=drift,
             rules=policy_rules.policy(channel),
             sysctls=_sysctls(all_links),
             chains=netfilter.chains(),
             qdiscs=netfilter.qdiscs(channel, names),
             xfrm_policies=xfrm.policies(),
-            agent=_agent(places, node),
             kube_proxy=_kube_proxy(),
             units=_units(places.root),
         )
-        entrances = fib.entrances(state.links, overlay, cni, attached)
-        state.lookups = fib.lookups(channel, names, entrances, flows, overlay, state.rules)
+    return along(state, (), places)
+
+
+def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE) -> NodeState:
+    """The same node's state with all that concerns these flows; what they don't change is not read again."""
+    flows = [*flows, *((target, source) for source, target in flows)]
+    attached = attachments(places.root + places.results)
+    state = replace(known)
+    names = {link.index: name for name, link in state.links.items()}
+    with Channel() as channel:
+        state.overlay, state.desired, state.drift = _overlay(channel, places, flows)
+        if state.overlay.config:
+            state.node = state.overlay.config.node_name
+        entrances = fib.entrances(state.links, state.overlay, state.cni, attached)
+        state.lookups = fib.lookups(channel, names, entrances, flows, state.overlay, state.rules)
         state.foreign_routes = fib.foreign(channel, names, state)
         _neighbors(channel, names, state, attached, flows)
-    if cni.maps_ports and not cni.foreign:
-        state.hostport_mismatches = hostports.mismatches(attached, cni.network)
+    if state.cni.maps_ports and not state.cni.foreign:
+        state.hostport_mismatches = hostports.mismatches(attached, state.cni.network)
+    state.agent = _agent(places, state.node)
     state.tunnel_port_holder = _tunnel_port_holder(state)
     state.pods = [_pod(attachment, flows) for attachment in attached]
     return state

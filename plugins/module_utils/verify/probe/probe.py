@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from ...findings.codes import Code
@@ -21,6 +21,7 @@ from ...findings.finding import Finding, Value
 from ...netlink.netns import Netns
 from ...packets import icmp
 from ..model.evidence import SMALL
+from ..model.record import record
 
 KINDS = ("icmp", "tcp", "udp")
 
@@ -39,7 +40,7 @@ READ_LIMIT = 65536  # bytes of a TCP answer that are looked at
 _identifiers = itertools.count(os.getpid())
 
 
-@dataclass
+@record
 class Probe:
     """One probe and what should come of it.
 

@@ -27,8 +27,8 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
 
     Raises OSError and NetlinkError where the node can't be asked.
     """
-    own = node_state.collect((), places)
-    found = [node_state.collect(round_trip.flows(one.source, one.target, [own]), places) for one in requests]
+    own = node_state.collect(places)
+    found = [node_state.along(own, round_trip.flows(one.source, one.target, [own]), places) for one in requests]
     marked = [(state, one, delay) for state, one in zip(found, requests) if one.mark]
     if marked:
         from concurrent.futures import ThreadPoolExecutor  # with logging, and all that it needs
@@ -56,7 +56,7 @@ def here(
     Raises EndpointError for ends that can't be traced from here, OSError and NetlinkError where the node can't be
     asked.
     """
-    own = node_state.collect((), places)
+    own = node_state.collect(places)
     source = resolve.resolve(source_text, [own, *others])
     target = resolve.resolve(target_text, [own, *others])
     swapped = source.node != own.node and target.node == own.node and target.kind in ("pod", "node")
@@ -68,7 +68,7 @@ def here(
         where = f"on {source.node}" if source.node else "outside the cluster"
         raise EndpointError(f"{source}: is {where}, this is {own.node}: trace it there, or with playbooks/trace.yml")
     pairs = round_trip.flows(source, target, [own, *others])
-    states = [node_state.collect(pairs, places), *others]
+    states = [node_state.along(own, pairs, places), *others]
     if probing:
         _gather(states[0], TraceRequest(source, target, new_mark(), port), 0)
     trace = verdict.judge(source, target, states)

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....findings.finding import Value
@@ -15,6 +13,7 @@ from ....netlink.route import ANYWHERE
 from ....overlay.backend import ROUTE_PROTOCOL
 from ...model.hop import Hop, Step, Verdict
 from ...model.kernel import AddressState, LinkState, Lookup, RouteState
+from ...model.record import record
 from .node_view import (
     KERNEL,
     NodeView,
@@ -30,7 +29,7 @@ from .node_view import (
 APPLY = "podnetctl apply"
 
 
-@dataclass
+@record
 class Expected:
     """The route that packets should take: by ``dev``, to ``gateway`` where one is known, from the prefix ``dst``."""
 
