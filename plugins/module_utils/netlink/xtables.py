@@ -21,7 +21,7 @@ _BEFORE: dict[int, int] = {socket.AF_INET: 84 + 4, socket.AF_INET6: 136 + 4}
 _OFFSETS = struct.Struct("=HH")
 _TARGET = struct.Struct("=H29sB")  # struct xt_entry_target; the standard target's verdict follows
 _VERDICT = struct.Struct("=i")
-NF_DROP, XT_RETURN = -1, -5  # as verdicts: -NF_DROP - 1, -NF_REPEAT - 1
+NF_DROP, NF_ACCEPT, XT_RETURN = -1, -2, -5  # as verdicts: -NF_DROP - 1, -NF_ACCEPT - 1, -NF_REPEAT - 1
 _FAMILIES = (
     (socket.AF_INET, socket.IPPROTO_IP, "ip", "iptables-legacy"),
     (socket.AF_INET6, socket.IPPROTO_IPV6, "ip6", "ip6tables-legacy"),
@@ -46,6 +46,24 @@ class Table:
         """Whether the built-in chain at the hook has the policy DROP: it is the chain's last rule."""
         policy = self._policies[hook]
         return _verdict(self._rules, policy + _OFFSETS.unpack_from(self._rules, policy + self._before)[0]) == NF_DROP
+
+    def ends_dropping(self, hook: str) -> bool:
+        """Whether a packet that no condition is about is dropped: by the policy, or by a rule without a condition in
+        the built-in chain itself."""
+        place, end = self._starts[hook], self._policies[hook]
+        # what is before the target without matches: offsets, comefrom, and the counters, two 64-bit numbers
+        header = (self._before + _OFFSETS.size + 4 + 7) // 8 * 8 + 16
+        while place < end:
+            target, following = _OFFSETS.unpack_from(self._rules, place + self._before)
+            if target == header and not any(self._rules[place : place + self._before]):
+                name = _TARGET.unpack_from(self._rules, place + target)[1].partition(b"\0")[0]
+                verdict = _verdict(self._rules, place + target)
+                if name == b"REJECT" or (not name and verdict == NF_DROP):
+                    return True
+                if not name and verdict == NF_ACCEPT:
+                    return False
+            place += following
+        return self.policy_drops(hook)
 
     def effect(self, hook: str, effect_of: Callable[[str], set[str]]) -> set[str]:
         """What the rules at the hook may do, besides the policy: "drop", and what ``effect_of`` says of targets."""

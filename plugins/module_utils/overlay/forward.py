@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Foreign packet filters that drop forwarded packets: docker's FORWARD policy, a firewall's default.
+"""Foreign packet filters that drop forwarded packets: docker's FORWARD policy, firewalld's last rule.
 
 Pods' packets are forwarded, so such a chain cuts pods off unless one of its rules accepts them. It is
 reported, not changed.
@@ -16,14 +16,15 @@ from ..ipam.prefix import Prefix
 from ..netlink import nftables, xtables
 from ..netlink.channel import Channel
 from ..netlink.wire import NETLINK_NETFILTER
+from . import chain_end
 
 #: The first words of chains that see no packet of the IP version.
 OF_OTHER_VERSION = {4: ("ip6", "ip6tables-legacy"), 6: ("ip", "iptables-legacy")}
 
 
 def dropping_chains() -> list[str]:
-    """The chains at the forward hook with policy drop, as nft names them ("ip filter FORWARD"), and those of
-    iptables-legacy; none if the kernel has neither."""
+    """The chains at the forward hook that drop by their policy or by a rule without a condition, as nft names them
+    ("ip filter FORWARD"), and those of iptables-legacy; none if the kernel has neither."""
     return _nftables() + _legacy()
 
 
@@ -46,12 +47,12 @@ def accept(chain: str, networks: Iterable[Prefix]) -> str:
 def _nftables() -> list[str]:
     try:
         with Channel(NETLINK_NETFILTER) as channel:
-            return nftables.dropping_chains(channel, nftables.HOOKS["forward"])
+            return chain_end.dropping(channel, nftables.HOOKS["forward"])
     except OSError:
         return []
 
 
 def _legacy() -> list[str]:
     """The same of iptables' own tables."""
-    dropping = (table for table in xtables.tables("filter") if table.policy_drops("forward"))
+    dropping = (table for table in xtables.tables("filter") if table.ends_dropping("forward"))
     return [f"{table.tool} filter FORWARD" for table in dropping]

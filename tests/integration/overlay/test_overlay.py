@@ -390,7 +390,7 @@ def test_status_tells_a_peers_drift_and_a_forward_policy_that_drops(make_nodes):
     }
     assert status["forward_policy_drop"] == ["ip filter FORWARD"]
     text = node.ctl("status", status=1).stdout
-    assert "warning: chain ip filter FORWARD drops forwarded packets by its policy" in text
+    assert "warning: chain ip filter FORWARD drops or rejects forwarded packets" in text
     assert "2 peers, 0 refused, out of sync: 1 changes pending" in text
 
 

@@ -11,8 +11,8 @@ from .entry import Entry
 
 ENTRIES = {
     Code.OVERLAY_FORWARD_DROPPED: Entry(
-        "chain {subject} drops forwarded packets by its policy, so pods are cut off unless a rule accepts them",
-        "Docker's FORWARD policy or a firewall's default: packets of pods are forwarded ones.",
+        "chain {subject} drops or rejects forwarded packets, so pods are cut off unless one of its rules accepts them",
+        "Docker's FORWARD policy, a firewall's default or its last rule: packets of pods are forwarded ones.",
         "{accept}",
     ),
     Code.OVERLAY_RP_FILTER_STRICT: Entry(
