@@ -164,6 +164,13 @@ ansible_facts:
           description: Firewall services that run (firewalld, ufw).
           type: list
           elements: str
+        network_managers:
+          description: Which of systemd-networkd and NetworkManager run.
+          type: list
+          elements: str
+        cloud_setup:
+          description: Whether nm-cloud-setup runs, which adds policy routing rules.
+          type: bool
         packages:
           description: Versions of the installed ones of O(packages), by name.
           type: dict

@@ -327,6 +327,7 @@ class Code(str, Enum):
     CLOCK_DIFFERS = "clock.differs"
     MTU_DIFFERS = "mtu.differs"
     FIREWALL_ACTIVE = "firewall.active"
+    RULES_OF_CLOUD_SETUP = "rules.of-cloud-setup"
 
     def __str__(self) -> str:
         return self.value

@@ -24,6 +24,9 @@ _DEBIAN = ("debian", "ubuntu")
 _REDHAT = ("rhel", "fedora", "centos")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
 FIREWALLS = ("firewalld.service", "ufw.service")
+#: What configures links, and what adds policy routing rules for a cloud's addresses.
+MANAGERS = ("systemd-networkd.service", "NetworkManager.service")
+CLOUD_SETUP = "nm-cloud-setup.timer"
 CGROUP_CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
@@ -31,7 +34,7 @@ ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 def gather(packages: Sequence[str]) -> dict[str, Any]:
     """The node as a dictionary; ``packages`` are those whose versions are of interest. See node_facts' RETURN."""
-    units = show([*FIREWALLS, "containerd.service", "kubelet.service"])
+    units = show([*FIREWALLS, *MANAGERS, CLOUD_SETUP, "containerd.service", "kubelet.service"])
     distribution = os_release()
     return {
         "hostname": socket.gethostname(),
@@ -42,7 +45,9 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "cgroup": 2 if os.path.exists(CGROUP_CONTROLLERS) else 1,
         "cgroup_memory": memory_controller(files.read(CGROUP_CONTROLLERS), files.read("/proc/cgroups")),
         "swap": [line.split()[0] for line in (files.read("/proc/swaps") or "").splitlines()[1:]],
-        "firewalls": [unit.partition(".")[0] for unit in FIREWALLS if units[unit].get("ActiveState") == "active"],
+        "firewalls": _active(units, FIREWALLS),
+        "network_managers": _active(units, MANAGERS),
+        "cloud_setup": bool(_active(units, [CLOUD_SETUP])),
         "packages": installed(distribution["family"], packages),
         "held": held(distribution["family"], packages),
         "containerd": _version("containerd", "--version"),
@@ -54,6 +59,11 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "control_plane": os.path.exists(ADMIN_CONF) and os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
         **membership.gather(),
     }
+
+
+def _active(units: dict[str, dict[str, str]], names: Sequence[str]) -> list[str]:
+    """Those of the units that run, without their suffix."""
+    return [name.partition(".")[0] for name in names if units[name].get("ActiveState") == "active"]
 
 
 def memory_controller(controllers: str | None, cgroups: str | None) -> bool:

@@ -89,6 +89,8 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
 def warnings(node: str, found: Mapping[str, Any], release: Release) -> list[Finding]:
     """What may go wrong on the node, or not."""
     findings = [Finding(Code.FIREWALL_ACTIVE, node, name) for name in found["firewalls"]]
+    if found["cloud_setup"]:
+        findings.append(Finding(Code.RULES_OF_CLOUD_SETUP, node, "nm-cloud-setup"))
     tested = TESTED.get(release.minor)
     if tested and found["containerd"]:
         major, minor, patch = _numbers(found["containerd"])

@@ -28,6 +28,7 @@ def node(vagrant):
         "cgroup_memory": True,
         "memory_mib": 2048,
         "firewalls": [],
+        "cloud_setup": False,
         "joined": False,
         "control_plane": False,
         "membership": None,
@@ -160,3 +161,8 @@ def test_containerd_s_matrix(node, release, containerd, is_tested):
 def test_a_firewall_is_told(node):
     (finding,) = fitness.warnings("n", {**node, "firewalls": ["firewalld"]}, parse("1.34"))
     assert (finding.code, finding.subject) == (Code.FIREWALL_ACTIVE, "firewalld")
+
+
+def test_a_cloud_s_rules_are_told(node):
+    (finding,) = fitness.warnings("n", {**node, "cloud_setup": True}, parse("1.34"))
+    assert (finding.code, finding.subject) == (Code.RULES_OF_CLOUD_SETUP, "nm-cloud-setup")

@@ -171,6 +171,11 @@ ENTRIES = {
         "network's configuration, too.",
         "ip link set {interface} mtu {least}",
     ),
+    Code.RULES_OF_CLOUD_SETUP: Entry(
+        "{subject} adds policy routing rules for the node's addresses, so pods' packets may leave by another table",
+        "Its tables have no route to the other nodes' pods. It adds them again whenever the cloud's metadata change.",
+        "systemctl disable --now nm-cloud-setup.timer nm-cloud-setup.service && reboot",
+    ),
     Code.FIREWALL_ACTIVE: Entry(
         "{subject} is active and may drop packets between nodes and pods",
         "It drops everything that none of its rules accepts.",
