@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes' own tests of the network against the running lab: run.py [--focus REGEX] [--skip REGEX] [--build]
+"""Kubernetes' own tests against the running lab: run.py [--suite network|conformance|policy] [--focus REGEX] [--build]
 
-Builds e2e.test and agnhost from the Go modules of the release, makes the images that the tests run, hands all to the
-nodes, and runs the tests of [sig-network] that are [Conformance] on node1. The report is build/e2e.xml (JUnit).
+Builds e2e.test, ginkgo and agnhost from the Go modules of the release, makes the images that the tests run, hands all
+to the nodes, and runs the tests on node1. Prints how many passed, failed and were skipped, each of the latter with its
+reason; build/e2e-SUITE.json has the same. Ends with 0 only if tests passed and none failed.
 """
 
 from __future__ import annotations
@@ -13,59 +14,67 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "roles/kubernetes/files"))
+sys.path[:0] = [str(ROOT / "roles/kubernetes/files"), str(ROOT / "tests/e2e")]
 
 import build_modules  # noqa: E402
-import contents  # noqa: E402
-import image  # noqa: E402
+import images  # noqa: E402
+import outcome  # noqa: E402
 import projects  # noqa: E402
 from golang import Go  # noqa: E402
-from host import run, say  # noqa: E402
+from host import run  # noqa: E402
 
-FOCUS = r"\[sig-network\].*\[Conformance\]"
-#: Tests that cannot run here, each with the reason.
-SKIPPED = {
-    "should create Endpoints for Pods matching a Service": "it runs the image nginx, which is in no reachable registry",
-    "should create Endpoints and EndpointSlices for Pods matching a Service": "it runs the image nginx as well",
+SUITES = {
+    "network": r"\[sig-network\].*\[Conformance\]",
+    "conformance": r"\[Conformance\]",
+    "policy": r"Netpol",
 }
-REGISTRY = "registry.k8s.io/e2e-test-images"
+#: Tests that cannot run here, by a part of their names, each with the reason.
+SKIPPED = {
+    "support the 1.17 Sample API Server": "its image sample-apiserver is a program of its own, which is not built here",
+    "Feature:SCTPConnectivity": "the lab's kernel may lack SCTP",
+}
+#: Where the lab's nodes have what they are given: gone with their next boot.
+PLACE = "/run/podnet-e2e"
+PROGRAMS = ("e2e.test", "ginkgo")
 
 
-def build(release: str) -> pathlib.Path:
-    """The directory with e2e.test and the images of a minor release; built unless it is there."""
+def build(release: str) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """The directory with the programs of a minor release's tests, and their images; built unless they are there."""
     folder = projects.RELEASES[release][0]
-    programs = build_modules.programs_directory(folder)
-    target = programs.with_name(programs.name.replace("programs-", "tests-"))
-    if target.is_dir():
-        return target
-    os.nice(build_modules.NICENESS)
+    built = build_modules.programs_directory(folder)
+    programs = built.with_name(built.name.replace("programs-", "tests-"))
     architecture = run("dpkg", "--print-architecture").strip()
     go = Go(build_modules.CACHE / "go", architecture)
+    if not all((programs / name).exists() for name in (*PROGRAMS, "agnhost")):
+        _compile(go, folder, programs)
+    coredns = next(each for each in projects.RELEASES[release] if each.startswith("coredns-"))
+    binaries = {
+        "agnhost": programs / "agnhost",
+        "coredns": build_modules.programs_directory(coredns) / "coredns",
+    }
+    listed = images.names(run(programs / "e2e.test", "--list-images").split())
+    sources = go.directory(folder) / "test/images"
+    return programs, images.write(built.with_name("test-images"), listed, binaries, sources, architecture)
+
+
+def _compile(go: Go, folder: str, target: pathlib.Path) -> None:
+    os.nice(build_modules.NICENESS)
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    go.compile(folder, ["k8s.io/kubernetes/test/e2e", "k8s.io/kubernetes/test/images/agnhost"], f"{part}/")
-    say("linking e2e.test")
+    packages = ["k8s.io/kubernetes/test/images/agnhost", "github.com/onsi/ginkgo/v2/ginkgo"]
+    go.compile(folder, packages, f"{part}/")
     go.compile_test(folder, "k8s.io/kubernetes/test/e2e", f"{part}/e2e.test")
-    coredns = next(each for each in projects.RELEASES[release] if each.startswith("coredns-"))
-    binaries = {"agnhost": part / "agnhost", "coredns": build_modules.programs_directory(coredns) / "coredns"}
-    for name, content in contents.TEST_IMAGES.items():
-        say(f"image {name}")
-        version = (go.directory(folder) / f"test/images/{name}/VERSION").read_text().strip()
-        tree = part / "tree"
-        tree.mkdir()
-        contents.fill(name, tree, binaries)
-        full_name = f"{REGISTRY}/{name}:{version}"
-        image.write(part / f"{name}.tar", full_name, tree, architecture, content.command, content.entrypoint)
-        shutil.rmtree(tree)
+    shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
-    return target
 
 
 def on(node: str, *command: str, **options) -> subprocess.CompletedProcess:
@@ -74,43 +83,76 @@ def on(node: str, *command: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(words, check=options.pop("check", False), **options)
 
 
-def install(directory: pathlib.Path, nodes: list[str]) -> None:
+def install(programs: pathlib.Path, made: list[pathlib.Path], nodes: list[str]) -> None:
     """Gives the nodes the images, and the first one the tests."""
     for node in nodes:
-        for path in sorted(directory.glob("*.tar")):
+        for path in made:
             with open(path, "rb") as file:
-                on(node, "ctr", "--namespace", "k8s.io", "images", "import", "-", stdin=file, check=True)
-    with open(directory / "e2e.test", "rb") as file:
-        on(nodes[0], "sh", "-c", "cat > /run/e2e.test && chmod 755 /run/e2e.test", stdin=file, check=True)
+                command = ["ctr", "--namespace", "k8s.io", "images", "import", "-"]
+                done = on(node, *command, stdin=file, capture_output=True)
+                if done.returncode:
+                    raise SystemExit(f"run.py: {node}: {path.name}: {done.stderr.decode()}")
+    for name in PROGRAMS:
+        with open(programs / name, "rb") as file:
+            script = f"mkdir -p {PLACE} && cat > {PLACE}/{name} && chmod 755 {PLACE}/{name}"
+            on(nodes[0], "sh", "-c", script, stdin=file, check=True)
+
+
+def archived(release: str, name: str) -> pathlib.Path:
+    """An image of the archive that the lab's cluster was made from."""
+    return build_modules.archive_directory(release) / f"images/{name}.tar"
+
+
+def run_tests(node: str, workers: int, focus: str, skip: str, processes: int) -> list[dict]:
+    """Runs the tests on ``node``, and ends those that an interruption leaves; returns ginkgo's report."""
+    options = [
+        f"--procs={processes}", f"--focus={focus}", f"--skip={skip}", "--timeout=6h", "--no-color",
+        "--json-report=report.json", f"--output-dir={PLACE}",
+    ]  # fmt: skip
+    cluster = [
+        "--provider=local", "--kubeconfig=/etc/kubernetes/admin.conf", f"--num-nodes={workers}",
+        "--kubectl-path=/usr/bin/kubectl", "--prepull-images=false", "--disable-log-dump",
+    ]  # fmt: skip
+    on(node, "rm", "-f", f"{PLACE}/report.json")
+    try:
+        on(node, f"{PLACE}/ginkgo", *options, f"{PLACE}/e2e.test", "--", *cluster)
+    finally:
+        on(node, "sh", "-c", "pkill --exact ginkgo; pkill --signal KILL --exact e2e.test")
+        on(node, "kubectl", "delete", "namespace", "--selector=e2e-framework", "--wait=false")
+    told = on(node, "cat", f"{PLACE}/report.json", capture_output=True)
+    if told.returncode:
+        raise SystemExit("run.py: the tests ended without a report")
+    return json.loads(told.stdout)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--focus", default=FOCUS, help="regular expression of the tests to run")
-    parser.add_argument("--skip", default="|".join(SKIPPED), help="regular expression of the tests to leave out")
+    parser.add_argument("--suite", choices=SUITES, default="network")
+    parser.add_argument("--focus", help="regular expression of the tests to run, instead of the suite's")
+    parser.add_argument("--skip", help="regular expression of tests to leave out beside those that cannot run here")
+    parser.add_argument("--processes", type=int, default=4, help="how many tests run at a time")
     parser.add_argument("--release", default=projects.CURRENT, help="the minor release of the lab")
     parser.add_argument("--build", action="store_true", help="only build the tests")
     given = parser.parse_args()
-    directory = build(given.release)
+    programs, made = build(given.release)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs on the node is ended
     if given.build:
-        print(directory)
+        print(programs, *made, sep="\n")
         return 0
     inventory = json.loads(run(ROOT / "inventories/lab/nodes.py", "--list"))
     nodes = inventory["control_plane"]["hosts"] + inventory["workers"]["hosts"]
-    if not nodes:
-        raise SystemExit("run.py: no lab is up: run make lab")
-    install(directory, nodes)
-    tests = on(
-        nodes[0], "/run/e2e.test", "--provider=local", "--kubeconfig=/etc/kubernetes/admin.conf", "--num-nodes=2",
-        "--kubectl-path=/usr/bin/kubectl", "--prepull-images=false", "--disable-log-dump", "--report-dir=/run/e2e",
-        f"--ginkgo.focus={given.focus}", f"--ginkgo.skip={given.skip}", "--ginkgo.v=false", "--ginkgo.no-color",
-    )  # fmt: skip
-    report = ROOT / "build/e2e.xml"
+    if len(nodes) < 3:
+        raise SystemExit("run.py: the tests need a lab with two workers: run make lab NODES=3")
+    install(programs, [*made, archived(given.release, "etcd")], nodes)
+    skip = "|".join([*map(re.escape, SKIPPED), *filter(None, [given.skip])])
+    focus = given.focus or SUITES[given.suite]
+    told = run_tests(nodes[0], len(nodes) - 1, focus, skip, given.processes)
+    specs = outcome.read(told, focus, SKIPPED)
+    report = ROOT / f"build/e2e-{given.suite}.json"
     report.parent.mkdir(exist_ok=True)
-    with open(report, "wb") as file:
-        on(nodes[0], "sh", "-c", "cat /run/e2e/junit*.xml", stdout=file, check=False)
-    print(f"\nskipped by name: {json.dumps(SKIPPED, indent=1)}\nreport: {report}")
-    return tests.returncode
+    report.write_text(json.dumps([spec._asdict() for spec in specs], indent=1) + "\n")
+    print(outcome.summary(specs), f"report: {report}", sep="\n")
+    return 0 if outcome.passed(specs) else 1
 
 
 if __name__ == "__main__":

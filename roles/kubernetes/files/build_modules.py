@@ -13,7 +13,8 @@ stdout; progress goes to stderr) is the archive, a directory that the kubernetes
 
 Everything lies in ${PODNET_CACHE:-/var/cache/podnet}: archives and programs in kubernetes/, named by a hash of what
 they are made from, and Go's own caches in go/, which a second release shares. An interrupted build goes on where it
-was. With --cached nothing is built, and nothing is printed unless the archive is there.
+was; a build removes what has not been used for a month. With --cached nothing is built, and nothing is printed unless
+the archive is there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+import cache  # noqa: E402
 import contents  # noqa: E402
 import image  # noqa: E402
 import projects  # noqa: E402
@@ -91,8 +93,9 @@ def assemble(archive: pathlib.Path, release: str) -> None:
             say(f"image {full_name}: holds {name} {held}, which modules/{origins[name]} pins")
         tree = archive / "tree"
         tree.mkdir()
-        contents.fill(name, tree, binaries)
-        image.write(archive / f"images/{name}.tar", full_name, tree, architecture, content.command, content.entrypoint)
+        contents.fill(name, content, tree, binaries)
+        path = archive / f"images/{name}.tar"
+        image.write(path, [full_name], tree, architecture, content.command, content.entrypoint)
         shutil.rmtree(tree)
         images.append({"name": full_name, "file": f"images/{name}.tar"})
     manifest = {
@@ -147,8 +150,13 @@ def main(arguments: list[str]) -> str:
             f"give one of {', '.join(projects.RELEASES)}"
         )
     archive = archive_directory(release)
-    if cached or archive.is_dir():
-        return str(archive) if archive.is_dir() else ""
+    if archive.is_dir():
+        for path in (archive, *map(programs_directory, projects.RELEASES[release])):
+            if path.is_dir():
+                cache.use(path)
+        return str(archive)
+    if cached:
+        return ""
     if os.geteuid() != 0:
         raise SystemExit("build_modules.py: run it as root: it installs packages and unpacks some with their owners")
     if not shutil.which("apt-get"):
@@ -161,6 +169,8 @@ def main(arguments: list[str]) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.is_dir():  # another run may have built it meanwhile
             build(archive, release)
+            for path in cache.clean(archive.parent):
+                say(f"{path.name}: removed, it has not been used for a month")
     return str(archive)
 
 

@@ -47,23 +47,6 @@ IMAGES = {
     "toolbox": Content(command=("sleep", "2147483647")),
 }
 
-#: Images that Kubernetes' own tests run, see tests/e2e; no cluster needs them.
-_SHELL = tuple("bash bind9-dnsutils coreutils dash grep hostname libc-bin mawk sed util-linux".split())
-TEST_IMAGES = {
-    "agnhost": Content(
-        ("agnhost", "coredns"),
-        (*_SHELL, "curl", "iproute2", "netcat-openbsd", "socat"),
-        links={
-            **dict.fromkeys(("agnhost", "agnhost-2"), "usr/local/bin/agnhost"),
-            "coredns": "usr/local/bin/coredns",
-            "usr/bin/awk": "mawk",
-        },
-        entrypoint=("/agnhost",),
-        command=("pause",),
-    ),
-    "glibc-dns-testing": Content((), _SHELL, links={"usr/bin/awk": "mawk"}, command=("/bin/bash",)),
-}
-
 # What comes with Debian packages, and no program in an image reads: documentation, and the Perl of maintainer scripts
 SUPERFLUOUS = (
     "usr/share/doc usr/share/man usr/share/locale usr/share/info usr/lib/*/gconv "
@@ -71,9 +54,8 @@ SUPERFLUOUS = (
 ).split()
 
 
-def fill(name: str, tree: pathlib.Path, binaries: dict[str, pathlib.Path]) -> None:
+def fill(name: str, content: Content, tree: pathlib.Path, binaries: dict[str, pathlib.Path]) -> None:
     """Makes the content of image ``name`` in the empty directory ``tree``; ``binaries`` are the programs by name."""
-    content = (IMAGES | TEST_IMAGES)[name]
     if content.packages:
         _unpack(content.packages, tree)
     places = tree / "usr/local/bin"

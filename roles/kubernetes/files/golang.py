@@ -18,6 +18,8 @@ from host import run, say
 from projects import MODULES, programs, project, version
 
 PROGRESS_SECONDS = 20
+#: A build goes on for minutes: it gets SIGTERM when the process that wants it ends, however that ends (setpriv(1)).
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 
 class Go:
@@ -33,7 +35,7 @@ class Go:
             "GOWORK": "off",
             "GOFLAGS": "",
         }
-        self.program = self._toolchain(architecture)
+        self.command = [*END_WITH_PARENT, str(self._toolchain(architecture))]
 
     def _toolchain(self, architecture: str) -> pathlib.Path:
         sums = (MODULES / "toolchain/go.sum").read_text()
@@ -57,7 +59,7 @@ class Go:
 
     def directory(self, folder: str) -> pathlib.Path:
         """The source of a folder's project; fetched if need be."""
-        command = [self.program, "mod", "download", "-json", project(folder).module]
+        command = [*self.command, "mod", "download", "-json", project(folder).module]
         return pathlib.Path(json.loads(run(*command, cwd=MODULES / folder, env=self.environment))["Dir"])
 
     def build(self, folder: str, target: pathlib.Path) -> None:
@@ -82,21 +84,21 @@ class Go:
         environment = {**self.environment, "CGO_ENABLED": "1" if found.cgo else "0"}
         tags = f"-tags={found.tags}"
         say(f"{folder}: fetching the modules of {found.module} v{version(folder)}")
-        listed = run(self.program, "list", "-deps", tags, *packages, cwd=MODULES / folder, env=environment)
+        listed = run(*self.command, "list", "-deps", tags, *packages, cwd=MODULES / folder, env=environment)
         flags = ["-trimpath", tags, "-ldflags", _linker_flags(folder), *(["-buildmode=pie"] if found.cgo else [])]
-        command = [self.program, "build", "-v", *flags, "-o", output, *packages]
+        command = [*self.command, "build", "-v", *flags, "-o", output, *packages]
         self._show(folder, command, environment, len(listed.splitlines()))
 
     def compile_test(self, folder: str, package: str, output: str) -> None:
         """Compiles the tests of ``package`` into the program ``output``."""
         # `go test -c` does not say what it compiles; `go build` does.
         imports = '{{join .TestImports "\\n"}}\n{{join .XTestImports "\\n"}}'
-        listed = run(self.program, "list", "-f", imports, package, cwd=MODULES / folder, env=self.environment)
+        listed = run(*self.command, "list", "-f", imports, package, cwd=MODULES / folder, env=self.environment)
         packages = sorted({name for name in listed.split() if name != package})
         self.compile(folder, packages, os.devnull)
         flags = ["-trimpath", f"-tags={project(folder).tags}", "-ldflags", _linker_flags(folder)]
         environment = {**self.environment, "CGO_ENABLED": "0"}
-        run(self.program, "test", "-c", *flags, "-o", output, package, cwd=MODULES / folder, env=environment)
+        run(*self.command, "test", "-c", *flags, "-o", output, package, cwd=MODULES / folder, env=environment)
 
     @staticmethod
     def _show(folder: str, command: list, environment: dict[str, str], total: int) -> None:

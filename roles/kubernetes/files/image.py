@@ -29,17 +29,19 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def write(
     path: pathlib.Path,
-    name: str,
+    names: Sequence[str],
     tree: pathlib.Path,
     architecture: str,
     command: Sequence[str],
     entrypoint: Sequence[str] = (),
+    user: str = "",
 ) -> None:
-    """Writes the image `name` (with its tag) to `path`: one layer, the content of `tree`; `entrypoint` and `command`
-    are what it runs, as in a Dockerfile."""
+    """Writes an image to `path`: one layer, the content of `tree`. `names` are all that it goes by, with their tags;
+    `entrypoint` and `command` are what it runs, and `user` as whom, as in a Dockerfile."""
     process = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
     process |= {"Entrypoint": list(entrypoint)} if entrypoint else {}
     process |= {"Cmd": list(command)} if command else {}
+    process |= {"User": user} if user else {}
     layer = path.with_suffix(".layer")
     with tarfile.open(layer, "w", format=tarfile.PAX_FORMAT) as archive:
         for entry in sorted(tree.iterdir()):
@@ -56,7 +58,7 @@ def write(
         }
     ).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]}]
+    manifest = [{"Config": config_name, "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}]
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, config_name, config)
         archive.add(layer, f"{digest}/layer.tar", filter=_plain)

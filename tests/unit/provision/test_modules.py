@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -21,11 +24,13 @@ FILES = Path(__file__).resolve().parents[3] / "roles/kubernetes/files"
 def build():
     """The role's files as modules, as build_modules.py finds them."""
     sys.path.insert(0, str(FILES))
+    import cache
     import contents
+    import golang
     import image
     import projects
 
-    yield {"projects": projects, "contents": contents, "image": image}
+    yield {"projects": projects, "contents": contents, "image": image, "cache": cache, "golang": golang}
     sys.path.remove(str(FILES))
 
 
@@ -102,12 +107,53 @@ def test_an_image(build, tmp_path):
     tree = tmp_path / "tree"
     (tree / "bin").mkdir(parents=True)
     (tree / "bin/tool").write_text("tool")
-    build["image"].write(tmp_path / "a.tar", "example.org/tool:1", tree, "amd64", ("serve",), ("/bin/tool",))
+    build["image"].write(
+        tmp_path / "a.tar", ["example.org/tool:1", "example.org/tool:2"], tree, "amd64", ("serve",), ("/bin/tool",), "7"
+    )
     with tarfile.open(tmp_path / "a.tar") as archive:
         (manifest,) = json.load(archive.extractfile("manifest.json"))
         config = json.load(archive.extractfile(manifest["Config"]))
         with tarfile.open(fileobj=archive.extractfile(manifest["Layers"][0])) as layer:
             assert "bin/tool" in layer.getnames()
-    assert manifest["RepoTags"] == ["example.org/tool:1"]
+    assert manifest["RepoTags"] == ["example.org/tool:1", "example.org/tool:2"]
+    assert config["config"]["User"] == "7"
     assert (config["config"]["Entrypoint"], config["config"]["Cmd"]) == (["/bin/tool"], ["serve"])
     assert config["architecture"] == "amd64"
+
+
+def test_the_cache_forgets_what_has_not_been_used_for_a_month(build, tmp_path):
+    cache = tmp_path / "kubernetes"
+    labs = tmp_path / "labs"
+    labs.mkdir()
+    names = ["1.36.3-0123456789ab", "1.37.2-0123456789ab", "programs-etcd-3.7-0123456789ab.part", "kept-by-a-user"]
+    for name in names:
+        (cache / name / "bin").mkdir(parents=True)
+        os.utime(cache / name, (0, 0))
+    (cache / "agnhost-0123456789ab.tar").write_text("")
+    (labs / "lab.json").write_text(json.dumps({"binds": [f"ro:{cache / names[0]}:/srv/kubernetes"]}))
+    removed = build["cache"].clean(cache, labs)
+    assert [path.name for path in removed] == names[1:3]
+    assert sorted(path.name for path in cache.iterdir()) == [names[0], "agnhost-0123456789ab.tar", names[3]]
+
+    build["cache"].use(cache / names[0])
+    (labs / "lab.json").unlink()
+    assert build["cache"].clean(cache, labs) == []
+
+
+def test_what_a_build_started_ends_with_it(build):
+    """Even where the build is killed and cannot say so."""
+    words = [*build["golang"].END_WITH_PARENT, "sleep", "600"]
+    script = f"import subprocess, time; print(subprocess.Popen({words!r}).pid, flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        child = Path("/proc", parent.stdout.readline().strip())
+        wait(lambda: (child / "comm").read_text().strip() == "sleep")
+        parent.kill()
+    wait(lambda: not child.exists() or "(zombie)" in (child / "status").read_text())
+
+
+def wait(true) -> None:
+    """Waits until ``true()`` holds, ten seconds at most."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two servers: files over https by a thread of this process, and Debian's docker-registry."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import pathlib
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+
+from .archive import Archive
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    """Serves a directory and notes what was asked for."""
+
+    def log_message(self, *_words) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def files(directory: pathlib.Path, address: str, certificates: pathlib.Path) -> Iterator[list[str]]:
+    """Serves ``directory`` at https://address/; yields the paths that are asked for, as they come."""
+    server = http.server.ThreadingHTTPServer((address, 443), functools.partial(_Files, directory=str(directory)))
+    server.asked = []  # type: ignore[attr-defined]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.asked  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Registry:
+    """A registry at https://address:5000."""
+
+    def __init__(self, address: str, certificates: pathlib.Path, log: pathlib.Path) -> None:
+        self.address, self.certificates, self.log = address, certificates, log
+
+    def push(self, archive: Archive, other_names: dict[str, str]) -> None:
+        """Uploads the images of ``archive``; ``other_names`` are further names of some, as {the archive's: another}."""
+        for name, path in archive.images().items():
+            tag = name.replace(f":v{archive.built}", f":v{archive.release}")
+            with tempfile.NamedTemporaryFile(suffix=".tar") as stamped:
+                source = path
+                if archive.renumbered and tag != name:
+                    archive.stamp_image(path, pathlib.Path(stamped.name))
+                    source = pathlib.Path(stamped.name)
+                target = other_names.get(name, tag).partition("/")[2]
+                self._copy(source, target)
+
+    def _copy(self, source: pathlib.Path, target: str) -> None:
+        command = ["skopeo", "--insecure-policy", "copy", f"--dest-cert-dir={self.certificates / 'trusted'}"]
+        command += [f"docker-archive:{source}", f"docker://{self.address}:5000/{target}"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def pulled(self) -> set[str]:
+        """The repositories of which a manifest was asked for, as the log tells."""
+        lines = (line.partition("GET /v2/")[2] for line in self.log.read_text().splitlines())
+        return {line.partition("/manifests/")[0] for line in lines if "/manifests/" in line}
+
+
+@contextlib.contextmanager
+def registry(directory: pathlib.Path, address: str, certificates: pathlib.Path) -> Iterator[Registry]:
+    """Runs docker-registry with its content below ``directory``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    trusted = certificates / "trusted"
+    trusted.mkdir(exist_ok=True)
+    (trusted / "ca.crt").write_bytes((certificates / "ca.crt").read_bytes())
+    configuration = directory / "config.yml"
+    configuration.write_text(
+        "version: 0.1\nlog: {level: warn}\n"
+        f"storage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}\n"
+        f"http:\n  addr: '{address}:5000'\n"
+        f"  tls: {{certificate: {certificates / 'server.crt'}, key: {certificates / 'server.key'}}}\n"
+    )
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(["docker-registry", "serve", configuration], stdout=output, stderr=output)
+    try:
+        _wait(address, 5000, process)
+        yield Registry(address, certificates, log)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(address: str, port: int, process: subprocess.Popen) -> None:
+    """Waits until the port accepts connections."""
+    end = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
+            return
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"docker-registry does not answer at {address}:{port}")
+        time.sleep(0.1)
