@@ -24,7 +24,7 @@ SCENARIOS := node containerd kubernetes control_plane worker overlay cni verify 
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo; echo "Variables: NODES=$(NODES) FAMILY=$(FAMILY) (ipv4, dual, ipv6) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
 
 ## The lab: a cluster of nspawn machines on this host
@@ -56,9 +56,10 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster ssh faults e2e bench outage differential podman fuzz conformance
+.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts ssh faults e2e bench outage differential podman fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository hosts ssh faults e2e bench outage differential podman fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
-	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
+	@python3 tests/run.py sanity+lint+unit integration cluster+molecule,families,repository
 
 lint: venv ## ruff, mypy, ansible-lint, changelog and documentation lint
 	ruff check .
@@ -91,6 +92,17 @@ cluster: venv ## The lab from nothing to nothing, and all that must be true of i
 ssh: venv ## The playbooks over ssh and sudo, by an ordinary user with ansible-core 2.21, from the archive
 	pytest -x tests/ssh $(ARGS)
 
+families: venv ## A cluster of IPv6 alone, from nothing to nothing
+	pytest -v tests/families $(ARGS)
+
+repository: BINDEP += tests/repository/bindep.txt
+repository: venv ## Kubernetes from a package repository and a registry of the site: dual-stack, nftables, upgrades
+	pytest -v tests/repository $(ARGS)
+
+hosts: BINDEP += tests/hosts/bindep.txt
+hosts: venv ## The lab's own tests on Debian 12 and 13 as they are installed, in QEMU
+	python3 tests/hosts/run.py $(ARGS)
+
 faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
 	pytest tests/cluster/every_fault.py --durations=20 $(ARGS)
 
@@ -107,7 +119,7 @@ conformance: BINDEP += tests/guest/bindep.txt
 conformance: venv ## Every verb of every CNI plugin in every version; writes docs/conformance.md
 	python3 tests/conformance/run.py --write
 
-e2e: venv ## Kubernetes' own tests of the network against the running lab
+e2e: venv ## Kubernetes' own tests against the running lab: ARGS="--suite network" (or conformance, policy)
 	python3 tests/e2e/run.py $(ARGS)
 
 bench: venv ## Measure; prints a table and writes build/bench.json

@@ -33,6 +33,13 @@ options:
     description: IPv6 network of the underlay, for nodes with an address of each IP version. Empty for none.
     type: str
     default: ""
+  unrouted:
+    description:
+      - IPv4 networks to which the host lets nothing pass, such as those of the cluster's pods and Services. A site's
+        router knows no way to them either.
+    type: list
+    elements: str
+    default: []
   mtu:
     description: MTU of the underlay.
     type: int
@@ -117,6 +124,7 @@ def main():
             "name": {"type": "str", "default": "lab"},
             "network": {"type": "str"},
             "network6": {"type": "str", "default": ""},
+            "unrouted": {"type": "list", "elements": "str", "default": []},
             "mtu": {"type": "int", "default": 1500},
             "directory": {"type": "path", "default": "/var/lib/podnet-lab"},
             "packages": {"type": "path", "default": ""},
@@ -132,7 +140,7 @@ def main():
     wanted = None
     try:
         if module.params["state"] == "present":
-            fields = ("name", "network", "network6", "mtu", "directory", "packages", "variables")
+            fields = ("name", "network", "network6", "mtu", "directory", "packages", "variables", "unrouted")
             wanted = state.Lab(**{field: module.params[field] for field in fields})
             wanted.validate()
             wanted.populate(module.params["count"], module.params["systems"], module.params["binds"])
@@ -140,7 +148,7 @@ def main():
             step = reconcile.Whole(module.params["name"], wanted)
             if wanted and step.changes:
                 host.preflight(wanted, DISK_PER_NODE * len(step.create), programs=not module.check_mode)
-                for refusal in host.refusals(wanted) if not module.check_mode else []:
+                for refusal in host.refusals(wanted):
                     module.warn(refusal)
             nodes = [{"name": each.name, "address": each.address} for each in wanted.nodes] if wanted else []
             run(module, Plan([step]), nodes=nodes)

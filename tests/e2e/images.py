@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import cache
 import contents
 import image
 from contents import Content
@@ -95,20 +96,21 @@ def names(listed: Iterable[str]) -> dict[str, list[str]]:
 
 
 def write(
-    cache: pathlib.Path,
+    place: pathlib.Path,
     listed: dict[str, list[str]],
     binaries: dict[str, pathlib.Path],
     sources: pathlib.Path,
     architecture: str,
 ) -> list[pathlib.Path]:
-    """A docker-archive for each of ``listed``, in the directory ``cache`` by what it is made from, made unless it is
+    """A docker-archive for each of ``listed``, in the directory ``place`` by what it is made from, made unless it is
     there. ``binaries`` are the programs by name, ``sources`` is ``test/images``."""
-    cache.mkdir(parents=True, exist_ok=True)
-    return [_write(cache, name, full_names, binaries, sources, architecture) for name, full_names in listed.items()]
+    place.mkdir(parents=True, exist_ok=True)
+    cache.clean(place)
+    return [_write(place, name, full_names, binaries, sources, architecture) for name, full_names in listed.items()]
 
 
 def _write(
-    cache: pathlib.Path,
+    place: pathlib.Path,
     name: str,
     full_names: list[str],
     binaries: dict[str, pathlib.Path],
@@ -120,19 +122,20 @@ def _write(
     # a program's directory is named by what it was built from
     programs = [str(binaries[program]) for program in content.programs]
     recipe = [made, programs, full_names, architecture, contents.SUITE, contents.SUPERFLUOUS]
-    path = cache / f"{name}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]}.tar"
+    path = place / f"{name}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]}.tar"
     if path.exists():
+        cache.use(path)
         return path
     say(f"image {full_names[0]}")
-    tree = cache / f"{name}.tree"
+    tree = place / f"{name}.tree"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     contents.fill("toolbox" if content is contents.IMAGES["toolbox"] else name, content, tree, binaries)
-    for place, source in made.copied.items():
-        shutil.copy(sources / source, tree / place)
-    for place, text in made.texts.items():
-        (tree / place).parent.mkdir(parents=True, exist_ok=True)
-        (tree / place).write_text(text)
+    for target, source in made.copied.items():
+        shutil.copy(sources / source, tree / target)
+    for target, text in made.texts.items():
+        (tree / target).parent.mkdir(parents=True, exist_ok=True)
+        (tree / target).write_text(text)
     part = path.with_suffix(".part")
     image.write(part, full_names, tree, architecture, content.command, content.entrypoint, made.user)
     shutil.rmtree(tree)

@@ -195,6 +195,19 @@ def test_a_node_sees_its_own_network_only(node):
     assert node("node1", "cat", "/etc/machine-id") != node("node2", "cat", "/etc/machine-id")
 
 
+def test_the_host_lets_nothing_pass_to_the_clusters_own_networks(lab):
+    """A request to a Service that is not there would leave the host; some networks answer for every address."""
+    told = witness("nft", "-j", "list", "chain", "ip", f"podnet-lab-{NAME}", "forward")["nftables"]
+    (dropped,) = [
+        match["match"]["right"]["set"]
+        for entry in told
+        if "rule" in entry and {"drop": None} in entry["rule"]["expr"]
+        for match in entry["rule"]["expr"]
+        if "match" in match and match["match"]["left"].get("payload", {}).get("field") == "daddr"
+    ]
+    assert [f"{each['prefix']['addr']}/{each['prefix']['len']}" for each in dropped] == ["10.96.0.0/12", "10.244.0.0/16"]
+
+
 def test_a_bare_node_has_no_cni_plugins(node):
     listed = node("node1", "sh", "-c", "ls /opt/cni/bin /usr/lib/cni; command -v containerd", check=False)
     assert "bridge" not in listed and "containerd" not in listed
@@ -296,14 +309,40 @@ def test_bad_input_fails_before_anything_is_done(playbook, lab):
     assert not any(OTHER in entry for entries in host_state().values() for entry in entries)
 
 
-def test_a_firewall_in_the_way_is_named(netns):
+DROP = "type filter hook forward priority 0; policy drop;"
+ACCEPT = "type filter hook forward priority 10; policy accept;"
+FIREWALLS = {
+    "another": (f"table ip filter {{ chain FORWARD {{ {DROP} }}; }}", "nft insert rule ip filter FORWARD"),
+    "Docker": (
+        f"table ip filter {{ chain DOCKER-USER {{ }}; chain FORWARD {{ {DROP} }}; }}",
+        "iptables -I DOCKER-USER",
+    ),
+    "ufw": (f"table ip filter {{ chain ufw-before-forward {{ }}; chain FORWARD {{ {DROP} }}; }}", "ufw route allow"),
+    "firewalld": (f"table inet firewalld {{ chain filter_FORWARD {{ {ACCEPT} reject; }}; }}", "firewall-cmd"),
+}
+
+
+@pytest.mark.parametrize("owner", FIREWALLS)
+def test_a_firewall_in_the_way_is_named_with_the_command_that_opens_it(netns, owner):
     probe = state.Lab("probe", "10.95.0.0/24", 1500, "/var/lib/podnet-lab")
+    rules, command = FIREWALLS[owner]
     with netns.entered():
         assert host.refusals(probe) == []
-        rules = "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }"
         subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
         (refusal,) = host.refusals(probe)
-    assert "FORWARD of table ip filter" in refusal and "probe-host" in refusal
+    assert "FORWARD of table" in refusal and f": {command}" in refusal and "probe-host" in refusal
+
+
+@pytest.mark.parametrize(("owner", "rules"), [("another", 2), ("Docker", 2)])
+def test_the_command_for_a_firewall_is_one(netns, owner, rules):
+    """Those of firewalld and ufw need their daemons."""
+    probe = state.Lab("probe", "10.95.0.0/24", 1500, "/var/lib/podnet-lab")
+    with netns.entered():
+        subprocess.run(["nft", "-f", "-"], input=FIREWALLS[owner][0], text=True, check=True)
+        (refusal,) = host.refusals(probe)
+        subprocess.run(refusal.rpartition(": ")[2], shell=True, check=True)
+        listed = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+    assert listed.count("probe-host") == rules
 
 
 def test_up_mends_the_underlay(playbook, lab, node):

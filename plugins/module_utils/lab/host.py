@@ -68,17 +68,37 @@ def preflight(lab, free_needed, programs=True):
         )
 
 
+# What lets a link's traffic pass, by what the owner of the firewall is known by: the name of a table or a chain. Docker
+# keeps DOCKER-USER for its users; the other two forget nothing at a reload.
+_OPENERS = {
+    "firewalld": "firewall-cmd --permanent --zone=trusted --add-interface={link} && firewall-cmd --reload",
+    "ufw-before-forward": "ufw route allow in on {link} && ufw route allow out on {link}",
+    "DOCKER-USER": "iptables -I DOCKER-USER -i {link} -j ACCEPT && iptables -I DOCKER-USER -o {link} -j ACCEPT",
+}
+_OPENER = (
+    "nft insert rule {family} {table} {chain} iifname {link} accept && "
+    "nft insert rule {family} {table} {chain} oifname {link} accept"
+)
+
+
 def refusals(lab):
-    """Foreign chains on this host that drop forwarded packets by their policy, as a sentence each: no table of ours can
-    override a drop."""
+    """Foreign chains on this host that drop forwarded packets, as a sentence each with the commands that open them: no
+    table of ours can override a drop. firewalld accepts by policy, and rejects by its last rule."""
+    if not shutil.which("nft"):
+        return []
     chains = [
         entry["chain"] for entry in json.loads(run("nft", "-j", "list", "chains"))["nftables"] if "chain" in entry
     ]
+    names = {name for chain in chains for name in (chain["table"], chain["name"])}
+    opener = next((command for name, command in _OPENERS.items() if name in names), _OPENER)
     return [
-        f"chain {chain['name']} of table {chain['family']} {chain['table']} drops what is forwarded: nodes may not "
-        f"get beyond this host, as for packages, until it accepts what comes from and goes to {lab.host_link}"
+        f"chain {chain['name']} of table {chain['family']} {chain['table']} drops what is forwarded: nodes do not get "
+        "beyond this host, as for packages: "
+        + opener.format(family=chain["family"], table=chain["table"], chain=chain["name"], link=lab.host_link)
         for chain in chains
-        if chain.get("hook") == "forward" and chain.get("policy") == "drop" and chain["family"] in ("ip", "inet")
+        if chain.get("hook") == "forward"
+        and chain["family"] in ("ip", "inet")
+        and (chain.get("policy") == "drop" or (chain["table"] == "firewalld" and chain["type"] == "filter"))
     ]
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
 
@@ -53,9 +54,14 @@ def make_bridge(lab):
 
 
 def make_table(lab):
-    """Makes the nftables table that masquerades what nodes send elsewhere."""
+    """Makes the nftables table that masquerades what nodes send elsewhere, anew if there is one. As a site's router, it
+    knows no way to the cluster's own networks: beyond this host somebody may answer for every address."""
+    unrouted = map(str, ipaddress.collapse_addresses(map(ipaddress.IPv4Network, lab.unrouted)))
+    drop = f'iifname "{lab.host_link}" ip daddr {{ {", ".join(unrouted)} }} drop' if lab.unrouted else ""
     # A smaller MTU on the host's way out reaches TCP at once: ICMP "too big" is not always let through.
     run("nft", "-f", "-", stdin=f"""
+        table ip {lab.table}
+        delete table ip {lab.table}
         table ip {lab.table} {{
             chain postrouting {{
                 type nat hook postrouting priority srcnat;
@@ -64,6 +70,7 @@ def make_table(lab):
             chain forward {{
                 type filter hook forward priority mangle;
                 iifname "{lab.host_link}" tcp flags syn tcp option maxseg size set rt mtu
+                {drop}
             }}
         }}
     """)  # fmt: skip

@@ -33,6 +33,8 @@ class Whole:
             raise state.LabError(f"network namespace {name} exists and is not a lab's: choose another lab_name")
         same = {key for key in have if key in want and have[key].as_dict() == want[key].as_dict()}
         self.underlay = network.missing(wanted) if wanted else set()
+        if self.found and wanted and self.found.unrouted != wanted.unrouted:
+            self.underlay = self.underlay | {"table"}
         self.create = [node for key, node in want.items() if key not in have]
         self.remove = [node for key, node in have.items() if key not in same]
         self.create += [want[node.name] for node in self.remove if node.name in want]

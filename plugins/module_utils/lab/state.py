@@ -37,11 +37,13 @@ class Node:
 class Lab:
     """A lab: name, network (CIDR of the underlay), mtu, directory (where the nodes' files lie), packages (directory of
     Debian packages that nodes share, on the same file system; empty: none), variables (for the inventory), nodes (list
-    of Node), network6 (IPv6 CIDR of the underlay; empty: none)."""
+    of Node), network6 (IPv6 CIDR of the underlay; empty: none), unrouted (IPv4 CIDRs that only the nodes know a way
+    to)."""
 
-    def __init__(self, name, network, mtu, directory, packages="", variables=None, nodes=(), network6=""):
+    def __init__(self, name, network, mtu, directory, packages="", variables=None, nodes=(), network6="", unrouted=()):
         self.name, self.network, self.mtu, self.directory = name, network, mtu, directory
         self.packages, self.variables, self.network6 = packages or "", variables or {}, network6 or ""
+        self.unrouted = sorted(unrouted)
         self.nodes = [node if isinstance(node, Node) else Node(**node) for node in nodes]
 
     def as_dict(self):
@@ -59,6 +61,11 @@ class Lab:
             raise LabError(
                 f"lab network {self.network!r}: {error}: give an IPv4 network such as 10.77.0.0/24"
             ) from error
+        try:
+            for each in self.unrouted:
+                ipaddress.IPv4Network(each)
+        except ValueError as error:
+            raise LabError(f"lab's unrouted network: {error}: give IPv4 networks such as 10.96.0.0/12") from error
         try:
             if self.network6 and ipaddress.IPv6Network(self.network6).prefixlen > 112:
                 raise ValueError("it has too few addresses")
