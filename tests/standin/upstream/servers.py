@@ -23,6 +23,8 @@ from .archive import Archive
 class _Files(http.server.SimpleHTTPRequestHandler):
     """Serves a directory and notes what was asked for."""
 
+    protocol_version = "HTTP/1.1"  # apt from Debian 13 on takes no end of a connection for the end of a file
+
     def log_message(self, *_words) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
 
