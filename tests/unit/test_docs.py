@@ -21,7 +21,7 @@ LAYERS = "|".join(sorted(path.name for path in LIBRARY.iterdir() if path.is_dir(
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^(?:```.*?^```|(?: {4}).*?)$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 FILE = re.compile(rf"(?<![\w./-])((?:{TOP}|{LAYERS})/[\w./-]*[\w/])((?:::\w+)*)")
-TARGET = re.compile(r"(?:^|[`$|(]|&&) *make ([a-z][a-z-]*)", re.MULTILINE)
+TARGET = re.compile(r"(?:^|[`$|(]|&&) *make ([a-z][a-z0-9-]*)", re.MULTILINE)
 PLACES = ("plugins/modules/{}.py", "plugins/filter/{}.yml", "plugins/connection/{}.py", "playbooks/{}.yml", "roles/{}")
 PLUGIN = re.compile(r"\bpodnet\.cluster\.([a-z_]+)\b")
 
