@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
-from policies import oracle
+from policies import chance, oracle
 from policies.cases import cases
 from policies.events import of_case
 from policies.fabric import TRIED
@@ -32,6 +34,15 @@ def expected(fabric, cluster) -> set[tuple[str, str, int, str, int]]:
 )
 def test_what_passes_is_what_the_oracle_says(fabric, name):
     cluster = of_case(dict(CASES)[name])
+    fabric.enforce(cluster)
+    wanted = expected(fabric, cluster)
+    found = fabric.passing(wanted)
+    assert (sorted(found - wanted), sorted(wanted - found)) == ([], [])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_policies_by_chance(fabric, seed):
+    cluster = chance.cluster(Random(seed))
     fabric.enforce(cluster)
     wanted = expected(fabric, cluster)
     found = fabric.passing(wanted)
