@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Union
 
 from ..ipam.prefix import parse_prefix
+from . import model
 from .index import Index
 from .lines import SetSpec, of_policy
 from .members import Identity, Members
@@ -48,6 +49,14 @@ class Combination(NamedTuple):
         # a pod cannot isolate itself from itself
         own = Line(ACCEPT, comment="to itself", family=family, own=f"self{family}")
         return (own, *jumps, Line(DROP, comment=f"isolated: no {self.direction} rule matches", family=family))
+
+
+def _decided(policy: AnyPolicy | None, direction: str) -> tuple[Rule, ...] | None:
+    """The policy's rules; after the tier Baseline nothing comes that a pass could leave the decision to."""
+    rules: tuple[Rule, ...] | None = getattr(policy, direction, None)
+    if rules and isinstance(policy, ClusterPolicy) and policy.tier == BASELINE:
+        return tuple(rule._replace(action=model.ACCEPT) if rule.action == model.PASS else rule for rule in rules)
+    return rules
 
 
 class Compiler:
@@ -157,7 +166,7 @@ class Compiler:
             self._subjects.add(policy.subject, policy)
         for direction in (EGRESS, INGRESS):
             chain = chain_of(direction, key, cluster=kind is ClusterPolicy)
-            rules = getattr(policy, direction, None)
+            rules = _decided(policy, direction)
             self._rules.pop(chain, None)
             if rules is not None:
                 self._rules[chain] = rules, direction, key
