@@ -48,6 +48,7 @@ PARTS = (
     "netlink",
     "overlay",
     "packets",
+    "policy",
     "verify",
 )
 #: The CNI executables: one name for each plugin type of ours. A test compares them with the plugins.

@@ -12,7 +12,8 @@ version_added: "0.2.0"
 description:
   - Only the role P(podnet.cluster.overlay#role) uses it.
   - Makes the roles and bindings that let the agents of O(nodes) get, list and watch nodes, and each of them patch the
-    status and the annotations of its own node, nothing more. Has the cluster sign the certificates that they ask for.
+    status and the annotations of its own node, nothing more; with O(policies) they may also read what policies depend
+    on. Has the cluster sign the certificates that the agents ask for.
   - The status of a node takes labels, finalizers and addresses, too. A ValidatingAdmissionPolicy refuses what agents
     do not write (Kubernetes 1.30 or later).
   - A request is approved only where it says C(CN=podnet:node:NODE, O=podnet:nodes) for the node under whose name it
@@ -36,6 +37,11 @@ options:
       in the inventory. Only names in O(nodes) are allowed.
     type: dict
     default: {}
+  policies:
+    description: Whether the agents enforce NetworkPolicies, and so may get, list and watch pods, namespaces and
+      policies.
+    type: bool
+    default: false
   kubeconfig:
     description: The administrator's credentials for the Kubernetes API.
     type: path
@@ -99,6 +105,7 @@ def main() -> None:
         argument_spec={
             "nodes": {"type": "list", "elements": "str", "required": True},
             "requests": {"type": "dict", "default": {}},
+            "policies": {"type": "bool", "default": False},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
             "kubectl": {"type": "str", "default": "kubectl"},
             "timeout": {"type": "int", "default": 60},
@@ -116,7 +123,7 @@ def main() -> None:
         client = Client(credentials)
         signatures = rbac.Signatures(client, wanted["requests"], wanted["timeout"])
         certificates = signatures.certificates
-        plan = Plan(then=[*rbac.plan(client, nodes), signatures])
+        plan = Plan(then=[*rbac.plan(client, nodes, wanted["policies"]), signatures])
     except (ConfigError, ApiError, OSError, ValueError) as error:
         if not (module.check_mode and isinstance(error, (ConfigError, OSError))):
             module.fail_json(msg=f"agent_identities: {error}", certificates={}, **known)

@@ -43,6 +43,7 @@ from .inotify import Watch
 from .log import Log
 from .loop import IDLE, Loop
 from .monitor import Monitor
+from .policies import places, report
 from .reconciler import Reconciler
 from .sd_notify import Notifier
 from .sources.source import DIRECTORY, Source
@@ -76,17 +77,20 @@ class Daemon:
 
     def __init__(self, directory: str = DIRECTORY, env_path: str = PATH, run: str = RUN) -> None:
         self.directory = directory
+        self.run_directory = run
         self.log = Log()
         self.notifier = Notifier()
         self.settings = configuration.load(directory)
         self.source: Source = configuration.open_source(self.settings, directory)
         self.reconciler = Reconciler(env_path, self.log)
-        self.monitor = Monitor(self.reconciler.ports())
+        self.enforcer = configuration.open_enforcer(self.settings, directory, run, self.log)
+        self.monitor = Monitor(self.reconciler.ports() | (self.enforcer.ports() if self.enforcer else set()))
         self.env_watch = Watch(os.path.dirname(env_path) or ".")
         self.prober = configuration.open_prober(self.settings)
-        self.state = State(self.settings, self.reconciler, self.source.status, self.prober)
+        self.state = State(self.settings, self.reconciler, self.source.status, self.prober, self.enforcer)
         self.sweeper = Sweeper(self.settings.cni, self.log)
         self.loop = Loop(self._failed)
+        self.policies = configuration.serve_policies(self.enforcer, self.loop)
         public = self._public_routes()
         listeners: dict[str, Routes] = {os.path.join(run, SOCKET): {**public, **self._local_routes()}}
         if self.settings.listen:
@@ -134,6 +138,8 @@ class Daemon:
             self._reconciled(began, True)
         else:
             self._schedule("leases" if self.reconciler.overlay else "start", drift=False)
+        if self.policies:
+            self.policies.begin(config, leases.own)
         for name, refused in leases.refused.items():
             if known.get(name) != refused:
                 self.log.warning(refused)
@@ -143,6 +149,10 @@ class Daemon:
 
     def _packet_event(self) -> None:
         self._events(self.monitor.read_packets())
+        if self.monitor.policies:
+            self.monitor.policies = False
+            if self.policies:
+                self.policies.drifted()
 
     def _env_event(self) -> None:
         self.env_watch.clear()
@@ -192,6 +202,8 @@ class Daemon:
             words = getattr(sys, "orig_argv", [sys.executable, *sys.argv])  # Python 3.9 does not keep it
             os.execv(sys.executable, [sys.executable, *words[1:]])
         self.source.reread()
+        if self.enforcer:
+            self.enforcer.reread()
         self._read_source()
         self._schedule("SIGHUP", drift=True)
 
@@ -251,6 +263,7 @@ class Daemon:
     def _warn(self) -> None:
         """Collects and logs what is wrong and not the agent's to repair."""
         own = health.warnings(self.state, self.server.errors, self.env_watch)
+        own += report.warnings(self.enforcer) if self.enforcer else []
         self.state.warnings = [*self.reconciler.surroundings(), *own]
         for each in self.state.warnings:
             self.log.warning(each)
@@ -293,6 +306,7 @@ class Daemon:
         loop.every("sweep", partial(_about, self.settings.sweep), self._sweep)
         loop.every("watchdog", lambda: self.notifier.watchdog() or IDLE, partial(self.notifier.tell, "WATCHDOG=1"))
         loop.every("http", lambda: 1.0 if self.server.busy() else IDLE, self.server.tidy)
+        loop.guarded(self.policies.open if self.policies else partial(places.remove, self.run_directory))
         self.source.start()
         self.server.open(loop.selector)
         loop.register(self.source, self._read_source)
@@ -317,7 +331,7 @@ class Daemon:
         memory.trim()
 
     def _close(self) -> None:
-        for each in (self.source, self.server, self.prober, self.monitor, self.reconciler, self.loop):
+        for each in (self.source, self.server, self.prober, self.monitor, self.enforcer, self.reconciler, self.loop):
             if each:
                 with contextlib.suppress(OSError):
                     each.close()

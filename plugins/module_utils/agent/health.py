@@ -14,6 +14,7 @@ from ..findings import render
 from ..findings.codes import Code
 from ..findings.finding import Finding, Value
 from .inotify import Watch
+from .policies import report as policies
 from .state import State
 
 #: The version of what ``status`` returns.
@@ -44,7 +45,7 @@ def unready(state: State) -> list[Finding]:
     if not source.get("connected", True):
         where = str(source.get("server") or source.get("directory") or source["type"])
         found.append(Finding(Code.AGENT_SOURCE_LOST, state.node, where, {"error": error}))
-    return found
+    return found + (policies.unready(state.enforcer) if state.enforcer else [])
 
 
 def warnings(state: State, not_listening: Mapping[str, str], watch: Watch) -> list[Finding]:
@@ -118,6 +119,7 @@ def status(state: State) -> dict[str, Any]:
             {"pod_cidr": str(each.pod_cidr), "reserved": each.reserved, "room": each.room} for each in state.addresses()
         ],
         "addresses_released": state.addresses_released,
+        "policy": policies.status(state.enforcer) if state.enforcer else None,
         "metrics": state.metrics_writer,
         "pid": os.getpid(),
     }

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .policies import report as policies
 from .state import State
 
 PREFIX = "podnet"
@@ -31,7 +32,7 @@ Samples = Iterable[tuple[dict[str, str], float]]
 
 def families(state: State) -> list[Family]:
     """All metrics of now."""
-    found = [*_node(state), *_source(state), *_peers(state), *_process()]
+    found = [*_node(state), *_source(state), *_peers(state), *_policies(state), *_process()]
     return [Family(f"{PREFIX}_{name}", kind, text, list(samples)) for name, kind, text, samples in found]
 
 
@@ -100,6 +101,28 @@ def _peers(state: State) -> Iterator[tuple[str, str, str, Samples]]:
     )
     lost = [(peer, each.lost) for peer, each in asked]
     yield "peer_lost_total", "counter", "Echo requests without an answer.", lost
+
+
+def _policies(state: State) -> Iterator[tuple[str, str, str, Samples]]:
+    if state.enforcer is None:
+        return
+    told = policies.status(state.enforcer)
+    yield "policy_in_sync", "gauge", "1 if the policies of the API are in force.", _one(told["in_force"])
+    objects = [({"resource": name}, count) for name, count in told["objects"].items()]
+    yield "policy_objects", "gauge", "Objects of the API that enforcement knows.", objects
+    yield "policy_pods", "gauge", "Pods of this node that are known.", _one(told["pods"])
+    isolated = [({"direction": name}, count) for name, count in told["isolated"].items()]
+    yield "policy_isolated_pods", "gauge", "Pods of this node that a policy isolates.", isolated
+    live = [({"resource": name}, on) for name, on in told["watching"].items()]
+    yield "policy_watch_connected", "gauge", "1 if the API server reports changes.", live
+    yield "policy_updates_total", "counter", "Changes applied to the table.", _one(told["updates"])
+    yield "policy_failures_total", "counter", "Changes that the kernel refused.", _one(told["failures"])
+    drift = "Objects of the table that had drifted and were repaired."
+    yield "policy_drift_repaired_total", "counter", drift, _one(told["drift"])
+    answers = [({"answer": name}, told[name]) for name in ("admitted", "refused")]
+    yield "policy_pod_starts_total", "counter", "Pods that asked at their start.", answers
+    cut = "Open connections that a changed policy forbids and that were cut."
+    yield "policy_connections_cut_total", "counter", cut, _one(told["connections_cut"])
 
 
 def _process() -> Iterator[tuple[str, str, str, Samples]]:

@@ -30,6 +30,8 @@ from ..overlay.reconcile import Overlay
 GROUPS = (1, 3, 5, 7, 9, 11, 24, 25)
 NFNLGRP_NFTABLES = 7
 RTM_NEWNETCONF = 80
+#: The table of policies as it stands in an event.
+POLICIES = b"podnet_policy\0"
 NETCONFA_IFINDEX, NETCONFA_FORWARDING, NETCONFA_RP_FILTER = 1, 2, 3
 ALL = -1
 
@@ -47,6 +49,8 @@ class Monitor:
         self.packets.subscribe(NFNLGRP_NFTABLES)
         #: Whether a table of ours was deleted, and with it what it held of pods; until who sees to that says otherwise.
         self.deleted = False
+        #: Whether another process has changed the table of policies; until who sees to that says otherwise.
+        self.policies = False
         self._overlay: Overlay | None = None
         self._names: dict[int, str] = {}
 
@@ -76,8 +80,12 @@ class Monitor:
         events, whole = self.packets.events()
         reasons = [] if whole else ["events of the packet filter were lost"]
         name = TABLE.name.encode() + b"\0"
+        self.policies = self.policies or not whole
         for kind, port, payload in events:
-            if port in self.ours or name not in payload:
+            if port in self.ours:
+                continue
+            self.policies = self.policies or POLICIES in payload
+            if name not in payload:
                 continue
             values = parse(payload, nftables.INFO.size)
             if text(values.get(1, b"")) != TABLE.name:

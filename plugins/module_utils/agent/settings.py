@@ -5,7 +5,7 @@
 """The agent's own settings: the content of /etc/podnet/podnetd.json, strictly read; a missing file is all defaults.
 
 {"source": "file", "kubernetes": {}, "listen": null, "resync": 60, "sweep": 600,
- "cni": "/var/lib/cni", "probe": 0}
+ "cni": "/var/lib/cni", "probe": 0, "policy": null}
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..overlay.config import ConfigError
 from ..overlay.json_file import read_json
 from . import http_server
-from .sources.source import DIRECTORY, FileSource, Source
+from .policies import options as policies
+from .sources.source import CREDENTIALS, DIRECTORY, FileSource, Source
 
 if TYPE_CHECKING:
+    from .log import Log
+    from .loop import Loop
+    from .policies.enforcer import Enforcer
+    from .policies.service import PolicyService
     from .prober import Prober
 
 FILE = "podnetd.json"
@@ -30,7 +35,8 @@ class Settings(NamedTuple):
     """``source``: where leases come from; ``kubernetes``: what the source of that name needs to know; ``listen``:
     "ADDRESS:PORT" for health and metrics, None for none; ``resync`` and ``sweep``: seconds between two full
     reconciliations, and between two checks for leaked reservations; ``cni``: where addresses are reserved, and libcni
-    caches attachments; ``probe``: seconds between two echo requests to the same peer, 0 for none."""
+    caches attachments; ``probe``: seconds between two echo requests to the same peer, 0 for none; ``policy``: how
+    NetworkPolicies are enforced (policies/options.py), None where they are not."""
 
     source: str = "file"
     kubernetes: dict[str, Any] = {}
@@ -39,6 +45,7 @@ class Settings(NamedTuple):
     sweep: float = 600.0
     cni: str = "/var/lib/cni"
     probe: float = 0.0
+    policy: dict[str, Any] | None = None
 
 
 def load(directory: str = DIRECTORY) -> Settings:
@@ -75,6 +82,8 @@ def parse(data: object) -> Settings:
             raise ConfigError(f"listen: {error}") from None
     if not isinstance(settings.cni, str) or not settings.cni.startswith("/"):
         raise ConfigError(f"cni: {settings.cni!r} is not the path of a directory")
+    if settings.policy is not None:
+        policies.parse(settings.policy)
     for key, least in (("resync", 1), ("sweep", 1), ("probe", 0)):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 86400:
@@ -89,6 +98,25 @@ def open_prober(settings: Settings) -> Prober | None:
     from .prober import Prober  # loaded where it is used only
 
     return Prober(settings.probe)
+
+
+def open_enforcer(settings: Settings, directory: str, run: str, log: Log) -> Enforcer | None:
+    """What enforces NetworkPolicies, where the settings want that. Raises OSError when it gets no socket."""
+    if settings.policy is None:
+        return None
+    # loaded where it is used only, as the API's client
+    module = importlib.import_module(f"{__package__}.policies.enforcer")
+    credentials = settings.kubernetes.get("credentials", os.path.join(directory, CREDENTIALS))
+    enforcer: Enforcer = module.Enforcer(policies.parse(settings.policy), str(credentials), run, log)
+    return enforcer
+
+
+def serve_policies(enforcer: Enforcer | None, loop: Loop) -> PolicyService | None:
+    """The enforcer in the agent's loop."""
+    if enforcer is None:
+        return None
+    service: PolicyService = importlib.import_module(f"{__package__}.policies.service").PolicyService(enforcer, loop)
+    return service
 
 
 def open_source(settings: Settings, directory: str = DIRECTORY) -> Source:

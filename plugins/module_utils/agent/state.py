@@ -15,20 +15,27 @@ from .reconciler import Reconciler
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .policies.enforcer import Enforcer
     from .prober import Prober
 
 
 class State:
-    """``source``: the lease source's own status; ``prober``: None where the settings want none. Times called ``_at``
-    are of ``time.time``, None before the first."""
+    """``source``: the lease source's own status; ``prober`` and ``enforcer``: None where the settings want none. Times
+    called ``_at`` are of ``time.time``, None before the first."""
 
     def __init__(
-        self, settings: Settings, reconciler: Reconciler, source: Callable[[], dict[str, Any]], prober: Prober | None
+        self,
+        settings: Settings,
+        reconciler: Reconciler,
+        source: Callable[[], dict[str, Any]],
+        prober: Prober | None,
+        enforcer: Enforcer | None = None,
     ) -> None:
         self.settings = settings
         self.reconciler = reconciler
         self.source = source
         self.prober = prober
+        self.enforcer = enforcer
         self.started_at = time.time()
         self.in_sync_since: float | None = None
         self.reconciled_at: float | None = None

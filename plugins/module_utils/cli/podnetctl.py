@@ -108,6 +108,20 @@ def print_peers(options: argparse.Namespace, channel: Channel) -> int:
     return 0
 
 
+def load_policies(options: argparse.Namespace, _channel: Channel) -> int:
+    """Puts the policies in force that were last, where the node enforces any."""
+    settings = configuration.load(options.config)
+    if settings.policy is None:
+        return 0
+    from ..agent.policies import options as policies  # loaded where it is used only
+    from ..agent.policies import restore
+
+    errors = restore.at_boot(policies.parse(settings.policy), options.run)
+    for line in errors:
+        print(f"podnetctl: {line}", file=sys.stderr)
+    return 2 if errors else 0
+
+
 def _known(options: argparse.Namespace) -> tuple[Config, Leases]:
     """What the agent goes by; where none runs, what it last knew of the API, or the files. Raises ConfigError."""
     return client.known(options.run) or _kept(options.config) or FileSource(options.config).read()
@@ -171,6 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("peers", help="print the peers")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.set_defaults(action=print_peers)
+    command = commands.add_parser("load-policies", help="put the policies in force that were last (at boot)")
+    command.set_defaults(action=load_policies)
     verify.register(commands)
     return parser
 

@@ -264,6 +264,15 @@ class Code(str, Enum):
     CHANGE_REFUSED = "change.refused"
     CHANGE_FAILED = "change.failed"
 
+    # -- NetworkPolicies on a node
+    POLICY_OUT_OF_SYNC = "policy.out-of-sync"
+    POLICY_WATCH_LOST = "policy.watch-lost"
+    POLICY_NOT_SYNCED = "policy.not-synced"
+    POLICY_UNREADABLE = "policy.unreadable"
+    POLICY_BRIDGE_BYPASSED = "policy.bridge-bypassed"
+    POLICY_CONNECTIONS_NOT_CUT = "policy.connections-not-cut"
+    POLICY_NOT_SAVED = "policy.not-saved"
+
     # -- what surrounds the overlay on a node and is not the overlay's to change
     OVERLAY_FORWARD_DROPPED = "overlay.forward-dropped"
     OVERLAY_RP_FILTER_STRICT = "overlay.rp-filter-strict"

@@ -7,7 +7,8 @@
 Every agent has a client certificate of its own, ``podnet:node:NAME`` in the group ``podnet:nodes``. The group may get,
 list and watch nodes. Each node has a role of its own by which it may patch the status of that one node; the status
 resource takes annotations and conditions, and leaves the specification alone. So a node that is taken over can lie
-about itself, as its kubelet could, and about no other. (The kubelet's own certificate would not do: since Kubernetes
+about itself, as its kubelet could, and about no other. Where the agents enforce NetworkPolicies, the group may also
+get, list and watch pods, namespaces and policies. (The kubelet's own certificate would not do: since Kubernetes
 1.32 the node authorizer lets a node read itself alone.)
 """
 
@@ -30,6 +31,8 @@ from . import admission
 from .client import ApiError, Client, Credentials, parse_credentials
 
 GROUP = "podnet:nodes"
+#: The role by which agents read what policies depend on.
+POLICIES = "podnet:policies"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 SIGNER = "kubernetes.io/kube-apiserver-client"
@@ -76,19 +79,28 @@ def authority(credentials: Credentials) -> str:
         return file.read()
 
 
-def objects(nodes: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-    """The roles and their bindings for the agents of ``nodes``, each with its collection's path."""
+def objects(nodes: Iterable[str], policies: bool = False) -> list[tuple[str, dict[str, Any]]]:
+    """The roles and their bindings for the agents of ``nodes``, each with its collection's path; ``policies``: whether
+    they enforce NetworkPolicies."""
     everyone = {"apiGroup": _API, "kind": "Group", "name": GROUP}
-    found = _role(GROUP, everyone, {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]})
+    found = _role(GROUP, everyone, _reading("", "nodes"))
+    if policies:
+        found += _role(
+            POLICIES,
+            everyone,
+            _reading("", "pods", "namespaces"),
+            _reading("networking.k8s.io", "networkpolicies"),
+            _reading("policy.networking.k8s.io", "clusternetworkpolicies"),
+        )
     for node in nodes:
         rule = {"apiGroups": [""], "resources": ["nodes/status"], "resourceNames": [node], "verbs": ["patch"]}
         found += _role(user(node), {"apiGroup": _API, "kind": "User", "name": user(node)}, rule)
     return found
 
 
-def plan(client: Client, nodes: Sequence[str]) -> list[Change]:
+def plan(client: Client, nodes: Sequence[str], policies: bool = False) -> list[Change]:
     """What differs in the API from what agents of ``nodes`` need. Objects of ours for nodes that are neither named nor
-    in the cluster go. Raises what ``Client`` does."""
+    in the cluster go, and those for ``policies`` where agents enforce none. Raises what ``Client`` does."""
     found = {}
     for kind in ("clusterroles", "clusterrolebindings"):
         path = f"{RBAC}/{kind}"
@@ -96,14 +108,14 @@ def plan(client: Client, nodes: Sequence[str]) -> list[Change]:
             found[path, str(each["metadata"]["name"])] = each
     changes = []
     guarded = admission.objects(GROUP, user(""), {"labels": {LABEL: MANAGER}}) if _serves_policies(client) else []
-    for path, wanted in [*objects(nodes), *guarded]:
+    for path, wanted in [*objects(nodes, policies), *guarded]:
         name = wanted["metadata"]["name"]
         actual = found.pop((path, name), None) or _get(client, path, name)
         if actual is None or {**actual, **_essence(wanted)} != actual or not _ours(actual):
             changes.append(_change(client, path, name, actual, wanted))
     prefix = user("")
     for (path, name), actual in found.items():
-        if name.startswith(prefix) and _get(client, "/api/v1/nodes", name[len(prefix) :]) is None:
+        if name == POLICIES or (name.startswith(prefix) and _get(client, "/api/v1/nodes", name[len(prefix) :]) is None):
             changes.append(_change(client, path, name, actual, None))
     return changes
 
@@ -257,11 +269,15 @@ def _ours(thing: dict[str, Any]) -> bool:
     return bool((thing["metadata"].get("labels") or {}).get(LABEL) == MANAGER)
 
 
-def _role(name: str, subject: dict[str, str], rule: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _reading(group: str, *resources: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": ["get", "list", "watch"]}
+
+
+def _role(name: str, subject: dict[str, str], *rules: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     metadata = {"name": name, "labels": {LABEL: MANAGER}}
     kind = {"apiVersion": f"{_API}/v1", "metadata": metadata}
     role = {"apiGroup": _API, "kind": "ClusterRole", "name": name}
     return [
-        (f"{RBAC}/clusterroles", {**kind, "kind": "ClusterRole", "rules": [rule]}),
+        (f"{RBAC}/clusterroles", {**kind, "kind": "ClusterRole", "rules": list(rules)}),
         (f"{RBAC}/clusterrolebindings", {**kind, "kind": "ClusterRoleBinding", "subjects": [subject], "roleRef": role}),
     ]

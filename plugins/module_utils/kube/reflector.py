@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Following the nodes of a cluster: list, then watch, as client-go's reflector does.
+"""Following a collection of the API, such as the nodes of a cluster: list, then watch, as client-go's reflector does.
 
 The first list may come from the API server's cache (``resourceVersion=0``), which spares etcd when a whole cluster
 starts; a watch goes on where the one before ended, also over a lost connection; bookmarks keep that place young. Only
@@ -36,24 +36,27 @@ SILENCE = 150
 class Sink(Protocol):
     """Takes what was found, in the follower's thread."""
 
-    def replace(self, nodes: Iterator[dict[str, Any]]) -> None:
-        """All nodes; takes effect when the iterator has ended without an error."""
+    def replace(self, things: Iterator[dict[str, Any]]) -> None:
+        """All objects; takes effect when the iterator has ended without an error."""
 
-    def put(self, node: dict[str, Any]) -> None:
-        """A node is new, or changed."""
+    def put(self, thing: dict[str, Any]) -> None:
+        """An object is new, or changed."""
 
     def drop(self, name: str) -> None:
-        """A node is gone."""
+        """The object of that ``key`` is gone."""
 
     def connected(self) -> None:
         """The server has agreed to a watch."""
 
 
 class Reflector:
-    """Keeps ``sink`` up to date; ``version`` is the place in the cluster's history that it has come to."""
+    """Keeps ``sink`` up to date with the collection ``path``, or with those of its objects that ``selector`` (of
+    fields) leaves; ``version`` is the place in the cluster's history that it has come to."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, path: str = NODES, selector: str = "") -> None:
         self.sink = sink
+        self.path = path
+        self.selector = {"fieldSelector": selector} if selector else {}
         self.version = ""
         self.lists = self.watches = self.events = self.malformed = 0
         self._cached = True
@@ -83,33 +86,33 @@ class Reflector:
         self._cached = True
 
     def _pages(self, client: Client, version: list[str]) -> Iterator[dict[str, Any]]:
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(PAGE), **self.selector}
         if self._cached:
             query["resourceVersion"] = "0"
         for _page in range(PAGES):
-            page = client.items(NODES, query)
-            yield from (node for node in page.items() if self._usable(node))
+            page = client.items(self.path, query)
+            yield from (thing for thing in page.items() if self._usable(thing))
             metadata = _list_metadata(page)
             version[:] = [metadata["resourceVersion"]]
             token = metadata.get("continue")
             if not token:
                 return
-            query = {"limit": str(PAGE), "continue": str(token)}
-        raise ValueError(f"the list of nodes has more than {PAGES} pages")
+            query = {"limit": str(PAGE), **self.selector, "continue": str(token)}
+        raise ValueError(f"the list of {self.path} has more than {PAGES} pages")
 
     def _watch(self, client: Client) -> None:
         self.watches += 1
         seconds = WATCH + WATCH * os.urandom(1)[0] // 256
         began, heard = time.monotonic(), False
-        events = client.watch(NODES, {"resourceVersion": self.version}, seconds)
+        events = client.watch(self.path, {"resourceVersion": self.version, **self.selector}, seconds)
         self.sink.connected()
         for event in events:
             heard = True
             self._event(event)
         if not heard and time.monotonic() - began > SILENCE:
             client.close()  # the server may have closed it with the watch
-            page = client.items(NODES, {"limit": "1"})
-            for _node in page.items():
+            page = client.items(self.path, {"limit": "1", **self.selector})
+            for _thing in page.items():
                 pass  # what is asked for is the list's place, by a quorum
             self._check_history(_list_metadata(page)["resourceVersion"])
 
@@ -120,26 +123,26 @@ class Reflector:
 
     def _event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
-        node: Any = event.get("object")
+        thing: Any = event.get("object")
         if kind == "ERROR":
-            raise status_error(node)
+            raise status_error(thing)
         self.events += 1
-        version = _version(node)
+        version = _version(thing)
         self._check_history(version)
         if kind != "BOOKMARK":
-            if not self._usable(node):
+            if not self._usable(thing):
                 return
             if kind == "DELETED":
-                self.sink.drop(node["metadata"]["name"])
+                self.sink.drop(key(thing))
             elif kind in ("ADDED", "MODIFIED"):
-                self.sink.put(node)
+                self.sink.put(thing)
             else:
                 self.malformed += 1
         self.version = version or self.version
 
-    def _usable(self, node: Any) -> bool:
+    def _usable(self, thing: Any) -> bool:
         """Whether it has a name, as every object of the API."""
-        metadata = node.get("metadata") if isinstance(node, dict) else None
+        metadata = thing.get("metadata") if isinstance(thing, dict) else None
         if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) and metadata["name"]:
             return True
         self.malformed += 1
@@ -150,8 +153,15 @@ def _list_metadata(page: ListReader) -> dict[str, Any]:
     """The metadata of a list whose items were read. Raises ValueError where it has no place in history."""
     metadata = page.fields.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
-        raise ValueError("the list of nodes has no resourceVersion")
+        raise ValueError("the list has no resourceVersion")
     return metadata
+
+
+def key(thing: dict[str, Any]) -> str:
+    """An object's name, "NAMESPACE/NAME" where it is in one."""
+    metadata = thing["metadata"]
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if isinstance(namespace, str) and namespace else str(metadata["name"])
 
 
 def entry(node: dict[str, Any], own: bool) -> str | None:
@@ -194,8 +204,8 @@ def condition(node: dict[str, Any], kind: str) -> dict[str, Any]:
     return {}
 
 
-def _version(node: Any) -> str:
-    metadata = node.get("metadata") if isinstance(node, dict) else None
+def _version(thing: Any) -> str:
+    metadata = thing.get("metadata") if isinstance(thing, dict) else None
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
     return version if isinstance(version, str) else ""
 

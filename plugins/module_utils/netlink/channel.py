@@ -33,6 +33,10 @@ from .wire import (
     text,
 )
 
+TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 AF_NETLINK = 16
 SOCK_RAW_CLOEXEC = 3 | 0o2000000
 SOL_SOCKET = 1
@@ -201,6 +205,23 @@ class Channel:
                         raise error
                     return found, True
                 found.append(payload)
+
+    def stream(self, request: Request) -> Iterator[bytes]:
+        """A dump's bodies while they come, for lists that are too long to be held and that need not be consistent. The
+        channel serves for nothing else until the end. Raises NetlinkError."""
+        kind, flags, body, what = request
+        flags |= NLM_F_REQUEST | NLM_F_DUMP
+        self._send([HEADER.pack(16 + len(body), kind, flags, self._next(), 0), body])
+        while True:
+            for reply, reply_flags, sequence, payload in self.receive():
+                if sequence != self.sequence:
+                    continue
+                if reply in (NLMSG_DONE, NLMSG_ERROR):
+                    error = refusal(reply_flags, payload, what) if len(payload) >= 4 else None
+                    if error:
+                        raise error
+                    return
+                yield payload
 
     def batch(self, requests: list[Request]) -> list[NetlinkError | None]:
         """Carry out the requests in order; a refused one does not stop the others.

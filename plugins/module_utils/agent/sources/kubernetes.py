@@ -40,10 +40,9 @@ from ..log import Log
 from .admission import NodeAdmission
 from .cache import Cache
 from .node_status import STRATEGIC_MERGE, NodeStatus
-from .source import FileSource
+from .source import CREDENTIALS, FileSource
 from .wakeup import Wakeup
 
-CREDENTIALS = "kube.json"
 CACHE = "/var/lib/podnet/nodes.json"
 #: Seconds before its certificate expires from which on podnetctl warns: half of what site.yml leaves.
 NOTICE = 30 * 86400.0

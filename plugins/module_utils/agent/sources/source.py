@@ -20,6 +20,8 @@ from ..inotify import Watch
 DIRECTORY = "/etc/podnet"
 CONFIG = "overlay.json"
 LEASES = "leases.json"
+#: The credentials for the API, where something needs them.
+CREDENTIALS = "kube.json"
 
 
 class Source(Protocol):

@@ -21,6 +21,8 @@ from . import delegate
 DAEMON = "daemon"
 #: The version of the specification that introduced a command.
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
+#: Exists where podnetd enforces NetworkPolicies (gate.py); a configuration's ``policyGate`` may name another place.
+GATE = "/var/lib/podnet/policy/gate"
 
 
 def main(plugin: str) -> None:
@@ -96,7 +98,13 @@ def _run(plugin: str, env: Environment, conf: dict) -> dict | None:
     from .attachment_lock import Turn
 
     with Turn(env):
-        return delegate.call_own(plugin, to)
+        answer = delegate.call_own(plugin, to)
+        path = config.string(conf, "policyGate", GATE)
+        if posix.access(path, posix.F_OK):
+            from . import gate  # only if needed
+
+            gate.passed(path, plugin, to, answer)
+        return answer
 
 
 def _version(data: bytes) -> dict:

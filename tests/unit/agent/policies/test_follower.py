@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a follower of the API keeps and announces, and what becomes of objects that cannot be read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.log import Log
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies import follower as module
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies import report
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies.cluster import Cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.kube.client import ApiError
+from ansible_collections.podnet.cluster.plugins.module_utils.policy import read
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import ClusterPolicy, Pod, Policy
+
+POLICIES = "/apis/networking.k8s.io/v1/networkpolicies"
+
+
+def policy(name: str, **spec) -> dict:
+    return {"metadata": {"namespace": "shop", "name": name}, "spec": {"podSelector": {}, **spec}}
+
+
+def pod(name: str, uid: str, node: str = "node1", **more) -> dict:
+    metadata = {"namespace": "shop", "name": name, "uid": uid, "labels": {"app": "web"}, **more}
+    return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"podIPs": [{"ip": "10.244.1.2"}]}}
+
+
+@pytest.fixture
+def announced():
+    return []
+
+
+@pytest.fixture
+def follower(announced):
+    collection = module.Collection(POLICIES, "", read.policy)
+    return module.Follower(collection, "/none", Log(), lambda _collection, news: announced.append(news))
+
+
+def test_only_what_changed_is_announced(follower, announced):
+    follower.replace(iter([policy("a"), policy("b")]))
+    assert follower.synced and set(announced.pop()) == {"shop/a", "shop/b"}
+    follower.put(policy("a"))
+    follower.put(policy("a", policyTypes=["Egress"]))
+    follower.drop("shop/b")
+    follower.drop("shop/b")
+    assert [list(news) for news in announced] == [["shop/a"], ["shop/b"]] and announced[1] == {"shop/b": None}
+    announced.clear()
+    follower.replace(iter([policy("c")]))
+    assert set(announced[0]) == {"shop/a", "shop/c"} and announced[0]["shop/a"] is None
+
+
+def test_an_empty_first_list_is_announced(follower, announced):
+    follower.replace(iter(()))
+    follower.replace(iter(()))
+    assert announced == [{}] and follower.synced
+
+
+def test_an_object_that_cannot_be_read_stays_what_it_was_and_is_reported(follower, announced):
+    follower.put(policy("a"))
+    follower.put(policy("a", policyTypes=["Sideways"]))
+    follower.put(policy("b", policyTypes=["Sideways"]))
+    assert list(follower.records) == ["shop/a"] and set(follower.malformed) == {"shop/a", "shop/b"}
+    cluster = SimpleNamespace(node="node1", followers={Policy: follower})
+    found = report.warnings(SimpleNamespace(cluster=cluster, bridged=list))
+    assert [(each.code, each.subject) for each in found] == [
+        (Code.POLICY_UNREADABLE, "shop/a"),
+        (Code.POLICY_UNREADABLE, "shop/b"),
+    ]
+    follower.put(policy("a"))
+    follower.drop("shop/b")
+    assert follower.malformed == {}
+
+
+def test_a_collection_that_the_api_does_not_serve_is_empty_where_it_may_be(announced):
+    def missing(optional: bool) -> module.Follower:
+        collection = module.Collection(POLICIES, "", read.policy, optional)
+        found = module.Follower(collection, "/none", Log(), lambda _collection, news: announced.append(news))
+        pause = found._lost(ApiError(404, "NotFound", ""))
+        assert pause == (module.ABSENT_PAUSE if optional else 0)
+        return found
+
+    assert missing(True).synced and not missing(True).served
+    assert not missing(False).synced and missing(False).errors == 1
+
+
+def test_uids_are_those_of_this_nodes_pods_and_of_static_ones_the_kubelets(tmp_path):
+    cluster = Cluster("node1", str(tmp_path / "none"))
+    pods = cluster.followers[Pod]
+    pods.put(pod("here", "u1"))
+    pods.put(pod("there", "u2", node="node2"))
+    pods.put(pod("static", "u3", annotations={"kubernetes.io/config.mirror": "kubelets"}))
+    assert cluster.uids == {"shop/here": "u1", "shop/static": "kubelets"}
+    here, there, _static = (change.record for change in cluster.take())
+    assert here.labels is there.labels
+    pods.drop("shop/here")
+    assert cluster.uids == {"shop/static": "kubelets"} and cluster.take() == [(Pod, "shop/here", None)]
+    assert not cluster.synced and set(cluster.followers) > {ClusterPolicy, Policy}
