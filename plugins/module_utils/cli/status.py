@@ -83,9 +83,19 @@ def as_text(status: dict[str, Any]) -> str:
             f"addresses of {each['pod_cidr']}: {each['reserved']} of {each['room']} reserved"
             for each in agent["addresses"]
         ]
+        if agent["policy"]:
+            lines.append(_policies(agent["policy"]))
         lines += [f"not ready: {finding['text']}" for finding in agent["not_ready"]]
         lines += map(_warning, agent["warnings"])
     return "\n".join(lines) + "\n"
+
+
+def _policies(policy: dict[str, Any]) -> str:
+    state = "in force" if policy["in_force"] else "not in force"
+    objects = policy["objects"].get("networkpolicies", 0) + policy["objects"].get("clusternetworkpolicies", 0)
+    isolated = ", ".join(f"{count} for {direction}" for direction, count in policy["isolated"].items())
+    cut = f"{policy['connections_cut']} connections cut" if policy["connections"] == "cut" else "connections kept"
+    return f"policies: {state}; {objects} in the cluster; {policy['pods']} pods here, isolated: {isolated}; {cut}"
 
 
 def _warning(finding: dict[str, Any]) -> str:

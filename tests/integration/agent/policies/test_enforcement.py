@@ -315,3 +315,12 @@ def test_a_disk_that_takes_nothing_is_reported_and_keeps_nothing_from_its_work(n
     agent = node.start()
     eventually("the log", lambda: agent.logged("policy.not-saved"))
     assert not node.run_pod("shop", "client").reaches(node.run_pod("shop", "server"))
+
+
+def test_podnetctl_status_says_what_is_in_force(shop, eventually):
+    shop.cluster.policy("shop", "deny")
+    shop.run_pod("shop", "server")
+    eventually("the policy", lambda: shop.status()["isolated"]["ingress"] == 1)
+    (line,) = [one for one in shop.node.ctl("status").stdout.splitlines() if one.startswith("policies: ")]
+    told = "in force; 1 in the cluster; 1 pods here, isolated: 1 for ingress, 0 for egress; 0 connections cut"
+    assert line == f"policies: {told}"
