@@ -309,8 +309,6 @@ def wanted_code(env, data):
             return 4
         if any(char in "/:%\0" or char.isspace() for char in name):
             return 4
-    if any(pair and ("=" not in pair or pair[0] == "=") for pair in given["ARGS"].split(";")):
-        return 4
     if command == "VERSION":
         return 0
     try:

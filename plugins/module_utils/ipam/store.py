@@ -295,7 +295,8 @@ class Store:
             posix.close(file)
 
     def _free(self, owner: Owner, names: list[str]) -> None:
-        mine = [name for name in names if self._owner_of(name) == owner]
+        # also in the form that names no interface: the file may have been written anew
+        mine = [name for name in names if self._owner_of(name) in (owner, (owner[0], ""))]
         self.index.wipe()
         for name in mine:
             unlink(f"{self.directory}/{name}")

@@ -21,7 +21,7 @@ from ..attach.undo import Undo, each
 from ..exec import delegate
 from ..spec import config
 from ..spec.environment import interface_name
-from ..spec.errors import INTERNAL, CniError, config_error
+from ..spec.errors import INTERNAL, UNSUPPORTED_FIELD, CniError, config_error
 from ..spec.names import host_name
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
@@ -95,6 +95,8 @@ def note_of(device: Link) -> Note | None:
 def add(call: Call) -> dict:
     """Moves the device and adds its addresses; it is the result's only interface."""
     settings = Settings(call)
+    if config.boolean(call.conf, "useInterfaceNetwork"):  # the pod would lack what it says
+        raise CniError(UNSUPPORTED_FIELD, "useInterfaceNetwork is not supported: configure the addresses by ipam")
     if settings.bus_id and driver(settings.bus_id) in USER_DRIVERS:
         return _of_a_program(call, settings)
 

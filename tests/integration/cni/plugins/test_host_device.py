@@ -340,3 +340,11 @@ def test_an_alias_that_could_be_a_name_is_no_name(host, device, key):
     host.call("host-device", "DEL", wanted, "c1", host.pod())
     assert links(host.netns) == ["hd0", "hd1", "lo"]
     assert shown(host.netns, "hd0")["ifalias"] == "uplink"
+
+
+def test_a_key_that_would_be_passed_over_is_refused(host, device, failure):
+    """Go's since 1.10 gives the pod the device's addresses and routes."""
+    with pytest.raises(failure, match="useInterfaceNetwork is not supported") as caught:
+        host.call("host-device", "ADD", conf(host, device="hd0", useInterfaceNetwork=True), "c1", host.pod())
+    assert caught.value.code == 2
+    assert links(host.netns) == ["hd0", "hd1", "lo"]

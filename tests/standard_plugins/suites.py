@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The standard plugins' own test suites, run on our executables: suites.py [PLUGIN ...]
+
+A copy of their module is changed in one point: the functions that carry out a verb (cmdAdd, cmdDel, cmdCheck,
+cmdStatus, cmdGC) execute our plugin, as a runtime does, in the network namespace that the spec has entered. What a spec
+asks of the plugin it then asks of ours; specs of Go functions stay specs of Go functions. Exit status 1 if a spec fails
+that EXCEPTIONS gives no reason for, or if a reason is for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+import standard_plugins
+
+ROOT = standard_plugins.ROOT
+sys.path.insert(0, str(ROOT / "build/collections"))
+from ansible_collections.podnet.cluster.plugins.module_utils import install  # noqa: E402
+from exceptions import EXCEPTIONS  # noqa: E402
+
+#: Where a plugin's suite is. Those of portmap and firewall look at iptables' rules, of which ours has none; dhcp's
+#: start Go's daemon; loopback's compile the plugin by themselves.
+SUITES = {
+    "bandwidth": "meta", "bridge": "main", "dummy": "main", "host-device": "main", "host-local": "ipam",
+    "ipvlan": "main", "macvlan": "main", "ptp": "main", "sbr": "meta", "static": "ipam", "tap": "main",
+    "tuning": "meta", "vlan": "main", "vrf": "meta",
+}  # fmt: skip
+#: Those whose specs make links of kind dummy, which not every kernel has.
+NEED_DUMMY = ("bandwidth", "dummy", "host-device", "ipvlan", "macvlan", "sbr", "tuning", "vlan", "vrf")
+VERB = re.compile(r"^func cmd(Add|Del|Check|Status|GC)\(", re.MULTILINE)
+EXECUTE = """package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+)
+
+func execute(verb string, args *skel.CmdArgs) error {
+	directory := os.Getenv("PLUGINS")
+	command := exec.Command(directory + "/@PLUGIN@")
+	command.Stdin = bytes.NewReader(args.StdinData)
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "CNI_COMMAND=" + verb, "CNI_ARGS=" + args.Args,
+		"CNI_PATH=" + directory, "CNI_NETNS=" + args.Netns,
+		"CNI_CONTAINERID=" + given(args.ContainerID, "CNI_CONTAINERID"),
+		"CNI_IFNAME=" + given(args.IfName, "CNI_IFNAME"), "CNI_NETNS_OVERRIDE=1"}
+	var printed bytes.Buffer
+	command.Stdout, command.Stderr = &printed, os.Stderr
+	if err := command.Run(); err != nil {
+		failure := &types.Error{}
+		if json.Unmarshal(printed.Bytes(), failure) != nil {
+			return fmt.Errorf("%v: %s", err, printed.String())
+		}
+		return &types.Error{Code: failure.Code, Msg: failure.Msg} // specs compare the message alone
+	}
+	_, err := os.Stdout.Write(printed.Bytes())
+	return err
+}
+
+// Specs that call a function leave out what it does not read; an executable must have it.
+func given(value string, variable string) string {
+	for _, found := range []string{value, os.Getenv(variable)} {
+		if found != "" {
+			return found
+		}
+	}
+	return "eth0"
+}
+"""
+#: Runs a suite with directories of its own for what plugins and specs write.
+SANDBOX = """
+mount -t tmpfs tmpfs /run; mkdir -p /run/netns /run/lock /var/lib/cni; mount -t tmpfs tmpfs /var/lib/cni
+ip link set lo up; cd "$1"; shift; exec "$@"
+"""
+
+
+def build(plugin: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """The suite of a plugin as a program, and the directory to run it in; built unless the cache has them."""
+    target = standard_plugins.directory().with_name(
+        f"suites-{standard_plugins.version()}-{standard_plugins.build_modules.digest(EXECUTE)}"
+    )
+    directory, program = target / "plugins" / SUITES[plugin] / plugin, target / f"{plugin}.test"
+    if program.exists():
+        return program, directory
+    go = standard_plugins.toolchain()
+    if not target.exists():
+        found = run(
+            go.program,
+            "mod",
+            "download",
+            "-json",
+            standard_plugins.MODULE,
+            cwd=standard_plugins.HERE,
+            env=go.environment,
+        )
+        source = re.search(r'"Dir": "([^"]+)"', found)
+        assert source, found
+        part = target.with_name(target.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source[1], part)
+        for path in [part, *part.rglob("*")]:
+            path.chmod(path.stat().st_mode | 0o200)
+        part.rename(target)
+    if not (directory / "execute.go").exists():
+        change(directory, plugin)
+    environment = {**go.environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
+    run(go.program, "test", "-vet=off", "-c", "-o", f"{program}.part", ".", cwd=directory, env=environment)
+    os.rename(f"{program}.part", program)
+    return program, directory
+
+
+def change(directory: pathlib.Path, plugin: str) -> None:
+    """Makes a plugin's verbs execute ours."""
+    verbs = set()
+    for path in directory.glob("*.go"):
+        if not path.name.endswith("_test.go"):
+            text = path.read_text()
+            verbs |= set(VERB.findall(text))
+            path.write_text(VERB.sub(r"func theirs\1(", text))
+    functions = [
+        f'\nfunc cmd{verb}(args *skel.CmdArgs) error {{ return execute("{verb.upper()}", args) }}\n'
+        for verb in sorted(verbs)
+    ]
+    (directory / "execute.go").write_text(EXECUTE.replace("@PLUGIN@", plugin) + "".join(functions))
+
+
+def run(*command: object, **options) -> str:
+    """A command's output. SystemExit with it if the command fails."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise SystemExit(f"{command}: exit status {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def specs(program: pathlib.Path, directory: pathlib.Path, plugins: str) -> dict[str, str]:
+    """Runs a suite on the executables in `plugins`: spec → "" or how it failed, without specs that skip themselves."""
+    with tempfile.TemporaryDirectory() as place:
+        report = f"{place}/report.xml"
+        words = ["unshare", "--mount", "--net", "sh", "-ec", SANDBOX, "sh", directory, program]
+        words += [f"--ginkgo.junit-report={report}", "--ginkgo.no-color", "--ginkgo.timeout=30m"]
+        environment = {**os.environ, "PLUGINS": plugins, "PATH": f"{plugins}:{os.environ['PATH']}"}
+        subprocess.run(
+            [str(word) for word in words],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        found = {}
+        for case in ElementTree.parse(report).getroot().iter("testcase"):
+            name = re.sub(r"^\[It\] ", "", case.get("name", ""))
+            if case.find("skipped") is None and not name.startswith("["):
+                failure = case.find("failure") if case.find("failure") is not None else case.find("error")
+                found[name] = (
+                    "" if failure is None else " ".join((failure.text or failure.get("message") or "?").split())
+                )
+        return found
+
+
+def has_dummy() -> bool:
+    """Whether this kernel has links of kind dummy."""
+    probe = ["unshare", "--net", "ip", "link", "add", "name", "probe", "type", "dummy"]
+    return not subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+def main(wanted: list[str]) -> int:
+    """Runs the suites; returns the exit status."""
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="podnet-suites-") as place:
+        install.install(install.read_tree(os.path.dirname(install.__file__)), place)
+        for plugin in wanted or sorted(SUITES):
+            if plugin in NEED_DUMMY and not has_dummy():
+                print(f"{plugin}: skipped: this kernel has no dummy links, which the specs make")
+                continue
+            found = specs(*build(plugin), f"{place}/current/bin")
+            reasons = EXCEPTIONS.get(plugin, {})
+            failed = {name: text for name, text in found.items() if text}
+            unexplained = {name: text for name, text in failed.items() if not any(part in name for part in reasons)}
+            stale = [part for part in reasons if not any(part in name for name in failed)]
+            print(f"{plugin}: {len(found)} specs, {len(failed)} failed, {len(unexplained)} of them without a reason")
+            for name, text in unexplained.items():
+                print(f"  {name}\n    {text[:200]}")
+            for part in stale:
+                print(f"  a reason for nothing: {part}")
+            bad += len(unexplained) + len(stale) + (not found)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
