@@ -17,4 +17,9 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "errors when passed an invalid CIDR": "it is refused, in other words",
         "from RuntimeConfig/ARGS/CNI_ARGS": "GATEWAY of CNI_ARGS is for addresses of every source",
     },
+    "tap": {
+        "add, check and remove a tap device run correctly": (
+            "CHECK is given a configuration without ADD's owner and group, and ours compares them"
+        ),
+    },
 }

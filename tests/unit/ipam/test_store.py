@@ -156,6 +156,17 @@ def test_release_is_repeatable_and_nobody_elses(directory):
 
 
 @pytest.mark.defect("host-local: addresses leak on reboot")
+def test_a_file_without_an_interface_is_its_containers(directory):
+    """The form of host-local before 0.8; another container's stays."""
+    (address,) = reserve(directory, "c1")
+    (other,) = reserve(directory, "c2")
+    Path(directory, address).write_text("c1")
+    Path(directory, other).write_text("c3")
+    release(directory, "c1")
+    release(directory, "c2")
+    assert reservations(directory) == {other: "c3"}
+
+
 def test_another_boots_reservations_are_void(directory):
     reserve(directory, "c1", DUAL)
     reserve(directory, "c2", DUAL)
