@@ -9,7 +9,7 @@ import json
 import subprocess
 import threading
 
-from .conftest import OUTPUT, RECAP, ROOT, Recap
+from userlab import RECAP, Recap
 
 NODE = "node2"
 
@@ -60,7 +60,12 @@ def test_a_worker_that_dies_on_the_way_ends_nothing_for_the_others(milestone):
     """It is killed once preflight has found all nodes well: the others are brought to the end."""
     command = ["ansible-playbook", "playbooks/site.yml"]
     with subprocess.Popen(
-        command, cwd=ROOT, env=milestone.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=milestone.root,
+        env=milestone.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as site:
         lines = []
         killing = None
@@ -72,7 +77,7 @@ def test_a_worker_that_dies_on_the_way_ends_nothing_for_the_others(milestone):
                 killing.start()
         killing.join()
     output = "".join(lines)
-    (OUTPUT / "site-with-a-death.log").write_text(output)
+    (milestone.output / "site-with-a-death.log").write_text(output)
     recap = {host: Recap(*map(int, counts)) for host, *counts in RECAP.findall(output)}
     assert site.returncode == 4, output[-3000:]
     assert recap[NODE].unreachable == 1
