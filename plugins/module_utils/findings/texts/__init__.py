@@ -32,26 +32,8 @@ from . import (
 )
 from .entry import Entry
 
-ENTRIES: dict[Code, Entry] = {
-    **agent.ENTRIES,
-    **bridge.ENTRIES,
-    **change.ENTRIES,
-    **cluster.ENTRIES,
-    **filter.ENTRIES,
-    **fitness.ENTRIES,
-    **identity.ENTRIES,
-    **lease.ENTRIES,
-    **nat.ENTRIES,
-    **neighbor.ENTRIES,
-    **node.ENTRIES,
-    **overlay.ENTRIES,
-    **packets.ENTRIES,
-    **pod.ENTRIES,
-    **policy.ENTRIES,
-    **port.ENTRIES,
-    **preflight.ENTRIES,
-    **probe.ENTRIES,
-    **route.ENTRIES,
-    **tunnel.ENTRIES,
-    **underlay.ENTRIES,
-}
+_SECTIONS = (
+    agent, bridge, change, cluster, filter, fitness, identity, lease, nat, neighbor, node, overlay, packets, pod,
+    policy, port, preflight, probe, route, tunnel, underlay
+)  # fmt: skip
+ENTRIES: dict[Code, Entry] = {code: entry for section in _SECTIONS for code, entry in section.ENTRIES.items()}
