@@ -144,7 +144,7 @@ requirements: ## Renew the pins in requirements.txt from requirements.in
 clean: ## Remove what was built here (the cache and a running lab stay)
 	rm -rf build .venv .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# Its name tells what is in it, so that it is never renewed: others may be running from it.
+# Its name is a hash of its content, so that it is never renewed: others may be running from it.
 $(VENV)/ready:
 	@echo "Making the Python environment $(VENV) (about half a minute)"
 	python3 -m venv --clear $(VENV)

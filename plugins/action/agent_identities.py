@@ -28,16 +28,16 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         try:
             requests = _checked_requests(arguments)
-            told = self._execute_module(
+            result = self._execute_module(
                 module_name=MODULE, module_args={**arguments, "requests": requests}, task_vars=task_vars
             )
-            if not told.get("failed"):
-                told["certificates"] = {
+            if not result.get("failed"):
+                result["certificates"] = {
                     node: checked_certificate(node, pem, requests[node])
-                    for node, pem in told.get("certificates", {}).items()
+                    for node, pem in result.get("certificates", {}).items()
                     if node in requests
                 }
-            return dict(told)
+            return dict(result)
         except Refused as refused:
             finding = refused.finding
             raise AnsibleActionFail(

@@ -31,9 +31,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"node_runtime: {error}") from None
         interpreter = arguments.get("interpreter") or install.INTERPRETER
         arguments["version"] = install.version_name(install.digest(files, interpreter))
-        told = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
-        if told.get("failed") or not told.get("changed") or self._task.check_mode:
-            return told
+        result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        if result.get("failed") or not result.get("changed") or self._task.check_mode:
+            return result
         directory = self._make_tmp_path()
         try:
             archive = self._connection._shell.join_path(directory, "library.tar")

@@ -51,7 +51,7 @@ from ..module_utils.lab import machine, state
 
 
 class Connection(ConnectionBase):
-    """A connection is no more than the node's name: every command enters anew, so a node may be restarted between two
+    """A connection is no more than the node's name: every command enters again, so a node may be restarted between two
     tasks."""
 
     transport = "podnet.cluster.nspawn"

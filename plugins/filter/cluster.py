@@ -59,9 +59,9 @@ def certificate_requests(nodes: list[dict[str, Any]], hostvars: Any, hosts: list
     has one, by the node's name: agent_credentials' results are registered under the name ``key``."""
     found = {}
     for node in nodes:
-        told = hostvars[node["host"]].get(key) if node["host"] in hosts else None
-        if told and told.get("request"):
-            found[node["name"]] = told["request"]
+        answer = hostvars[node["host"]].get(key) if node["host"] in hosts else None
+        if answer and answer.get("request"):
+            found[node["name"]] = answer["request"]
     return found
 
 

@@ -285,7 +285,7 @@ def install(
     `interpreter` is what the executables run with; it must be there, since it compiles the library. `socket` is where
     they find the service. `final` is what `root` will be when the tree is used elsewhere, in a package.
     """
-    mask = os.umask(0o022)  # nobody else may write there, whatever the caller's
+    mask = os.umask(0o022)  # only the owner may write there, whatever the caller's mask
     try:
         return _install(files, root, interpreter, socket, final)
     finally:

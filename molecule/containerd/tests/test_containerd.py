@@ -24,8 +24,8 @@ def test_effective_configuration(host):
 
 def test_nothing_that_is_configured_is_deprecated(host):
     """Of cgroup version 1, which is the host's, containerd warns, too."""
-    told = [line.split()[0] for line in host.check_output("ctr deprecations list").splitlines()[1:]]
-    assert set(told) <= {"io.containerd.deprecation/cgroup-v1"}
+    deprecated = [line.split()[0] for line in host.check_output("ctr deprecations list").splitlines()[1:]]
+    assert set(deprecated) <= {"io.containerd.deprecation/cgroup-v1"}
 
 
 def test_kubernetes_interface_is_on(host):

@@ -17,7 +17,7 @@ def test_api_is_ready(host):
 
 def test_components_run(host):
     wanted = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
-    for _second in range(60):  # the kubelet tells the API of its static pods some time after they run
+    for _second in range(60):  # the kubelet reports its static pods to the API some time after they run
         pods = json.loads(host.check_output(f"{KUBECTL} --namespace kube-system get pods --output json"))["items"]
         running = {pod["metadata"]["labels"].get("component") for pod in pods if pod["status"]["phase"] == "Running"}
         if wanted <= running:

@@ -62,8 +62,8 @@ def test_subnet_env(host, pod_cidrs):
 def test_stays_and_comes_back_at_boot(host):
     unit = host.service("podnetd")
     assert unit.is_enabled and unit.is_running
-    told = json.loads(host.check_output("podnetctl status --json"))
-    assert told["in_sync"] and told["agent"]["in_sync"] and told["agent"]["source"]["connected"]
+    status = json.loads(host.check_output("podnetctl status --json"))
+    assert status["in_sync"] and status["agent"]["in_sync"] and status["agent"]["source"]["connected"]
 
 
 def test_what_is_undone_by_hand_heals(host, pod_cidrs):

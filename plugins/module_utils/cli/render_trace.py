@@ -128,12 +128,12 @@ def verdict(trace: Trace) -> list[str]:
         return ["Path OK." if trace.ok else "Packets are lost, but every inspected hop looks correct."]
     path, hop = trace.fault
     assert hop.finding is not None
-    told: list[tuple[str, Finding]] = [("cause:   ", hop.finding)]
-    told += [("or:      ", each) for each in hop.suspected]
-    told += [("evidence:", hop.evidence)] if hop.evidence else []
+    findings: list[tuple[str, Finding]] = [("cause:   ", hop.finding)]
+    findings += [("or:      ", each) for each in hop.suspected]
+    findings += [("evidence:", hop.evidence)] if hop.evidence else []
     return [
         f"Broken at {hop.node}, {hop.name} ({path.direction} path):",
-        *(f"  {word} {words.text(each)}" for word, each in told),
+        *(f"  {word} {words.text(each)}" for word, each in findings),
         f"  fix:      {words.fix(hop.finding)}",
     ]
 

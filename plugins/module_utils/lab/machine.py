@@ -128,7 +128,7 @@ def execute(lab, node, *argv, timeout=60):
 
 
 def prepare(lab, node):
-    """Makes the node's files on the host: the overlay's upper layer with what tells this node from another. A node that
+    """Makes the node's files on the host: the overlay's upper layer with what is this node's own. A node that
     has booted keeps what it has."""
     etc = lab.path(node, "upper", "etc")
     if os.path.exists(f"{etc}/machine-id"):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..netlink.wire import Request
 
 #: The nat chains' priorities. Of several chains the first that translates decides. kube-proxy, Docker and iptables are
-#: at dstnat (-100) and srcnat (100): a Service's port comes before a host port, whoever was started last. Those of
+#: at dstnat (-100) and srcnat (100): a Service's port comes before a host port, whichever was started last. Those of
 #: firewalld (-90, 110) come after ours.
 DSTNAT, SRCNAT = -95, 105
 #: linux/in.h IPPROTO_*

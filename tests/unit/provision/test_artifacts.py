@@ -10,6 +10,7 @@ import os
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import artifacts
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.archive import Archive, ArchiveError
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.artifacts import Executable, Image
@@ -59,14 +60,15 @@ def test_a_wrong_checksum_is_found_before_anything_is_installed(node, broken):
     (node / {"executable": "kubelet", "image": "a.tar"}[broken]).write_text("damaged")
     wanted = [Executable(str(node / "usr/bin/kubelet"), *executable)], [Image("registry/a:1", *image)]
     (error,) = Plan(then=lacking(*wanted)).apply()
-    assert "has the SHA-256" in error and "copy it again" in error
+    assert error.code == Code.CHANGE_FAILED and "has the SHA-256" in error.parameters["error"]
     assert not (node / "usr").exists() and not (node / "images").exists()
 
 
 def test_an_archive_without_the_image(node):
     wanted = [Image("registry/c:1", *file(node / "a.tar", "registry/a:1\n"))]
     (error,) = Plan(then=lacking([], wanted)).apply()
-    assert error == f"{node}/a.tar does not hold an image registry/c:1: correct the name"
+    assert error.subject == "install registry/c:1"
+    assert error.parameters["error"] == f"{node}/a.tar does not hold an image registry/c:1: correct the name"
 
 
 def test_check_mode_plans_without_the_files(node):

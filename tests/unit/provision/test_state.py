@@ -43,7 +43,7 @@ def test_a_sysctl_that_the_kernel_does_not_have(tmp_path, check_mode):
             plan.describe()
     else:
         (error,) = plan.apply()
-        assert "sysctl no.such: this kernel does not have it" in error
+        assert "sysctl no.such: this kernel does not have it" in error.parameters["error"]
     assert plan.describe() == [f"write file {tmp_path}/file"]
 
 

@@ -238,8 +238,8 @@ def _in_pod(inside: Channel, call: Call, settings: Settings) -> tuple[Link | Non
     """The device in the pod, whatever it is called there by now, and its note; None if it is not there."""
     for item in sorted(link.dump(inside), key=lambda one: one.name != call.env.ifname):
         note = note_of(item)
-        told = item.name == call.env.ifname and item.mac in _macs(call)
-        if note is None and told and interface_name(settings.device):
+        named = item.name == call.env.ifname and item.mac in _macs(call)
+        if note is None and named and interface_name(settings.device):
             note = Note(settings.device, [], "")  # the pod has taken the alias away
         if note and (_is_named(item, note, settings) if settings.device else _is_it(item, call, settings)):
             return item, note

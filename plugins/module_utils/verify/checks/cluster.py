@@ -273,7 +273,7 @@ def _tunnels(cluster: Cluster, answers: Answers, namespace: str) -> list[Check]:
 
 
 def _probed(cluster: Cluster, answers: Answers, namespace: str) -> dict[str, set[str]]:
-    """For each node that was asked the others with which its pods exchanged probes, whoever began."""
+    """For each node that was asked the others with which its pods exchanged probes, in either direction."""
     pods = cluster.workload(namespace)
     by_name, by_address = {pod.name: pod.node for pod in pods}, {pod.address: pod.node for pod in pods}
     pairs: dict[str, set[str]] = defaultdict(set)
