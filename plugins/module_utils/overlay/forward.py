@@ -30,7 +30,10 @@ def dropping_chains() -> list[str]:
 
 def accept(chain: str, networks: Iterable[Prefix]) -> str:
     """The commands by which one of these chains accepts what comes from and goes to ``networks``."""
-    tool = chain.partition(" ")[0]
+    tool, table, _chain = chain.split()
+    if table == "firewalld":  # it forgets rules that it did not make
+        trusted = [f"firewall-cmd --permanent --zone=trusted --add-source={network}" for network in networks]
+        return "; ".join([*trusted, "firewall-cmd --reload"])
     commands = []
     for network in networks:
         if tool in OF_OTHER_VERSION[network.version]:

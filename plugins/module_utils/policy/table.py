@@ -14,7 +14,9 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, NamedTuple
 
+from ..converge.failure import failure
 from ..converge.plan import Diff
+from ..findings.finding import Finding
 from ..netlink import nftables
 from ..netlink.channel import Channel
 from ..netlink.nftables import Chain, Difference, Set
@@ -89,14 +91,14 @@ class Changes:
     def diffs(self) -> list[Diff]:
         return [Diff("nftables", "", "".join(f"{change}\n" for change in self.changes))]
 
-    def apply(self) -> list[str]:
+    def apply(self) -> list[Finding]:
         for attempt in range(TRIES):
             try:
                 _carry_out(self.channel, self._delta, _start(self._observed), self._base)
                 return []
             except NetlinkError as error:
                 if error.errno not in MOVED or attempt == TRIES - 1:
-                    return [str(error)]
+                    return [failure(error.what, error)]
             self._read()
         return []
 

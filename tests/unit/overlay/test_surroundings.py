@@ -58,6 +58,11 @@ V4, V6 = "10.244.0.0/16", "fd00:244::/48"
             "; ".join(NFT.format(*("inet fw forward", *each) * 2) for each in (("ip", V4), ("ip6", V6))),
         ),
         (
+            "inet firewalld filter_FORWARD",
+            "".join(f"firewall-cmd --permanent --zone=trusted --add-source={each}; " for each in (V4, V6))
+            + "firewall-cmd --reload",
+        ),
+        (
             "iptables-legacy filter FORWARD",
             f"iptables-legacy -I FORWARD -s {V4} -j ACCEPT; iptables-legacy -I FORWARD -d {V4} -j ACCEPT",
         ),
