@@ -116,10 +116,9 @@ def load_policies(options: argparse.Namespace, _channel: Channel) -> int:
     from ..agent.policies import options as policies  # loaded where it is used only
     from ..agent.policies import restore
 
-    errors = restore.at_boot(policies.parse(settings.policy), options.run)
-    for line in errors:
-        print(f"podnetctl: {line}", file=sys.stderr)
-    return 2 if errors else 0
+    failures = restore.at_boot(policies.parse(settings.policy), options.run)
+    _report(failures)
+    return 2 if failures else 0
 
 
 def _known(options: argparse.Namespace) -> tuple[Config, Leases]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import threading
 import time
 
+from ...converge.failure import failure
 from ...findings.codes import Code
 from ...findings.finding import Finding
 from ...netlink.channel import Channel
@@ -189,24 +190,24 @@ class Enforcer:
                 self.compiler.take()
                 plan = self.table.plan(self.compiler.program)
                 changes = list(map(str, plan.changes))
-                errors = plan.apply()
+                failures = plan.apply()
         except OSError as error:
-            changes, errors = [], [str(error)]
+            changes, failures = [], [failure("read the table", error)]
         if changes:
             self.drift += len(changes) if drift else 0
             self.log.changes(why, changes[:LINES], len(changes))
             if self.cutter:
                 self.cutter.changed(narrows=True)
-        self._done(errors)
+        self._done(failures)
 
     def _restore(self) -> None:
         """Has at least what was in force last, while the API is not known."""
         try:
-            errors = restore(self.table, self.files.load(), self.attachments)
+            failures = restore(self.table, self.files.load(), self.attachments)
         except OSError as error:
-            errors = [str(error)]
-        for each in errors:
-            self.log.error(Finding(Code.POLICY_OUT_OF_SYNC, self._node(), "podnetd", {"error": each}))
+            failures = [failure("read the table", error)]
+        for each in failures:
+            self.log.error(self._out_of_sync(each))
 
     def _update(self) -> None:
         """Applies what has changed since the last time; where that cannot be done, the table is in force no more."""
@@ -225,12 +226,16 @@ class Enforcer:
                 self.cutter.changed(delta.narrows)
         self._keep()
 
-    def _done(self, errors: list[str]) -> None:
-        self.in_force = not errors
-        if errors:
+    def _out_of_sync(self, why: Finding) -> Finding:
+        error = f"{why.subject}: {why.parameters['error']}"
+        return Finding(Code.POLICY_OUT_OF_SYNC, self._node(), "podnetd", {"error": error})
+
+    def _done(self, failures: list[Finding]) -> None:
+        self.in_force = not failures
+        if failures:
             self.failures += 1
             self._retry_at = time.monotonic() + self._backoff.next()
-            self.problem = Finding(Code.POLICY_OUT_OF_SYNC, self._node(), "podnetd", {"error": errors[0]})
+            self.problem = self._out_of_sync(failures[0])
             self.log.error(self.problem)
             return
         self.problem, self._retry_at = None, 0.0

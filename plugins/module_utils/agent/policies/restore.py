@@ -7,6 +7,7 @@ any pod runs, or after somebody deleted it."""
 
 from __future__ import annotations
 
+from ...findings.finding import Finding
 from ...netlink import nftables
 from ...netlink.channel import Channel
 from ...netlink.wire import NETLINK_NETFILTER
@@ -18,7 +19,7 @@ from .options import Options
 from .places import TABLE, Places
 
 
-def restore(table: Table, program: Program | None, attachments: Attachments) -> list[str]:
+def restore(table: Table, program: Program | None, attachments: Attachments) -> list[Finding]:
     """Makes the table as ``program`` has it. Those pods are known that have the addresses that they had, so at boot
     none. Returns what went wrong. Raises OSError."""
     if program is None or nftables.exists(table.channel, TABLE):
@@ -31,7 +32,7 @@ def restore(table: Table, program: Program | None, attachments: Attachments) -> 
     return table.plan(program).apply()
 
 
-def at_boot(options: Options, run: str) -> list[str]:
+def at_boot(options: Options, run: str) -> list[Finding]:
     """The same by what is on disk. Returns what went wrong. Raises OSError."""
     places = Places(options.directory, run)
     attachments = Attachments(places.records)
