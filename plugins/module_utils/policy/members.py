@@ -18,6 +18,8 @@ from .model import Peer, Pod
 from .program import Program, port_key
 from .selectors import Labels
 
+NONE: frozenset[InUse] = frozenset()
+
 
 class InUse:
     """A set that has users: how many, and its names by family, since hashing them again costs more than all else."""
@@ -31,7 +33,7 @@ class InUse:
 
 
 class Identity:
-    """All pods of one namespace with equal labels, by key; ``sets``: those in use that select them."""
+    """All pods of one namespace with equal labels, by name; ``sets``: those in use that select them."""
 
     __slots__ = ("labels", "namespace", "pods", "sets")
 
@@ -39,7 +41,7 @@ class Identity:
         self.namespace = namespace
         self.labels = labels
         self.pods: dict[str, Pod] = {}
-        self.sets: set[InUse] = set()
+        self.sets: frozenset[InUse] = NONE
 
 
 class Members:
@@ -52,7 +54,8 @@ class Members:
         self.families = families
         self.namespaces: dict[str, Labels] = {}
         self._identities: dict[str, dict[Labels, Identity]] = {}
-        self._of: dict[str, Identity] = {}
+        #: Each pod's, by namespace and name: ten thousand keys would be strings more than the pods themselves have.
+        self._of: dict[str, dict[str, Identity]] = {}
         self._in_use: dict[AddressSet | NamedPortSet, InUse] = {}
         self._ranges: Counter[RangeSet] = Counter()
         self._peers: Index[InUse] = Index()
@@ -60,12 +63,10 @@ class Members:
         self._named: dict[str, set[InUse]] = {}
 
     def pod(self, key: str) -> tuple[Pod, Identity] | None:
-        identity = self._of.get(key)
-        return (identity.pods[key], identity) if identity else None
-
-    def keys(self) -> list[str]:
-        """Those of all pods."""
-        return list(self._of)
+        """A pod by "namespace/name"."""
+        namespace, _slash, name = key.partition("/")
+        identity = self._of.get(namespace, {}).get(name)
+        return (identity.pods[name], identity) if identity else None
 
     def put(self, pod: Pod) -> None:
         before = self.pod(pod.key)
@@ -74,21 +75,23 @@ class Members:
         if before and before[0] == pod:
             return
         # first what comes: an element that stays does not change
-        identity.pods[pod.key] = pod
-        self._of[pod.key] = identity
+        identity.pods[pod.name] = pod
+        self._of.setdefault(pod.namespace, {})[pod.name] = identity
         self._count(identity, pod, 1)
         if before:
             self._count(before[1], before[0], -1)
             if before[1] is not identity:
-                self._leave(before[1], pod.key)
+                self._leave(before[1], pod.name)
 
     def drop(self, key: str) -> None:
         found = self.pod(key)
         if found:
             pod, identity = found
             self._count(identity, pod, -1)
-            del self._of[key]
-            self._leave(identity, key)
+            del self._of[pod.namespace][pod.name]
+            if not self._of[pod.namespace]:
+                del self._of[pod.namespace]
+            self._leave(identity, pod.name)
 
     def put_namespace(self, name: str, labels: Labels | None) -> None:
         """Its labels; None where it is gone."""
@@ -100,7 +103,7 @@ class Members:
             for identity in identities:
                 for pod in identity.pods.values():
                     self._count(identity, pod, -1)
-                identity.sets.clear()
+                identity.sets = NONE
             del self.namespaces[name]
             return
         self.namespaces[name] = labels
@@ -150,7 +153,7 @@ class Members:
             for peer in made.spec.peers:
                 self._peers.add(peer, made)
             for identity in self._selected(made.spec.peers):
-                identity.sets.add(made)
+                identity.sets |= {made}
                 for pod in identity.pods.values():
                     self._count_in((made,), pod, 1)
         else:
@@ -164,7 +167,7 @@ class Members:
             for peer in gone.spec.peers:
                 self._peers.remove(peer, gone)
             for identity in self._selected(gone.spec.peers):
-                identity.sets.discard(gone)
+                identity.sets -= {gone}
         else:
             self._named[gone.spec.port].discard(gone)
             if not self._named[gone.spec.port]:
@@ -179,16 +182,17 @@ class Members:
                 identity.sets = self._selecting(identity)
         return identity
 
-    def _leave(self, identity: Identity, key: str) -> None:
-        del identity.pods[key]
+    def _leave(self, identity: Identity, name: str) -> None:
+        del identity.pods[name]
         if not identity.pods:
             del self._identities[identity.namespace][identity.labels]
             if not self._identities[identity.namespace]:
                 del self._identities[identity.namespace]
 
-    def _selecting(self, identity: Identity) -> set[InUse]:
+    def _selecting(self, identity: Identity) -> frozenset[InUse]:
         around = self.namespaces[identity.namespace]
-        return set(self._peers.matching(identity.namespace, around, identity.labels))
+        found = frozenset(self._peers.matching(identity.namespace, around, identity.labels))
+        return found or NONE
 
     def _selected(self, peers: Iterable[Peer]) -> Iterator[Identity]:
         """Each identity once that any of the peers selects."""

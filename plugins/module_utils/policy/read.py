@@ -11,6 +11,8 @@ which names the object, for one that the API server would have refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from sys import intern
 from typing import Any, Callable, TypeVar
 
 from ..ipam.prefix import Prefix, parse_network_of
@@ -104,13 +106,19 @@ def _pod(value: dict[str, Any]) -> Pod | None:
         if port.get("name")
     }
     return Pod(
-        metadata["namespace"],
+        intern(metadata["namespace"]),
         metadata["name"],
         labels_of(_labels(value)),
         tuple(pack_ip(address) for address in addresses),
-        tuple(sorted(ports)),
-        spec.get("nodeName") or "",
+        _shared(tuple(sorted(ports))),
+        intern(spec.get("nodeName") or ""),
     )
+
+
+@lru_cache(1024)
+def _shared(ports: tuple[NamedPort, ...]) -> tuple[NamedPort, ...]:
+    """The same tuple for equal ports: ten thousand pods have few different ones."""
+    return ports
 
 
 def _policy(value: dict[str, Any]) -> Policy:

@@ -8,6 +8,7 @@ hold."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, NamedTuple, Union
 
 #: A label set: pairs of key and value, sorted.
@@ -57,7 +58,7 @@ EVERYTHING = Selector()
 
 def labels_of(value: Any) -> Labels:
     """An object's ``metadata.labels``, which may be absent. Raises ValueError."""
-    return tuple(sorted(_strings(value, "labels").items()))
+    return tuple(sorted((intern(key), intern(each)) for key, each in _strings(value, "labels").items()))
 
 
 def parse(value: Any) -> Selector:
