@@ -71,7 +71,8 @@ class Members:
     def put(self, pod: Pod) -> None:
         before = self.pod(pod.key)
         identity = self._identity(pod)
-        pod = pod._replace(labels=identity.labels)  # of equal labels, one copy stays
+        if pod.labels is not identity.labels:
+            pod = pod._replace(labels=identity.labels)  # of equal labels, one copy stays
         if before and before[0] == pod:
             return
         # first what comes: an element that stays does not change

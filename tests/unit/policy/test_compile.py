@@ -243,3 +243,20 @@ def test_a_program_on_disk(tmp_path):
 def test_a_file_that_is_no_program(tmp_path, text):
     (tmp_path / "file").write_text(text)
     assert files.load(str(tmp_path / "file")) is None
+
+
+@pytest.mark.parametrize("seed", range(100, 125))
+def test_what_was_allowed_is_cut_only_by_a_delta_that_narrows(seed):
+    """Who cuts open connections need not look at others."""
+    compiler, chance = Compiler("node1", NODES["node1"], ["cni0"]), random.Random(seed)
+    ends = [pack_ip(f"10.244.{node}.{number}") for node in (1, 2) for number in range(2, 30, 3)] + [
+        pack_ip("192.0.2.7")
+    ]
+    flows = [(chance.choice(ends), chance.choice(ends), 6, chance.choice([80, 81])) for _number in range(80)]
+    before = []
+    for action, item in events(seed):
+        happen(compiler, action, item)
+        delta = compiler.take()
+        now = [allows(compiler.program, *flow) for flow in flows]
+        assert delta.narrows or not any(was and not is_now for was, is_now in zip(before, now))
+        before = now
