@@ -105,6 +105,9 @@ faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault an
 differential: venv ## The same configurations for our CNI plugins and the newest Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)
 
+suites: venv ## The standard CNI plugins' own test suites, run on our executables
+	python3 tests/standard_plugins/suites.py $(ARGS)
+
 podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart
 	pytest -v tests/integration/cni/runtime/test_podman.py $(ARGS)
 

@@ -35,6 +35,7 @@ import standard_plugins  # noqa: E402
 from ansible_collections.podnet.cluster.plugins.module_utils import install  # noqa: E402
 from cases import CASES, Case  # noqa: E402
 from differences import ABSENT, DIFFERENCES, NOT_COMPARED  # noqa: E402
+from exceptions import EXCEPTIONS  # noqa: E402
 from side import Side  # noqa: E402
 from witness import State  # noqa: E402
 
@@ -235,6 +236,13 @@ def document() -> str:
         "## Not compared",
         "",
         *[_item(reason) for reason in NOT_COMPARED],
+        "",
+        "## Go's own specs",
+        "",
+        "`make suites` runs the test suites of Go's plugins on our executables (tests/standard_plugins/suites.py). Specs that",
+        "ours fail on purpose:",
+        "",
+        *[_item(f"{plugin}: {part}: {why}") for plugin, parts in EXCEPTIONS.items() for part, why in parts.items()],
     ]
     return "\n".join(lines) + "\n"
 

@@ -37,6 +37,7 @@ class Side:
             _do(["ip", "netns", "add", name])
             # Pods' addresses are usable at once on both sides but where a case is about duplicate address detection.
             _inside(name, "ip link set lo up; echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
+            _inside(name, "echo 0 > /proc/sys/net/ipv4/ip_forward")  # else it is what the machine has at this moment
         for command in self.case.setup:
             _inside(self.netns, self.fill(command))
         self.initial = {link["ifname"] for link in json.loads(_inside(self.netns, "ip -j link"))}

@@ -5,7 +5,23 @@
 
 from __future__ import annotations
 
+_OLD_RESULT = (
+    "a result of 0.1.0 or 0.2.0 may have no address, and of several of one family it has the first; Go's ADD fails"
+)
+
 EXCEPTIONS: dict[str, dict[str, str]] = {
+    "bridge": {
+        "checks ip release in case of error": "the spec makes the Go function fail; ours is made to in tests/integration",
+        "ipMasq rules with ipMasqBackend": "the spec looks for Go's rules; ours are elements of the table inet podnet",
+        "configures mac spoof-check": "the spec looks for Go's rules; ours are elements of the table bridge podnet",
+        "should set the container veth peer state down": (
+            "the spec wants the kernel's link-local address on the bridge, which ours has with the first live port"
+        ),
+        "[0.1.0] (3) configures": _OLD_RESULT,
+        "[0.2.0] (3) configures": _OLD_RESULT,
+        "configures and deconfigures a l2 bridge and veth": _OLD_RESULT,
+        "when port-isolation is": _OLD_RESULT,
+    },
     "host-local": {
         "ignores whitespace in disk files": "a container ID with white space is invalid; an executable is refused it",
         "releases every reservation when the runtime reports no attachments": (

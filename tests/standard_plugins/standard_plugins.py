@@ -61,7 +61,7 @@ def build() -> pathlib.Path:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             flags = f"-s -w -X {MODULE}/pkg/utils/buildversion.BuildVersion=v{version()}"
-            command = [go.program, "build", "-trimpath", "-ldflags", flags, "-o", f"{part}/", "tool"]
+            command = [*go.command, "build", "-trimpath", "-ldflags", flags, "-o", f"{part}/", "tool"]
             run(*command, cwd=HERE, env={**go.environment, "CGO_ENABLED": "0"}, preexec_fn=lambda: os.nice(10))
             part.rename(target)
     return target
