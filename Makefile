@@ -56,7 +56,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository ssh faults e2e bench outage differential podman fuzz conformance
+.PHONY: test lint sanity unit integration guest molecule cluster families repository ssh faults e2e bench outage differential suites podman fuzz conformance
 test lint sanity unit integration guest molecule cluster families repository ssh faults e2e bench outage differential podman fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule

@@ -239,8 +239,8 @@ def document() -> str:
         "",
         "## Go's own specs",
         "",
-        "`make suites` runs the test suites of Go's plugins on our executables (tests/standard_plugins/suites.py). Specs that",
-        "ours fail on purpose:",
+        "`make suites` runs the test suites of Go's plugins on our executables (tests/standard_plugins/suites.py).",
+        "Specs that ours fail on purpose:",
         "",
         *[_item(f"{plugin}: {part}: {why}") for plugin, parts in EXCEPTIONS.items() for part, why in parts.items()],
     ]

@@ -11,7 +11,7 @@ _OLD_RESULT = (
 
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "bridge": {
-        "checks ip release in case of error": "the spec makes the Go function fail; ours is made to in tests/integration",
+        "checks ip release in case of error": "the spec makes Go's function fail, which ours does not run",
         "ipMasq rules with ipMasqBackend": "the spec looks for Go's rules; ours are elements of the table inet podnet",
         "configures mac spoof-check": "the spec looks for Go's rules; ours are elements of the table bridge podnet",
         "should set the container veth peer state down": (
