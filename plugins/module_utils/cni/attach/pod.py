@@ -90,12 +90,12 @@ def prepare(ifname: str, result: dict) -> None:
     """The settings that an interface needs before it gets addresses; the namespace is the thread's."""
     families = {family(item["address"]) for item in result["ips"]}
     if families:  # gratuitous ARP: neighbors learn at once who has the address, also one that is added later
-        write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1")
-        ignore_routers(ifname)  # its addresses and routes are those of the result
+        write_sysctl(f"net/ipv4/conf/{ifname}/arp_notify", "1", fresh=True)
+        ignore_routers(ifname, fresh=True)  # its addresses and routes are those of the result
     if 6 in families:
         write_sysctl(f"net/ipv6/conf/{ifname}/disable_ipv6", "0")
-        write_sysctl(f"net/ipv6/conf/{ifname}/keep_addr_on_down", "1", optional=True)
-        write_sysctl(f"net/ipv6/conf/{ifname}/ndisc_notify", "1", optional=True)
+        write_sysctl(f"net/ipv6/conf/{ifname}/keep_addr_on_down", "1", optional=True, fresh=True)
+        write_sysctl(f"net/ipv6/conf/{ifname}/ndisc_notify", "1", optional=True, fresh=True)
 
 
 def route_requests(index: int, result: dict) -> list:
@@ -199,12 +199,12 @@ def alone(text: str) -> str:
     return f"{canonical(text)}/{32 if family(text) == 4 else 128}"
 
 
-def ignore_routers(name: str) -> None:
+def ignore_routers(name: str, fresh: bool = False) -> None:
     """Ignores IPv6 router advertisements, by which a pod could pose as a router (CVE-2020-10749).
 
     Call it before the interface is up: an advertisement may be the first packet.
     """
-    write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True)
+    write_sysctl(f"net/ipv6/conf/{name}/accept_ra", "0", optional=True, fresh=fresh)
 
 
 def forwarding(kind: int) -> str:
@@ -232,9 +232,10 @@ def read_sysctl(name: str) -> str:
         posix.close(file)
 
 
-def write_sysctl(name: str, value: str, optional: bool = False) -> None:
-    """Sets a sysctl, unless it has the value already. CniError if that fails, unless it is `optional`."""
-    if read_sysctl(name) == value:
+def write_sysctl(name: str, value: str, optional: bool = False, fresh: bool = False) -> None:
+    """Sets a sysctl, unless it has the value already. CniError if that fails, unless it is `optional`. Do not look
+    first at a `fresh` link's: it has the default, and a look takes as long as the change."""
+    if not fresh and read_sysctl(name) == value:
         return
     try:
         file = posix.open(f"/proc/sys/{name}", posix.O_WRONLY | posix.O_CLOEXEC)
@@ -243,7 +244,7 @@ def write_sysctl(name: str, value: str, optional: bool = False) -> None:
         finally:
             posix.close(file)
     except OSError as error:
-        if not optional:
+        if not optional and read_sysctl(name) != value:
             raise CniError(INTERNAL, f"failed to set {name.replace('/', '.')} to {value}: {error.strerror}") from None
 
 

@@ -59,7 +59,7 @@ def make(
     for failure in failures:
         if failure:
             raise CniError(INTERNAL, f"failed to connect {call.env.ifname}: {failure}")
-    pod.ignore_routers(name)
+    pod.ignore_routers(name, fresh=True)
     return name
 
 
