@@ -56,8 +56,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository ssh faults e2e bench outage differential suites podman fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository ssh faults e2e bench outage differential podman fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts ssh faults e2e bench outage differential suites podman fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository hosts ssh faults e2e bench outage differential suites podman fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -98,6 +98,10 @@ families: venv ## A cluster of IPv6 alone, from nothing to nothing
 repository: BINDEP += tests/repository/bindep.txt
 repository: venv ## Kubernetes from a package repository and a registry of the site: dual-stack, nftables, upgrades
 	pytest -v tests/repository $(ARGS)
+
+hosts: BINDEP += tests/hosts/bindep.txt
+hosts: venv ## The lab's own tests on Debian 12 and 13 as they are installed, in QEMU
+	python3 tests/hosts/run.py $(ARGS)
 
 faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
 	pytest tests/cluster/every_fault.py --durations=20 $(ARGS)
