@@ -40,6 +40,10 @@ options:
     type: list
     elements: str
     default: []
+  boot_timeout:
+    description: Seconds that a node may take to boot. An emulated host needs some minutes.
+    type: int
+    default: 90
   mtu:
     description: MTU of the underlay.
     type: int
@@ -125,6 +129,7 @@ def main():
             "network": {"type": "str"},
             "network6": {"type": "str", "default": ""},
             "unrouted": {"type": "list", "elements": "str", "default": []},
+            "boot_timeout": {"type": "int", "default": 90},
             "mtu": {"type": "int", "default": 1500},
             "directory": {"type": "path", "default": "/var/lib/podnet-lab"},
             "packages": {"type": "path", "default": ""},
@@ -140,7 +145,8 @@ def main():
     wanted = None
     try:
         if module.params["state"] == "present":
-            fields = ("name", "network", "network6", "mtu", "directory", "packages", "variables", "unrouted")
+            fields = ("name", "network", "network6", "mtu", "directory", "packages", "variables")
+            fields += ("unrouted", "boot_timeout")
             wanted = state.Lab(**{field: module.params[field] for field in fields})
             wanted.validate()
             wanted.populate(module.params["count"], module.params["systems"], module.params["binds"])

@@ -100,7 +100,7 @@ def script(command: list[str]) -> str:
 cp -a /shared/checkout {disk.CHECKOUT} && cd {disk.CHECKOUT} && make -s venv && {{
 . /etc/os-release; echo "$PRETTY_NAME, kernel $(uname -r), cgroups $(stat -fc %T /sys/fs/cgroup)"
 swapon --show --noheadings
-PATH=$PWD/.venv/bin:$PATH {shlex.join(command)}
+PODNET_EMULATED=1 PATH=$PWD/.venv/bin:$PATH {shlex.join(command)}
 }}
 echo $? > /dev/ttyS1
 """

@@ -34,6 +34,7 @@ VARIABLES = {
     "lab_nodes": 2,
     "lab_suites": ["bookworm", "trixie"],
     "lab_variant": "bare",
+    "lab_boot_timeout": 900 if os.environ.get("PODNET_EMULATED") else 90,
 }
 # These count, or tell the time; nobody sets them.
 VOLATILE = ("fs/dentry-state", "fs/inode-", "fs/file-nr", "fs/aio-nr", "fs/quota/", "kernel/random/")

@@ -38,12 +38,24 @@ class Lab:
     """A lab: name, network (CIDR of the underlay), mtu, directory (where the nodes' files lie), packages (directory of
     Debian packages that nodes share, on the same file system; empty: none), variables (for the inventory), nodes (list
     of Node), network6 (IPv6 CIDR of the underlay; empty: none), unrouted (IPv4 CIDRs that only the nodes know a way
-    to)."""
+    to), boot_timeout (seconds that a node may take to boot)."""
 
-    def __init__(self, name, network, mtu, directory, packages="", variables=None, nodes=(), network6="", unrouted=()):
+    def __init__(
+        self,
+        name,
+        network,
+        mtu,
+        directory,
+        packages="",
+        variables=None,
+        nodes=(),
+        network6="",
+        unrouted=(),
+        boot_timeout=90,
+    ):
         self.name, self.network, self.mtu, self.directory = name, network, mtu, directory
         self.packages, self.variables, self.network6 = packages or "", variables or {}, network6 or ""
-        self.unrouted = sorted(unrouted)
+        self.unrouted, self.boot_timeout = sorted(unrouted), boot_timeout
         self.nodes = [node if isinstance(node, Node) else Node(**node) for node in nodes]
 
     def as_dict(self):

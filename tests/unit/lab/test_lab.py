@@ -9,9 +9,10 @@ import json
 import os
 import subprocess
 import threading
+import time
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, network, reconcile, state
+from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, machine, network, reconcile, state
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,24 @@ def test_nodes_of_a_lab_with_both_ip_versions():
     assert state.Lab(**json.loads(json.dumps(made.as_dict()))).as_dict() == made.as_dict()
     with pytest.raises(state.LabError, match="fd00:77::/64"):
         lab(network6="10.98.1.0/24")
+
+
+@pytest.mark.parametrize("network", ["10.96.0.1/12", "fd00:96::/112"])
+def test_an_unrouted_network_is_of_ipv4(network):
+    with pytest.raises(state.LabError, match="give IPv4 networks"):
+        lab(unrouted=[network])
+
+
+def test_a_node_that_does_not_boot_is_given_the_lab_s_time(tmp_path, monkeypatch):
+    made = lab(boot_timeout=0.3)
+    monkeypatch.setattr(made, "path", lambda _node, _name: str(tmp_path / "console.log"))
+    monkeypatch.setattr(machine, "supervisor", lambda *_: 1)
+    monkeypatch.setattr(machine, "leader", lambda *_: None)
+    (tmp_path / "console.log").write_text("Kernel panic\n")
+    began = time.monotonic()
+    with pytest.raises(state.LabError, match="has not booted .*\nKernel panic"):
+        machine.wait_ready(made, made.nodes[0])
+    assert 0.3 <= time.monotonic() - began < 5
 
 
 def test_nodes_get_names_addresses_and_systems_in_turn():
