@@ -49,7 +49,7 @@ def test_a_node_that_does_not_boot_is_given_the_lab_s_time(tmp_path, monkeypatch
     monkeypatch.setattr(machine, "leader", lambda *_: None)
     (tmp_path / "console.log").write_text("Kernel panic\n")
     began = time.monotonic()
-    with pytest.raises(state.LabError, match="has not booted .*\nKernel panic"):
+    with pytest.raises(state.LabError, match=r"has not booted .*\nKernel panic"):
         machine.wait_ready(made, made.nodes[0])
     assert 0.3 <= time.monotonic() - began < 5
 
