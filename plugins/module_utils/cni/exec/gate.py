@@ -79,9 +79,10 @@ def _read(path: str) -> dict | None:
         while part := posix.read(file, LARGEST):
             data += part
         found = loads(data)
-        assert isinstance(found["socket"], str) and isinstance(found["records"], str)
-        return found
-    except (OSError, ValueError, KeyError, TypeError, AssertionError):
+        if isinstance(found["socket"], str) and isinstance(found["records"], str):
+            return found
+        raise ValueError(path)
+    except (OSError, ValueError, KeyError, TypeError):
         raise CniError(TRY_AGAIN, f"{path} is not readable", "restart podnetd: systemctl restart podnetd") from None
     finally:
         posix.close(file)
