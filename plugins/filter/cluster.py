@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
@@ -54,6 +55,35 @@ def overlay_nodes(nodes: list[dict[str, Any]], hostvars: Any, key: str) -> list[
     return found
 
 
+def underlay_networks(nodes: list[dict[str, Any]], hostvars: Any, host: str) -> list[str]:
+    """Where the node of ``host`` may find the others of ``nodes`` (cluster_nodes' result): the networks of its own
+    addresses, as it reports them, and the others' addresses that are in none of these.
+
+    What a node reports of its networks counts for itself alone: it could name one that holds any address.
+    """
+    own = _facts(hostvars, host)
+    interfaces = [ip_interface(each) for one in own.get("interfaces", {}).values() for each in one["addresses"]]
+    mine = set(own.get("addresses") or [])
+    found = [each.network for each in interfaces if str(each.ip) in mine]
+    for addresses in _all_addresses(nodes, hostvars, own.get("hosts") or {}):
+        for address in map(ip_address, addresses):
+            if not any(address in network for network in found):
+                found.append(ip_network(address))
+    return sorted(str(network) for network in found)
+
+
+def _all_addresses(nodes: list[dict[str, Any]], hostvars: Any, known: dict[str, str]) -> list[list[str]]:
+    """Each node's addresses; of those that were not looked at what is ``known`` from before."""
+    primary = node_addresses(nodes, known)
+    several = {node["name"]: hostvars[node["host"]].get("node_addresses") for node in nodes}
+    return [list(several[name] or [address]) for name, address in primary.items()]
+
+
+def _facts(hostvars: Any, host: str) -> dict[str, Any]:
+    """What node_facts reported of the host; empty where it was not looked at."""
+    return dict((hostvars[host].get("ansible_facts") or {}).get("podnet_node") or {})
+
+
 def certificate_requests(nodes: list[dict[str, Any]], hostvars: Any, hosts: list[str], key: str) -> dict[str, str]:
     """The requests for certificates of those of ``nodes`` (cluster_nodes' result) whose host is one of ``hosts`` and
     has one, by the node's name: agent_credentials' results are registered under the name ``key``."""
@@ -82,6 +112,7 @@ class FilterModule:
             "cluster_nodes": cluster_nodes,
             "node_addresses": node_addresses,
             "overlay_nodes": overlay_nodes,
+            "underlay_networks": underlay_networks,
             "certificate_requests": certificate_requests,
             "kubernetes_release": kubernetes_release,
         }

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Agents that follow the nodes in the API server, with credentials of their own; then the file again."""
+"""Agents that follow the nodes in the API server, with credentials of their own; the file's, and back."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ FLANNEL = "flannel.alpha.coreos.com/"
 
 @pytest.fixture(scope="module")
 def followed(_lab):
-    """The lab, whose agents follow the API meanwhile."""
+    """The lab, whose agents follow the API: by default."""
     if _lab.broken:
         pytest.skip(f"the lab is not fit for this: {_lab.broken}")
-    _lab.play(OVERLAY, "-e", "overlay_source=kubernetes")
-    yield _lab
-    _lab.play(OVERLAY)
+    return _lab
 
 
 def source(lab, name: str) -> dict:
@@ -40,7 +38,7 @@ def test_every_agent_follows_the_api(followed):
     for name in followed.names:
         followed.until(f"{name} follows the API", lambda name=name: source(followed, name).get("connected"), 30)
         assert source(followed, name)["nodes"] == 3
-    assert followed.play(OVERLAY, "-e", "overlay_source=kubernetes").changed == {}
+    assert followed.play(OVERLAY).changed == {}
 
 
 def test_nodes_say_in_flannel_s_words_how_they_are_reached(followed):
@@ -118,3 +116,47 @@ def test_the_key_is_the_node_s_own(followed):
         assert followed.node(name, "stat -c %a /etc/podnet/kube/node.pem").strip() == "600"
         said = followed.node(name, "openssl x509 -in /etc/podnet/kube/node.pem -noout -subject || true")
         assert not said or f"podnet:node:{name}" in said
+
+
+def test_the_agent_s_unit_is_sandboxed(followed):
+    """And all that the other tests ask of it works in there."""
+    for name in followed.names:
+        said = followed.node(name, "systemd-analyze security --no-pager --threshold=40 podnetd")
+        assert float(said.split()[-3]) <= 4.0, said[-200:]
+        assert "Read-only file system" in followed.node(
+            name, "nsenter -t $(systemctl show -P MainPID podnetd) -m touch /usr/x /etc/x 2>&1; true"
+        )
+
+
+def test_peers_are_looked_for_where_the_nodes_are(followed):
+    """A Node that claims an address elsewhere is refused, by every agent."""
+    for name in followed.names:
+        assert json.loads(followed.node(name, "cat /etc/podnet/overlay.json"))["underlay_networks"] == ["10.79.0.0/24"]
+    annotations = {
+        FLANNEL + "kube-subnet-manager": "true",
+        FLANNEL + "backend-type": "vxlan",
+        FLANNEL + "backend-data": '{"VNI":1,"VtepMAC":"0a:00:00:00:00:98"}',
+        FLANNEL + "public-ip": "198.51.100.7",
+    }
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "flanneld", "annotations": annotations}}
+    followed.node("node1", f"echo '{json.dumps(node)}' | kubectl create -f -")
+    try:
+        for name in followed.names:
+            followed.until(f"refused on {name}", lambda name=name: "flanneld" in refused(followed, name), 30)
+            assert "underlay_networks" in refused(followed, name)["flanneld"]
+    finally:
+        followed.kubectl("delete", "node", "flanneld")
+
+
+def refused(lab, name: str) -> dict[str, str]:
+    return json.loads(lab.node(name, "podnetctl status --json; true"))["refused"]
+
+
+def test_the_file_s_leases_and_back(followed):
+    followed.play(OVERLAY, "-e", "overlay_source=file")
+    for name in followed.names:
+        assert source(followed, name)["type"] == "file" and len(peers(followed, name)) == 2
+    followed.play(OVERLAY)
+    for name in followed.names:
+        followed.until(f"{name} follows the API", lambda name=name: source(followed, name).get("connected"), 30)
+        assert source(followed, name)["type"] == "kubernetes" and len(peers(followed, name)) == 2
