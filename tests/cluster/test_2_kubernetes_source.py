@@ -143,12 +143,13 @@ def test_peers_are_looked_for_where_the_nodes_are(followed):
     try:
         for name in followed.names:
             followed.until(f"refused on {name}", lambda name=name: "flanneld" in refused(followed, name), 30)
-            assert "underlay_networks" in refused(followed, name)["flanneld"]
+            assert refused(followed, name)["flanneld"]["code"] == "lease.address-outside-underlay"
     finally:
         followed.kubectl("delete", "node", "flanneld")
 
 
-def refused(lab, name: str) -> dict[str, str]:
+def refused(lab, name: str) -> dict[str, dict]:
+    """The finding about each peer that the agent refuses."""
     return json.loads(lab.node(name, "podnetctl status --json; true"))["refused"]
 
 

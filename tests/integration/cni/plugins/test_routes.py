@@ -62,8 +62,9 @@ def two_networks(host, plugin, pod, gateway=None):
         conf = host.conf(name=f"net{number}", type=plugin, bridge=f"br{number}", isDefaultGateway=True)
         ranges = [{"subnet": f"10.9.{number}.0/24"}, {"subnet": f"fd09:{number}::/64"}]
         conf["ipam"] = {**conf["ipam"], "ranges": [[each] for each in ranges]}
-        if gateway:
-            conf["ipam"]["ranges"] = [[{**ranges[0], "gateway": gateway}]]
+        if gateway:  # host-local takes none outside its subnet
+            address = {"address": f"10.9.{number}.2/24", "gateway": gateway}
+            conf["ipam"] = {"type": "static", "addresses": [address]}
         if plugin == "ptp":
             conf["ipam"]["routes"] = [{"dst": ANYWHERE[4]}, *([] if gateway else [{"dst": ANYWHERE[6]}])]
         found.append((conf, host.call(plugin, "ADD", conf, "c1", pod, ifname)))
