@@ -18,8 +18,12 @@ NAMESPACE, PORT = "policies", 8080
 IMAGE = {"image": "podnet.local/toolbox:1", "imagePullPolicy": "IfNotPresent"}
 #: Pods of the start race, on all nodes together.
 RACERS = 45
+#: Prints what the server serves. (A static busybox's wget wants the C library's files.)
+FETCH = rf"printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 1 $SERVER {PORT} | tail -n 1"
 #: What a racer's init container does first of all: its packet meets the policy or slips through.
-KNOCK = f"wget -q -T 1 -O /dev/null http://$SERVER:{PORT}/ && echo leaked || echo denied"
+KNOCK = f"{FETCH} | grep -q here && echo reached || echo denied"
+#: A control knocks until it is let in: other nodes learn of a pod a moment after it has begun.
+KNOCK_AGAIN = f"for i in $(seq 20); do {FETCH} | grep -q here && echo reached && exit; sleep 0.5; done; echo denied"
 TABLE = "nft list table inet podnet_policy"
 
 
@@ -68,8 +72,8 @@ class Workload:
         return json.loads(self.lab.kubectl("get", "pod", name, "--namespace", NAMESPACE, "--output", "json"))["status"]
 
     def reaches(self, client: str) -> bool:
-        address = f"http://{self.server}:{PORT}/"
-        words = ("exec", "--namespace", NAMESPACE, client, "--", "wget", "-q", "-T", "1", "-O", "-", address)
+        fetch = ("sh", "-c", FETCH.replace("$SERVER", self.server))
+        words = ("exec", "--namespace", NAMESPACE, client, "--", *fetch)
         return self.lab.node("node1", "kubectl", *words, check=False) == "here\n"
 
     def isolated(self) -> bool:
@@ -97,7 +101,7 @@ def workload(enforced):
     """The workload, and a policy that lets friends reach the server."""
     found = Workload(enforced)
     found.create()
-    assert found.reaches("stranger-node1") and found.reaches("friend-node3")
+    enforced.until("the server", lambda: found.reaches("stranger-node1") and found.reaches("friend-node3"), 30)
     friends = [{"from": [{"podSelector": {"matchLabels": {"role": "friend"}}}], "ports": [{"port": PORT}]}]
     apply(
         enforced,
@@ -126,14 +130,14 @@ def test_policies_hold_on_one_node_and_between_nodes(workload):
 
 
 def test_no_first_packet_slips_through(enforced, workload):
-    """Half of the pods may reach the server: the knock itself works."""
+    """Some pods may reach the server: the knock itself works."""
     racers, controls = [], []
     for number in range(RACERS):
         node = enforced.names[number % len(enforced.names)]
-        more = {"init": KNOCK, "server": workload.server}
-        racers.append(pod(f"racer{number}", node, "true", role="racer", **more))
+        server = workload.server
+        racers.append(pod(f"racer{number}", node, "true", role="racer", init=KNOCK, server=server))
         if number % 5 == 0:
-            controls.append(pod(f"control{number}", node, "true", role="friend", **more))
+            controls.append(pod(f"control{number}", node, "true", role="friend", init=KNOCK_AGAIN, server=server))
     apply(enforced, *racers, *controls)
 
     def told() -> dict[str, str]:
@@ -146,8 +150,10 @@ def test_no_first_packet_slips_through(enforced, workload):
 
     enforced.until("all have knocked", lambda: len(told()) == len(racers) + len(controls), 300)
     answers = told()
-    assert [name for name, answer in answers.items() if name.startswith("racer") and answer != "denied"] == []
-    assert [name for name, answer in answers.items() if name.startswith("control") and answer != "leaked"] == []
+    knocked = {name: answer for name, answer in answers.items() if answer in ("reached", "denied")}
+    assert len(knocked) >= 0.9 * len(answers), answers  # a runtime may fail to start one
+    assert [name for name, answer in knocked.items() if name.startswith("racer") and answer != "denied"] == []
+    assert [name for name, answer in knocked.items() if name.startswith("control") and answer != "reached"] == []
     names = [each["metadata"]["name"] for each in (*racers, *controls)]
     enforced.kubectl("delete", "pod", "--namespace", NAMESPACE, "--now", *names)
 
