@@ -78,16 +78,15 @@ def _by_answers(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> 
 
 
 def _by_packets(paths: list[Path], found: ByNode, probes: list[ProbeResult]) -> Fault | None:
-    """Where packets were damaged or lost, by kind of packet: small echoes, large ones, TCP and UDP."""
+    """Where packets got lost or damaged, by kind of packet: small echoes, large ones, TCP and UDP."""
     failed = [probe for probe in _of(probes, "path") if not probe.ok]
     echoes = [probe for probe in failed if probe.kind == "icmp"]
-    # damage is seen in a packet itself, so it counts even where a busy node has lost an echo besides
-    damaged = _damaged(paths, found) if len(echoes) < len(failed) else None
-    if damaged or not failed:
-        return damaged
-    if echoes:
-        return _lost(paths, found, "icmp", all(probe.size != SMALL for probe in echoes), probes)
-    return _lost(paths, found, failed[0].kind, False, probes)
+    others = [probe.kind for probe in failed if probe.kind != "icmp"]
+    lost = _lost(paths, found, "icmp", all(probe.size != SMALL for probe in echoes), probes) if echoes else None
+    if lost or not others:
+        return lost
+    # also where a busy node has answered an echo too late, which was seen all the way
+    return _damaged(paths, found) or (None if echoes else _lost(paths, found, others[0], False, probes))
 
 
 def _lost(paths: list[Path], found: ByNode, kind: str, large: bool, probes: list[ProbeResult]) -> Fault | None:

@@ -192,6 +192,12 @@ def test_wrong_checksums_count_though_an_echo_failed_too(between_nodes):
     assert between_nodes.verdict() == ("node1", "device", Code.TUNNEL_CHECKSUMS_WRONG)
 
 
+def test_a_smaller_mtu_counts_though_checksums_are_wrong_too(between_nodes):
+    """Each of two faults on one path is named by the packets that only it concerns; echoes come first."""
+    spoil_checksums(between_nodes)
+    test_an_underlay_that_loses_large_packets_has_a_smaller_mtu(between_nodes)
+
+
 def test_wrong_checksums_without_a_tunnel_are_the_device_s(on_one_bridge):
     spoil_checksums(on_one_bridge)
     assert on_one_bridge.verdict() == ("node1", "port", Code.CHECKSUMS_WRONG)
