@@ -11,6 +11,7 @@ from typing import Any
 
 from ..findings.codes import Code
 from ..findings.finding import Finding
+from ..policy.selectors import parse
 
 #: Pods of these owners are not evicted (kubectl drain --ignore-daemonsets, and what the kubelet runs by itself).
 _STAYING = ("DaemonSet", "Node")
@@ -40,21 +41,7 @@ def _guarded(pods: Sequence[Any], budgets: Sequence[Any]) -> Iterator[tuple[Any,
 
 def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
     """Whether a LabelSelector (meta/v1) selects an object with ``labels``: none selects nothing, an empty one all."""
-    if selector is None:
-        return False
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_meets(each, labels) for each in selector.get("matchExpressions") or ())
-
-
-def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = requirement["key"], requirement.get("values") or ()
-    return {
-        "In": key in labels and labels[key] in values,
-        "NotIn": labels.get(key) not in values,
-        "Exists": key in labels,
-        "DoesNotExist": key not in labels,
-    }[requirement["operator"]]
+    return selector is not None and parse(selector).matches(labels)
 
 
 def _allows(budget: Mapping[str, Any]) -> bool:
