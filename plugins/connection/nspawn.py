@@ -42,12 +42,17 @@ options:
 """
 
 import os
+import signal
 import subprocess
+import time
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 
 from ..module_utils.lab import machine, state
+
+#: What a process that was killed ends with: to the one who waited for it, and to a shell that did
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 class Connection(ConnectionBase):
@@ -98,15 +103,31 @@ class Connection(ConnectionBase):
             )
 
     def _run(self, argv, **streams):
-        """Runs `argv` in the node. Raises AnsibleConnectionFailure when there is no such node, or it is not running."""
+        """Runs `argv` in the node. Raises AnsibleConnectionFailure when there is no such node, it is not running, or it
+        ends before the command does, as ssh does for a machine that is switched off."""
         try:
             lab = state.get(self.get_option("lab"))
-            command = machine.command(lab, lab.node(self.get_option("node")), argv)
+            node = lab.node(self.get_option("node"))
+            booted = machine.leader(lab, node)
+            command = machine.command(lab, node, argv)
         except state.LabError as error:
             raise AnsibleConnectionFailure(str(error)) from error
-        return subprocess.run(
+        done = subprocess.run(
             command,
             env=machine.ENVIRONMENT,
             check=False,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         )
+        if done.returncode in KILLED and self._ends(lab, node, booted):
+            raise AnsibleConnectionFailure(f"{node.name} of lab {lab.name} ended while a command ran in it")
+        return done
+
+    @staticmethod
+    def _ends(lab, node, booted):
+        """Whether the node's PID 1, `booted`, ends within two seconds: its processes are killed before it is gone."""
+        until = time.monotonic() + 2
+        while machine.leader(lab, node) == booted:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True

@@ -16,6 +16,7 @@ import shlex
 import subprocess
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -265,18 +266,26 @@ def test_connection_names_what_is_wrong(connection):
         connection("node9").exec_command("true")
 
 
+def test_a_killed_command_is_not_a_killed_node(connection):
+    assert connection("node1").exec_command("kill -9 $$")[0] in (-9, 137)
+    assert connection("node1").exec_command("echo alive")[1] == b"alive\n"
+
+
 def test_up_again_changes_nothing(playbook, lab):
     assert "changed=0 " in playbook("up").stdout
     assert "changed=0 " in playbook("up", "--check").stdout
 
 
-def test_a_killed_node_is_gone_and_comes_back_with_its_disk(playbook, lab, node):
+def test_a_killed_node_is_gone_and_comes_back_with_its_disk(playbook, lab, node, connection):
     first = node("node1", "cat", "/proc/sys/kernel/random/boot_id")
     node("node1", "sh", "-c", "echo kept > /root/kept; setsid sleep 1000 >/dev/null 2>&1 & ip link add veth7 type veth")
     assert len(processes_in({namespace("node1")})) > 3
+    cut = ThreadPoolExecutor(1).submit(connection("node1").exec_command, "sleep 1000")
     with open(f"/run/netns/{NAME}-node1") as held:  # see test_down_leaves_the_host_as_it_was
         assert "changed=1 " in playbook("node", node="node1", state="killed").stdout
         assert processes_in({f"net:[{os.fstat(held.fileno()).st_ino}]"}) == {}
+    with pytest.raises(AnsibleConnectionFailure, match=f"node1 of lab {NAME} ended while a command ran"):
+        cut.result(timeout=10)
     assert f"{NAME}-node1" not in {space["name"] for space in witness("ip", "-j", "netns", "list")}
     assert "is not running" in node("node1", "true", check=False)
     assert "changed=0 " in playbook("node", node="node1", state="killed").stdout
@@ -288,8 +297,12 @@ def test_a_killed_node_is_gone_and_comes_back_with_its_disk(playbook, lab, node)
     node("node2", "ping", "-c1", "-W5", f"{SUBNET}.11")
 
 
-def test_up_starts_what_died(playbook, lab, node):
-    os.kill(leader("node2"), 9)
+def test_up_starts_what_died(playbook, lab, node, connection):
+    with pytest.raises(AnsibleConnectionFailure, match=r"node2 .*ended"), ThreadPoolExecutor(1) as other:
+        cut = other.submit(connection("node2").exec_command, "sleep 1000")
+        time.sleep(0.5)
+        os.kill(leader("node2"), 9)
+        cut.result(timeout=30)
     deadline = time.monotonic() + 30
     while "is not running" not in node("node2", "true", check=False):
         assert time.monotonic() < deadline, "node2 outlives its PID 1"
