@@ -1,18 +1,18 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our CNI plugins against the Go ones of Debian's package containernetworking-plugins, taking turns in one run.
+"""Our CNI plugins against the newest Go ones (tests/standard_plugins/), taking turns in one run.
 
 A pod costs what a runtime executes for it: loopback and the chain. Ours is the default configuration, one entry of
-type flannel; Go's is the bridge with host-local and, after it, portmap: what the flannel chain would cost with Go's
-flannel left out, so Go's figures are a lower bound. Ours works in two ways, and both are measured: with the service,
-whose CPU time (its control group's) counts as the calls' own, and alone, each call in an interpreter of its own. Wall
-and CPU time are those of the processes and their children (wait4), medians; ratios are the median of the rounds'. Peak
-memory is the largest process's, by GNU time; the service's is all that its processes have for themselves or share
-among them. Beside them, what bounds ours: the start of a bare interpreter, that of a process which does nothing, and
-the same work in a process that runs already.
+type flannel; Go's is the bridge with host-local and, after it, portmap, once with nftables and once with iptables:
+what the flannel chain would cost with Go's flannel left out, so Go's figures are a lower bound. Ours works in two
+ways, and both are measured: with the service, whose CPU time (its control group's) counts as the calls' own, and
+alone, each call in an interpreter of its own. Wall and CPU time are those of the processes and their children
+(wait4), medians; ratios are the median of the rounds'. Peak memory is the largest process's, by GNU time; the
+service's is all that its processes have for themselves or share among them. Beside them, what bounds ours: the start
+of a bare interpreter, that of a process which does nothing, and the same work in a process that runs already.
 
-    python bench/cni.py [--rounds 25] [--reservations 60000] [--burst 100] [--json]
+    python bench/cni.py [--rounds 25] [--reservations 60000] [--burst 100] [--go DIRECTORY] [--json]
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-GO = "/usr/lib/cni"
 PYTHON = "/usr/bin/python3"
 TIME = "/usr/bin/time"
 PORT = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
@@ -204,9 +203,15 @@ def installed(place: Path, name: str) -> str:
     return str(place / name / "current/bin")
 
 
+def newest() -> str:
+    """The directory of the newest Go plugins, built unless they are there."""
+    sys.path.insert(0, str(ROOT / "tests/standard_plugins"))
+    return str(importlib.import_module("standard_plugins").build())
+
+
 @contextlib.contextmanager
-def sides() -> Iterator[tuple[Side, Side, Side | None]]:
-    """Ours with the service, ours alone, and Go's (None where the package isn't installed).
+def sides(go: str) -> Iterator[list[Side]]:
+    """Ours with the service, ours alone, and those in the directory `go` with nftables and with iptables.
 
     Namespaces, processes and files are gone afterwards.
     """
@@ -217,21 +222,22 @@ def sides() -> Iterator[tuple[Side, Side, Side | None]]:
         port = {"isDefaultGateway": True, "hairpinMode": True}
         flannel = {**head, "type": "flannel", "subnetFile": str(place / "subnet.env"), "delegate": port}
         flannel["dataDir"] = str(place / "flannel")
-        ranges = {"type": "host-local", "dataDir": str(place / "go"), "ranges": [[{"subnet": "10.244.1.0/24"}]]}
-        ranges["routes"] = [{"dst": "10.244.0.0/16"}]
-        bridge = {**head, **port, "type": "bridge", "bridge": "cni0", "isGateway": True, "mtu": 1450, "ipam": ranges}
+        bridge = {**head, **port, "type": "bridge", "bridge": "cni0", "isGateway": True, "mtu": 1450}
         every = []
         for name in ("ours", "alone"):
             conf = {**flannel, "ipam": {"dataDir": str(place / f"{name}-data")}}
             every.append(Side(name, installed(place, name), place, [conf]))
-        if os.path.exists(f"{GO}/bridge"):
-            every.append(Side("go", GO, place, [bridge, {**head, "type": "portmap", "snat": True}]))
+        for backend in BACKENDS:
+            ranges = {"type": "host-local", "dataDir": str(place / backend), "ranges": [[{"subnet": "10.244.1.0/24"}]]}
+            ranges["routes"] = [{"dst": "10.244.0.0/16"}]
+            portmap = {**head, "type": "portmap", "snat": True, "backend": backend}
+            every.append(Side(backend, go, place, [{**bridge, "ipam": ranges}, portmap]))
         try:
             for side in every:
                 subprocess.run(["ip", "netns", "add", side.netns], check=True)
             with inside(every[0].netns):
                 every[0].service = Service(every[0].bin_dir, place / "ours.sock")
-            yield every[0], every[1], every[2] if len(every) > 2 else None
+            yield every
         finally:
             if every[0].service:
                 every[0].service.end()
@@ -279,11 +285,12 @@ def median(costs: list[Cost]) -> Cost:
     return Cost(*[statistics.median(getattr(cost, key) for cost in costs) for key in ("wall", "cpu")])
 
 
-NAMES = {"ours": "ours", "alone": "ours, alone", "go": "Go"}
+BACKENDS = ("nftables", "iptables")
+NAMES = {"ours": "ours", "alone": "ours, alone", "nftables": "Go, nftables", "iptables": "Go, iptables"}
 
 
 def pods(every: list[Side], rounds: int, runtime: dict, what: str, aims: dict[str, float]) -> list[dict]:
-    """ADD and DEL of a pod on each side, by turns."""
+    """ADD and DEL of a pod on each side, by turns; `aims` are those of our sides for the time, where 1 is Go's."""
     costs: dict[tuple[str, str], list[Cost]] = {}
     for number in range(rounds + 2):
         for side in every:
@@ -305,12 +312,13 @@ def pods(every: list[Side], rounds: int, runtime: dict, what: str, aims: dict[st
             found = median(costs[side.name, command])
             rows.append(row(f"{command}, {what}: {NAMES[side.name]}", found.wall * 1e3, "ms"))
             rows.append(row(f"{command}, {what}: {NAMES[side.name]}, CPU", found.cpu * 1e3, "ms"))
-        for name in ("ours", "alone") if every[-1].name == "go" else ():
-            pairs = list(zip(costs[name, command], costs["go", command]))
-            for key, unit in (("wall", "wall"), ("cpu", "CPU")):
-                ratio = statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
-                aim = aims.get(key) if name == "ours" else None
-                rows.append(row(f"{command}, {what}: {unit}, {NAMES[name]} / Go", ratio, "", aim))
+        for name, aim in aims.items():
+            for backend in BACKENDS:
+                pairs = list(zip(costs[name, command], costs[backend, command]))
+                for key, unit in (("wall", "wall"), ("cpu", "CPU")):
+                    ratio = statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
+                    label = f"{command}, {what}: {unit}, {NAMES[name]} / {NAMES[backend]}"
+                    rows.append(row(label, ratio, "", aim if key == "wall" else None))
     return rows
 
 
@@ -329,9 +337,8 @@ def memory(every: list[Side]) -> list[dict]:
         side.before = []
         peaks[side.name] = max(map(int, log.read_text().split())) / 1024
         rows.append(row(f"peak memory, one host port: {NAMES[side.name]}", peaks[side.name], "MiB"))
-    if "go" in peaks:
-        rows.append(row("peak memory: ours / Go", peaks["ours"] / peaks["go"], ""))
-        rows.append(row("peak memory: ours, alone / Go", peaks["alone"] / peaks["go"], ""))
+    rows.append(row("peak memory: ours / Go", peaks["ours"] / peaks["nftables"], ""))
+    rows.append(row("peak memory: ours, alone / Go", peaks["alone"] / peaks["nftables"], ""))
     assert every[0].service
     count = len(every[0].service.processes())
     rows.append(row(f"the service's memory, {count} processes", every[0].service.memory(), "MiB"))
@@ -370,10 +377,10 @@ def bounds(ours: Side, alone: Side, rounds: int) -> list[dict]:
     return rows
 
 
-def reservations(ours: Side, go: Side | None, rounds: int, many: int) -> list[dict]:
+def reservations(ours: Side, go: Side, rounds: int, many: int) -> list[dict]:
     """host-local's ADD and DEL with few and with many reservations of a /16, by turns."""
     rows = []
-    for side in (ours, go) if go else (ours,):
+    for side in (ours, go):
         name, pod = "ours" if side is ours else "Go", side.pod(0)
         costs: dict[int, list[float]] = {10: [], many: []}
         confs = {count: reserved(side.directory / f"{side.name}-{count}", count) for count in costs}
@@ -417,20 +424,19 @@ def burst(every: list[Side], count: int) -> list[dict]:
         rows.append(
             row(f"burst of {count} pods, {PODS_AT_ONCE} at a time: {NAMES[side.name]}", rates[side.name], "pods/s")
         )
-    if "go" in rates:
-        rows.append(row("burst: ours / Go", rates["ours"] / rates["go"], "", above=1.0))
-        rows.append(row("burst: ours, alone / Go", rates["alone"] / rates["go"], ""))
+    for name, aim in (("ours", 3.0), ("alone", None)):
+        for backend in BACKENDS:
+            ratio = rates[name] / rates[backend]
+            rows.append(row(f"burst: {NAMES[name]} / {NAMES[backend]}", ratio, "", above=aim))
     return rows
 
 
-def rows(rounds: int, many: int, count: int) -> list[dict]:
-    """All figures."""
-    with sides() as (ours, alone, go):
-        if go is None:
-            print(f"{GO}/bridge is not there: install containernetworking-plugins to compare", file=sys.stderr)
-        every = [ours, alone, *([go] if go else [])]
-        found = pods(every, rounds, {}, "no host port", {"wall": 0.40, "cpu": 0.6})
-        found += pods(every, rounds, PORT, "one host port", {"wall": 0.25})
+def rows(rounds: int, many: int, count: int, directory: str) -> list[dict]:
+    """All figures, beside the Go plugins in that directory."""
+    with sides(directory) as every:
+        ours, alone, go, _iptables = every
+        found = pods(every, rounds, {}, "no host port", {"ours": 0.20, "alone": 1.0})
+        found += pods(every, rounds, PORT, "one host port", {"ours": 0.20, "alone": 0.5})
         found += memory(every)
         found += bounds(ours, alone, rounds)
         found += reservations(ours, go, max(rounds // 2, 3), many)
@@ -443,19 +449,20 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--reservations", type=int, default=60_000)
     parser.add_argument("--burst", type=int, default=100)
+    parser.add_argument("--go", metavar="DIRECTORY", help="with other Go plugins than the newest ones")
     parser.add_argument("--json", action="store_true", help="print the rows as one line of JSON")
     options = parser.parse_args()
     if os.geteuid():
         print("bench/cni.py: network namespaces need root", file=sys.stderr)
         return 1
-    found = rows(options.rounds, options.reservations, options.burst)
+    found = rows(options.rounds, options.reservations, options.burst, options.go or newest())
     if options.json:
         print(json.dumps(found))
         return 0
     for item in found:
         met = "" if item["met"] is None else "  met" if item["met"] else "  MISSED"
         aim = f"  aim {item['aim']}" if item["aim"] else ""
-        print(f"{item['name']:<60} {item['value']:>10.2f} {item['unit']}{aim}{met}")
+        print(f"{item['name']:<66} {item['value']:>10.2f} {item['unit']}{aim}{met}")
     return 0
 
 

@@ -29,6 +29,10 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         ),
         "leaves the store usable for subsequent allocations": "likewise",
     },
+    "sbr": {
+        "fails with CNI spec versions that don't support": "it is refused, in other words",
+        "Rejects multiple IPv4 gateways": "likewise",
+    },
     "static": {
         "errors when passed an invalid CIDR": "it is refused, in other words",
         "from RuntimeConfig/ARGS/CNI_ARGS": "GATEWAY of CNI_ARGS is for addresses of every source",
@@ -38,4 +42,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
             "CHECK is given a configuration without ADD's owner and group, and ours compares them"
         ),
     },
+    "vlan": {"with invalid MTU": "it is refused, by an executable's error and in other words"},
+    "vrf": {"same vrf with different tableids": "it is refused, in other words"},
 }

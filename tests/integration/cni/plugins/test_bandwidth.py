@@ -232,3 +232,11 @@ def test_a_burst_that_is_none(shaped, rate, burst):
         (root,) = [item for item in shaped.shapes(name) if item["kind"] == "tbf"]
         assert root["options"]["burst"] == pytest.approx(burst, rel=0.01)
     shaped.call("CHECK", ingressRate=rate, ingressBurst=none, egressRate=rate, egressBurst=none, prevResult=result)
+
+
+def test_what_passes_with_a_burst_that_is_none(shaped, host):
+    """Half a megabyte at once: all would pass with the burst that was given (bench/bandwidth.py measures it)."""
+    shaped.call("ADD", ingressRate=10_000_000, ingressBurst=(1 << 32) - 1)
+    for _number in range(10):
+        flood(host.netns, ("10.9.0.2", 9))
+    assert shaped.shapes(shaped.outside)[0]["drops"] > 200
