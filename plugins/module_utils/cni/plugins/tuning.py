@@ -41,10 +41,7 @@ class Settings:
         self.data_dir = config.string(conf, "dataDir", DATA_DIR)
         self.sysctls: dict[str, str] = {}
         for section in (conf, args):
-            for key, value in config.mapping(section, "sysctl").items():
-                if not isinstance(value, str) or "\0" in value:
-                    raise config_error(f"sysctl {key}: the value must be a string, not {value!r}")
-                self.sysctls[_path(key.replace("IFNAME", call.env.ifname))] = value
+            self.sysctls.update(_sysctls(section, call.env.ifname))
         # The last source that has one wins: configuration, CNI_ARGS, args.cni, runtimeConfig.
         mac = call.env.args.get("MAC", "") or config.string(conf, "mac")
         mac = config.string(call.runtime(), "mac") or config.string(args, "mac") or mac
@@ -61,6 +58,19 @@ class Settings:
                     self.link[key] = config.boolean(section, key)
         if self.link.get("promisc") is False:  # false leaves it as it is, unlike allmulti: Go's plugin does so, too
             del self.link["promisc"]
+
+
+def _sysctls(section: dict, ifname: str) -> dict[str, str]:
+    """Paths below /proc/sys with their values. Raises CniError 7, also for two spellings of one path."""
+    found: dict[str, str] = {}
+    for key, value in config.mapping(section, "sysctl").items():
+        path = _path(key.replace("IFNAME", ifname))
+        if not isinstance(value, str) or "\0" in value:
+            raise config_error(f"sysctl {key}: the value must be a string, not {value!r}")
+        if path in found:
+            raise config_error(f"duplicated sysctl keys are not allowed: {path}")
+        found[path] = value
+    return found
 
 
 def _path(key: str) -> str:
@@ -136,7 +146,8 @@ def _read(inside: Channel, call: Call, settings: Settings) -> dict:
 
 
 def _note(data_dir: str, call: Call) -> str:
-    return f"{data_dir}/{call.network}/{call.env.container_id}_{call.env.ifname}.json"
+    """Where an attachment's former values are, and Go's would be. The network may have another name at DEL."""
+    return f"{data_dir}/{call.env.container_id}_{call.env.ifname}.json"
 
 
 def _write_note(call: Call, settings: Settings, before: dict) -> None:
@@ -144,9 +155,9 @@ def _write_note(call: Call, settings: Settings, before: dict) -> None:
     path = _note(settings.data_dir, call)
     if _load(path) is not None:
         return
-    note = {**before, "set": {"sysctl": settings.sysctls, "link": settings.link}}
+    note = {**before, "set": {"sysctl": settings.sysctls, "link": settings.link}, "network": call.network}
     try:
-        _make_directory(f"{settings.data_dir}/{call.network}")
+        _make_directory(settings.data_dir)
         fresh = f"{path}.new"
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
         file = posix.open(fresh, flags, 0o600)
@@ -241,8 +252,8 @@ def status(call: Call) -> None:
 
 
 def gc(call: Call) -> None:
-    """Removes the files of attachments that are gone; what they changed went with them."""
-    directory = f"{config.string(call.conf, 'dataDir', DATA_DIR)}/{call.network}"
+    """Removes the network's files of attachments that are gone; what they changed went with them."""
+    directory = config.string(call.conf, "dataDir", DATA_DIR)
     valid = {f"{container}_{ifname}.json" for container, ifname in call.valid_attachments()}
     try:
         names = posix.listdir(directory)
@@ -251,6 +262,6 @@ def gc(call: Call) -> None:
     except OSError as error:
         raise CniError(IO, f"tuning: {directory}: {error.strerror}") from None
     for name in names:
-        note = name.removesuffix(".new")
-        if note not in valid:
-            _forget(f"{directory}/{note}")
+        path = f"{directory}/{name}"
+        if name.removesuffix(".new") not in valid and (_load(path) or {}).get("network") == call.network:
+            _forget(path)

@@ -153,6 +153,21 @@ def test_only_sysctls_of_the_network_namespace(tuned, failure, key):
     assert Path("/proc/sys/kernel/hostname").read_text() == hostname
 
 
+@pytest.mark.parametrize("other", ["net/core/somaxconn", "net.ipv4.conf.IFNAME.arp_filter"])
+def test_one_sysctl_in_two_spellings(tuned, failure, other):
+    keys = {"net.core.somaxconn": "500", "net.ipv4.conf.eth0.arp_filter": "1", other: "0"}
+    with pytest.raises(failure, match="duplicated sysctl keys are not allowed") as caught:
+        tuned.call("ADD", sysctl=keys)
+    assert caught.value.code == 7
+
+
+def test_a_network_with_another_name_at_del(tuned):
+    before = tuned.link()
+    tuned.call("ADD", **ALL)
+    tuned.call("DEL", **ALL, name="renamed", prevResult=None)
+    assert (tuned.link(), tuned.left()) == (before, [])
+
+
 def test_a_failing_add_takes_back_what_it_did(tuned, failure):
     somaxconn = tuned.pod.sysctl("net.core.somaxconn")
     with pytest.raises(failure, match="no_such_thing"):
@@ -189,14 +204,16 @@ def test_the_operator_allows(tuned, host, alone, tmp_path):
     assert tuned.pod.sysctl("net.core.somaxconn") == "501"
 
 
-def test_gc_forgets_the_dead(tuned):
+def test_gc_forgets_the_dead_of_its_network(tuned):
     tuned.call("ADD", **ALL)
     assert len(tuned.left()) == 1
+    (tuned.notes / "theirs_eth0.json").write_text('{"mtu": 1500}')  # as Go's plugin has it
     alive = [{"containerID": "c1", "ifname": "eth0"}]
     tuned.call("GC", prevResult=None, **{"cni.dev/valid-attachments": alive})
-    assert len(tuned.left()) == 1
+    tuned.call("GC", prevResult=None, name="other", **{"cni.dev/valid-attachments": []})
+    assert len(tuned.left()) == 2
     tuned.call("GC", prevResult=None, **{"cni.dev/valid-attachments": []})
-    assert tuned.left() == []
+    assert tuned.left() == ["theirs_eth0.json"]
 
 
 def test_del_with_the_namespace_gone(tuned):
