@@ -16,12 +16,26 @@ from collections.abc import Iterable
 from typing import NamedTuple, Union
 
 from ..ipam.prefix import parse_prefix
-from . import model
+from . import describe, model
 from .index import Index
 from .lines import SetSpec, of_policy
 from .members import Identity, Members
 from .model import ADMIN, BASELINE, ClusterPolicy, Namespace, Pod, Policy, Rule
-from .program import ACCEPT, DROP, EGRESS, INGRESS, JUMP, Delta, Line, Local, Program, chain_of, in_family, name_of
+from .program import (
+    ACCEPT,
+    DROP,
+    EGRESS,
+    INGRESS,
+    JUMP,
+    Delta,
+    Line,
+    Local,
+    Program,
+    Source,
+    chain_of,
+    in_family,
+    name_of,
+)
 
 Record = Union[Pod, Namespace, Policy, ClusterPolicy]
 AnyPolicy = Union[Policy, ClusterPolicy]
@@ -81,8 +95,8 @@ class Compiler:
         self._policies: dict[type, dict[str, AnyPolicy]] = {Policy: {}, ClusterPolicy: {}}
         self._policies_in: Counter[str] = Counter()
         self._subjects: Index[AnyPolicy] = Index()
-        #: The rules of each policy's chain, whether it is in use or not, and the policy's name.
-        self._rules: dict[str, tuple[tuple[Rule, ...], str, str]] = {}
+        #: The rules of each policy's chain, whether it is in use or not, their direction, and the policy.
+        self._rules: dict[str, tuple[tuple[Rule, ...], str, AnyPolicy]] = {}
         #: How many pods use a combination, and how many combinations use a policy's chain.
         self._combinations: Counter[Combination] = Counter()
         self._chains: Counter[str] = Counter()
@@ -168,8 +182,8 @@ class Compiler:
             chain = chain_of(direction, key, cluster=kind is ClusterPolicy)
             rules = _decided(policy, direction)
             self._rules.pop(chain, None)
-            if rules is not None:
-                self._rules[chain] = rules, direction, key
+            if policy is not None and rules is not None:
+                self._rules[chain] = rules, direction, policy
                 self._rewritten.add(chain)
         if kind is Policy:
             self._stale |= self._here.get(key.partition("/")[0], set())
@@ -245,14 +259,17 @@ class Compiler:
 
     def _write(self, chain: str) -> None:
         """Gives a policy's chain its lines, and uses their sets."""
-        rules, direction, title = self._rules[chain]
-        written = {family: of_policy(rules, direction, title, family) for family in self.families}
+        rules, direction, policy = self._rules[chain]
+        written = {family: of_policy(rules, direction, policy.key, family) for family in self.families}
+        source = Source(policy.key, getattr(policy, "tier", ""), direction, describe.rules(rules))
         self._sets[chain] = frozenset(spec for _lines, sets in written.values() for spec in sets)
         for spec in self._sets[chain]:
             self._members.use(spec)
         for family, (lines, _sets) in written.items():
             self.program.put_chain(in_family(chain, family), lines)
+            self.program.sources[in_family(chain, family)] = source
 
     def _remove_chain(self, chain: str) -> None:
         for family in self.families:
             self.program.put_chain(in_family(chain, family), None)
+            self.program.sources.pop(in_family(chain, family), None)

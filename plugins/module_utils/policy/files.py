@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from ..converge import files
-from .program import Elements, Kind, Line, Local, Program
+from .program import Elements, Kind, Line, Local, Program, Source
 
 #: Of the file's form; one of another version is not read.
 VERSION = 1
@@ -25,7 +25,7 @@ def save(path: str, program: Program) -> None:
         for name, elements in program.sets.items()
     }
     known = {key: [[each.hex() for each in local.addresses], *local[1:]] for key, local in program.locals.items()}
-    whole = {"version": VERSION, "sets": sets, "chains": program.chains, "locals": known}
+    whole = {"version": VERSION, "sets": sets, "chains": program.chains, "locals": known, "sources": program.sources}
     files.write(path, json.dumps(whole, separators=(",", ":")), MODE)
 
 
@@ -47,6 +47,8 @@ def _program(whole: dict[str, Any]) -> Program | None:
         kind = Kind(tuple(value["key"]), value["interval"], value["verdict"])
         program.sets[name] = Elements(kind, {bytes.fromhex(key): data for key, data in value["members"].items()})
     program.chains = {name: tuple(Line(*line) for line in lines) for name, lines in whole["chains"].items()}
+    for name, (policy, tier, direction, rules) in whole.get("sources", {}).items():  # older files have none
+        program.sources[name] = Source(policy, tier, direction, tuple(rules))
     for key, (addresses, *chains) in whole["locals"].items():
         program.locals[key] = Local(tuple(bytes.fromhex(each) for each in addresses), *chains)
     return program

@@ -78,7 +78,7 @@ def of_policy(rules: Iterable[Rule], direction: str, title: str, family: int) ->
     sets: set[SetSpec] = set()
     for number, rule in enumerate(rules, 1):
         verdict, chain = _verdict(rule.action, direction)
-        start = Line(verdict, chain, f"{direction} rule {number} of {title}", family)
+        start = Line(verdict, chain, f"{direction} rule {number} of {title}", family, rule=number)
         for line in _with_ports(start, rule.ports, direction, sets):
             lines += _with_peers(line, rule, direction, sets)
     return tuple(lines), frozenset(sets)

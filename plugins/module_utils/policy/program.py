@@ -12,7 +12,7 @@ hashes of what they stand for, so that equal content has equal names in every ru
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from ..netlink.nftables import ADDRESS
 from ..netlink.wire import U16BE
@@ -52,6 +52,7 @@ class Line(NamedTuple):
     ``family``: 4 or 6, of the packets that come here. ``source``, ``target``: the set that holds that address.
     ``protocol`` and ``first`` to ``last``: of the destination port; ``ports``: a set that holds it. ``named``: the set
     that holds target, protocol and port. ``own``: the set that holds source and target, of a pod's packets to itself.
+    ``rule``: the number of the policy's rule that the line is part of, from 1; 0 for a line of no policy.
     """
 
     verdict: str
@@ -66,6 +67,17 @@ class Line(NamedTuple):
     ports: str = ""
     named: str = ""
     own: str = ""
+    rule: int = 0
+
+
+class Source(NamedTuple):
+    """What a policy's chain stands for: a policy ("namespace/name", or a ClusterNetworkPolicy's "name" and ``tier``) in
+    one direction. ``rules`` are JSON, see describe.py."""
+
+    policy: str
+    tier: str
+    direction: str
+    rules: tuple[dict[str, Any], ...]
 
 
 class Local(NamedTuple):
@@ -125,6 +137,8 @@ class Program:
     def __init__(self) -> None:
         self.sets = {name: Elements(kind) for name, kind in FIXED.items()}
         self.chains: dict[str, tuple[Line, ...]] = {}
+        #: What each policy's chain stands for: no part of the table, but of its explanation.
+        self.sources: dict[str, Source] = {}
         #: Pods of this node by "namespace/name".
         self.locals: dict[str, Local] = {}
         #: Which of them have an address; the last one has it now.
