@@ -286,7 +286,17 @@ class Daemon:
         return {
             "/status": lambda _accept: _json(health.status(self.state)),
             "/known": lambda _accept: _json(health.known(self.state)),
+            "/policy/": self._policy,
         }
+
+    def _policy(self, question: str) -> Answer:
+        from .policies import answers  # only where somebody asks
+
+        known = answers.of_agent(self.enforcer) if self.enforcer else None
+        try:
+            return _json(answers.answer(known, question)) if known else Answer("404 Not Found", TEXT, b"no policies\n")
+        except (ValueError, LookupError, OSError) as error:
+            return Answer("400 Bad Request", TEXT, f"{error}\n".encode())
 
     def _metrics(self, accept: str) -> Answer:
         from . import exposition, metrics  # an agent that is not scraped does not have them

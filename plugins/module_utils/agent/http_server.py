@@ -37,7 +37,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-#: From a path to what answers it, given the request's Accept.
+#: From a path to what answers it, given the request's Accept; one that ends with a slash answers all below it, given
+#: the rest of the path.
 Routes = Mapping[str, Callable[[str], Answer]]
 
 
@@ -203,6 +204,8 @@ def _answer(routes: Routes, request: bytes) -> bytes:
         answer = Answer("405 Method Not Allowed", TEXT, b"GET only\n")
     elif path in routes:
         answer = routes[path](accept)
+    elif prefix := next((each for each in routes if len(each) > 1 and each[-1] == "/" and path.startswith(each)), ""):
+        answer = routes[prefix](path[len(prefix) :])
     else:
         answer = Answer("404 Not Found", TEXT, f"paths: {', '.join(routes)}\n".encode())
     status, kind, body = answer

@@ -108,6 +108,13 @@ def print_peers(options: argparse.Namespace, channel: Channel) -> int:
     return 0
 
 
+def explain_policies(options: argparse.Namespace, channel: Channel) -> int:
+    """Prints a pod's policies."""
+    from . import policy  # with verification, which others need not
+
+    return policy.explain(options, channel)
+
+
 def load_policies(options: argparse.Namespace, _channel: Channel) -> int:
     """Puts the policies in force that were last, where the node enforces any."""
     settings = configuration.load(options.config)
@@ -186,6 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(action=print_peers)
     command = commands.add_parser("load-policies", help="put the policies in force that were last (at boot)")
     command.set_defaults(action=load_policies)
+    command = commands.add_parser("policy", help="print who may reach a pod, whom it may reach, and why")
+    command.add_argument("pod", metavar="POD", help="a pod of this node, NAMESPACE/NAME")
+    command.add_argument("--to", metavar="OTHER", help="only what it sends to this pod or address")
+    command.add_argument("--from", dest="source", metavar="OTHER", help="only what this pod or address sends to it")
+    command.add_argument("--port", metavar="PORT", help="of that connection, such as 80/tcp (any protocol: none)")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.set_defaults(action=explain_policies)
     verify.register(commands)
     return parser
 

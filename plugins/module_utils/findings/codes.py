@@ -272,6 +272,14 @@ class Code(str, Enum):
     POLICY_BRIDGE_BYPASSED = "policy.bridge-bypassed"
     POLICY_CONNECTIONS_NOT_CUT = "policy.connections-not-cut"
     POLICY_NOT_SAVED = "policy.not-saved"
+    POLICY_DENIED = "policy.denied"
+    POLICY_RULE_DENIES = "policy.rule-denies"
+    POLICY_ADDRESS_UNKNOWN = "policy.address-unknown"
+    POLICY_DRIFTED = "policy.drifted"
+    POLICY_STALE = "policy.stale"
+    POLICY_UNKNOWN = "policy.unknown"
+    POLICY_BYPASSED = "policy.bypassed"
+    POLICY_DROPS_COUNTED = "policy.drops-counted"
 
     # -- what surrounds the overlay on a node and is not the overlay's to change
     OVERLAY_FORWARD_DROPPED = "overlay.forward-dropped"

@@ -130,7 +130,10 @@ class Enforcer:
             self.cluster.reread()
 
     def close(self) -> None:
-        """Changes nothing in the kernel."""
+        """Changes nothing in the kernel. What has changed since the last write is on disk then."""
+        if self.in_force:
+            self.files.hasten()
+            self._keep()
         for each in (self.gate, self.cluster, self.cutter, self.channel):
             if each:
                 each.close()

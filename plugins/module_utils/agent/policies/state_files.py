@@ -51,6 +51,12 @@ class StateFiles:
         if self._changed_at is None:
             self._changed_at = time.monotonic()
 
+    def hasten(self) -> None:
+        """What has changed is due now."""
+        self._written = -PAUSE
+        if self._changed_at is not None:
+            self._changed_at = -SETTLE
+
     def due_at(self) -> float | None:
         """When it is time to write it, by ``time.monotonic``; None for never."""
         return None if self._changed_at is None else max(self._changed_at + SETTLE, self._written + PAUSE)

@@ -52,4 +52,50 @@ ENTRIES = {
         "The compiled policies could not be written.",
         "df /var/lib/podnet; mount --options remount,rw /var",
     ),
+    Code.POLICY_DENIED: Entry(
+        "{policies} isolate {subject} for {direction}, and no {direction} rule accepts {traffic} (peer: {peer}; "
+        "accepted between the two: {allowed})",
+        "A NetworkPolicy selects the pod, so in this direction only what a rule accepts passes. Rules of all policies "
+        "add up.",
+        "podnetctl policy {subject}; kubectl --namespace {namespace} edit networkpolicy {name}",
+    ),
+    Code.POLICY_RULE_DENIES: Entry(
+        "{direction} rule {rule} of ClusterNetworkPolicy {policies} denies {traffic} of {subject} (peer: {peer}; "
+        "accepted between the two: {allowed})",
+        "The first rule that matches decides; the tier Admin comes before NetworkPolicies.",
+        "podnetctl policy {subject}; kubectl edit clusternetworkpolicy {name}",
+    ),
+    Code.POLICY_ADDRESS_UNKNOWN: Entry(
+        "{subject}: the address is in the pod CIDR of {node}, and podnetd knows no pod that has it: its packets are "
+        "dropped",
+        "Addresses of a node are closed until the policies of their pod are in force. ADD leaves a record of each pod "
+        "below /run/podnet/policy.",
+        "ls /run/podnet/policy; podnetctl policy {subject}; " + _LOG,
+    ),
+    Code.POLICY_DRIFTED: Entry(
+        "{subject} differs from the policies (pending: {pending}): connections pass or are dropped against them",
+        "Another program has changed the table, and podnetd does not run or is kept from repairing it.",
+        "systemctl restart podnetd; nft list table inet podnet_policy",
+    ),
+    Code.POLICY_STALE: Entry(
+        "{subject} does not answer: the policies in force are {age} s old; what has changed since does not count",
+        "The table stays as podnetd left it. Policies, labels and pods that are new to the API are unknown to it.",
+        "systemctl start podnetd; " + _LOG,
+    ),
+    Code.POLICY_UNKNOWN: Entry(
+        "{subject}: podnetd does not answer, and has left no policies on disk; what it drops is unknown",
+        "The node is set to enforce policies, and podnetd has never brought any into force.",
+        "systemctl restart podnetd; " + _LOG,
+    ),
+    Code.POLICY_BYPASSED: Entry(
+        "{subject} reaches {target} by {traffic}, though {policies} forbid it",
+        "A policy is in the API and not enforced: packets pass a node beside its table, or the node goes by older "
+        "policies.",
+        "podnetctl status; podnetctl policy {subject} --to {target}; sysctl net.bridge.bridge-nf-call-iptables",
+    ),
+    Code.POLICY_DROPS_COUNTED: Entry(
+        "chain {subject} has dropped {packets} packets meanwhile",
+        "The table counts what it drops.",
+        "nft list chain inet podnet_policy {subject}",
+    ),
 }

@@ -12,6 +12,7 @@ from typing import NamedTuple, Optional
 from ...findings.finding import Finding
 from .hop import CapturePoint
 from .path import Direction
+from .policy import PolicyDrops
 from .record import record
 
 #: Bytes of the usual echo's IP packet: what ``ping`` sends by default. Larger ones test the path's MTU.
@@ -111,7 +112,7 @@ class Evidence:
     ``began`` and ``ended`` (seconds since the epoch) are when it watched; of the sender, from when until when others
     must watch. ``complete``: it saw all there is to see. ``snat_to`` is the address that the source was seen with
     instead of its own, ``dnat_to`` that which was to answer instead of the target; "" for none. ``own_addresses`` are
-    the node's.
+    the node's. ``policy_drops``: what policies have dropped meanwhile, packets of others among it.
     """
 
     node: str
@@ -127,3 +128,4 @@ class Evidence:
     snat_to: str = ""
     dnat_to: str = ""
     own_addresses: list[str] = field(default_factory=list)
+    policy_drops: list[PolicyDrops] = field(default_factory=list)

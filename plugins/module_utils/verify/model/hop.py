@@ -26,6 +26,7 @@ class Step(str, Enum):
     SERVICE = "service"
     FORWARDING = "forwarding"
     FILTER = "filter"
+    POLICY = "policy"
     ROUTE = "route"
     RP_FILTER = "rp_filter"
     NAT = "nat"
@@ -80,9 +81,9 @@ class Hop:
     ``desired`` show its state to people. No code reads these three.
 
     ``finding`` is the fault of a broken hop, ``suspected`` all that may lose packets here, ``unlikely`` what does so on
-    a healthy node, too. ``consequence``: the fault is an effect of another hop's. ``evidence``: what packets showed.
-    ``capture_points``: where a packet that passes here is seen; ``seen``: how many were, None where nothing was
-    captured.
+    a healthy node, too, ``notes`` what is worth knowing and no fault. ``consequence``: the fault is an effect of
+    another hop's. ``evidence``: what packets showed. ``capture_points``: where a packet that passes here is seen;
+    ``seen``: how many were, None where nothing was captured.
 
     What a hop leads to, as far as its kind has it: ``peer``, a node; ``device`` that it sends by; ``destination``, the
     IP address asked for, ``next_hop`` the router to it; ``pod`` whose kernel decides, "" for the node's; ``udp_port``
@@ -98,6 +99,7 @@ class Hop:
     finding: Finding | None = None
     suspected: list[Finding] = field(default_factory=list)
     unlikely: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
     consequence: bool = False
     evidence: Finding | None = None
     capture_points: list[CapturePoint] = field(default_factory=list)

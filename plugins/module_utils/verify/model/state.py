@@ -32,10 +32,11 @@ from .kernel import (
     RouteState,
     XfrmPolicy,
 )
+from .policy import PolicyState
 from .record import record
 
 #: The number of these shapes: it goes up with every change that an older or newer reader would misread.
-SCHEMA = 3
+SCHEMA = 4
 
 #: What is the matter with a file.
 MISSING, NOT_EXECUTABLE, MODIFIED = "missing", "not-executable", "modified"
@@ -245,8 +246,9 @@ class NodeState:
     ``neighbors``, ``fdb`` and ``bridge_fdb`` are those of the paths asked about and of the peers concerned.
     ``foreign_routes`` lie inside the pod network and are not ours. ``sysctls`` by the path below /proc/sys. ``chains``,
     ``qdiscs`` and ``xfrm_policies`` are what may drop or change packets. ``tunnel_port_holder`` has the UDP port of the
-    tunnel's device, where that is not up. ``units``: the enabled systemd units without which a node has no pods, and
-    whether each has a process. ``evidence``: of packets sent and seen, where the node took part in a trace.
+    tunnel's device, where that is not up. ``policy`` is None on a node that enforces none. ``units``: the enabled
+    systemd units without which a node has no pods, and whether each has a process. ``evidence``: of packets sent and
+    seen, where the node took part in a trace.
     """
 
     node: str
@@ -271,6 +273,7 @@ class NodeState:
     tunnel_port_holder: Optional[Process] = None
     agent: AgentState = field(default_factory=AgentState)
     kube_proxy: KubeProxyState = field(default_factory=KubeProxyState)
+    policy: Optional[PolicyState] = None
     units: dict[str, bool] = field(default_factory=dict)
     pods: list[PodState] = field(default_factory=list)
     evidence: Optional[Evidence] = None

@@ -35,6 +35,7 @@ from ...overlay.config import ConfigError
 from ...overlay.lease import Leases
 from ...overlay.lock import locked
 from ..model.kernel import AddressState, BridgeFdbEntry, FdbState, KernelState, LinkState, NeighborState, RouteState
+from ..model.request import DISCARD
 from ..model.state import (
     AgentState,
     Attachment,
@@ -50,6 +51,7 @@ from . import cri, fib, hostports, netfilter, policy_rules, proc, xfrm
 from .attachments import RESULTS, attachments
 from .fib import Flow
 from .kernel import as_state, state_of
+from .policy import PolicyReader
 
 UNIT = "/etc/systemd/system/podnetd.service"
 
@@ -101,9 +103,11 @@ def collect(places: Places = NODE) -> NodeState:
     return along(state, (), places)
 
 
-def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE) -> NodeState:
-    """The same node's state with all that concerns these flows; what they don't change is not read again."""
-    flows = [*flows, *((target, source) for source, target in flows)]
+def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE, port: int = DISCARD) -> NodeState:
+    """The same node's state with all that concerns these flows, to ``port``; what they don't change is not read
+    again."""
+    there = [*flows]
+    flows = [*there, *((target, source) for source, target in there)]
     attached = attachments(places.root + places.results)
     state = replace(known)
     names = {link.index: name for name, link in state.links.items()}
@@ -119,6 +123,7 @@ def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE) -> Nod
         state.hostport_mismatches = hostports.mismatches(attached, state.cni.network)
     state.agent = _agent(places, state.node)
     state.tunnel_port_holder = _tunnel_port_holder(state)
+    state.policy = PolicyReader(places.config, places.run, places.root).state(there, port)
     state.pods = [_pod(attachment, flows) for attachment in attached]
     return state
 

@@ -16,11 +16,12 @@ from ...ipam.prefix import parse_network_of
 from ..model.endpoint import Endpoint
 from ..model.hop import NODE, CapturePoint, Hop, Step, Verdict
 from ..model.kernel import LinkState
-from ..model.path import Path
+from ..model.path import Direction, Path
 from ..model.state import PodState
 from .hops import bridge as bridge_hops
 from .hops import netfilter, routing, tunnel
 from .hops import pod as pod_hops
+from .hops import policy as policy_hops
 from .hops.node_view import NodeView, covers
 from .hops.routing import Expected
 from .node_to_node import contradiction, cross, tunnels
@@ -42,7 +43,11 @@ def go(path: Path, views: dict[str, NodeView], seen_as: str, service: Endpoint |
             inside = [iif, *(pod.host for pod in [here.pod_with(source.address)] if pod)]
             hooks = ("prerouting", "forward")
             path.hops.append(netfilter.packet_filter(here, Step.FILTER, hooks, version_of(target.address), inside))
+            if target.kind != "node" or target.node != here.node:
+                _policies(path, here, policy_hops.EGRESS, seen_as, service)
         if target.node == source.node:
+            if iif and target.kind == "pod":
+                _policies(path, here, policy_hops.INGRESS, seen_as, service)
             _arrive(path, here, target, seen_as, iif)
             return
         cross(path, here, there, target, seen_as, iif)
@@ -51,7 +56,13 @@ def go(path: Path, views: dict[str, NodeView], seen_as: str, service: Endpoint |
     elif there is None:
         path.hops.append(_unseen(target.node, target))
     else:
-        _come_in(path, here, there, source, target, seen_as)
+        _come_in(path, here, there, source, target, seen_as, service)
+
+
+def _policies(path: Path, view: NodeView, direction: str, seen_as: str, service: Endpoint | None) -> None:
+    """What answers a connection passes as a part of it."""
+    if path.direction == Direction.FORWARD:
+        path.hops += policy_hops.policy(view, path, direction, seen_as, service is not None)
 
 
 def _unseen(node: str, end: Endpoint) -> Hop:
@@ -90,6 +101,8 @@ def _by_bridge(path: Path, view: NodeView, pod: PodState, neighbor: PodState, ta
     path.hops.append(_bridging_only(bridge_hops.bridge(view, bridge, "", pod_hops.gateways(pod))))
     ports, hooks = [bridge, pod.host, neighbor.host], ("prerouting", "forward")
     path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), ports))
+    for direction in (policy_hops.EGRESS, policy_hops.INGRESS):
+        _policies(path, view, direction, path.source.address, None)
     path.hops += [bridge_hops.port(view, neighbor, "out"), pod_hops.pod(view, neighbor, "in")]
 
 
@@ -119,7 +132,13 @@ def _service(view: NodeView, service: Endpoint) -> Hop:
 
 
 def _come_in(
-    path: Path, here: NodeView | None, there: NodeView, source: Endpoint, target: Endpoint, seen_as: str
+    path: Path,
+    here: NodeView | None,
+    there: NodeView,
+    source: Endpoint,
+    target: Endpoint,
+    seen_as: str,
+    service: Endpoint | None,
 ) -> None:
     """From the wire into the peer, and on to the target."""
     dev, device = there.underlay, there.device
@@ -143,6 +162,7 @@ def _come_in(
         inside = [iif, *([there.bridge_of(pod), pod.host] if pod else [])]
         hooks = ("prerouting", "forward", "postrouting")
         path.hops.append(netfilter.packet_filter(there, Step.FILTER, hooks, version_of(target.address), inside))
+        _policies(path, there, policy_hops.INGRESS, seen_as, service)
     _arrive(path, there, target, seen_as, iif)
 
 

@@ -14,6 +14,7 @@ from ..model.state import NodeState
 from ..model.trace import Trace
 from ..observe import node as node_state
 from ..observe.node import Places
+from ..observe.policy import PolicyReader
 from . import resolve, round_trip, verdict
 
 #: Seconds that the sender leaves the other nodes to begin watching.
@@ -28,8 +29,11 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
     Raises OSError and NetlinkError where the node can't be asked.
     """
     own = node_state.collect(places)
-    found = [node_state.along(own, round_trip.flows(one.source, one.target, [own]), places) for one in requests]
-    marked = [(state, one, delay) for state, one in zip(found, requests) if one.mark]
+    found = [
+        node_state.along(own, round_trip.flows(one.source, one.target, [own]), places, one.port) for one in requests
+    ]
+    policies = PolicyReader(places.config, places.run, places.root)
+    marked = [(state, one, delay, policies) for state, one in zip(found, requests) if one.mark]
     if marked:
         from concurrent.futures import ThreadPoolExecutor  # with logging, and all that it needs
 
@@ -38,7 +42,7 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
     return found
 
 
-def _gather(own: NodeState, request: TraceRequest, delay: float) -> None:
+def _gather(own: NodeState, request: TraceRequest, delay: float, policies: PolicyReader) -> None:
     """Put this node's evidence into its state."""
     from ..probe import session  # asyncio and what it needs: only where packets are sent
 
@@ -46,6 +50,7 @@ def _gather(own: NodeState, request: TraceRequest, delay: float) -> None:
     final, seen_as = round_trip.final(source, target, [own])
     asked = target if target.kind == "service" else None
     own.evidence = session.gather(own, source, final, request.mark, request.port, seen_as, delay, asked)
+    own.evidence.policy_drops = policies.drops_since(own.policy.drops) if own.policy else []
 
 
 def here(
@@ -68,9 +73,10 @@ def here(
         where = f"on {source.node}" if source.node else "outside the cluster"
         raise EndpointError(f"{source}: is {where}, this is {own.node}: trace it there, or with playbooks/trace.yml")
     pairs = round_trip.flows(source, target, [own, *others])
-    states = [node_state.along(own, pairs, places), *others]
+    states = [node_state.along(own, pairs, places, port), *others]
     if probing:
-        _gather(states[0], TraceRequest(source, target, new_mark(), port), 0)
+        policies = PolicyReader(places.config, places.run, places.root)
+        _gather(states[0], TraceRequest(source, target, new_mark(), port), 0, policies)
     trace = verdict.judge(source, target, states)
     trace.swapped = swapped
     return trace

@@ -14,27 +14,37 @@ from ...findings.codes import Code
 from ...findings.finding import Finding
 from ..model.endpoint import Endpoint
 from ..model.evidence import Evidence, ProbeResult
-from ..model.hop import Verdict
+from ..model.hop import Step, Verdict
 from ..model.path import Path
 from ..model.state import NodeState
 from ..model.trace import Fault, Trace
 from . import localize, round_trip
+from .hops import policy as policy_hops
 
 
 def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     """The traced packet, from its nodes' states and what they saw of it."""
     paths = round_trip.walk(source, target, states)
+    end, seen_as = round_trip.final(source, target, states)
     gathered = [state.evidence for state in states if state.evidence]
     probes = [result for one in gathered for result in one.probes]
     late = [one for one in gathered if missed(one, gathered, probes)]
     by_node = {one.node: one for one in gathered if one not in late}
     localize.count(paths, by_node)
-    fault = round_trip.first_fault(paths) or localize.fault(paths, by_node, probes)
-    ok = fault is None and all(probe.ok for probe in probes if probe.scope in ("path", "service"))
+    telling = _telling(policy_hops.forbidden(states, seen_as, end.address), probes)
+    fault = round_trip.first_fault(paths) or localize.fault(paths, by_node, telling)
+    ok = fault is None and all(probe.ok for probe in telling if probe.scope in ("path", "service"))
+    if fault and fault.hop.step == Step.POLICY and fault.hop.node in by_node:
+        policy_hops.prove(fault.hop, by_node[fault.hop.node].policy_drops)
     notes = _notes(paths, fault)
     if not ok:
         notes += [Finding(Code.TRACE_WINDOW_MISSED, one.node, one.node) for one in late]
     return Trace(source, target, ok, fault, paths, probes, notes)
+
+
+def _telling(forbidden: set[str], probes: list[ProbeResult]) -> list[ProbeResult]:
+    """Without those of kinds that policies drop: that they are lost shows nothing."""
+    return [probe for probe in probes if probe.ok or probe.scope != "path" or probe.kind not in forbidden]
 
 
 def missed(one: Evidence, gathered: list[Evidence], probes: list[ProbeResult]) -> bool:
@@ -49,9 +59,9 @@ def missed(one: Evidence, gathered: list[Evidence], probes: list[ProbeResult]) -
 
 def _notes(paths: list[Path], fault: Fault | None) -> list[Finding]:
     """What else is wrong on the paths, or may be when something is."""
+    found = [note for path in paths for hop in path.hops for note in hop.notes]
     if fault is None:
-        return []
-    found: list[Finding] = []
+        return [*dict.fromkeys(found)]
     for path in paths:
         for hop in path.hops:
             if hop is fault.hop or hop.verdict not in (Verdict.BROKEN, Verdict.SUSPECT):

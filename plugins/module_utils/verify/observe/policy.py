@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node's policies, and what they do to the flows that are asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ...agent import settings as configuration
+from ...agent.policies import answers, options
+from ...agent.policies.options import Options
+from ...overlay.config import ConfigError
+from ..model.codec import from_json
+from ..model.policy import PolicyDrops, PolicyFlow, PolicyJudgement, PolicyState
+from .fib import Flow
+
+KINDS = ("icmp", "tcp", "udp")
+
+
+class PolicyReader:
+    """Asks podnetd or the disk. ``root`` goes before the path of each file of the node."""
+
+    def __init__(self, config: str, run: str, root: str = "") -> None:
+        self.run = root + run
+        self.options: Options | None = None
+        try:
+            found = configuration.load(root + config).policy
+            self.options = None if found is None else options.parse(found)
+        except ConfigError:
+            return  # podnetd does not run with it either: what is wrong with it is told elsewhere
+        if self.options:
+            self.options = self.options._replace(directory=root + self.options.directory)
+
+    def state(self, flows: Iterable[Flow], port: int) -> PolicyState | None:
+        """None on a node that enforces no policies."""
+        if self.options is None:
+            return None
+        found = self._ask("state")
+        if found is None:
+            return PolicyState()
+        state = from_json(PolicyState, found)
+        for source, target in dict.fromkeys(flows):
+            for kind in KINDS:
+                state.flows += self.flow(source, target, kind, port)
+        return state
+
+    def drops_since(self, before: list[PolicyDrops]) -> list[PolicyDrops]:
+        """What policies have dropped since ``state`` has counted."""
+        found = self._ask("state")
+        counted = {each.chain: each.packets for each in before}
+        now = from_json(PolicyState, found).drops if found else []
+        more = [replace(each, packets=each.packets - counted.get(each.chain, 0)) for each in now]
+        return [each for each in more if each.packets > 0]
+
+    def flow(self, source: str, target: str, kind: str, port: int) -> list[PolicyFlow]:
+        """What the node decides of a connection; an end is an address or a pod ("namespace/name")."""
+        found = self._ask(f"flow/{source},{target},{kind},{port}") or {"flows": []}
+        return [
+            PolicyFlow(
+                each["source"], each["target"], kind, port,
+                [from_json(PolicyJudgement, judged) for judged in each["judgements"]],
+            )
+            for each in found["flows"]
+        ]  # fmt: skip
+
+    def pod(self, name: str) -> dict[str, Any] | None:
+        """Who may reach a pod and whom it may reach (docs/policy.md has the keys)."""
+        return self._ask(f"pod/{name}")
+
+    def _ask(self, question: str) -> dict[str, Any] | None:
+        try:
+            return answers.ask(self.options, self.run, question) if self.options else None
+        except (OSError, ValueError):
+            return None
