@@ -18,6 +18,7 @@ from ..model.hop import Hop, Step, Verdict
 from ..model.state import MISSING, MODIFIED, NOT_EXECUTABLE, DriftStep, HostPortMismatch, NodeState, PodState
 from ..trace.hops import bridge as bridge_hops
 from ..trace.hops import pod as pod_hops
+from ..trace.hops import policy as policy_hops
 from ..trace.hops.node_view import NodeView, enter, origin_of, recreate, removal_of, show_route
 
 #: Seconds after which a reservation without a pod counts as leaked: an ADD or DEL may be under way.
@@ -38,6 +39,7 @@ def checks(state: NodeState) -> list[Check]:
     _reservations(view, found)
     _pods(view, found)
     _services(view, found)
+    _policies(view, found)
     return found.checks
 
 
@@ -237,6 +239,18 @@ def _services(view: NodeView, found: _Found) -> None:
     if proxy.expected:
         silent = [] if proxy.healthy else [found.finding(Code.KUBE_PROXY_SILENT, view.node)]
         found.add(CheckName.KUBE_PROXY_RUNNING, Step.SERVICE, silent)
+
+
+def _policies(view: NodeView, found: _Found) -> None:
+    state = view.state.policy
+    if state is None:
+        return
+    wrong = policy_hops.drift(view)
+    if state.origin is None:
+        wrong = [found.finding(Code.POLICY_UNKNOWN, policy_hops.TABLE)]
+    told = view.state.agent.not_ready
+    wrong += [each for each in state.findings if each not in told]
+    found.add(CheckName.POLICIES_IN_FORCE, Step.POLICY, wrong)
 
 
 def nat_between_pods(node: str, translated: Connection | None) -> Check:

@@ -40,6 +40,7 @@ class CheckName(str, Enum):
     UNITS_RUNNING = "node services running"
     KUBE_PROXY_RUNNING = "kube-proxy running"
     NO_NAT_BETWEEN_PODS = "no NAT between pods"
+    POLICIES_IN_FORCE = "network policies in force"
     # -- of the cluster
     NODE_READY = "node Ready"
     POD_READY = "pod Ready"

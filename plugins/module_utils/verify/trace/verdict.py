@@ -34,8 +34,10 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     telling = _telling(policy_hops.forbidden(states, seen_as, end.address), probes)
     fault = round_trip.first_fault(paths) or localize.fault(paths, by_node, telling)
     ok = fault is None and all(probe.ok for probe in telling if probe.scope in ("path", "service"))
-    if fault and fault.hop.step == Step.POLICY and fault.hop.node in by_node:
-        policy_hops.prove(fault.hop, by_node[fault.hop.node].policy_drops)
+    if fault and fault.hop.step == Step.POLICY:
+        policy_hops.prove(
+            fault.hop, [drops for one in gathered if one.node == fault.hop.node for drops in one.policy_drops]
+        )
     notes = _notes(paths, fault)
     if not ok:
         notes += [Finding(Code.TRACE_WINDOW_MISSED, one.node, one.node) for one in late]

@@ -46,9 +46,16 @@ def policy(view: NodeView, path: Path, direction: str, seen_as: str, to_service:
         hop.suspected += doubts
     else:
         hop.notes += doubts
-    for each in state.drift:
-        hop.fail(Code.POLICY_DRIFTED, each.subject, pending=f"{each.action} {each.detail}".rstrip())
+    for each in drift(view):
+        hop.fail(each.code, each.subject, **each.parameters)
     return [hop]
+
+
+def drift(view: NodeView) -> list[Finding]:
+    """What of the kernel's table is not as the policies say."""
+    found = view.state.policy.drift if view.state.policy else []
+    pending = {each.subject: f"{each.action} {each.detail}".rstrip() for each in found}
+    return [Finding(Code.POLICY_DRIFTED, view.node, subject, {"pending": text}) for subject, text in pending.items()]
 
 
 def forbidden(states: Iterable[NodeState], source: str, target: str) -> set[str]:
