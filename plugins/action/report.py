@@ -18,6 +18,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils import install
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import answer_from
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.codec import from_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest
@@ -64,8 +65,9 @@ class ActionModule(ActionBase):
             ) from error
         try:
             answers = [answer_from(entry) for entry in wanted["found"] if "node" in entry]
+            there = cluster(wanted["items"])
             judged = report(
-                cluster(wanted["items"]),
+                there,
                 {answer.node: answer for answer in answers},
                 wanted["namespace"],
                 wanted["port"],
@@ -73,6 +75,7 @@ class ActionModule(ActionBase):
                 _traces(wanted["requests"], wanted["inspected"]),
                 wanted["sample"],
                 _library(),
+                Policies(wanted["items"], there),
             )
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error

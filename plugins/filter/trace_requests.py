@@ -16,7 +16,8 @@ description:
 positional: _input
 options:
   _input:
-    description: The items of C(kubectl get nodes,pods,services,endpoints --output json).
+    description: The items of C(kubectl get nodes,pods,services,endpoints --output json); with namespaces and
+      networkpolicies what these forbid is not traced.
     type: list
     elements: dict
     required: true
@@ -57,6 +58,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import resolve
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.codec import from_json, to_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import ProbeResult
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import (
@@ -83,7 +85,7 @@ def trace_requests(
             found = [TraceRequest(source, target, port=int(port) or (offered or [DISCARD])[0])]
         else:
             failed = [from_json(ProbeResult, result) for result in results or [] if not result["ok"]]
-            found = resolve.requests(there, failed, int(most))
+            found = resolve.requests(there, failed, int(most), Policies(items, there))
     except ValueError as error:
         raise AnsibleFilterError(f"podnet.cluster.trace_requests: {error}") from None
     for request in found:

@@ -176,6 +176,10 @@ about:
   description: As RV(podnet.cluster.node_network_info#module:about).
   returned: with O(checks)
   type: dict
+policy:
+  description: The policies that the node enforces, as C(policy) of a node's state; null where it enforces none.
+  returned: with O(checks)
+  type: dict
 attachments:
   description: The pods' interfaces on this node.
   returned: always
@@ -294,7 +298,7 @@ def _answer(answer: NodeAnswer, probes: list[Probe], wanted: dict) -> None:
     else:
         answer.results = run(probes, wanted["limit"])
     if state:
-        answer.checks, answer.about = checks(state), about(state)
+        answer.checks, answer.about, answer.policy = checks(state), about(state), state.policy
         if state.overlay.config:
             after = conntrack.remembered(echoes=True)
             translated = conntrack.translated(before, after, state.overlay.config.networks)

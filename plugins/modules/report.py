@@ -22,7 +22,8 @@ author:
   - podnet.cluster contributors (@podnet)
 options:
   items:
-    description: The items of C(kubectl get nodes,pods,services --output json).
+    description: The items of C(kubectl get nodes,pods,services --output json); where nodes enforce policies also of
+      namespaces and networkpolicies, so that a probe that these deny is no failure.
     type: list
     elements: dict
     required: true

@@ -24,7 +24,8 @@ def render(report: dict[str, Any]) -> str:
         for entry in report["checks"]
     ]
     cases += [
-        (f"probes.{entry['scope']}", f"{entry['kind']} {entry['source']} → {entry['target']}", entry["ok"],
+        (f"probes.{entry['scope']}", f"{entry['kind']} {entry['source']} → {entry['target']}",
+         entry["ok"] or bool(entry.get("denied")),
          entry["failure"], (entry["ms"] or 0) / 1000)
         for entry in report["probes"]
     ]  # fmt: skip

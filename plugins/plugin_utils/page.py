@@ -35,12 +35,13 @@ QUICK, SLOW = 0.05, 50.0
 
 class Pair(NamedTuple):
     """What is known of the path from one row to one column: probes made and arrived, the quickest echo's milliseconds
-    (None without one), and why the others did not arrive."""
+    (None without one), why the others did not arrive, and how many of these policies deny."""
 
     total: int
     arrived: int
     ms: float | None
     reasons: list[str]
+    denied: int = 0
 
     @property
     def depth(self) -> float:
@@ -123,13 +124,14 @@ def _tunnels(report: dict[str, Any], middles: dict[str, tuple[float, float]]) ->
             paths = [between[pair] for pair in ((one, other), (other, one)) if pair in between]
             echoes = [path.ms for path in paths if path.ms is not None]
             total, arrived = sum(path.total for path in paths), sum(path.arrived for path in paths)
+            denied = sum(path.denied for path in paths)
             (x1, y1), (x2, y2) = middles[one], middles[other]
             yield {
                 "ends": (one, other),
                 "line": (x1, y1, x2, y2),
                 "middle": ((x1 + x2) / 2, (y1 + y2) / 2),
-                "state": "none" if not total else "good" if arrived == total else "bad",
-                "label": f"{min(echoes):.2f} ms" if echoes and arrived == total else f"{arrived}/{total}",
+                "state": "none" if not total else "good" if arrived + denied == total else "bad",
+                "label": f"{min(echoes):.2f} ms" if echoes and arrived + denied == total else f"{arrived}/{total}",
                 "said": f"{one} ↔ {other}: {arrived} of {total} probes between their pods arrived, "
                 f"{packets.get(frozenset((one, other)), 0)} packets in the tunnel",
             }
@@ -146,8 +148,8 @@ def matrix(report: dict[str, Any]) -> dict[str, Any]:
     names = sorted(where, key=lambda name: (natural(where[name]), natural(name)))
     lost = dict.fromkeys(names, 0)
     for (source, target), pair in pairs.items():
-        lost[source] += pair.total - pair.arrived
-        lost[target] += pair.total - pair.arrived
+        lost[source] += pair.total - pair.arrived - pair.denied
+        lost[target] += pair.total - pair.arrived - pair.denied
     worst = set(sorted(names, key=lambda name: -lost[name])[: LARGEST_BY_POD if by_pod else LARGEST_BY_NODE])
     shown = [name for name in names if name in worst]
     return {
@@ -180,6 +182,7 @@ def times(report: dict[str, Any]) -> list[dict[str, Any]]:
                 "kind": kind,
                 "total": len(made),
                 "arrived": sum(probe["ok"] for probe in made),
+                "denied": sum(bool(probe.get("denied")) for probe in made),
                 "took": (took[0], took[len(took) // 2], took[-1]) if took else None,
                 "sizes": sizes,
             }
@@ -218,9 +221,11 @@ def _pairs(report: dict[str, Any], name_of: dict[str, str]) -> dict[tuple[str, s
     for ends, probes in found.items():
         echoes = [probe["ms"] for probe in probes if probe["ok"] and probe["kind"] == "icmp"]
         reasons = [f"{probe['kind']}: {_reason(probe)}" for probe in probes if not probe["ok"]]
-        pairs[ends] = Pair(len(probes), len(probes) - len(reasons), min(echoes, default=None), reasons)
+        denied = sum(bool(probe.get("denied")) for probe in probes)
+        pairs[ends] = Pair(len(probes), len(probes) - len(reasons), min(echoes, default=None), reasons, denied)
     return pairs
 
 
 def _reason(probe: dict[str, Any]) -> str:
-    return probe["failure"]["text"] if probe["failure"] else "lost"
+    why = probe.get("denied") or probe["failure"]
+    return why["text"] if why else "lost"

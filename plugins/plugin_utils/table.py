@@ -47,6 +47,8 @@ def export_svg(report: dict[str, Any], title: str, width: int = 110) -> str:
 def tables(report: dict[str, Any]) -> Group:
     """Nodes, reachability, the paths that were probed, and the verdict."""
     parts: list[RenderableType] = [_nodes(report), _matrix(report), _paths(report)]
+    if report.get("policies"):
+        parts.append(_policies(report))
     failures = report["failures"]
     for failure in failures[:SHOWN]:
         parts.append(Text(f"✗ {failure['text']}", style="red"))
@@ -60,7 +62,11 @@ def _verdict(report: dict[str, Any]) -> Text:
     if report["failures"]:
         return Text(f"{len(report['failures'])} failures", style="bold red")
     probes, checks = len(report["probes"]), len(report["checks"])
-    text = f"All {probes} probes arrived, all {checks} checks hold"
+    denied = sum(lost_to_policies(probe) for probe in report["probes"])
+    arrived = f"All {probes} probes arrived"
+    if denied:
+        arrived = f"{probes - denied} of {probes} probes arrived, policies deny the other {denied}"
+    text = f"{arrived}, all {checks} checks hold"
     packets = sum(flow["packets"] for flow in report["flows"] if flow["direction"] == "out")
     if packets:
         port = {vtep["port"] for node in report["nodes"] for vtep in node["vteps"]}
@@ -69,6 +75,23 @@ def _verdict(report: dict[str, Any]) -> Text:
     if coverage["pod_pairs"] < coverage["all_pod_pairs"]:
         text += f"; a sample: {coverage['pod_pairs']} of {coverage['all_pod_pairs']} pairs of pods"
     return Text(f"{text}.", style="bold green")
+
+
+def lost_to_policies(probe: dict[str, Any]) -> bool:
+    """Whether it did not arrive because policies deny it."""
+    return bool(probe.get("denied"))
+
+
+def _policies(report: dict[str, Any]) -> Table:
+    """Each node's policies: whether they are in force, and what they have dropped since its table was made."""
+    table = _table("Network policies")
+    for name in ("Node", "In force", "Dropped packets"):
+        table.add_column(name, overflow="fold")
+    for node, state in sorted(report["policies"].items()):
+        good = bool(state["origin"] and state["origin"]["in_force"] and not state["drift"])
+        drops = [f"{', '.join(each['policies']) or each['chain']}: {each['packets']}" for each in state["drops"]]
+        table.add_row(node, Text("yes", style="green") if good else Text("no", style="red"), "\n".join(drops) or "none")
+    return table
 
 
 def _table(title: str) -> Table:
@@ -132,7 +155,7 @@ def _losing(pairs: dict[tuple[str, str], list[dict]], names: list[str]) -> list[
     lost = dict.fromkeys(names, 0)
     for ends, results in pairs.items():
         for end in ends:
-            lost[end] += sum(not result["ok"] for result in results)
+            lost[end] += sum(not result["ok"] and not lost_to_policies(result) for result in results)
     return sorted(names, key=lambda name: -lost[name])
 
 
@@ -140,11 +163,15 @@ def _cell(results: list[dict], by_pod: bool) -> Text:
     if not results:
         return Text("·", style="dim")
     arrived = [result for result in results if result["ok"]]
-    style = "green" if len(arrived) == len(results) else "red"
+    denied = [result for result in results if lost_to_policies(result)]
+    whole = len(arrived) + len(denied) == len(results)
+    style = "red" if not whole else "yellow" if denied else "green"
     if not by_pod:
         return Text(f"{len(arrived)}/{len(results)}", style=style)
     if len(arrived) < len(results):
-        return Text("✗ " + "+".join(sorted(result["kind"] for result in results if not result["ok"])), style=style)
+        mark = "⊘ " if whole else "✗ "
+        lost = denied if whole else [result for result in results if not result["ok"] and result not in denied]
+        return Text(mark + "+".join(sorted(result["kind"] for result in lost)), style=style)
     echoes = [result["ms"] for result in arrived if result["kind"] == "icmp"]
     return Text(f"{min(echoes):.1f}" if echoes else "✓", style=style)
 
@@ -156,8 +183,11 @@ def _paths(report: dict[str, Any]) -> Table:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for scope, count in _sorted(report["summary"].items()):
         source, _to, target = scope.partition(" to ")
-        good = count["ok"] == count["total"]
+        denied = count.get("denied", 0)
+        good = count["ok"] + denied == count["total"]
         mark = Text("✓", style="green") if good else Text("✗", style="red")
+        if denied:
+            mark.append(f" {denied} denied", style="yellow")
         table.add_row(source, target, str(count["total"]), str(count["ok"]), mark)
     return table
 

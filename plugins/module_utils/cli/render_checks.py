@@ -21,7 +21,7 @@ def check_as_json(check: Check) -> dict[str, Any]:
 
 
 def probe_as_json(result: ProbeResult) -> dict[str, Any]:
-    return {**to_json(result), "failure": finding_as_json(result.failure)}
+    return {**to_json(result), "failure": finding_as_json(result.failure), "denied": finding_as_json(result.denied)}
 
 
 def finding_as_json(finding: Finding | None) -> dict[str, Any] | None:

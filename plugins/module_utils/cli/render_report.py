@@ -13,12 +13,13 @@ from ..verify.checks.report import Failure, Report
 from ..verify.model.check import Check
 from ..verify.model.codec import to_json
 from ..verify.model.evidence import ProbeResult
+from ..verify.model.policy import PolicyState
 from ..verify.model.trace import Trace
 from . import render_trace
 from .render_checks import check_as_json, finding_as_json, probe_as_json
 
 #: The number of the report's shape: it goes up with every change that an older reader would misread.
-SCHEMA = 3
+SCHEMA = 4
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
@@ -36,7 +37,13 @@ def report_as_json(report: Report) -> dict[str, Any]:
         "tunnels": to_json(report.tunnels),
         "traces": [render_trace.as_json(trace) for trace in report.traces],
         "failures": [_failure(failure) for failure in report.failures],
+        "policies": {node: _policies(state) for node, state in report.policies.items()},
     }
+
+
+def _policies(state: PolicyState) -> dict[str, Any]:
+    findings = [words.as_json(each) for each in state.findings]
+    return {**{key: to_json(getattr(state, key)) for key in ("origin", "drift", "drops")}, "findings": findings}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

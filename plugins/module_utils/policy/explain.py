@@ -60,13 +60,15 @@ Names = Callable[[Collection[bytes]], "dict[bytes, str]"]
 def judge(program: Program, flow: Flow) -> list[Judgement]:
     """Of each direction that this node decides: of the source if it is here, and of the target."""
     return [
-        _judge(program, flow, direction, address)
+        judge_direction(program, flow, direction)
         for direction, address in ((EGRESS, flow.source), (INGRESS, flow.target))
         if is_local(program, address)
     ]
 
 
-def _judge(program: Program, flow: Flow, direction: str, address: bytes) -> Judgement:
+def judge_direction(program: Program, flow: Flow, direction: str) -> Judgement:
+    """What one direction does, whose end is one of this node's."""
+    address = flow.source if direction == EGRESS else flow.target
     if not holds(program, f"known{flow.family}", address):
         return Judgement(direction, False, Reason.ADDRESS_UNKNOWN)
     passage = through(program, flow, direction)

@@ -279,6 +279,8 @@ def _probed(cluster: Cluster, answers: Answers, namespace: str) -> dict[str, set
     pairs: dict[str, set[str]] = defaultdict(set)
     for answer in answers.values():
         for result in answer.results:
+            if result.denied:
+                continue  # it may have been dropped where it began
             one, other = by_name.get(result.source), by_address.get(result.address)
             if one and other and one != other and one in answers and other in answers:
                 pairs[one].add(other)

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import field
 from typing import NamedTuple
 
 from ...findings.codes import Code
 from ...findings.finding import Finding
 from ..cluster.api import Cluster, Node, Pod
+from ..cluster.policies import Policies
+from ..cluster.policies import bypassed as bypassed_by
 from ..model.answer import NodeAnswer, Vtep
 from ..model.check import Check
 from ..model.evidence import IN, OUT, ProbeResult, VxlanFlow
+from ..model.policy import PolicyState
 from ..model.record import record
 from ..model.trace import Fault, Trace
 from . import cluster as cluster_checks
 
 
 class Count(NamedTuple):
-    """How many probes arrived, of how many."""
+    """How many probes arrived, of how many, and how many of the others policies forbid."""
 
     ok: int
     total: int
+    denied: int = 0
 
 
 class Coverage(NamedTuple):
@@ -66,8 +71,8 @@ class Failure(NamedTuple):
 
 @record
 class Report:
-    """``ok``: every check holds, every probe arrived, every traced path is healthy. ``vteps`` are by node, ``summary``
-    by scope."""
+    """``ok``: every check holds, every probe arrived or is forbidden by policies, every traced path is healthy.
+    ``vteps`` and ``policies`` (of those that enforce any) are by node, ``summary`` by scope."""
 
     ok: bool
     namespace: str
@@ -82,6 +87,7 @@ class Report:
     tunnels: list[Tunnel]
     traces: list[Trace]
     failures: list[Failure]
+    policies: dict[str, PolicyState] = field(default_factory=dict)
 
 
 def report(
@@ -93,6 +99,7 @@ def report(
     traces: list[Trace] | None = None,
     sample: int = 0,
     library: str = "",
+    policies: Policies | None = None,
 ) -> Report:
     """Judge a run.
 
@@ -101,16 +108,20 @@ def report(
     traces   those of paths on which probes failed
     sample   how many others each source probed at most, 0 for all
     library  the version of the library that the nodes should have; without it, that of most of them
+    policies those of the API, where nodes enforce any
     """
+    results = [result for node in sorted(answers) for result in answers[node].results]
+    bypassed = _forbid(results, policies) if policies else []
     checks = [
         *cluster_checks.of_api(cluster, namespace),
         *cluster_checks.of_nodes(cluster, answers, namespace, port, sample, tunnel, library),
     ]
-    results = [result for node in sorted(answers) for result in answers[node].results]
     total = Counter(result.scope for result in results)
     good = Counter(result.scope for result in results if result.ok)
+    denied = Counter(result.scope for result in results if result.denied)
     traces = traces or []
     failures = _failures(checks, results, traces, cluster)
+    failures += bypassed
     if not results:
         failures.append(Failure(None, Finding(Code.NOTHING_PROBED, "", namespace)))
     return Report(
@@ -122,12 +133,25 @@ def report(
         checks=checks,
         probes=results,
         flows=[flow for node in sorted(answers) for flow in answers[node].flows],
-        summary={scope: Count(good[scope], total[scope]) for scope in total},
+        summary={scope: Count(good[scope], total[scope], denied[scope]) for scope in total},
         coverage=_coverage(cluster, results, namespace),
         tunnels=_tunnels(cluster, answers),
         traces=traces,
         failures=failures,
+        policies={node: answer.policy for node, answer in answers.items() if answer.policy},
     )
+
+
+def _forbid(results: list[ProbeResult], policies: Policies) -> list[Failure]:
+    """Enter which lost probes policies forbid; those that arrived nevertheless are failures."""
+    found = []
+    for result in results:
+        denied, certain = policies.verdict(result)
+        if denied and not result.ok:
+            result.denied = denied
+        elif denied and certain:
+            found.append(Failure(result, bypassed_by(result, denied)))
+    return found
 
 
 def _coverage(cluster: Cluster, results: list[ProbeResult], namespace: str) -> Coverage:
@@ -178,7 +202,7 @@ def _failures(checks: list[Check], results: list[ProbeResult], traces: list[Trac
     at = {pod.address: pod.node for pod in cluster.pods if pod.address}
     at.update({node.address: node.name for node in cluster.nodes})
     for result in results:
-        if not result.ok:
+        if not result.ok and not result.denied:
             ends = where.get(result.source, result.node), at.get(result.address, result.address)
             known = numbers.get(ends)
             fault = None if known is None else traces[known].fault

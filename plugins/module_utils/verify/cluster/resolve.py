@@ -16,6 +16,7 @@ from ..model.endpoint import Endpoint, EndpointError
 from ..model.evidence import ProbeResult
 from ..model.request import DISCARD, TraceRequest
 from .api import Cluster, Pod, Service
+from .policies import Policies
 
 
 def directory(cluster: Cluster) -> Directory:
@@ -41,14 +42,16 @@ def resolve(cluster: Cluster, text: str) -> Endpoint:
     return Endpoint("node", end.node, end.address, end.node) if on_host else end
 
 
-def requests(cluster: Cluster, results: Iterable[ProbeResult], most: int) -> list[TraceRequest]:
-    """What to trace for probes that failed: one for each pair of nodes, at most so many; from each node one before any
-    has a second, and Services after the pods that may be behind them. Where a node's port leads to a pod or a Service,
-    that is the target."""
+def requests(
+    cluster: Cluster, results: Iterable[ProbeResult], most: int, policies: Policies | None = None
+) -> list[TraceRequest]:
+    """What to trace for probes that failed, and not by ``policies``: one for each pair of nodes, at most so many; from
+    each node one before any has a second, and Services after the pods that may be behind them. Where a node's port
+    leads to a pod or a Service, that is the target."""
     known = directory(cluster)
     found: dict[tuple[str, str, str], TraceRequest] = {}
     for result in results:
-        if result.ok:
+        if result.ok or (policies and policies.verdict(result).denied):
             continue
         try:
             source, target = known.resolve(result.source), known.resolve(result.address)

@@ -14,6 +14,7 @@ from .check import Check
 from .codec import from_json
 from .evidence import ProbeResult, VxlanFlow
 from .kernel import Scalar
+from .policy import PolicyState
 from .record import record
 from .state import Attachment
 
@@ -50,7 +51,8 @@ class About:
 
 @record
 class NodeAnswer:
-    """One node's part in a run of verification. ``about`` is None where the checks were not asked for."""
+    """One node's part in a run of verification. ``about`` is None where the checks were not asked for, ``policy`` on a
+    node that enforces no policies, too."""
 
     node: str
     results: list[ProbeResult] = field(default_factory=list)
@@ -59,6 +61,7 @@ class NodeAnswer:
     vteps: list[Vtep] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     about: Optional[About] = None
+    policy: Optional[PolicyState] = None
 
 
 def answer_from(values: dict[str, Any]) -> NodeAnswer:

@@ -38,7 +38,8 @@ class VxlanFlow:
 class ProbeResult:
     """One probe's outcome: ``source``, ``target`` and ``scope`` are the report's names for it, ``node`` is where it was
     made; ``size`` is the IP packet's in bytes (icmp only), ``ms`` the round trip of the attempt that succeeded,
-    ``attempts`` how many were made. ``failure`` is None where it succeeded."""
+    ``attempts`` how many were made. ``failure`` is None where it succeeded; ``denied`` is why policies forbid it, as
+    far as that is known."""
 
     source: str
     target: str
@@ -52,6 +53,7 @@ class ProbeResult:
     ok: bool = False
     failure: Optional[Finding] = None
     node: str = ""
+    denied: Optional[Finding] = None
 
 
 class OuterHeader(NamedTuple):

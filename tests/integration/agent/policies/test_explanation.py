@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""podnetctl policy on a node: by podnetd while it runs, by what it left on disk afterwards. Witnesses: TCP connections."""
+"""podnetctl policy on a node: by podnetd while it runs, by what it left on disk afterwards. Witness: TCP."""
 
 from __future__ import annotations
 
