@@ -243,6 +243,17 @@ def test_a_table_that_is_not_as_the_policies_say_is_named(enforced, impatient, n
     assert [(each.code.value, each.node, each.subject) for each in checks] == [("policy.drifted", "node2", subject)]
 
 
+def test_policies_of_which_nothing_is_known(enforced):
+    enforced.enforce(*FIFTY)
+    node2 = enforced.cluster.nodes[1]
+    (node2.root / "var/lib/podnet/policy/program").unlink()
+    found = enforced.asked("a1", "a2")
+    suspected = [each["code"] for hop in found["paths"][0]["hops"] for each in hop["suspected"]]
+    assert found["ok"] and "policy.unknown" in suspected
+    (check,) = [check.finding for check in enforced.cluster.failures() if check.finding]
+    assert (check.code.value, check.node) == ("policy.unknown", "node2")
+
+
 def forget(node, address: str) -> None:
     """What DEL removes of a pod."""
     for name, element in (("known4", address), ("self4", f"{address} . {address}")):

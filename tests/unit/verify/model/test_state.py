@@ -122,7 +122,7 @@ def test_every_kernel_object_comes_back_as_what_it_was():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema": 1}, "schema 1, expected 3"),
+        ({"schema": 1}, f"schema 1, expected {state.SCHEMA}"),
         ({"schema": None}, "schema None"),
         ({"node": 3}, "NodeState.node: 3 is not of type str"),
         ({"time": True}, "NodeState.time: True is not of type float"),
