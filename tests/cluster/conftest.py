@@ -21,7 +21,8 @@ from userlab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = Path("/run/podnet-lab")
-NAME, NETWORK = "proof", "10.79.0.0/24"
+NAME = os.environ.get("PODNET_PROOF_LAB", "proof")
+NETWORK = os.environ.get("PODNET_PROOF_NETWORK", "10.79.0.0/24")
 #: The overlay role alone, for play: what a whole site.yml would do to the overlay, in a fraction of the time.
 OVERLAY = "../tests/cluster/overlay"
 

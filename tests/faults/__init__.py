@@ -15,6 +15,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 #: Between network namespaces and in the lab; in the lab alone, for they need what a namespace has not.
 PATHS, OTHERS, FOREIGN, LAB, ROUNDS = "paths.yml", "paths_others.yml", "paths_foreign.yml", "lab.yml", "rounds.yml"
+#: Of network policies, in a lab that enforces them.
+POLICIES = "policies.yml"
 #: In a cluster of both IP versions, between network namespaces alone.
 IPV6 = "paths_ipv6.yml"
 #: The words that stand for something of the cluster at hand, all of them told in paths.yml.

@@ -25,7 +25,7 @@ import faults
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/faults.md"
-TABLES = (faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.LAB)
+TABLES = (faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.LAB, faults.POLICIES)
 #: Tests of the table itself: they have every code, and provoke none.
 OF_THE_TABLE = ROOT / "tests/unit/findings"
 HEAD = """# Findings

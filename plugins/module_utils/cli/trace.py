@@ -28,6 +28,7 @@ def register(commands: Any) -> None:
     command.add_argument("ends", nargs="*", metavar="ADDRESS", help="two addresses: the path between them is inspected")
     command.add_argument("--json", action="store_true", help="(the only form there is)")
     command.add_argument("--mark", default="", help="also send, or watch for, packets of the trace with this mark")
+    command.add_argument("--port", type=int, default=9, help="TCP and UDP port that the path is for (9)")
     command.add_argument("--delay", type=float, default=0.7, metavar="SECONDS", help="before packets are sent (0.7)")
     command.add_argument("--root", default="", metavar="DIR", help="where the node's files are (/)")
     command.set_defaults(action=inspect)
@@ -63,7 +64,7 @@ def inspect(options: argparse.Namespace, _channel: object) -> int:
             source, target = (resolve.resolve(text, [found]) for text in options.ends)
         except EndpointError as error:
             return _refuse(f"inspect: {error}")
-        (found,) = run.look([TraceRequest(source, target, options.mark)], places, options.delay)
+        (found,) = run.look([TraceRequest(source, target, options.mark, options.port)], places, options.delay)
     checks = [check_as_json(each) for each in node_checks.checks(found)]
     print(json.dumps({**found.as_json(), "checks": checks}, indent=1))
     return 0
