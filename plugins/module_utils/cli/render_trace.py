@@ -119,7 +119,10 @@ def _told(probes: list[ProbeResult]) -> list[ProbeResult]:
 def _probe(probe: ProbeResult) -> str:
     size = f" {probe.size} bytes" if probe.size else f" port {probe.port}" if probe.port else ""
     outcome = words.text(probe.failure) if probe.failure else f"{probe.ms} ms"
-    return f"  {'✓' if probe.ok else '✗'} {probe.scope}: {probe.kind}{size} to {probe.target}: {outcome}"
+    mark = "✓" if probe.ok else "✗"
+    if probe.denied:
+        mark, outcome = "⊘", "policies deny it"
+    return f"  {mark} {probe.scope}: {probe.kind}{size} to {probe.target}: {outcome}"
 
 
 def verdict(trace: Trace) -> list[str]:

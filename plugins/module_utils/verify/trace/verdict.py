@@ -31,7 +31,10 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     late = [one for one in gathered if missed(one, gathered, probes)]
     by_node = {one.node: one for one in gathered if one not in late}
     localize.count(paths, by_node)
-    telling = _telling(policy_hops.forbidden(states, seen_as, end.address), probes)
+    forbidden = policy_hops.forbidden(states, seen_as, end.address)
+    for probe in probes:
+        probe.denied = forbidden.get(probe.kind) if probe.scope == "path" and not probe.ok else None
+    telling = [probe for probe in probes if not probe.denied]  # what policies drop shows nothing
     fault = round_trip.first_fault(paths) or localize.fault(paths, by_node, telling)
     ok = fault is None and all(probe.ok for probe in telling if probe.scope in ("path", "service"))
     if fault and fault.hop.step == Step.POLICY:
@@ -42,11 +45,6 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     if not ok:
         notes += [Finding(Code.TRACE_WINDOW_MISSED, one.node, one.node) for one in late]
     return Trace(source, target, ok, fault, paths, probes, notes)
-
-
-def _telling(forbidden: set[str], probes: list[ProbeResult]) -> list[ProbeResult]:
-    """Without those of kinds that policies drop: that they are lost shows nothing."""
-    return [probe for probe in probes if probe.ok or probe.scope != "path" or probe.kind not in forbidden]
 
 
 def missed(one: Evidence, gathered: list[Evidence], probes: list[ProbeResult]) -> bool:

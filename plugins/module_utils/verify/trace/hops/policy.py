@@ -58,14 +58,16 @@ def drift(view: NodeView) -> list[Finding]:
     return [Finding(Code.POLICY_DRIFTED, view.node, subject, {"pending": text}) for subject, text in pending.items()]
 
 
-def forbidden(states: Iterable[NodeState], source: str, target: str) -> set[str]:
-    """The kinds of packets between two addresses that policies drop on any of these nodes."""
-    flows = [each for state in states if state.policy for each in state.policy.flows]
-    return {
-        each.kind
-        for each in flows
-        if (each.source, each.target) == (source, target) and any(not judged.accepted for judged in each.judgements)
-    }
+def forbidden(states: Iterable[NodeState], source: str, target: str) -> dict[str, Finding]:
+    """Why policies of any of these nodes drop packets between two addresses, by the kind of these."""
+    found: dict[str, Finding] = {}
+    for state in states:
+        for flow in state.policy.flows if state.policy else ():
+            dropped = next((judged for judged in flow.judgements if not judged.accepted), None)
+            if dropped and (flow.source, flow.target) == (source, target):
+                peer = target if dropped.direction == EGRESS else source
+                found.setdefault(flow.kind, denial(state.node, dropped, dropped.pod, peer, [traffic(flow)]))
+    return found
 
 
 def prove(hop: Hop, drops: list[PolicyDrops]) -> None:
