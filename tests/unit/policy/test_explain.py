@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reason that is told for a connection is right: it agrees with what becomes of it; what is told to pass instead passes."""
+"""The reason that is told for a connection agrees with what becomes of it, and what is told to pass instead passes."""
 
 from __future__ import annotations
 
