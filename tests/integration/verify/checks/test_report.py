@@ -77,7 +77,7 @@ def test_a_healthy_cluster_is_shown_and_written(report, tmp_path):
     status, output = report(items=[NODE, POD], found=[FOUND], path=str(path), svg=str(svg))
     assert status == 0, output
     assert "All 3 probes arrived" in output
-    assert json.loads(path.read_text())["summary"]["node to pod"] == {"ok": 2, "total": 2}
+    assert json.loads(path.read_text())["summary"]["node to pod"] == {"ok": 2, "total": 2, "denied": 0}
     assert svg.read_text().startswith("<svg")
 
 
