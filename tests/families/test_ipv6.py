@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import pytest
 from userlab import ROOT, Lab
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
@@ -20,7 +22,7 @@ def lab() -> Iterator[Lab]:
     if os.geteuid():
         pytest.skip("a lab is made as root")
     lab = Lab("six", ROOT / "build/families", nodes=2)
-    variables = {"lab_network": "10.83.0.0/24", "lab_nodes": 2, "lab_suites": ["bookworm", "trixie"]}
+    variables = {"lab_network": "10.84.0.0/24", "lab_nodes": 2, "lab_suites": ["bookworm", "trixie"]}
     variables |= {"lab_family": "ipv6", "lab_variables": {"control_plane_kube_proxy_mode": "nftables"}}
     try:
         lab.lab("up", "-e", json.dumps(variables))

@@ -14,6 +14,7 @@ from .conftest import NAME, VERIFY_IMAGE, Site, archive
 
 MINOR, PATCH, NEXT_PATCH, NEXT = "1.36", "1.36.3", "1.36.4", "1.37"
 COMPONENTS = ("kubelet", "kubeadm", "kubectl")
+pytestmark = pytest.mark.timeout(1800)
 
 
 def installed(site: Site, node: str) -> dict[str, str]:
