@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -138,6 +139,18 @@ def test_the_cache_forgets_what_has_not_been_used_for_a_month(build, tmp_path):
     build["cache"].use(cache / names[0])
     (labs / "lab.json").unlink()
     assert build["cache"].clean(cache, labs) == []
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+def test_pause_ends_at_once_where_kubeadm_asks_it_to(build, tmp_path):
+    """`kubeadm upgrade` waits for a Job of `pause -v`; as the PID 1 of a sandbox it stays, until SIGTERM."""
+    build["contents"].fill("pause", build["contents"].IMAGES["pause"], tmp_path, {})
+    assert subprocess.run([tmp_path / "pause", "-v"], check=False, timeout=10).returncode == 0
+    with subprocess.Popen([tmp_path / "pause"]) as pod:
+        with pytest.raises(subprocess.TimeoutExpired):
+            pod.wait(0.3)
+        pod.terminate()
+        assert pod.wait(10) == 0
 
 
 def test_what_a_build_started_ends_with_it(build):
