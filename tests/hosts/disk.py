@@ -30,7 +30,10 @@ PACKAGES = (
 #: Of the lab, one for each kind of test: bare nodes, and those of a cluster.
 LAYERS = (("bookworm", "bare"), ("trixie", "bare"), ("bookworm", "prepared"))
 FILES = {
-    "etc/fstab": "/dev/vda / ext4 defaults 0 1\nLABEL=swap none swap sw 0 0\nshared /shared 9p ro,trans=virtio 0 0\n",
+    "etc/fstab": """/dev/vda / ext4 defaults 0 1
+LABEL=swap none swap sw,x-systemd.device-timeout=1h 0 0
+shared /shared 9p ro,trans=virtio 0 0
+""",
     "etc/hostname": "host\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 host\n",
     "etc/systemd/network/host.network": "[Match]\nDriver=virtio_net\n[Network]\nDHCP=yes\n",
