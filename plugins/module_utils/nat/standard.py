@@ -7,7 +7,7 @@
 A node changes from those plugins to ours while its pods live. Names, comments and hashes are those of
 github.com/containernetworking/plugins 1.10.0: pkg/utils/utils.go (hashes), pkg/ip/ipmasq_*_linux.go (masquerade),
 plugins/meta/portmap (host ports), plugins/meta/firewall/iptables.go, pkg/link/spoofcheck.go. iptables' rules are among
-them where iptables is iptables-nft; those of iptables-legacy are not.
+them: in nftables where iptables is iptables-nft, else in the kernel's own tables (iptables-legacy).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..netlink.channel import Channel
     from ..netlink.nft_rules import Found
+    from ..netlink.xtables_rules import Rule
 
 CHAIN_MAX = 28  # pkg/utils: maxChainLength
 HASH = 16
@@ -53,12 +54,14 @@ def digest(content: str, length: int, prefix: str = "") -> str:
 
 
 def remove(channel: Channel, network: str, container: str, ifname: str, addresses: Iterable[str]) -> None:
-    """Removes what belongs to an attachment; `addresses` are the pod's. Raises NetlinkError."""
+    """Removes what belongs to an attachment; `addresses` are the pod's. Raises OSError."""
     for table in NAT:
         _remove_chains(channel, table, network, container)
+    _remove_legacy_chains(network, container)
     packed = [pack_ip(item) for item in addresses]
     for table in FILTER:
         _remove(channel, table, FORWARD, lambda rule: any(item in packed for item in rule.values))
+    _remove_legacy("filter", lambda rule: rule.chain == FORWARD and any(item in packed for item in rule.addresses))
     instance = _instance(network, ifname, container)
     _remove(channel, MASQUERADE, MASQUERADING, lambda rule: rule.comment.startswith(instance))
     for table in HOST_PORTS:
@@ -76,6 +79,8 @@ def collect(channel: Channel, network: str, valid: set[tuple[str, str]]) -> None
         told = [_told(rule.comment) for parent in CHAINS.values() for rule in nft_rules.read(channel, table, parent)]
         for container in sorted({container for name, container in told if name == network} - containers):
             _remove_chains(channel, table, network, container)
+    for container in sorted(_legacy_containers(network) - containers):
+        _remove_legacy_chains(network, container)
     ours = digest(network, HASH) + "-"
     kept = tuple(_instance(network, ifname, container) for container, ifname in valid)
 
@@ -120,3 +125,39 @@ def _remove(
     except NetlinkError as error:
         if error.errno not in (ENOENT, EBUSY):  # another process was first, or has a rule that leads there
             raise
+
+
+def _legacy() -> bool:
+    """Whether the kernel has tables of iptables-legacy. The code that reads them costs memory and time."""
+    for names in ("ip", "ip6"):
+        try:
+            with open(f"/proc/net/{names}_tables_names", "rb") as file:
+                if file.read(1):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _legacy_containers(network: str) -> set[str]:
+    """The containers for which there are chains of the network in iptables-legacy's nat table."""
+    if not _legacy():
+        return set()
+    from ..netlink import xtables, xtables_rules
+
+    told = [_told(rule.comment) for table in xtables.tables("nat") for rule in xtables_rules.read(table)]
+    return {container for name, container in told if name == network}
+
+
+def _remove_legacy_chains(network: str, container: str) -> None:
+    chains = [digest(network + container, CHAIN_MAX, prefix) for prefix in CHAINS]
+    _remove_legacy("nat", lambda rule: rule.chain in chains or rule.target in chains)
+
+
+def _remove_legacy(table: str, unwanted: Callable[[Rule], bool]) -> None:
+    """Removes rules of iptables-legacy. Raises OSError."""
+    if not _legacy():
+        return
+    from ..netlink import xtables_rules
+
+    xtables_rules.remove(table, unwanted)

@@ -18,8 +18,8 @@ SO_GET_INFO, SO_GET_ENTRIES = 64, 65
 _GETINFO = struct.Struct("=32s I 5I 5I I I")
 #: What in an entry comes before the offsets of its target and of the next: struct ipt_ip or ip6t_ip6, and nfcache.
 _BEFORE: dict[int, int] = {socket.AF_INET: 84 + 4, socket.AF_INET6: 136 + 4}
-_OFFSETS = struct.Struct("=HH")
-_TARGET = struct.Struct("=H29sB")  # struct xt_entry_target; the standard target's verdict follows
+OFFSETS = struct.Struct("=HH")
+TARGET = struct.Struct("=H29sB")  # struct xt_entry_target; the standard target's verdict follows
 _VERDICT = struct.Struct("=i")
 NF_DROP, NF_ACCEPT, XT_RETURN = -1, -2, -5  # as verdicts: -NF_DROP - 1, -NF_ACCEPT - 1, -NF_REPEAT - 1
 _FAMILIES = (
@@ -30,44 +30,48 @@ _FAMILIES = (
 
 class Table:
     """One table: ``tool`` is what shows it (iptables-legacy, ip6tables-legacy), ``hooks`` are those that it has a
-    built-in chain at."""
+    built-in chain at (``mask``: as bits), which begins at ``starts`` and ends with its policy at ``policies``. In each
+    entry of ``rules`` the offsets are at ``before``, and the matches begin at ``header``."""
 
     def __init__(self, raw: socket.socket, family: int, level: int, tool: str, name: str) -> None:
         """Raises OSError where the kernel does not answer."""
         info = _GETINFO.unpack(_ask(raw, level, SO_GET_INFO, name, _GETINFO.size))
+        self.family, self.level = family, level
         self.tool = tool
         self.name = name
+        self.mask = info[1]
         self.hooks = [hook for number, hook in enumerate(HOOKS) if info[1] & 1 << number]
-        self._starts, self._policies = dict(zip(HOOKS, info[2:7])), dict(zip(HOOKS, info[7:12]))
-        self._before = _BEFORE[family]
-        self._rules = _ask(raw, level, SO_GET_ENTRIES, name, 40 + info[13], info[13])[40:]
+        self.starts = {hook: place for hook, place in zip(HOOKS, info[2:7]) if hook in self.hooks}
+        self.policies = {hook: place for hook, place in zip(HOOKS, info[7:12]) if hook in self.hooks}
+        self.before = _BEFORE[family]
+        # what is before the matches: offsets, comefrom, and the counters, two 64-bit numbers
+        self.header = (self.before + OFFSETS.size + 4 + 7) // 8 * 8 + 16
+        self.rules = _ask(raw, level, SO_GET_ENTRIES, name, 40 + info[13], info[13])[40:]
 
     def policy_drops(self, hook: str) -> bool:
         """Whether the built-in chain at the hook has the policy DROP: it is the chain's last rule."""
-        policy = self._policies[hook]
-        return _verdict(self._rules, policy + _OFFSETS.unpack_from(self._rules, policy + self._before)[0]) == NF_DROP
+        policy = self.policies[hook]
+        return verdict(self.rules, policy + OFFSETS.unpack_from(self.rules, policy + self.before)[0]) == NF_DROP
 
     def ends_dropping(self, hook: str) -> bool:
         """Whether a packet that no condition is about is dropped: by the policy, or by a rule without a condition in
         the built-in chain itself."""
-        place, end = self._starts[hook], self._policies[hook]
-        # what is before the target without matches: offsets, comefrom, and the counters, two 64-bit numbers
-        header = (self._before + _OFFSETS.size + 4 + 7) // 8 * 8 + 16
+        place, end = self.starts[hook], self.policies[hook]
         while place < end:
-            target, following = _OFFSETS.unpack_from(self._rules, place + self._before)
-            if target == header and not any(self._rules[place : place + self._before]):
-                name = _TARGET.unpack_from(self._rules, place + target)[1].partition(b"\0")[0]
-                verdict = _verdict(self._rules, place + target)
-                if name == b"REJECT" or (not name and verdict == NF_DROP):
+            target, following = OFFSETS.unpack_from(self.rules, place + self.before)
+            if target == self.header and not any(self.rules[place : place + self.before]):
+                name = TARGET.unpack_from(self.rules, place + target)[1].partition(b"\0")[0]
+                says = verdict(self.rules, place + target)
+                if name == b"REJECT" or (not name and says == NF_DROP):
                     return True
-                if not name and verdict == NF_ACCEPT:
+                if not name and says == NF_ACCEPT:
                     return False
             place += following
         return self.policy_drops(hook)
 
     def effect(self, hook: str, effect_of: Callable[[str], set[str]]) -> set[str]:
         """What the rules at the hook may do, besides the policy: "drop", and what ``effect_of`` says of targets."""
-        return _effect(self._rules, self._before, self._starts[hook], self._policies[hook], effect_of)
+        return _effect(self.rules, self.before, self.starts[hook], self.policies[hook], effect_of)
 
 
 def tables(only: str = "") -> Iterator[Table]:
@@ -94,24 +98,24 @@ def _effect(rules: bytes, before: int, start: int, end: int, effect_of: Callable
         if place in reached or place >= len(rules):
             continue
         reached.add(place)
-        target, following = _OFFSETS.unpack_from(rules, place + before)
-        name = _TARGET.unpack_from(rules, place + target)[1].partition(b"\0")[0].decode("ascii", "replace")
+        target, following = OFFSETS.unpack_from(rules, place + before)
+        name = TARGET.unpack_from(rules, place + target)[1].partition(b"\0")[0].decode("ascii", "replace")
         if name == "ERROR":  # the head of the next chain
             continue
         ahead.append(place + following)
-        verdict = _verdict(rules, place + target)
+        says = verdict(rules, place + target)
         if name:
             effect |= effect_of(name)
-        elif verdict == NF_DROP:
+        elif says == NF_DROP:
             effect.add("drop")
-        elif verdict >= 0:
-            ahead.append(verdict)
+        elif says >= 0:
+            ahead.append(says)
     return effect
 
 
-def _verdict(rules: bytes, target: int) -> int:
+def verdict(rules: bytes, target: int) -> int:
     """The standard target's verdict: below 0 the kernel's own, else the place to jump to."""
-    return int(_VERDICT.unpack_from(rules, target + _TARGET.size)[0]) if len(rules) >= target + 36 else XT_RETURN
+    return int(_VERDICT.unpack_from(rules, target + TARGET.size)[0]) if len(rules) >= target + 36 else XT_RETURN
 
 
 def _ask(raw: socket.socket, level: int, option: int, table: str, room: int, size: int = 0) -> bytes:

@@ -3,19 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A node changes from the standard Go plugins to ours while its pods live, and back; with the real ones.
 
-What theirs left is removed by our DEL and GC, iptables' rules and nftables' alike; witnessed by iptables and nft.
+What theirs left is removed by our DEL and GC, iptables' rules and nftables' alike, of iptables-nft and iptables-legacy;
+witnessed by iptables and nft.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 PORT = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
-BACKENDS = ["iptables", "nftables"]
+BACKENDS = ["iptables", "legacy", "nftables"]
+TOOLS = ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"]
+
+
+@pytest.fixture
+def backend(request, tmp_path, monkeypatch):
+    """The plugins' back end; with "legacy" it is iptables, and that is iptables-legacy."""
+    if request.param != "legacy":
+        return request.param
+    tool = shutil.which("xtables-legacy-multi", path="/usr/sbin:/sbin:/usr/bin")
+    if not tool:
+        pytest.skip("not installed: iptables-legacy")
+    (tmp_path / "legacy").mkdir()
+    for name in TOOLS:
+        (tmp_path / "legacy" / name).symlink_to(tool)
+    monkeypatch.setenv("PATH", f"{tmp_path}/legacy:{os.environ['PATH']}")
+    return "iptables"
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +97,7 @@ def reserved(host):
 
 @pytest.mark.parametrize("gone", [False, True])
 @pytest.mark.parametrize("families", [1, 2])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_del_of_a_pod_that_go_made(host, way, go, backend, families, gone):
     """A second pod of Go's keeps all that it has, and a rule of the administrator's stays."""
     chain = Chain(host, go, backend, families)
@@ -104,7 +123,7 @@ def test_del_of_a_pod_that_go_made(host, way, go, backend, families, gone):
     assert reserved(host) == ["10.9.0.3", *(["fd09::3"] if families == 2 else [])]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_gc_of_pods_that_go_made(host, go, backend):
     chain = Chain(host, go, backend)
     pods = [host.pod(), host.pod()]
@@ -121,7 +140,7 @@ def test_gc_of_pods_that_go_made(host, go, backend):
     assert reserved(host) == ["10.9.0.3"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_the_way_back(host, go, backend):
     """Go's DEL of a pod that ours made: what stays are elements of our two tables, as docs/cni.md says."""
     chain = Chain(host, go, backend)

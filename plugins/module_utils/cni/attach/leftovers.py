@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...nat import standard
 from ...netlink.channel import Channel
-from ...netlink.wire import NETLINK_NETFILTER, NetlinkError
+from ...netlink.wire import NETLINK_NETFILTER
 from ..exec import delegate
 from ..spec.errors import INTERNAL, CniError
 from .undo import each
@@ -28,7 +28,7 @@ def remove(call: Call) -> None:
     try:
         with Channel(NETLINK_NETFILTER) as channel:
             standard.remove(channel, call.network, *call.owner, addresses)
-    except NetlinkError as error:
+    except OSError as error:
         raise CniError(INTERNAL, f"failed to remove rules of the standard plugins: {error}") from None
 
 
