@@ -132,12 +132,15 @@ outage: venv ## Ten minutes without an API server: traffic, CPU, memory, descrip
 	python3 bench/outage.py --minutes 10
 
 ## Building and the rest
-.PHONY: venv packages cni build requirements clean
+.PHONY: venv test-tools packages cni build requirements clean
 cni: ## Install the CNI executables and their library below DESTDIR
 	python3 plugins/module_utils/install.py $(DESTDIR) $(ARGS)
 
 build: venv ## Build the collection's archive into build/
 	ansible-galaxy collection build --force --output-path build
+
+test-tools: BINDEP += tests/bindep.txt
+test-tools: venv ## As venv, and the Debian packages that tests need
 
 venv: packages $(VENV)/ready ## Make the Python environment (.venv) and the collection's link
 	@ln -sfn $(VENV) .venv

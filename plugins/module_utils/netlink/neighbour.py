@@ -131,13 +131,13 @@ def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
     length = len(packed)
     whole = _NEIGHBOUR[length]
     body = whole.pack(2 if length == 4 else 10, index, STATES[state], 0, 0, length + 4, 1, packed, 10, 2, pack_mac(mac))
-    return RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add neighbour {dst}"
+    return RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add neighbor entry {dst}"
 
 
 def delete(index: int, dst: str) -> Request:
     """Delete a neighbor entry."""
     body = INFO.pack(family_of(dst), index, 0, 0, 0) + attr(NDA_DST, pack_ip(dst))
-    return RTM_DELNEIGH, 0, body, f"delete neighbour {dst}"
+    return RTM_DELNEIGH, 0, body, f"delete neighbor entry {dst}"
 
 
 def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Request:
@@ -148,7 +148,7 @@ def add_fdb(index: int, mac: str, dst: str, *, state: str = "permanent") -> Requ
     body = whole.pack(AF_BRIDGE, index, STATES[state], NTF_SELF, 0, length + 4, 1, packed, 10, 2, pack_mac(mac))
     # broadcast entries (all-zero) collect destinations, so they are appended to
     flags = NLM_F_CREATE | (0x800 if mac == "00:00:00:00:00:00" else NLM_F_REPLACE)
-    return RTM_NEWNEIGH, flags, body, f"add forwarding entry {mac} to {dst}"
+    return RTM_NEWNEIGH, flags, body, f"add FDB entry {mac} to {dst}"
 
 
 def delete_fdb(index: int, mac: str, dst: str | None = None) -> Request:
@@ -156,7 +156,7 @@ def delete_fdb(index: int, mac: str, dst: str | None = None) -> Request:
     body = INFO.pack(AF_BRIDGE, index, 0, NTF_SELF, 0) + attr(NDA_LLADDR, pack_mac(mac))
     if dst:
         body += attr(NDA_DST, pack_ip(dst))
-    return RTM_DELNEIGH, 0, body, f"delete forwarding entry {mac}"
+    return RTM_DELNEIGH, 0, body, f"delete FDB entry {mac}"
 
 
 def dump(
@@ -169,7 +169,7 @@ def dump(
 ) -> list[Neighbour]:
     """The neighbor entries of the namespace, or of the link ``index``."""
     body = INFO.pack(family, 0, 0, 0, 0) + (attr_u32(NDA_IFINDEX, index) if index else b"")
-    payloads = channel.dump((RTM_GETNEIGH, 0, body, "list neighbours"))
+    payloads = channel.dump((RTM_GETNEIGH, 0, body, "list neighbor entries"))
     return [entry for entry in _decode_all(payloads, names, seen) if isinstance(entry, Neighbour)]
 
 
@@ -179,7 +179,7 @@ def dump_fdb(
     """The FDB entries with a destination (those of vxlan links) of the namespace, or of the link ``index``."""
     # a bridge's dump takes the older header too, and filters by NDA_* only with the new one: rtnl_fdb_dump()
     body = INFO.pack(AF_BRIDGE, index, 0, 0, 0)
-    payloads = channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries"))
+    payloads = channel.dump((RTM_GETNEIGH, 0, body, "list FDB entries"))
     if index:
         packed = S32.pack(index)
         payloads = [payload for payload in payloads if payload[4:8] == packed]
@@ -190,7 +190,7 @@ def dump_bridges(channel: Channel, names: dict[int, str]) -> list[BridgeEntry]:
     """The forwarding entries of all bridges of the namespace."""
     body = INFO.pack(AF_BRIDGE, 0, 0, 0, 0)
     found = []
-    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list forwarding entries")):
+    for payload in channel.dump((RTM_GETNEIGH, 0, body, "list FDB entries")):
         _family, index, state, _flags, _type = INFO.unpack_from(payload)
         values = parse(payload, INFO.size)
         if NDA_MASTER in values and NDA_LLADDR in values:

@@ -12,7 +12,7 @@ from faults import listing
 
 def test_the_page_is_the_table(root):
     told = (root / "docs/faults.md").read_text(encoding="utf-8")
-    assert told.rstrip() == listing.page().rstrip(), "python tests/faults/listing.py --write renews it"
+    assert told.rstrip() == listing.page().rstrip(), ".venv/bin/python tests/faults/listing.py --write renews it"
 
 
 @pytest.fixture(scope="module")

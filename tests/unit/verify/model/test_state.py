@@ -26,7 +26,7 @@ INTRODUCTION = """# A node's state as JSON
 returns it, and `podnetctl trace --state FILE` reads another node's. `schema`
 is {schema}: a reader refuses another number.
 
-This page is generated from the library's dataclasses: `python tests/unit/verify/model/test_state.py`.
+This page is generated from the library's dataclasses: `.venv/bin/python tests/unit/verify/model/test_state.py`.
 A `Config` is a node's configuration, a `Lease` an entry of its leases, as the files in `/etc/podnet` have them; a
 `Finding` is described [here](verify-report.md#a-finding). Kernel objects bear their kind as `object`.
 """
