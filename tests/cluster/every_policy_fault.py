@@ -31,7 +31,7 @@ ROUNDS = 20
 
 @pytest.fixture(scope="module", autouse=True)
 def _up(_lab):
-    _lab.lab("up", "-e", f"lab_network={NETWORK}", "-e", "lab_nodes=3")
+    _lab.lab("up", "-e", f"lab_network={NETWORK}", "-e", "lab_nodes=3", "-e", "lab_boot_timeout=400")
     _lab.play("site")
 
 
