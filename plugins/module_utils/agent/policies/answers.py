@@ -106,20 +106,20 @@ def of_agent(enforcer: Enforcer) -> Knowledge | None:
 
 
 def _of_disk(options: Options, run: str, channel: Channel) -> Knowledge | None:
-    """What the last podnetd left, with the pods that have come and gone since: no policy can be new to them, for ADD
-    refuses those in whose namespace there is one."""
+    """What the last podnetd left, with the pods that have come since: no policy selects them, for ADD refuses those in
+    whose namespace there is one. Of pods that have gone the elements are still there, as DEL leaves them."""
     places = Places(options.directory, run)
     program = files.load(places.program)
     if program is None:
         return None
     attachments = Attachments(places.records)
     attachments.load()
-    for key, local in list(program.locals.items()):
-        if not any(set(each.addresses) & set(local.addresses) for each in attachments.of(key)):
-            program.remove_local(key)
+    before = {each: key for key, local in program.locals.items() for each in local.addresses}
     for key in attachments.pods():
-        if key not in program.locals:
-            program.add_local(key, Local(tuple(each for one in attachments.of(key) for each in one.addresses)))
+        new = [each for one in attachments.of(key) for each in one.addresses if before.get(each) != key]
+        if new:
+            local = program.locals.get(key, Local(()))
+            program.add_local(key, local._replace(addresses=(*local.addresses, *new)))
     holders = {each: key for key, local in program.locals.items() for each in local.addresses}
     written = os.stat(places.program).st_mtime
     return Knowledge(

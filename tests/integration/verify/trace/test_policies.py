@@ -254,34 +254,39 @@ def test_policies_of_which_nothing_is_known(enforced):
     assert (check.code.value, check.node) == ("policy.unknown", "node2")
 
 
-def forget(node, address: str) -> None:
-    """What DEL removes of a pod."""
-    for name, element in (("known4", address), ("self4", f"{address} . {address}")):
-        node.netns.run("nft", "delete", "element", "inet", "podnet_policy", name, f"{{ {element} }}")
-
-
-def test_an_address_without_a_record_of_its_pod(enforced, impatient):
-    enforced.enforce()
-    node2 = enforced.cluster.nodes[1]
-    record = node2.root / "run/podnet/policy" / node2.pods[0].container
+def test_an_address_of_no_known_pod(enforced, impatient):
+    """Neither the API nor a record of ADD has the pod."""
+    cluster = enforced.cluster
+    record = cluster.nodes[1].root / "run/podnet/policy" / cluster.nodes[1].pods[0].container
     kept = record.read_text()
     record.unlink()
-    forget(node2, node2.pods[0].address)
+    known = enforced.pods
+    enforced.pods = [pod for pod in known if pod.name != "a2"]
     try:
+        enforced.enforce()
         assert cause(enforced.asked("a1", "a2", packets=True))[:2] == ("policy.address-unknown", "node2")
     finally:
         record.write_text(kept)
+        enforced.pods = known
 
 
-def test_pods_that_came_and_went_since_are_no_drift(enforced, impatient):
-    """ADD and DEL change the table while podnetd is away."""
+def test_pods_that_came_and_went_since_are_no_drift(enforced):
+    """DEL leaves elements while podnetd is away; ADD makes an address known, and leads it nowhere."""
     enforced.enforce(*FIFTY)
     node2 = enforced.cluster.nodes[1]
-    record = node2.root / "run/podnet/policy" / node2.pods[1].container
-    kept, address = record.read_text(), node2.pods[1].address
-    record.unlink()
-    forget(node2, address)
+    records = node2.root / "run/podnet/policy"
+    gone, stays = (records / pod.container for pod in node2.pods)
+    kept, address = gone.read_text(), node2.pods[0].address
     try:
-        assert enforced.asked("a1", "a2")["ok"]
+        gone.unlink()
+        assert enforced.cluster.failures() == []
+        come = {"namespace": "other", "name": "new", "uid": "", "addresses": [address, "10.244.2.77"]}
+        (records / "come").write_text(json.dumps(come))
+        for name, element in (("known4", "10.244.2.77"), ("self4", "10.244.2.77 . 10.244.2.77")):
+            node2.netns.run("nft", "add", "element", "inet", "podnet_policy", name, f"{{ {element} }}")
+        node2.netns.run("nft", "delete", "element", "inet", "podnet_policy", "ingress4", f"{{ {address} }}")
+        assert enforced.cluster.failures() == []
     finally:
-        record.write_text(kept)
+        (records / "come").unlink(missing_ok=True)
+        gone.write_text(kept)
+    assert stays.exists()
