@@ -65,6 +65,11 @@ class Combination(NamedTuple):
         return (own, *jumps, Line(DROP, comment=f"isolated: no {self.direction} rule matches", family=family))
 
 
+def _tier(policy: AnyPolicy) -> str:
+    """ "" for a policy of a namespace."""
+    return policy.tier if isinstance(policy, ClusterPolicy) else ""
+
+
 def _decided(policy: AnyPolicy | None, direction: str) -> tuple[Rule, ...] | None:
     """The policy's rules; after the tier Baseline nothing comes that a pass could leave the decision to."""
     rules: tuple[Rule, ...] | None = getattr(policy, direction, None)
@@ -179,10 +184,11 @@ class Compiler:
             self._policies[kind][key] = policy
             self._subjects.add(policy.subject, policy)
         for direction in (EGRESS, INGRESS):
-            chain = chain_of(direction, key, cluster=kind is ClusterPolicy)
+            if before is not None:
+                self._rules.pop(chain_of(direction, key, _tier(before)), None)
             rules = _decided(policy, direction)
-            self._rules.pop(chain, None)
             if policy is not None and rules is not None:
+                chain = chain_of(direction, key, _tier(policy))
                 self._rules[chain] = rules, direction, policy
                 self._rewritten.add(chain)
         if kind is Policy:
@@ -228,7 +234,7 @@ class Compiler:
         for tier in (ADMIN, BASELINE):
             policies = [each for each in selecting if isinstance(each, ClusterPolicy) and each.tier == tier]
             policies.sort(key=lambda policy: (policy.priority, policy.name))
-            chains = tuple(chain_of(direction, each.key, True) for each in policies if getattr(each, direction))
+            chains = tuple(chain_of(direction, each.key, each.tier) for each in policies if getattr(each, direction))
             tiers.append(Combination(direction, tier, chains) if chains else None)
         return tiers[0], Combination(direction, "", tuple(sorted(isolating))) if isolating else tiers[1]
 
@@ -261,7 +267,7 @@ class Compiler:
         """Gives a policy's chain its lines, and uses their sets."""
         rules, direction, policy = self._rules[chain]
         written = {family: of_policy(rules, direction, policy.key, family) for family in self.families}
-        source = Source(policy.key, getattr(policy, "tier", ""), direction, describe.rules(rules))
+        source = Source(policy.key, _tier(policy), direction, describe.rules(rules))
         self._sets[chain] = frozenset(spec for _lines, sets in written.values() for spec in sets)
         for spec in self._sets[chain]:
             self._members.use(spec)

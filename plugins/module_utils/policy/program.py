@@ -290,7 +290,8 @@ def in_family(chain: str, family: int) -> str:
     return f"{chain}_{family}"
 
 
-def chain_of(direction: str, policy: str, cluster: bool = False) -> str:
-    """The chain of a policy ("namespace/name"; a ClusterNetworkPolicy's "name") for one direction, without the
-    family."""
-    return name_of(f"{'cluster' if cluster else 'policy'}_{direction}", policy)
+def chain_of(direction: str, policy: str, tier: str = "") -> str:
+    """The chain of a policy ("namespace/name"; a ClusterNetworkPolicy's "name" and its tier) for one direction, without
+    the family. With one chain for both tiers, an older table that is read into a newer one could be a loop: of the tier
+    Admin a pass goes to the policies after it, Baseline's among them."""
+    return name_of(f"cluster_{direction}", policy, tier) if tier else name_of(f"policy_{direction}", policy)

@@ -14,7 +14,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.policy import read
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import Pod, Policy
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.table import Table
-from policies.cluster import NODES, namespace, nine, pod, policy
+from policies.cluster import NODES, cluster_policy, namespace, nine, pod, policy
 from policies.events import CASES, compilers, events, happen, of_case
 
 NAME = "table inet podnet_policy"
@@ -106,6 +106,25 @@ def test_drift_is_found_and_repaired(table, netns, damage):
     assert plan.apply() == []
     assert not table.plan(compiler.program).changes
     assert sorted(netns.run("nft list ruleset").stdout.split()) == sorted(before.split())
+
+
+@pytest.mark.parametrize(
+    "first, then", [(("Baseline", "Deny"), ("Admin", "Pass")), (("Admin", "Pass"), ("Baseline", "Deny"))]
+)
+def test_an_older_table_that_another_program_reads_into_the_newer_one_is_no_loop(table, netns, first, then):
+    """The kernel would refuse chains that lead to each other: "Too many links"."""
+
+    def compiler(tier: str, action: str) -> Compiler:
+        rules = [{"action": action, "to": [{"namespaces": {}}]}]
+        return compiler_of(cluster_policy("p", tier, 1, {"namespaces": {}}, egress=rules))
+
+    assert table.plan(compiler(*first).program).apply() == []
+    older = netns.run("nft list table inet podnet_policy").stdout
+    newer = compiler(*then).program
+    assert table.plan(newer).apply() == []
+    told = netns.run("nft", "-f", "-", input=older, check=False).stderr
+    assert "Too many links" not in told
+    assert table.plan(newer).apply() == [] and not table.plan(newer).changes
 
 
 def test_a_set_of_another_shape_is_another_version_s(table, netns):
