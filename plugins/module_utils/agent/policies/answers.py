@@ -29,6 +29,7 @@ from ...policy.model import PROTOCOLS, Pod
 from ...policy.program import Local, Program
 from ...policy.table import Table
 from .. import client
+from . import report
 from .attachments import Attachments
 from .options import Options
 from .places import TABLE, Places
@@ -82,19 +83,20 @@ def answer(known: Knowledge, question: str) -> dict[str, Any]:
 
 def of_agent(enforcer: Enforcer) -> Knowledge | None:
     """What podnetd knows; before it has heard of all of the API's objects, what the last one left."""
-    from . import report  # which needs this module's caller
-
     findings = [*report.unready(enforcer), *report.warnings(enforcer)]
     cluster, compiler = enforcer.cluster, enforcer.compiler
     if cluster is None or compiler is None or not cluster.synced:
         known = _of_disk(enforcer.options, os.path.dirname(enforcer.places.socket), enforcer.channel)
-        return known._replace(findings=findings) if known else None
+        return known._replace(origin={**known.origin, "source": PODNETD}, findings=findings) if known else None
     records = cluster.followers[Pod].records
 
     def names(wanted: Collection[bytes]) -> dict[bytes, str]:
-        found = {each: key for key, pod in list(records.items()) for each in pod.addresses if each in wanted}
         own = ((each, key) for key, local in compiler.program.locals.items() for each in local.addresses)
-        return {**found, **{each: key for each, key in own if each in wanted}}
+        found = {each: key for each, key in own if each in wanted}
+        if len(found) < len(wanted):  # all of the cluster's pods, of which there may be many
+            others = ((each, key) for key, pod in list(records.items()) for each in pod.addresses)
+            found.update((each, key) for each, key in others if each in wanted and each not in found)
+        return found
 
     def addresses(key: str) -> tuple[bytes, ...]:
         local, record = compiler.program.locals.get(key), records.get(key)
