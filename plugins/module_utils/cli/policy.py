@@ -65,8 +65,9 @@ def _flow(flow: PolicyFlow, ends: tuple[str, str]) -> Iterator[str]:
     for judged in flow.judgements:
         yield f"  {judged.direction}: {hops.shown(judged)}"
         if not judged.accepted:
-            peer = ends[1] if judged.direction == hops.EGRESS else ends[0]
-            denied = hops.denial("", judged, judged.pod or "an unknown pod", peer, [hops.traffic(flow)])
+            out = judged.direction == hops.EGRESS
+            pod = judged.pod or (flow.source if out else flow.target)
+            denied = hops.denial("", judged, pod, ends[1] if out else ends[0], [hops.traffic(flow)])
             yield f"    {render.text(denied)}"
             yield f"    fix: {render.fix(denied)}"
     for direction, end in ((hops.EGRESS, ends[0]), (hops.INGRESS, ends[1])):

@@ -66,11 +66,11 @@ ENTRIES = {
         "podnetctl policy {subject}; kubectl edit clusternetworkpolicy {name}",
     ),
     Code.POLICY_ADDRESS_UNKNOWN: Entry(
-        "{subject}: the address is in the pod CIDR of {node}, and podnetd knows no pod that has it: its packets are "
-        "dropped",
+        "{subject} is in the node's pod CIDR, and podnetd knows no pod that has this address: its packets are dropped",
         "Addresses of a node are closed until the policies of their pod are in force. ADD leaves a record of each pod "
         "below /run/podnet/policy.",
-        "ls /run/podnet/policy; podnetctl policy {subject}; " + _LOG,
+        "kubectl get pods --all-namespaces --output wide --field-selector status.podIP={subject}; "
+        "ls /run/podnet/policy; " + _LOG,
     ),
     Code.POLICY_DRIFTED: Entry(
         "{subject} differs from the policies (pending: {pending}): connections pass or are dropped against them",

@@ -264,7 +264,8 @@ def test_an_address_of_no_known_pod(enforced, impatient):
     enforced.pods = [pod for pod in known if pod.name != "a2"]
     try:
         enforced.enforce()
-        assert cause(enforced.asked("a1", "a2", packets=True))[:2] == ("policy.address-unknown", "node2")
+        found = cause(enforced.asked("a1", "a2", packets=True))
+        assert found == ("policy.address-unknown", "node2", cluster.nodes[1].pods[0].address)
     finally:
         record.write_text(kept)
         enforced.pods = known

@@ -40,7 +40,7 @@ def policy(view: NodeView, path: Path, direction: str, seen_as: str, to_service:
     if not judged:
         hop.actual = "not known"
         return [hop.suspect(Code.POLICY_UNKNOWN, TABLE)] if state.origin is None else []
-    _enter_verdict(hop, view.node, peer, judged, to_service)
+    _enter_verdict(hop, pod.address, peer, judged, to_service)
     doubts = _doubts(view)
     if hop.verdict == Verdict.BROKEN:
         hop.suspected += doubts
@@ -65,8 +65,8 @@ def forbidden(states: Iterable[NodeState], source: str, target: str) -> dict[str
         for flow in state.policy.flows if state.policy else ():
             dropped = next((judged for judged in flow.judgements if not judged.accepted), None)
             if dropped and (flow.source, flow.target) == (source, target):
-                peer = target if dropped.direction == EGRESS else source
-                found.setdefault(flow.kind, denial(state.node, dropped, dropped.pod, peer, [traffic(flow)]))
+                own, peer = (source, target) if dropped.direction == EGRESS else (target, source)
+                found.setdefault(flow.kind, denial(state.node, dropped, dropped.pod or own, peer, [traffic(flow)]))
     return found
 
 
@@ -113,7 +113,7 @@ def _judged(state: PolicyState, source: str, target: str, direction: str) -> lis
 
 
 def _enter_verdict(
-    hop: Hop, node: str, peer: Endpoint, judged: list[tuple[PolicyFlow, PolicyJudgement]], to_service: bool
+    hop: Hop, address: str, peer: Endpoint, judged: list[tuple[PolicyFlow, PolicyJudgement]], to_service: bool
 ) -> None:
     """A fault where no packet to the port passes, or where a rule denies it explicitly; a protocol that the policies
     do not speak of is none."""
@@ -123,7 +123,7 @@ def _enter_verdict(
     if not dropped:
         return
     first = next((one for flow, one in dropped if flow.kind != "icmp"), dropped[0][1])
-    found = denial(node, first, first.pod or hop.name, str(peer), [traffic(flow) for flow, _one in dropped])
+    found = denial(hop.node, first, first.pod or address, str(peer), [traffic(flow) for flow, _one in dropped])
     explicit = any(one.reason == Reason.RULE and flow.kind != "icmp" for flow, one in dropped)
     if (to_service and first.allowed) or (passing and not explicit):
         hop.notes.append(found)
