@@ -16,7 +16,7 @@ description:
 positional: _input
 options:
   _input:
-    description: The items of C(kubectl get nodes,pods,services,endpoints --output json); with namespaces and
+    description: The items of C(kubectl get nodes,pods,services,endpointslices --output json); with namespaces and
       networkpolicies what these forbid is not traced.
     type: list
     elements: dict
@@ -80,7 +80,7 @@ def trace_requests(
         if ends is not None:
             if not all(ends):
                 raise ValueError("two ends are needed: give both, as in -e from=default/web-0 -e to=default/web-1")
-            source, target = (resolve.resolve(there, end) for end in ends)
+            source, target = resolve.resolve(there, ends[0]), resolve.resolve(there, ends[1], int(port))
             offered = [one.ports[0] for one in there.services if one.address == target.address and one.ports]
             found = [TraceRequest(source, target, port=int(port) or (offered or [DISCARD])[0])]
         else:

@@ -340,7 +340,7 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         lease=leases.own.as_json(),
         peers=[] if own_only else [peer.as_json() for peer in leases.peers if peer.name not in refused],
         refused={name: render.as_json(each) for name, each in refused.items()},
-        forward_policy_drop=dropping_chains(),
+        forward_policy_drop=dropping_chains(config, desired.device),
     )
 
 

@@ -17,6 +17,8 @@ HERE = Path(__file__).resolve().parent
 PATHS, OTHERS, FOREIGN, LAB, ROUNDS = "paths.yml", "paths_others.yml", "paths_foreign.yml", "lab.yml", "rounds.yml"
 #: Of network policies, in a lab that enforces them.
 POLICIES = "policies.yml"
+#: Of Services, between network namespaces whose rules are as kube-proxy's.
+SERVICES = "services.yml"
 #: In a cluster of both IP versions, between network namespaces alone.
 IPV6 = "paths_ipv6.yml"
 #: The words that stand for something of the cluster at hand, all of them told in paths.yml.

@@ -25,7 +25,9 @@ import faults
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/faults.md"
-TABLES = (faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.LAB, faults.POLICIES)
+TABLES = (
+    faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.SERVICES, faults.LAB, faults.POLICIES,
+)  # fmt: skip
 #: Tests of the table itself: they have every code, and provoke none.
 OF_THE_TABLE = ROOT / "tests/unit/findings"
 HEAD = """# Findings

@@ -46,7 +46,7 @@ def collect(config: Config, leases: Leases, overlay: Overlay) -> dict[str, Any]:
         "drift": overlay.plan.describe(),
         "peers": peers,
         "refused": {name: render.as_json(each) for name, each in refused.items()},
-        "forward_policy_drop": dropping_chains(),
+        "forward_policy_drop": dropping_chains(config, desired.device),
         "warnings": [render.as_json(each) for each in judge(config, overlay)],
     }
 

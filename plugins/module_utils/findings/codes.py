@@ -87,6 +87,7 @@ class Code(str, Enum):
     # -- who drops, delays or rewrites packets on a node or in a pod
     CHAIN_DROPS = "filter.rule-drops"
     CHAIN_POLICY_DROP = "filter.policy-drop"
+    PACKET_DROPPED = "filter.packet-dropped"
     CHAIN_TRANSLATES = "filter.rule-translates"
     CHAIN_REWRITES = "filter.rule-rewrites"
     CHAIN_OF_KUBERNETES_DROPS = "filter.kubernetes-drops"
@@ -106,6 +107,14 @@ class Code(str, Enum):
     SERVICE_NO_ENDPOINTS = "service.no-endpoints"
     SERVICE_NO_DNAT = "service.no-dnat"
     SERVICE_DNAT_WRONG = "service.dnat-wrong"
+    SERVICE_NO_LOCAL_ENDPOINTS = "service.no-local-endpoints"
+    SERVICE_DROPPED = "service.dropped"
+    SERVICE_REFUSED = "service.refused-by-proxy"
+    SERVICE_DIVERTED = "service.diverted"
+    SERVICE_UNTRACKED = "service.untracked"
+    SERVICE_STALE = "service.endpoints-stale"
+    SERVICE_INCOMPLETE = "service.endpoints-incomplete"
+    RESOLVER_OTHER = "pod.resolver-other"
 
     # -- the tunnel
     TUNNEL_MISSING = "tunnel.missing"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Foreign packet filters that drop forwarded packets: docker's FORWARD policy, firewalld's last rule.
+"""Foreign packet filters that drop pods' packets: docker's FORWARD policy, firewalld's last rule.
 
 Pods' packets are forwarded, so such a chain cuts pods off unless one of its rules accepts them. It is
 reported, not changed.
@@ -13,19 +13,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..ipam.prefix import Prefix
-from ..netlink import nftables, xtables
 from ..netlink.channel import Channel
-from ..netlink.wire import NETLINK_NETFILTER
-from . import chain_end
+from ..netlink.ruleset.host import KernelNode
+from ..netlink.ruleset.packet import TCP, Packet
+from ..netlink.ruleset.read import Base, Ruleset
+from ..netlink.ruleset.walk import DROP, REJECT, at_base
+from .config import Config
 
 #: The first words of chains that see no packet of the IP version.
 OF_OTHER_VERSION = {4: ("ip6", "ip6tables-legacy"), 6: ("ip", "iptables-legacy")}
 
 
-def dropping_chains() -> list[str]:
-    """The chains at the forward hook that drop by their policy or by a rule without a condition, as nft names them
-    ("ip filter FORWARD"), and those of iptables-legacy; none if the kernel has neither."""
-    return _nftables() + _legacy()
+#: The tables that are ours: what they drop is a policy's word.
+_OURS = ("podnet", "podnet_policy")
+#: The links that pods' packets come by and leave by, where the configuration names none.
+_BRIDGE, _TUNNEL = "cni0", "flannel.1"
+
+
+def dropping_chains(config: Config, device: str | None = None) -> list[str]:
+    """The chains at the forward hook that drop or reject what one pod sends to another node's by ``device``, as nft
+    names them ("ip filter FORWARD"); none where the kernel has no packet filter."""
+    found: set[str] = set()
+    try:
+        with Ruleset() as ruleset, Channel() as channel:
+            node = KernelNode(channel)
+            for network in config.networks:
+                packet = Packet(network.address(2), network.address(3), TCP, 40000, 80, iif=config.bridge or _BRIDGE)
+                packet.oif = device or _TUNNEL
+                found |= {str(base.key) for base in _dropping(ruleset, node, packet)}
+    except OSError:
+        return []
+    return sorted(found)
+
+
+def _dropping(ruleset: Ruleset, node: KernelNode, packet: Packet) -> list[Base]:
+    """Each base chain asked by itself: the first that drops hides no other."""
+    bases = [base for base in ruleset.bases() if base.hook == "forward" and base.key.table not in _OURS]
+    return [
+        base for base in bases if all(one.verdict in (DROP, REJECT) for one in at_base(ruleset, node, packet, base))
+    ]
 
 
 def accept(chain: str, networks: Iterable[Prefix]) -> str:
@@ -45,17 +71,3 @@ def accept(chain: str, networks: Iterable[Prefix]) -> str:
                 family = "ip" if network.version == 4 else "ip6"
                 commands.append(f"nft insert rule {chain} {family} {side}addr {network} accept")
     return "; ".join(commands)
-
-
-def _nftables() -> list[str]:
-    try:
-        with Channel(NETLINK_NETFILTER) as channel:
-            return chain_end.dropping(channel, nftables.HOOKS["forward"])
-    except OSError:
-        return []
-
-
-def _legacy() -> list[str]:
-    """The same of iptables' own tables."""
-    dropping = (table for table in xtables.tables("filter") if table.ends_dropping("forward"))
-    return [f"{table.tool} filter FORWARD" for table in dropping]

@@ -19,7 +19,7 @@ def judge(config: Config, overlay: Overlay) -> list[Finding]:
     node = config.node_name
     found = [
         Finding(Code.OVERLAY_FORWARD_DROPPED, node, chain, {"accept": accept(chain, config.networks)})
-        for chain in dropping_chains()
+        for chain in dropping_chains(config, overlay.desired.device if overlay.desired else None)
     ]
     if overlay.warning:
         found.append(overlay.warning)

@@ -212,9 +212,9 @@ class Cluster:
         watches leaves the sender PATIENCE seconds to begin, and ends when it has seen all."""
         return self._judged(source, target, new_mark(), port, patience)
 
-    def looked_at(self, source, target) -> dict:
+    def looked_at(self, source, target, port: int = 9) -> dict:
         """The same by their nodes' states alone: nothing is sent."""
-        return self._judged(source, target)
+        return self._judged(source, target, port=port)
 
     def asked(self, place: tuple[str, str], *ends, packets: bool) -> dict:
         """The trace between the ends, once more where a busy machine had it name another hop (node, step)."""

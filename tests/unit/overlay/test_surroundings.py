@@ -25,7 +25,7 @@ OWN = lease.parse({"name": "node1", "address": "192.0.2.1", "pod_cidrs": ["10.24
 
 @pytest.fixture
 def overlay(monkeypatch):
-    monkeypatch.setattr(surroundings, "dropping_chains", list)
+    monkeypatch.setattr(surroundings, "dropping_chains", lambda *_config: [])
     return reconcile.Overlay(Desired([], {}, "flannel.1", 1450, {}), Plan())
 
 
@@ -70,7 +70,7 @@ V4, V6 = "10.244.0.0/16", "fd00:244::/48"
 )
 def test_chains_that_drop(overlay, monkeypatch, chain, accept):
     """The fix is of the chain's own tool and IP version."""
-    monkeypatch.setattr(surroundings, "dropping_chains", lambda: [chain])
+    monkeypatch.setattr(surroundings, "dropping_chains", lambda *_config: [chain])
     dual = config.parse({"node_name": "node1", "networks": [V4, V6]})
     (found,) = surroundings.judge(dual, overlay)
     assert (found.code, found.subject) == (Code.OVERLAY_FORWARD_DROPPED, chain)

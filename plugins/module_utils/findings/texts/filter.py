@@ -22,6 +22,12 @@ ENTRIES = {
         "A rule that accepts the pod network does, too.",
         "{command}",
     ),
+    Code.PACKET_DROPPED: Entry(
+        "chain {subject} ({hook}) of {place} loses {packets} to {target} (verdict {verdict}), by {rule}",
+        "The node has evaluated its rules for this very packet: the first rule, or the chain's policy, that ends its "
+        "path.",
+        "{command}",
+    ),
     Code.CHAIN_TRANSLATES: Entry(
         "chain {subject} ({hook}) of {place} has rules that translate addresses",
         "A rule replaces a packet's source or destination address. It must except the pod network.",

@@ -50,6 +50,53 @@ ENTRIES = {
         "kube-proxy has not written its rules, or they were flushed.",
         "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
     ),
+    Code.SERVICE_NO_LOCAL_ENDPOINTS: Entry(
+        "Service {subject} has no ready endpoints on {node}, and its traffic policy is Local",
+        "A traffic policy of Local leads to endpoints on the same node alone; kube-proxy drops the rest.",
+        "kubectl --namespace {namespace} patch service {name} --type merge --patch "
+        '\'{{"spec": {{"externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster"}}}}\'',
+    ),
+    Code.SERVICE_DROPPED: Entry(
+        "on {node}, {protocol} to Service {subject} ({address}:{port}) ends (verdict {verdict}) in chain {chain}, by "
+        "{rule}",
+        "A rule that is not kube-proxy's drops or rejects packets to the Service, before or after their address is "
+        "translated.",
+        "{command}",
+    ),
+    Code.SERVICE_REFUSED: Entry(
+        "on {node}, {protocol} to Service {subject} ({address}:{port}) is refused by kube-proxy's {rule}, though the "
+        "API has the endpoints {expected}",
+        "kube-proxy's rules are of a time when the Service had no ready endpoints: it is stopped, or cut off from the "
+        "API.",
+        "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
+    ),
+    Code.SERVICE_DIVERTED: Entry(
+        "on {node}, {protocol} to Service {subject} ({address}:{port}) is diverted to {actual} by {rule}",
+        "A rule that is not kube-proxy's translates the Service's address first; the first translation stands.",
+        "{command}",
+    ),
+    Code.SERVICE_UNTRACKED: Entry(
+        "on {node}, {protocol} to Service {subject} ({address}:{port}) is hidden from connection tracking by {rule}, "
+        "so its address is not translated",
+        "DNAT needs connection tracking. The rule must except the service network.",
+        "{command}",
+    ),
+    Code.SERVICE_STALE: Entry(
+        "on {node}, {protocol} to Service {subject} ({address}:{port}) is led to {actual}, expected {expected}",
+        "kube-proxy's rules lead to endpoints that the API no longer has: it is stopped, or cut off from the API.",
+        "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
+    ),
+    Code.SERVICE_INCOMPLETE: Entry(
+        "on {node}, {protocol} to Service {subject} ({address}:{port}) is led to {actual} alone: {missing} are missing",
+        "kube-proxy's rules lack endpoints that the API has: it is stopped, or cut off from the API.",
+        "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
+    ),
+    Code.RESOLVER_OTHER: Entry(
+        "{subject} asks {actual} for names (its resolv.conf), not the cluster's DNS ({expected})",
+        "kubelet writes a pod's resolv.conf from its clusterDNS, the pod's dnsPolicy and dnsConfig.",
+        "grep -A2 clusterDNS /var/lib/kubelet/config.yaml; kubectl --namespace {namespace} get pod {name} -o "
+        "jsonpath='{{.spec.dnsPolicy}} {{.spec.dnsConfig}}'",
+    ),
     Code.SERVICE_DNAT_WRONG: Entry(
         "Service {subject} does not answer, though its endpoints do: Service DNAT on {node} is wrong",
         "kube-proxy's rules are stale or missing: they lead to an endpoint that is gone, or nowhere.",

@@ -4,8 +4,8 @@
 
 """What the Kubernetes API says of a cluster, reduced to what verification needs.
 
-Input are the ``items`` of ``kubectl get nodes,pods,services --output json``, and of ``endpoints`` where Services are
-followed. Names of pods and services are namespace/name.
+Input are the ``items`` of ``kubectl get nodes,pods,services,endpointslices --output json``; without the last the
+endpoints of a Service are the ready pods that it selects. Names of pods and services are namespace/name.
 """
 
 from __future__ import annotations
@@ -43,15 +43,20 @@ class Pod:
 
 @record
 class Service:
-    """A service; ``node_ports`` maps its ports to those of the nodes. One without a selector has the ``endpoints``
-    of its Endpoints object, as the API server writes it for its own."""
+    """A service; ``node_ports`` maps its ports to those of the nodes, ``protocols`` are those of its ports.
+    ``endpoints`` are those of its EndpointSlices that kube-proxy uses, None where no slices were read: the ready ones;
+    where there is none, the terminating ones that still serve. ``local``: the internal traffic policy is Local;
+    ``external_local``: the external one."""
 
     name: str
     address: str
     ports: list[int]
     node_ports: dict[int, int]
     selector: dict[str, str]
-    endpoints: list[str] = field(default_factory=list)
+    endpoints: list[str] | None = None
+    protocols: list[str] = field(default_factory=list)
+    local: bool = False
+    external_local: bool = False
 
 
 @record
@@ -103,9 +108,9 @@ def cluster(items: list[dict]) -> Cluster:
     there = {"", *(node.name for node in nodes)}
     pods = [pod for pod in map(_pod, filter(_lives, kinds["Pod"])) if pod.node in there]
     services = sorted(map(_service, filter(_has_address, kinds["Service"])), key=lambda service: service.name)
-    written = {_name(item): _addresses(item) for item in kinds.get("Endpoints", [])}
-    for service in services:
-        service.endpoints = [] if service.selector else written.get(service.name, [])
+    slices = kinds.get("EndpointSlice", [])
+    for service in services if slices else ():
+        service.endpoints = _endpoints([item for item in slices if _owner(item) == service.name], service.address)
     return Cluster(nodes=nodes, pods=sorted(pods, key=lambda pod: pod.name), services=services)
 
 
@@ -155,9 +160,25 @@ def _has_address(item: dict) -> bool:
     return item["spec"].get("clusterIP") not in (None, "", "None")
 
 
-def _addresses(item: dict) -> list[str]:
-    """The addresses of an object of kind Endpoints that are ready."""
-    return [entry["ip"] for subset in item.get("subsets") or [] for entry in subset.get("addresses") or []]
+def _owner(item: dict) -> str:
+    """The Service that an EndpointSlice is of."""
+    name = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
+    return f"{item['metadata']['namespace']}/{name}"
+
+
+def _endpoints(slices: list[dict], address: str) -> list[str]:
+    """The addresses that kube-proxy leads to, of the IP version of the Service's ``address``: a condition that is not
+    there counts as true (discovery.k8s.io/v1, EndpointConditions)."""
+    kind = "IPv6" if ":" in address else "IPv4"
+    entries = [each for item in slices if item.get("addressType") == kind for each in item.get("endpoints") or []]
+    ready, serving = [], []
+    for entry in entries:
+        conditions = entry.get("conditions") or {}
+        if conditions.get("ready") is not False:
+            ready.append(entry["addresses"][0])
+        elif conditions.get("serving") and conditions.get("terminating"):
+            serving.append(entry["addresses"][0])
+    return sorted(set(ready or serving))
 
 
 def _service(item: dict) -> Service:
@@ -168,4 +189,7 @@ def _service(item: dict) -> Service:
         ports=[port["port"] for port in spec.get("ports", [])],
         node_ports={port["port"]: port["nodePort"] for port in spec.get("ports", []) if port.get("nodePort")},
         selector=dict(spec.get("selector") or {}),
+        protocols=sorted({port.get("protocol") or "TCP" for port in spec.get("ports", [])}),
+        local=spec.get("internalTrafficPolicy") == "Local",
+        external_local=spec.get("externalTrafficPolicy") == "Local",
     )

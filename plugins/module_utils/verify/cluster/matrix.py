@@ -9,18 +9,14 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TypeVar
 
-from ..model.evidence import SMALL
+from ..model.evidence import QUESTION, SMALL
 from ..model.record import record
 from .api import Cluster, Node, Pod
 
 T = TypeVar("T")
 
-#: The cluster's resolver, where there is one, and a question that any answers: an A record of
-#: kubernetes.default.svc.cluster.local (RFC 1035, section 4).
+#: The cluster's resolver, where there is one.
 DNS = "kube-system/kube-dns"
-QUESTION = "\x12\x34\x01\0\0\x01\0\0\0\0\0\0" + "".join(
-    chr(len(label)) + label for label in ("kubernetes", "default", "svc", "cluster", "local", "")
-) + "\0\x01\0\x01"  # fmt: skip
 REQUEST = "GET /hostname HTTP/1.0\r\n\r\n"
 
 

@@ -16,6 +16,7 @@ from ..model.endpoint import Endpoint, EndpointError
 from ..model.evidence import ProbeResult
 from ..model.request import DISCARD, TraceRequest
 from .api import Cluster, Pod, Service
+from .matrix import DNS
 from .policies import Policies
 
 
@@ -35,9 +36,13 @@ def directory(cluster: Cluster) -> Directory:
     return found
 
 
-def resolve(cluster: Cluster, text: str) -> Endpoint:
-    """What ``text`` names, see Directory; a pod in its node's network is the node. Raises EndpointError."""
-    end = directory(cluster).resolve(text)
+def resolve(cluster: Cluster, text: str, port: int = 0) -> Endpoint:
+    """What ``text`` names, see Directory; a pod in its node's network is the node, a node's port that leads to a
+    Service is the Service, "dns" the cluster's. Raises EndpointError."""
+    end = directory(cluster).resolve(DNS if text == "dns" else text)
+    behind, _port = _behind(cluster, end, port)
+    if behind.kind == "service":
+        return behind
     on_host = end.kind == "pod" and any(pod.name == end.name and pod.host_network for pod in cluster.pods)
     return Endpoint("node", end.node, end.address, end.node) if on_host else end
 
@@ -76,9 +81,8 @@ def _behind(cluster: Cluster, target: Endpoint, port: int) -> tuple[Endpoint, in
         if pod.node == target.node and port in pod.host_ports:
             return _pod(pod), pod.host_ports[port]
     for service in cluster.services if target.kind == "node" else ():
-        own = next((own for own, of_nodes in service.node_ports.items() if of_nodes == port), None)
-        if own:
-            return _service(cluster, service), own
+        if port in service.node_ports.values():
+            return _service(cluster, service, target), port
     return target, port
 
 
@@ -94,6 +98,11 @@ def _pod(pod: Pod) -> Endpoint:
     return Endpoint("pod", pod.name, pod.address, pod.node)
 
 
-def _service(cluster: Cluster, service: Service) -> Endpoint:
-    ready = [pod.address for pod in cluster.behind(service) if pod.ready and pod.address]
-    return Endpoint("service", service.name, service.address, "", (*ready, *service.endpoints))
+def _service(cluster: Cluster, service: Service, node: Endpoint | None = None) -> Endpoint:
+    """The Service by its own address, or by a port of the ``node``."""
+    found = service.endpoints
+    if found is None:
+        found = [pod.address for pod in cluster.behind(service) if pod.ready and pod.address]
+    local = service.external_local if node else service.local
+    address, name = (node.address, node.node) if node else (service.address, "")
+    return Endpoint("service", service.name, address, name, tuple(found), local, tuple(service.protocols))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
 from ...ipam.ip import parse_address, to_text
 from ...ipam.prefix import Prefix
@@ -28,7 +28,7 @@ class Directory:
         """Enter an endpoint by its name and its addresses; of several with one address the first stays."""
         self.named.append(endpoint)
         for address in addresses or (endpoint.address,):
-            self.hold(Endpoint(endpoint.kind, endpoint.name, address, endpoint.node, endpoint.backends))
+            self.hold(replace(endpoint, address=address))
 
     def hold(self, endpoint: Endpoint) -> None:
         """Enter an endpoint by its address alone."""

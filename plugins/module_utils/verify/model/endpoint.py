@@ -15,13 +15,19 @@ class EndpointError(ValueError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One end: ``kind`` is pod, node, service or outside; ``node`` is "" for what lies outside."""
+    """One end: ``kind`` is pod, node, service or outside; ``node`` is "" for what lies outside.
+
+    A Service's ``backends`` are its endpoints' addresses; ``node`` is set where it is asked for by a node's port.
+    ``local``: its traffic policy leads to endpoints on the same node only; ``protocols`` those of its ports, none where
+    they are not known."""
 
     kind: str
     name: str
     address: str
     node: str = ""
     backends: tuple[str, ...] = ()
+    local: bool = False
+    protocols: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.address if self.name == self.address else f"{self.name} ({self.address})"

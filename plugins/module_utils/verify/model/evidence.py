@@ -17,6 +17,11 @@ from .record import record
 
 #: Bytes of the usual echo's IP packet: what ``ping`` sends by default. Larger ones test the path's MTU.
 SMALL = 84
+#: A question that any resolver of a cluster answers: an A record of kubernetes.default.svc.cluster.local (RFC 1035,
+#: section 4).
+QUESTION = "\x12\x34\x01\0\0\x01\0\0\0\0\0\0" + "".join(
+    chr(len(label)) + label for label in ("kubernetes", "default", "svc", "cluster", "local", "")
+) + "\0\x01\0\x01"  # fmt: skip
 #: The directions in which a packet passes an interface.
 IN, OUT = "in", "out"
 

@@ -18,6 +18,7 @@ from ...overlay.config import Config
 from ...overlay.lease import Lease
 from .codec import from_json, to_json
 from .evidence import Evidence
+from .judged import JudgedPacket
 from .kernel import (
     AddressState,
     BaseChain,
@@ -81,12 +82,13 @@ class PodState(Attachment):
 
     ``addresses_found`` are those on the interface, with length. ``lookups`` are to the ends of the paths asked about,
     and to the gateways; ``neighbors``, ``chains``, ``qdiscs``, ``rules`` and ``sysctls`` (by the path below /proc/sys)
-    only of a pod at the end of such a path. ``loopback``: lo is up.
+    only of a pod at the end of such a path, and so ``nameservers``, those of its resolv.conf. ``loopback``: lo is up.
     """
 
     error: str = ""
     link: Optional[LinkState] = None
     loopback: bool = True
+    nameservers: list[str] = field(default_factory=list)
     addresses_found: list[str] = field(default_factory=list)
     routes: list[RouteState] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
@@ -245,10 +247,10 @@ class NodeState:
     ``rules`` are policy rules that are not the kernel's own, and its own that are missing. ``lookups``: see Lookup.
     ``neighbors``, ``fdb`` and ``bridge_fdb`` are those of the paths asked about and of the peers concerned.
     ``foreign_routes`` lie inside the pod network and are not ours. ``sysctls`` by the path below /proc/sys. ``chains``,
-    ``qdiscs`` and ``xfrm_policies`` are what may drop or change packets. ``tunnel_port_holder`` has the UDP port of the
-    tunnel's device, where that is not up. ``policy`` is None on a node that enforces none. ``units``: the enabled
-    systemd units without which a node has no pods, and whether each has a process. ``evidence``: of packets sent and
-    seen, where the node took part in a trace.
+    ``qdiscs`` and ``xfrm_policies`` are what may drop or change packets, ``judged`` what rules do with those of the
+    paths asked about. ``tunnel_port_holder`` has the UDP port of the tunnel's device, where that is not up. ``policy``
+    is None on a node that enforces none. ``units``: the enabled systemd units without which a node has no pods, and
+    whether each has a process. ``evidence``: of packets sent and seen, where the node took part in a trace.
     """
 
     node: str
@@ -267,6 +269,7 @@ class NodeState:
     foreign_routes: list[RouteState] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)
     chains: list[BaseChain] = field(default_factory=list)
+    judged: list[JudgedPacket] = field(default_factory=list)
     qdiscs: list[Qdisc] = field(default_factory=list)
     xfrm_policies: list[XfrmPolicy] = field(default_factory=list)
     hostport_mismatches: list[HostPortMismatch] = field(default_factory=list)

@@ -4,132 +4,55 @@
 
 """Who may drop or rewrite a packet on this node: chains of the packet filter, classifiers on links.
 
-Whether a rule matches a certain packet only the kernel knows; these are suspects, for the case that a packet is lost
-between two points where it should have been captured.
+What becomes of one certain packet, ``judged`` says; these are suspects, for packets that are lost otherwise.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
-from ...netlink import xtables
 from ...netlink.channel import Channel
-from ...netlink.nftables import GETCHAIN, GETRULE, GETSETELEM, HOOKS, INFO
-from ...netlink.wire import NETLINK_NETFILTER, NetlinkError, attr_str, attributes, parse, text
+from ...netlink.ruleset.read import ChainKey, Rule, Ruleset
+from ...netlink.wire import NetlinkError, parse, text
 from ..model.kernel import BaseChain, Qdisc
 
-# linux/netfilter.h: families and verdicts
-FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-HOOK_NAMES = {number: name for name, number in HOOKS.items()} | {5: "ingress"}  # NF_INET_INGRESS, of family inet
-NETDEV_HOOKS = {0: "ingress", 1: "egress"}
-NF_DROP, NFT_JUMP, NFT_GOTO = 0, -3, -4
-# linux/netfilter/nf_tables.h: attributes of chains, rules, expressions and verdicts
-CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE = 1, 3, 4, 5, 7
-HOOK_NUMBER, HOOK_DEV, HOOK_DEVS = 1, 3, 4
-PAYLOAD_SREG = 5  # an expression "payload" with it writes
-RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
-LOOKUP_SET, LOOKUP_DREG, NFT_REG_VERDICT = 1, 3, b"\0\0\0\0"  # an expression "lookup" in a verdict map
+NF_DROP = 0
 #: The table that is ours: its rules translate and never drop.
 OWN = ("inet", "podnet")
 
 
-class _Chain(NamedTuple):
-    hook: str
-    kind: str
-    policy_drops: bool
-    devices: list[str]
-
-
-def chains() -> list[BaseChain]:
+def chains(ruleset: Ruleset) -> list[BaseChain]:
     """The base chains of others that may drop, translate or rewrite packets, those of iptables' own kernel tables
     (iptables-legacy) among them."""
-    try:
-        with Channel(NETLINK_NETFILTER) as channel:
-            found = _nftables(channel)
-    except (NetlinkError, OSError):
-        found = []
-    return found + _xtables()
-
-
-def has_chain(name: str) -> bool:
-    """Whether any table has a chain of that name."""
-    try:
-        with Channel(NETLINK_NETFILTER) as channel:
-            payloads = channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains"))
-    except (NetlinkError, OSError):
-        return False
-    return any(text(parse(payload, INFO.size)[CHAIN_NAME]) == name for payload in payloads)
-
-
-def _nftables(channel: Channel) -> list[BaseChain]:
-    bases: dict[tuple[str, str, str], _Chain] = {}
-    for payload in channel.dump((GETCHAIN, 0, INFO.pack(0, 0, 0), "list chains")):
-        values = parse(payload, INFO.size)
-        if CHAIN_HOOK in values:
-            family = FAMILIES.get(payload[0], str(payload[0]))
-            attached = parse(values[CHAIN_HOOK])
-            number = int.from_bytes(attached.get(HOOK_NUMBER, b""), "big")
-            hook = (NETDEV_HOOKS if family == "netdev" else HOOK_NAMES).get(number, str(number))
-            policy = values.get(CHAIN_POLICY, b"\0\0\0\1") == b"\0\0\0\0"
-            key = (family, text(values[CHAIN_TABLE]), text(values[CHAIN_NAME]))
-            devices = [text(attached[HOOK_DEV])] if HOOK_DEV in attached else []
-            devices += [text(name) for _kind, name in attributes(attached.get(HOOK_DEVS, b""))]
-            bases[key] = _Chain(hook, text(values.get(CHAIN_TYPE, b"")), policy, devices)
-    jumps: dict[tuple[str, str, str], set[str]] = {}
-    drops: set[tuple[str, str, str]] = set()
-    translates: set[tuple[str, str, str]] = set()
-    rewrites: set[tuple[str, str, str]] = set()
-    for payload in channel.dump((GETRULE, 0, INFO.pack(0, 0, 0), "list rules")):
-        values = parse(payload, INFO.size)
-        key = (FAMILIES.get(payload[0], str(payload[0])), text(values[RULE_TABLE]), text(values[RULE_CHAIN]))
-        effect, targets, maps = _effect(values.get(RULE_EXPRESSIONS, b""))
-        for name in maps if key[:2] != OWN else ():
-            for verdict in _verdicts(channel, payload[0], key[1], name):
-                _judge(verdict, effect, targets)
-        jumps.setdefault(key, set()).update(targets)
-        if "drop" in effect:
-            drops.add(key)
-        if "nat" in effect:
-            translates.add(key)
-        if "rewrite" in effect:
-            rewrites.add(key)
     found = []
-    for key, base in sorted(bases.items()):
-        reached = _reached(key, jumps)
-        dropping, translating, rewriting = (bool(reached & chains) for chains in (drops, translates, rewrites))
-        if key[:2] != OWN and (base.policy_drops or dropping or translating or rewriting):
-            found.append(
-                BaseChain(
-                    *key, base.hook, base.policy_drops or dropping, base.policy_drops, translating, rewriting,
-                    base.devices, dropping=sorted(name for _family, _table, name in reached & drops),
-                )
-            )  # fmt: skip
+    for base in sorted(ruleset.bases()):
+        if base.key[:2] == OWN:
+            continue
+        effects = {key: _effects(ruleset, key) for key in _reached(ruleset, base.key)}
+        whole = set().union(*effects.values())
+        if whole or base.drops:
+            chain = BaseChain(*base.key, base.hook, base.drops or "drop" in whole, base.drops)
+            chain.translates, chain.rewrites, chain.devices = "nat" in whole, "rewrite" in whole, [*base.devices]
+            chain.dropping = sorted(key.name for key, effect in effects.items() if "drop" in effect)
+            found.append(chain)
     return found
 
 
-def _xtables() -> list[BaseChain]:
-    found = []
-    for table in xtables.tables():
-        for hook in table.hooks:
-            effect, policy = table.effect(hook, target_effect), table.policy_drops(hook)
-            if effect or policy:
-                chain = BaseChain(table.tool, table.name, hook.upper(), hook, policy or "drop" in effect, policy)
-                chain.translates, chain.rewrites = "nat" in effect, "rewrite" in effect
-                chain.dropping = [hook.upper()] if "drop" in effect else []
-                found.append(chain)
-    return found
-
-
-def _reached(start: tuple[str, str, str], jumps: dict[tuple[str, str, str], set[str]]) -> set[tuple[str, str, str]]:
+def _reached(ruleset: Ruleset, start: ChainKey) -> list[ChainKey]:
     """The chains that a packet may come to from ``start``."""
-    reached, ahead = set(), [start]
+    reached: dict[ChainKey, None] = {}
+    ahead = [start]
     while ahead:
         key = ahead.pop()
         if key not in reached:
-            reached.add(key)
-            ahead += [(key[0], key[1], name) for name in jumps.get(key, ())]
-    return reached
+            reached[key] = None
+            ahead += [
+                key._replace(name=name)
+                for rule in ruleset.rules(key)
+                for _code, name in _verdicts(ruleset, rule)
+                if name
+            ]
+    return [*reached]
 
 
 #: Expressions of nftables, and targets of iptables in its tables, after which a packet doesn't go on.
@@ -143,52 +66,37 @@ HARMLESS_TARGETS = (
 )  # fmt: skip
 
 
-def _effect(expressions: bytes) -> tuple[set[str], set[str], set[str]]:
-    """What a rule may do ("drop", "nat", "rewrite"), the chains that it leads to, and the verdict maps that it uses."""
-    effect: set[str] = set()
-    targets: set[str] = set()
-    maps: set[str] = set()
-    for _kind, element in attributes(expressions):
-        values = parse(element)
-        name, data = text(values.get(1, b"")), parse(values.get(2, b""))
-        if name == "immediate" and 2 in data:
-            _judge(data[2], effect, targets)
-        elif name == "lookup" and data.get(LOOKUP_DREG) == NFT_REG_VERDICT:
-            maps.add(text(data[LOOKUP_SET]))
-        elif name == "target":
-            effect |= target_effect(text(data.get(1, b"")))
-        elif name in TAKERS:
-            effect.add("drop")
-        elif name == "payload" and PAYLOAD_SREG in data:
-            effect.add("rewrite")
-        elif name in ("nat", "masq", "redir"):
-            effect.add("nat")
-    return effect, targets, maps
+def _effects(ruleset: Ruleset, key: ChainKey) -> set[str]:
+    """What a chain's own rules may do: "drop", "nat", "rewrite"."""
+    found: set[str] = set()
+    for rule in ruleset.rules(key):
+        found |= {"drop" for code, _name in _verdicts(ruleset, rule) if code == NF_DROP}
+        for name, values in rule.expressions:
+            if name == "target":
+                target = text(values.get(1, b""))
+                if target not in HARMLESS_TARGETS:
+                    found.add("drop" if target in TAKING_TARGETS else "nat" if target in NAT_TARGETS else "rewrite")
+            elif name in TAKERS:
+                found.add("drop")
+            elif name == "payload" and 5 in values:  # NFTA_PAYLOAD_SREG: it writes
+                found.add("rewrite")
+            elif name in ("nat", "masq", "redir"):
+                found.add("nat")
+    return found
 
 
-def _judge(data: bytes, effect: set[str], targets: set[str]) -> None:
-    """Enter what a verdict (struct nft_data) does, and the chain that it leads to."""
-    verdict = parse(parse(data).get(2, b""))
-    code = int.from_bytes(verdict.get(1, b"\0\0\0\1"), "big", signed=True)
-    if code == NF_DROP and 1 in verdict:
-        effect.add("drop")
-    if code in (NFT_JUMP, NFT_GOTO) and 2 in verdict:
-        targets.add(text(verdict[2]))
-
-
-def _verdicts(channel: Channel, family: int, table: str, name: str) -> list[bytes]:
-    """The data of a map's elements."""
-    body = INFO.pack(family, 0, 0) + attr_str(1, table) + attr_str(2, name)
-    payloads = channel.dump((GETSETELEM, 0, body, f"list elements of {name}"))
-    lists = (attributes(parse(payload, INFO.size).get(3, b"")) for payload in payloads)
-    return [data for elements in lists for _kind, element in elements if (data := parse(element).get(2))]
-
-
-def target_effect(name: str) -> set[str]:
-    """What a target of iptables may do to a packet: "drop", "nat", "rewrite", or nothing."""
-    if name in HARMLESS_TARGETS:
-        return set()
-    return {"drop" if name in TAKING_TARGETS else "nat" if name in NAT_TARGETS else "rewrite"}
+def _verdicts(ruleset: Ruleset, rule: Rule) -> list[tuple[int, str]]:
+    """The verdicts that a rule may give, itself or by a verdict map: code (NF_*, NFT_*), chain that it leads to."""
+    found = []
+    for name, values in rule.expressions:
+        if name == "verdict":
+            found.append(values)
+        elif name == "immediate":
+            found.append(parse(parse(values.get(2, b"")).get(2, b"")))
+        elif name == "lookup" and values.get(3) == bytes(4):  # into the verdict register
+            elements = ruleset.elements(rule.key.family, rule.key.table, text(values[1]))
+            found += [parse(element.data.get(2, b"")) for element in elements.all()]
+    return [(int.from_bytes(one[1], "big", signed=True), text(one.get(2, b""))) for one in found if 1 in one]
 
 
 RTM_GETQDISC = 38

@@ -30,6 +30,7 @@ from ...netlink import neighbour as neighbours
 from ...netlink import route as routes
 from ...netlink.channel import Channel
 from ...netlink.netns import Netns
+from ...netlink.ruleset.read import Ruleset
 from ...overlay import reconcile, subnet_env
 from ...overlay.config import ConfigError
 from ...overlay.lease import Leases
@@ -47,7 +48,7 @@ from ..model.state import (
     PodState,
     Process,
 )
-from . import cri, fib, hostports, netfilter, policy_rules, proc, xfrm
+from . import cri, fib, hostports, judged, netfilter, policy_rules, proc, xfrm
 from .attachments import RESULTS, attachments
 from .fib import Flow
 from .kernel import as_state, state_of
@@ -82,7 +83,7 @@ def at(conflist: str) -> Places:
 def collect(places: Places = NODE) -> NodeState:
     """The node's state. Raises NetlinkError when the kernel can't be asked; all else that is wrong is part of it."""
     cni = cri.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
-    with Channel() as channel:
+    with Channel() as channel, Ruleset() as ruleset:
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
         state = NodeState(
@@ -94,20 +95,20 @@ def collect(places: Places = NODE) -> NodeState:
             addresses=[as_state(AddressState, each) for each in addresses.dump(channel, names)],
             rules=policy_rules.policy(channel),
             sysctls=_sysctls(all_links),
-            chains=netfilter.chains(),
+            chains=netfilter.chains(ruleset),
             qdiscs=netfilter.qdiscs(channel, names),
             xfrm_policies=xfrm.policies(),
-            kube_proxy=_kube_proxy(),
+            kube_proxy=_kube_proxy(ruleset),
             units=_units(places.root),
         )
     return along(state, (), places)
 
 
 def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE, port: int = DISCARD) -> NodeState:
-    """The same node's state with all that concerns these flows, to ``port``; what they don't change is not read
-    again."""
-    there = [*flows]
-    flows = [*there, *((target, source) for source, target in there)]
+    """The same node's state with all that concerns these flows, from their sources to this ``port`` of their targets;
+    what they don't change is not read again."""
+    begun = [*flows]
+    flows = [*begun, *((target, source) for source, target in begun)]
     attached = attachments(places.root + places.results)
     state = replace(known)
     names = {link.index: name for name, link in state.links.items()}
@@ -119,6 +120,9 @@ def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE, port: 
         state.lookups = fib.lookups(channel, names, entrances, flows, state.overlay, state.rules)
         state.foreign_routes = fib.foreign(channel, names, state)
         _neighbors(channel, names, state, attached, flows)
+        if begun:
+            with Ruleset() as ruleset:
+                state.judged = judged.judge(ruleset, channel, state, attached, begun, port)
     if state.cni.maps_ports and not state.cni.foreign:
         state.hostport_mismatches = hostports.mismatches(attached, state.cni.network)
     state.agent = _agent(places, state.node)
@@ -263,7 +267,7 @@ def _units(root: str) -> dict[str, bool]:
     return {name: name in running for name in enabled}
 
 
-def _kube_proxy() -> KubeProxyState:
+def _kube_proxy(ruleset: Ruleset) -> KubeProxyState:
     """kube-proxy is alive where its health port answers (--healthz-bind-address)."""
     healthy = False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -274,7 +278,7 @@ def _kube_proxy() -> KubeProxyState:
             healthy = probe.recv(16).startswith(b"HTTP/1.")
         except OSError:
             pass
-    return KubeProxyState(healthy or netfilter.has_chain("KUBE-SERVICES"), healthy)
+    return KubeProxyState(healthy or ruleset.has("KUBE-SERVICES") or ruleset.has("kube-proxy"), healthy)
 
 
 def _pod(attachment: Attachment, flows: list[Flow]) -> PodState:
@@ -289,6 +293,8 @@ def _pod(attachment: Attachment, flows: list[Flow]) -> PodState:
     try:
         with inside, Channel() as channel:
             _enter(state, channel, asked)
+        if asked:
+            state.nameservers = proc.nameservers(attachment.netns)
     finally:
         inside.close()
     return state
@@ -308,7 +314,8 @@ def _enter(state: PodState, channel: Channel, asked: list[Flow]) -> None:
     state.routes = [as_state(RouteState, route) for route in routes.dump(channel, names)]
     if asked:
         state.neighbors = [as_state(NeighborState, each) for each in neighbours.dump(channel, names)]
-        state.chains = netfilter.chains()
+        with Ruleset() as ruleset:
+            state.chains = netfilter.chains(ruleset)
         state.qdiscs = netfilter.qdiscs(channel, names)
         state.rules = policy_rules.policy(channel)
         state.sysctls = _read_sysctls(POD_SYSCTLS)

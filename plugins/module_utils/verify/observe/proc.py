@@ -35,6 +35,26 @@ def holder(port: int) -> Process | None:
     return None
 
 
+def nameservers(netns: str) -> list[str]:
+    """The name servers in the resolv.conf of the first process in that network namespace that has some."""
+    try:
+        wanted = os.stat(netns)
+    except OSError:
+        return []
+    for path in glob.iglob("/proc/[0-9]*/ns/net"):
+        try:
+            own = os.stat(path)
+            if (own.st_dev, own.st_ino) != (wanted.st_dev, wanted.st_ino):
+                continue
+            with open(f"/proc/{path.split('/')[2]}/root/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+                found = [words[1] for words in map(str.split, file) if words[:1] == ["nameserver"] and words[1:]]
+        except OSError:  # it has ended, or has no such file: the sandbox's own process
+            continue
+        if found:
+            return found
+    return []
+
+
 def names() -> set[str]:
     """The names of all processes, as far as the kernel keeps them: 15 bytes. Those of containers and machines on this
     host have a PID namespace of their own and do not count."""

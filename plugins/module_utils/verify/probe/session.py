@@ -20,7 +20,7 @@ from ...netlink import neighbour as neighbours
 from ...netlink.channel import Channel
 from ...netlink.netns import Netns
 from ..model.endpoint import Endpoint
-from ..model.evidence import ArpAnswer, Evidence, ProbeResult, UnresolvedNeighbor
+from ..model.evidence import QUESTION, ArpAnswer, Evidence, ProbeResult, UnresolvedNeighbor
 from ..model.hop import NODE
 from ..model.path import Direction
 from ..model.state import NodeState
@@ -30,6 +30,7 @@ from .probe import Probe
 from .runner import attempt_all
 from .sniffer import Sniffer
 
+DNS_PORT = 53
 #: Sizes of IP packets in bytes that find out an underlay's MTU.
 SIZES = (576, 1280, 1350, 1400, 1420, 1430, 1440, 1450, 1460, 1470, 1480, 1490, 1500)
 #: Seconds for a probe's attempt, how many there are, and seconds for the one that is made before an alarm.
@@ -143,7 +144,11 @@ def _probes(
         found.append(Probe("tcp", target.address, port, closed=True, **along, **to))
         found.append(Probe("udp", target.address, port, send=mark, **along, **to))
     if asked:
-        found.append(Probe("tcp", asked.address, port, target=str(asked), **{**along, "scope": "service"}))
+        of_service: dict[str, Any] = {**along, "scope": "service", "target": str(asked)}
+        if "TCP" in (asked.protocols or ("TCP",)):
+            found.append(Probe("tcp", asked.address, port, **of_service))
+        if port == DNS_PORT and "UDP" in asked.protocols:
+            found.append(Probe("udp", asked.address, port, send=QUESTION, **of_service))
     if target.kind == "pod" and source.kind == "pod":
         at_node: dict[str, Any] = {**common, "source": state.node, "scope": "node"}
         found.append(Probe("icmp", target.address, target=str(target), **at_node))

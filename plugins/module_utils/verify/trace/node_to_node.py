@@ -44,7 +44,11 @@ def cross(path: Path, here: NodeView, there: NodeView | None, target: Endpoint, 
         else:
             path.hops += [tunnel.neighbor(here, lease, gateway), tunnel.fdb(here, lease, vtep)]
     leaving, version = [dev, here.underlay], version_of(target.address)
-    path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, leaving))
+    hooks, inner = ("output", "postrouting"), (seen_as, target.address)
+    hop = netfilter.packet_filter(here, Step.FILTER, hooks, version, leaving, ("", "") if tunnelled else inner)
+    if tunnelled:
+        netfilter.losses(hop, here.judged(*inner), hooks, here.node)
+    path.hops.append(hop)
     path.hops.append(underlay.underlay(here, vtep, _overhead(here, dev, vtep) if tunnelled else 0, there))
     path.hops.append(_wire(here, target.node, vtep, tunnelled))
 
@@ -107,7 +111,8 @@ def _leave_cluster(
         kept = not hides(here.overlay.config, target.address) or _seen_by_node(here, target.address)
         path.hops.append(_translation(here, "the pod's source is kept" if kept else "SNAT to the node's address"))
     version = version_of(target.address)
-    path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, [dev]))
+    ends = seen_as, target.address
+    path.hops.append(netfilter.packet_filter(here, Step.FILTER, ("output", "postrouting"), version, [dev], ends))
     if target.kind == "node":
         path.hops.append(underlay.underlay(here, target.address, 0, there))
         name = f"IP to {target.address}"

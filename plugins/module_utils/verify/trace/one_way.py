@@ -22,6 +22,7 @@ from .hops import bridge as bridge_hops
 from .hops import netfilter, routing, tunnel
 from .hops import pod as pod_hops
 from .hops import policy as policy_hops
+from .hops import service as services
 from .hops.node_view import NodeView, covers
 from .hops.routing import Expected
 from .node_to_node import contradiction, cross, tunnels
@@ -39,10 +40,20 @@ def go(path: Path, views: dict[str, NodeView], seen_as: str, service: Endpoint |
             iif = _leave_pod(path, here, source, target, service)
             if not iif:
                 return
+        if service:
+            path.hops.append(services.service(here, source.address, service))
+            services.resolver(path.hops[-1], here.pod_with(source.address), service)
+            there_too = views.get(service.node)
+            if there_too and there_too is not here:
+                path.hops.append(services.service(there_too, source.address, service))
+        if iif:
             path.hops.append(routing.forwarding(here, iif, version_of(target.address)))
             inside = [iif, *(pod.host for pod in [here.pod_with(source.address)] if pod)]
             hooks = ("prerouting", "forward")
-            path.hops.append(netfilter.packet_filter(here, Step.FILTER, hooks, version_of(target.address), inside))
+            ends = seen_as, target.address
+            path.hops.append(
+                netfilter.packet_filter(here, Step.FILTER, hooks, version_of(target.address), inside, ends)
+            )
             if target.kind != "node" or target.node != here.node:
                 _policies(path, here, policy_hops.EGRESS, seen_as, service)
         if target.node == source.node:
@@ -88,8 +99,6 @@ def _leave_pod(path: Path, view: NodeView, source: Endpoint, target: Endpoint, s
     path.hops.append(pod_hops.pod_neighbor(view, pod, gateway, link.mac if link else None, bridge))
     path.hops.append(bridge_hops.port(view, pod, "in", to_itself=bool(service) and target.address == source.address))
     path.hops.append(bridge_hops.bridge(view, bridge, "in", pod_hops.gateways(pod)))
-    if service:
-        path.hops.append(_service(view, service))
     return bridge
 
 
@@ -100,7 +109,8 @@ def _by_bridge(path: Path, view: NodeView, pod: PodState, neighbor: PodState, ta
     path.hops.append(bridge_hops.port(view, pod, "in"))
     path.hops.append(_bridging_only(bridge_hops.bridge(view, bridge, "", pod_hops.gateways(pod))))
     ports, hooks = [bridge, pod.host, neighbor.host], ("prerouting", "forward")
-    path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), ports))
+    ends = path.source.address, target.address
+    path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), ports, ends))
     for direction in (policy_hops.EGRESS, policy_hops.INGRESS):
         _policies(path, view, direction, path.source.address, None)
     path.hops += [bridge_hops.port(view, neighbor, "out"), pod_hops.pod(view, neighbor, "in")]
@@ -116,18 +126,6 @@ def _bridging_only(hop: Hop) -> Hop:
     hop.capture_points = []
     if hop.finding and hop.finding.code in bridge_hops.OF_GATEWAY:
         hop.verdict, hop.suspected, hop.finding = Verdict.SUSPECT, [hop.finding], None
-    return hop
-
-
-def _service(view: NodeView, service: Endpoint) -> Hop:
-    hop = Hop(view.node, Step.SERVICE, str(service), desired=f"one of {', '.join(service.backends) or 'no endpoints'}")
-    chains = [chain for chain in view.state.chains if chain.translates and chain.hook == "prerouting"]
-    hop.actual = "; ".join(map(str, chains)) or "no DNAT"
-    if not service.backends:
-        namespace, _slash, name = service.name.rpartition("/")
-        return hop.fail(Code.SERVICE_NO_ENDPOINTS, service.name, namespace=namespace or "default", name=name)
-    if not chains:
-        hop.suspect(Code.SERVICE_NO_DNAT, service.name)
     return hop
 
 
@@ -160,8 +158,8 @@ def _come_in(
         path.hops.append(routing.forwarding(there, iif, version_of(target.address)))
         pod = there.pod_with(target.address)
         inside = [iif, *([there.bridge_of(pod), pod.host] if pod else [])]
-        hooks = ("prerouting", "forward", "postrouting")
-        path.hops.append(netfilter.packet_filter(there, Step.FILTER, hooks, version_of(target.address), inside))
+        hooks, ends = ("prerouting", "forward", "postrouting"), (seen_as, target.address)
+        path.hops.append(netfilter.packet_filter(there, Step.FILTER, hooks, version_of(target.address), inside, ends))
         _policies(path, there, policy_hops.INGRESS, seen_as, service)
     _arrive(path, there, target, seen_as, iif)
 
@@ -193,7 +191,8 @@ def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str
     if target.kind == "node":
         expected = Expected(view.has_address(target.address))
         path.hops.append(routing.route(view, target.address, seen_as, iif, expected))
-        hop = netfilter.packet_filter(view, Step.INPUT, ("input",), version_of(target.address), [iif])
+        ends = seen_as, target.address
+        hop = netfilter.packet_filter(view, Step.INPUT, ("input",), version_of(target.address), [iif], ends)
         ignoring = {4: "net/ipv4/icmp_echo_ignore_all", 6: "net/ipv6/icmp/echo_ignore_all"}[version_of(target.address)]
         if view.sysctl(ignoring) == "1":
             hop.suspect(Code.NODE_ECHO_IGNORED, dotted_name(ignoring))
@@ -205,8 +204,8 @@ def _arrive(path: Path, view: NodeView, target: Endpoint, seen_as: str, iif: str
         return
     bridge = view.bridge_of(pod)
     if not iif:
-        hooks, inside = ("output", "postrouting"), [bridge, pod.host]
-        path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), inside))
+        hooks, inside, ends = ("output", "postrouting"), [bridge, pod.host], (seen_as, target.address)
+        path.hops.append(netfilter.packet_filter(view, Step.FILTER, hooks, version_of(target.address), inside, ends))
     # the bridge before the route that stands on its address
     path.hops.append(bridge_hops.bridge(view, bridge, "out", pod_hops.gateways(pod)))
     block = next((_block(prefix) for prefix in pod.prefixes if covers(prefix, target.address)), "")

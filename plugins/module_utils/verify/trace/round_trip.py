@@ -86,6 +86,9 @@ def _endpoint_of(source: Endpoint, target: Endpoint, views: Views) -> Endpoint:
     if target.kind != "service" or not target.backends:
         return target
     ends = [at(each, [*views.values()]) for each in target.backends]
+    if target.local:
+        own = target.node or source.node
+        return next((end for end in ends if end.node == own), ends[0])
     return next((end for end in ends if end.node != source.node), ends[0])
 
 

@@ -5,43 +5,93 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from dataclasses import replace
 
+import faults
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
 
-ADDRESS, PORT = "10.96.0.50", 8080
+from .test_faults import names, place
+
+ADDRESS, PORT, NODE_PORT = "10.96.0.50", 8080, 30080
 #: A Service's chains as kube-proxy makes them: what a pod sends to itself must come back to it under another address.
 RULES = """*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
 :KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
 :KUBE-POSTROUTING - [0:0]
-:KUBE-SEP - [0:0]
+:KUBE-EXT-W - [0:0]
+:KUBE-SVC-W - [0:0]
+:KUBE-SEP-A - [0:0]
+:KUBE-SEP-B - [0:0]
 :KUBE-MARK-MASQ - [0:0]
 -A PREROUTING -j KUBE-SERVICES
 -A OUTPUT -j KUBE-SERVICES
 -A POSTROUTING -j KUBE-POSTROUTING
--A KUBE-SERVICES -d {service} -p tcp --dport {port} -j KUBE-SEP
--A KUBE-SEP -s {pod} -j KUBE-MARK-MASQ
--A KUBE-SEP -p tcp -j DNAT --to-destination {pod}:{port}
+-A KUBE-SERVICES -d {service} -p tcp -m comment --comment "default/web cluster IP" -m tcp --dport {port} -j KUBE-SVC-W
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m comment --comment "default/web" -m tcp --dport {node_port} -j KUBE-EXT-W
+-A KUBE-EXT-W -j KUBE-MARK-MASQ
+-A KUBE-EXT-W -j KUBE-SVC-W
+{chosen}
+{endpoints}
 -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
--A KUBE-POSTROUTING -m mark --mark 0x4000 -j MASQUERADE
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000
+-A KUBE-POSTROUTING -j MASQUERADE
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+:KUBE-PROXY - [0:0]
+:KUBE-FORWARD - [0:0]
+-A FORWARD -j KUBE-FORWARD
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
 COMMIT
 """
 
 
+def rules(pods) -> str:
+    """Those of kube-proxy in mode iptables, for endpoints in these pods."""
+    chance = ["-m statistic --mode random --probability 0.5 ", ""][-len(pods) :]
+    ends = [*zip("AB", pods)]
+    chosen = [f"-A KUBE-SVC-W {by}-j KUBE-SEP-{name}" for by, (name, _pod) in zip(chance, ends)]
+    endpoints = [
+        f"-A KUBE-SEP-{name} -s {pod.address} -j KUBE-MARK-MASQ\n"
+        f"-A KUBE-SEP-{name} -p tcp -j DNAT --to-destination {pod.address}:{PORT}"
+        for name, pod in ends
+    ]
+    words = {"chosen": "\n".join(chosen), "endpoints": "\n".join(endpoints)}
+    return RULES.format(service=ADDRESS, port=PORT, node_port=NODE_PORT, **words)
+
+
+def clear(node) -> None:
+    for table in ("nat", "filter"):
+        node.run(f"nft delete table ip {table}", check=False)
+
+
 @pytest.fixture
 def service(cluster):
-    """A function that puts a Service before a pod; all is gone after the test."""
-    node, servers = cluster.nodes[0], []
+    """A function that puts a Service before pods, on the first two nodes; all is gone after the test."""
+    servers: list[subprocess.Popen] = []
 
-    def serve(pod) -> Endpoint:
-        listening = f"TCP4-LISTEN:{PORT},reuseaddr,fork"
-        words = ["nsenter", f"--net={pod.netns.path}", "socat", listening, "SYSTEM:echo ok"]
-        servers.append(subprocess.Popen(words))
-        pod.netns.run("sh", "-c", f"while ! ss -Hltn sport {PORT} | grep -q {PORT}; do sleep 0.05; done")
-        rules = RULES.format(service=ADDRESS, port=PORT, pod=pod.address)
-        node.netns.run("iptables-restore", input=rules)
-        end = Endpoint("service", "default/web", ADDRESS, "", (pod.address,))
+    def serve(*pods) -> Endpoint:
+        for pod in pods:
+            words = [
+                "nsenter",
+                f"--net={pod.netns.path}",
+                "socat",
+                f"TCP4-LISTEN:{PORT},reuseaddr,fork",
+                "SYSTEM:echo ok",
+            ]
+            servers.append(subprocess.Popen(words))
+            pod.netns.run("sh", "-c", f"while ! ss -Hltn sport {PORT} | grep -q {PORT}; do sleep 0.05; done")
+        for node in cluster.nodes[:2]:
+            node.netns.run("iptables-restore", input=rules(pods))
+        end = Endpoint("service", "default/web", ADDRESS, "", tuple(pod.address for pod in pods), False, ("TCP",))
         cluster.services[:] = [end]
         return end
 
@@ -49,8 +99,8 @@ def service(cluster):
     for server in servers:
         server.terminate()
         server.wait()
-    node.run("nft flush table ip nat")
-    node.run("nft delete table ip nat")
+    for node in cluster.nodes[:2]:
+        clear(node)
     cluster.services.clear()
 
 
@@ -90,9 +140,11 @@ def test_a_service_that_is_not_translated(cluster, service):
 
 def test_a_service_that_leads_to_a_pod_that_is_gone(cluster, service):
     service(cluster.nodes[1].pods[0])
-    cluster.nodes[0].run(f"iptables -t nat -R KUBE-SEP 2 -p tcp -j DNAT --to-destination 10.244.2.200:{PORT}")
+    cluster.nodes[0].run(f"iptables -t nat -R KUBE-SEP-A 2 -p tcp -j DNAT --to-destination 10.244.2.200:{PORT}")
     found = cluster.traced(cluster.nodes[0].pods[0], "default/web", PORT)
-    assert (found["verdict"]["node"], found["verdict"]["code"]) == ("node1", "service.dnat-wrong"), found["verdict"]
+    assert (found["verdict"]["node"], found["verdict"]["code"]) == ("node1", "service.endpoints-stale"), found[
+        "verdict"
+    ]
 
 
 def test_a_service_without_a_pod(cluster):
@@ -102,3 +154,53 @@ def test_a_service_without_a_pod(cluster):
         assert (verdict["code"], verdict["subject"]) == ("service.no-endpoints", "default/web")
     finally:
         cluster.services.clear()
+
+
+def look(cluster, source: str, end: Endpoint, port: int, packets: bool) -> dict:
+    """The trace to the Service as the API has it then; nodes' states alone without ``packets``."""
+    cluster.services[:] = [end]
+    return cluster.traced(source, end.name, port) if packets else cluster.looked_at(source, end.name, port)
+
+
+def assert_healthy(found: dict) -> None:
+    assert found["ok"], (found["verdict"], [probe for probe in found["probes"] if not probe["ok"]])
+    assert not found["verdict"]
+
+
+@pytest.mark.parametrize("fault", faults.load(faults.SERVICES), ids=lambda fault: fault["name"].replace(" ", "-"))
+def test_a_fault_of_a_service_is_named(cluster, service, impatient, fault):
+    """By the nodes' states alone, unless packets are asked for; and nothing is found before and after."""
+    pods = [cluster.nodes[1].pods[0], cluster.nodes[2].pods[1]]
+    known = {**names(cluster), "K1": ADDRESS}
+    end, port, source = service(*pods), PORT, fault.get("from", "a1")
+    if fault.get("to") == "port":
+        node = cluster.nodes[1]
+        end = replace(end, address=node.address, node=node.name)
+        port = NODE_PORT
+    for packets in (False, True):
+        assert_healthy(look(cluster, source, end, port, packets))
+    api = fault.get("api", {})
+    backends = tuple(faults.filled(each, known) for each in api.get("backends", end.backends))
+    wrong = replace(end, backends=backends, local=api.get("local", False))
+
+    def at(name: str, script: str) -> None:
+        netns, node = place(cluster, name)
+        if script == "serve":
+            clear(node)
+            netns.run("iptables-restore", input=rules(pods))
+        else:
+            netns.run("sh", "-ec", script)
+
+    wanted = fault["verdict"]
+    try:
+        faults.run(fault, fault["inject"], known, at)
+        found = look(cluster, source, wrong, port, fault.get("packets", False))
+        told = json.dumps([found["verdict"], found["notes"]], indent=1)
+        assert found["verdict"], [probe for probe in found["probes"] if not probe["ok"]]
+        assert (found["verdict"]["node"], found["verdict"]["step"]) == (wanted["node"], wanted["step"]), told
+        assert faults.judged(wanted, found["verdict"], known), told
+        if "packets" not in fault and source == "a1" and not api:  # and packets do not change the verdict
+            assert look(cluster, source, wrong, port, True)["verdict"]["code"] == wanted["code"]
+    finally:
+        faults.run(fault, fault["fix"], known, at)
+    assert_healthy(look(cluster, source, end, port, False))

@@ -119,12 +119,51 @@ def test_the_nodes_behind_a_service_are_inspected(items):
 def test_a_service_without_selector_has_the_endpoints_that_were_written(items):
     name = {"name": "kubernetes", "namespace": "default"}
     items.append({"kind": "Service", "metadata": name, "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}})
-    subsets = [{"addresses": [{"ip": "10.77.0.11"}], "notReadyAddresses": [{"ip": "10.77.0.12"}]}]
-    items.append({"kind": "Endpoints", "metadata": name, "subsets": subsets})
+    items.append(endpoint_slice("default/kubernetes", {"10.77.0.11": {"ready": True}, "10.77.0.12": {"ready": False}}))
     (request,) = trace_requests(items, ends=["node2", "default/kubernetes"])
     assert request["target"]["backends"] == ["10.77.0.11"]
     assert (request["port"], request["nodes"]) == (443, ["node2", "node1"])
     assert request["mark"].startswith("podnet ")
+
+
+def endpoint_slice(service: str, endpoints: dict[str, dict], kind: str = "IPv4") -> dict:
+    namespace, _slash, name = service.partition("/")
+    labels = {"kubernetes.io/service-name": name}
+    return {
+        "kind": "EndpointSlice",
+        "metadata": {"name": f"{name}-x", "namespace": namespace, "labels": labels},
+        "addressType": kind,
+        "endpoints": [{"addresses": [address], "conditions": each} for address, each in endpoints.items()],
+    }
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "backends"),
+    [
+        ({"10.244.0.2": {}, "10.244.1.2": {"ready": False}}, ["10.244.0.2"]),
+        ({"10.244.0.2": {"ready": False, "serving": True, "terminating": True}}, ["10.244.0.2"]),
+        ({"10.244.0.2": {"ready": False, "serving": False, "terminating": True}}, []),
+        ({"10.244.0.2": {"ready": True}, "10.244.1.2": {"serving": True, "terminating": True, "ready": False}}, ["10.244.0.2"]),
+        ({}, []),
+    ],
+)
+def test_the_endpoints_are_those_that_kube_proxy_uses(items, endpoints, backends):
+    items.append(endpoint_slice(f"{NAMESPACE}/any", endpoints))
+    items.append(endpoint_slice(f"{NAMESPACE}/any", {"fd00::1": {"ready": True}}, "IPv6"))
+    (request,) = trace_requests(items, ends=[f"{NAMESPACE}/each-1", f"{NAMESPACE}/any"])
+    assert request["target"]["backends"] == backends
+    assert request["target"]["protocols"] == ["TCP"]
+
+
+def test_a_node_s_port_is_the_service_by_that_node(items):
+    service = next(item for item in items if item["kind"] == "Service")
+    service["spec"]["externalTrafficPolicy"] = "Local"
+    (request,) = trace_requests(items, ends=[f"{NAMESPACE}/each-1", "node3"], port=30080)
+    target = request["target"]
+    assert (target["kind"], target["address"], target["node"], target["local"]) == ("service", "10.77.0.13", "node3", True)
+    assert request["nodes"] == ["node1", "node3", "node2"]
+    (request,) = trace_requests(items, ends=[f"{NAMESPACE}/each-1", "node3"], port=22)
+    assert request["target"]["kind"] == "node"
 
 
 def test_an_end_that_is_missing_is_asked_for(items):
@@ -142,11 +181,11 @@ def test_behind_a_node_s_port_is_what_it_leads_to(items):
     state = cluster(items)
     published = next(pod for pod in state.pods if pod.host_ports)
     service = next(one for one in state.services if one.node_ports)
-    ((own, of_nodes),) = service.node_ports.items()
+    (of_nodes,) = service.node_ports.values()
     address = next(node.address for node in state.nodes if node.name == published.node)
     for port, expected in (
         (next(iter(published.host_ports)), (published.name, next(iter(published.host_ports.values())))),
-        (of_nodes, (service.name, own)),
+        (of_nodes, (service.name, of_nodes)),
         (9, (published.node, 9)),
     ):
         (request,) = requests(state, [failed(f"{NAMESPACE}/each-3", address, port)], 4)

@@ -8,24 +8,42 @@ from __future__ import annotations
 
 from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
-from ....findings.finding import Finding
+from ....findings.finding import Finding, Value
 from ...model.hop import Hop, Step
+from ...model.judged import NAMES, JudgedPacket, PacketOutcome
 from ...model.kernel import BaseChain, Qdisc
 from .node_view import NodeView
 
+#: The table whose drops are explained as policies; the families whose chains see frames and are not judged.
+POLICIES = "podnet_policy"
+UNJUDGED = ("bridge", "arp")
+LOSING = ("drop", "reject", "queue", "stolen")
 
-def packet_filter(view: NodeView, step: Step, hooks: tuple[str, ...], version: int, devices: list[str]) -> Hop:
+
+def packet_filter(
+    view: NodeView,
+    step: Step,
+    hooks: tuple[str, ...],
+    version: int,
+    devices: list[str],
+    ends: tuple[str, str] = ("", ""),
+) -> Hop:
     """Chains at these hooks of the IP layer, and whatever is on these devices: on a bridge and its ports, the chains of
-    the families bridge and arp, too."""
+    the families bridge and arp, too. What the rules do with packets between the ``ends`` (source, target), where that
+    was judged, comes first; a chain in which none of them ends is no suspect."""
     hop = Hop(view.node, step, f"packet filter ({', '.join(hooks)})", desired="drops no pods' packets")
     links = [view.links[name] for name in devices if name in view.links]
     bridged = any(link.kind == "bridge" or link.master for link in links)
     concerned = [each for each in view.state.chains if _concerns(each, hooks, version, devices, bridged)]
     usual = [chain for chain in concerned if chain.drops and _usual(chain)]
+    judged = view.judged(*ends)
+    losses(hop, judged, hooks, view.node)
+    ended = {outcome.chain for each in judged for outcome in each.outcomes if outcome.verdict in LOSING}
     # what drops comes first: it is the likelier one
     for chain in sorted(concerned, key=lambda chain: not chain.drops):
-        if chain not in usual and (chain.drops or chain.rewrites):
-            suspect_chain(hop, chain, view.node)
+        drops = chain.drops and (not judged or chain.family in UNJUDGED or str(chain) in ended)
+        if chain not in usual and (drops or chain.rewrites):
+            suspect_chain(hop, chain, view.node, drops=drops)
     for policy in view.state.xfrm_policies:
         if policy.hook in hooks:
             hop.suspect(Code.XFRM_POLICY_BLOCKS if policy.drops else Code.XFRM_POLICY_TRANSFORMS, str(policy))
@@ -43,10 +61,36 @@ def packet_filter(view: NodeView, step: Step, hooks: tuple[str, ...], version: i
     return hop
 
 
-def suspect_chain(hop: Hop, chain: BaseChain, place: str, enter: str = "") -> None:
+def losses(hop: Hop, judged: list[JudgedPacket], hooks: tuple[str, ...], place: str) -> None:
+    """Enter the rules, and policies of chains, at these hooks by which packets end whatever else happens."""
+    found: dict[tuple[str, str], tuple[PacketOutcome, JudgedPacket, list[str]]] = {}
+    for packet in judged:
+        definite = [each for each in packet.outcomes if each.verdict in LOSING and not each.unknown]
+        if len(definite) < len(packet.outcomes):
+            continue
+        for each in definite[:1]:
+            if each.hook in hooks and each.chain.split()[1] != POLICIES:
+                known = found.setdefault((each.chain, str(each.rule)), (each, packet, []))
+                known[2].append(NAMES[packet.protocol])
+    for (chain, _rule), (each, packet, packets) in found.items():
+        hop.suspect(Code.PACKET_DROPPED, chain, **dropped(each), packets=packets, target=packet.target, place=place)
+
+
+def dropped(outcome: PacketOutcome) -> dict[str, Value]:
+    """By what a packet ends, and the command against it."""
+    family, table, chain = outcome.chain.split()
+    policy = _command(BaseChain(family, table, chain, outcome.hook, policy_drops=True))
+    rule = outcome.rule
+    return {
+        "rule": str(rule) if rule else "its policy", "hook": outcome.hook, "command": rule.removal if rule else policy,
+        "verdict": outcome.verdict,
+    }  # fmt: skip
+
+
+def suspect_chain(hop: Hop, chain: BaseChain, place: str, enter: str = "", drops: bool | None = None) -> None:
     """Enter a chain that may drop or change packets, on a node or in a pod (``place``, which ``enter`` leads to)."""
     code = Code.CHAIN_TRANSLATES
-    if chain.drops:
+    if chain.drops if drops is None else drops:
         code = Code.CHAIN_POLICY_DROP if chain.policy_drops else Code.CHAIN_DROPS
     elif chain.rewrites:
         code = Code.CHAIN_REWRITES

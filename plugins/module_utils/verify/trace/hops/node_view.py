@@ -13,6 +13,7 @@ from ....ipam.ip import parse_address
 from ....ipam.prefix import Prefix, parse_network_of
 from ....netlink.route import RT_TABLE_MAIN
 from ....overlay.lease import Lease
+from ...model.judged import JudgedPacket
 from ...model.kernel import LinkState, Lookup, RouteState
 from ...model.state import DriftStep, NodeState, Peer, PodState
 
@@ -73,6 +74,10 @@ class NodeView:
 
     def lookup(self, target: str, source: str | None = None, iif: str = "") -> Lookup | None:
         return find_lookup(self.state.lookups, target, source, iif)
+
+    def judged(self, source: str, target: str) -> list[JudgedPacket]:
+        """What this node's rules do with packets from ``source`` to ``target``, by protocol."""
+        return [each for each in self.state.judged if (each.source, each.target) == (source, target)]
 
     def sysctl(self, name: str) -> str | None:
         return self.state.sysctls.get(name)

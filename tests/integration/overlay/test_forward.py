@@ -1,13 +1,15 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which base chains drop what none of their conditions is about, as the kernel lists them after nft and iptables."""
+"""Which base chains drop pods' packets, as the kernel lists them after nft and iptables."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.netns import Netns
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import forward
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, forward
+
+CONFIG = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16", "fd00:244::/48"], "bridge": "cni0"})
 
 FORWARD = "chain forwarded { type filter hook forward priority 10; policy %s; %s }"
 #: firewalld's shape (its table inet firewalld, chain filter_FORWARD).
@@ -22,7 +24,7 @@ def dropping(netns):
     def load(rules: str) -> list[str]:
         netns.run("nft -f -", input="flush ruleset\n" + rules.replace("} ", "}\n"))
         with Netns(netns.path):
-            return forward.dropping_chains()
+            return forward.dropping_chains(CONFIG)
 
     return load
 
@@ -38,6 +40,7 @@ def dropping(netns):
         ("accept", "jump last;"),
         ("drop", "jump empty;"),
         ("drop", "tcp dport 22 accept; return;"),
+        ("accept", "ct state new ip daddr 10.244.0.0/24 counter jump last;"),
     ],
 )
 def test_a_chain_that_drops(dropping, policy, rules):
@@ -54,6 +57,8 @@ def test_a_chain_that_drops(dropping, policy, rules):
         ("accept", "jump empty; goto empty; drop;"),
         ("drop", "accept;"),
         ("accept", "return; drop;"),
+        ("drop", "ip saddr 10.244.0.0/16 accept;"),
+        ("accept", "ip daddr 10.244.0.0/16 udp dport 1-65535 drop; limit rate 1/second drop;"),
     ],
 )
 def test_a_chain_that_does_not(dropping, policy, rules):
@@ -80,10 +85,10 @@ def test_iptables(netns, tool, name, source):
     netns.run(f"{tool} -A FORWARD -s {source} -j REJECT")
     netns.run(f"{tool} -A FORWARD -m comment --comment x -i eth9 -j DROP")
     with Netns(netns.path):
-        assert forward.dropping_chains() == []
+        assert forward.dropping_chains(CONFIG) == []
     netns.run(f"{tool} -A FORWARD -j REJECT")
     with Netns(netns.path):
-        assert forward.dropping_chains() == [name]
+        assert forward.dropping_chains(CONFIG) == [name]
     netns.run(f"{tool} -I FORWARD -j ACCEPT")
     with Netns(netns.path):
-        assert forward.dropping_chains() == []
+        assert forward.dropping_chains(CONFIG) == []
