@@ -108,6 +108,7 @@ class Code(str, Enum):
     SERVICE_NO_DNAT = "service.no-dnat"
     SERVICE_DNAT_WRONG = "service.dnat-wrong"
     SERVICE_NO_LOCAL_ENDPOINTS = "service.no-local-endpoints"
+    SERVICE_NO_ROUTE = "service.no-route"
     SERVICE_DROPPED = "service.dropped"
     SERVICE_REFUSED = "service.refused-by-proxy"
     SERVICE_DIVERTED = "service.diverted"

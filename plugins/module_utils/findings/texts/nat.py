@@ -56,6 +56,12 @@ ENTRIES = {
         "kubectl --namespace {namespace} patch service {name} --type merge --patch "
         '\'{{"spec": {{"externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster"}}}}\'',
     ),
+    Code.SERVICE_NO_ROUTE: Entry(
+        "{node} has no route to {address}, so it sends nothing to Service {subject}",
+        "The node's own packets need a route to the Service's address before they are translated: usually the default "
+        "route.",
+        "ip route add default via GATEWAY",
+    ),
     Code.SERVICE_DROPPED: Entry(
         "on {node}, {protocol} to Service {subject} ({address}:{port}) ends (verdict {verdict}) in chain {chain}, by "
         "{rule}",

@@ -98,8 +98,11 @@ class _Walk:
         if packet.iif:
             arrived = self._at("ingress") and self._at("prerouting")
         else:
-            packet.oif = node.route(packet).link
-            arrived = self._at("output")
+            route = node.route(packet)
+            packet.oif = "lo" if route.local else route.link
+            arrived = bool(packet.oif) and self._at("output")
+            if not packet.oif:  # nothing is sent, whatever the rules of the hook output would make of it
+                self._hook, self._ended = "routing", (UNROUTED, None, None)
         if arrived:
             route = node.route(packet)
             if route.local and packet.iif:

@@ -27,7 +27,7 @@ def matches(name: str, revision: int, data: bytes, packet: Packet, host: Host) -
     found = _MATCHES.get(name)
     try:
         return found(revision, data, packet, host) if found else f"match {name}"
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError):
         return f"match {name}"
 
 

@@ -77,8 +77,8 @@ class PacketOutcome:
 
 @record
 class JudgedPacket:
-    """A packet from ``source`` to ``target``, of a connection's beginning or of its answers (``reply``), that comes into
-    the node by ``iif``, "" for one that the node sends. ``port`` is the target's, or that of the side that answers."""
+    """A packet from ``source`` to ``target``, of a connection's beginning or of its answers (``reply``), that comes in
+    by ``iif``, "" for one that the node sends. ``port`` is the target's, or that of the side that answers."""
 
     source: str
     target: str

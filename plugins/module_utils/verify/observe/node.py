@@ -127,7 +127,7 @@ def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE, port: 
         state.hostport_mismatches = hostports.mismatches(attached, state.cni.network)
     state.agent = _agent(places, state.node)
     state.tunnel_port_holder = _tunnel_port_holder(state)
-    state.policy = PolicyReader(places.config, places.run, places.root).state(there, port)
+    state.policy = PolicyReader(places.config, places.run, places.root).state(begun, port)
     state.pods = [_pod(attachment, flows) for attachment in attached]
     return state
 

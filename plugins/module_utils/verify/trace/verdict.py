@@ -15,6 +15,7 @@ from ...findings.finding import Finding
 from ..model.endpoint import Endpoint
 from ..model.evidence import Evidence, ProbeResult
 from ..model.hop import Step, Verdict
+from ..model.judged import NAMES
 from ..model.path import Path
 from ..model.state import NodeState
 from ..model.trace import Fault, Trace
@@ -36,6 +37,8 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
         probe.denied = forbidden.get(probe.kind) if probe.scope == "path" and not probe.ok else None
     telling = [probe for probe in probes if not probe.denied]  # what policies drop shows nothing
     fault = round_trip.first_fault(paths) or localize.fault(paths, by_node, telling)
+    if not probes:
+        fault = fault or _by_rules(paths)
     ok = fault is None and all(probe.ok for probe in telling if probe.scope in ("path", "service"))
     if fault and fault.hop.step == Step.POLICY:
         policy_hops.prove(
@@ -45,6 +48,16 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     if not ok:
         notes += [Finding(Code.TRACE_WINDOW_MISSED, one.node, one.node) for one in late]
     return Trace(source, target, ok, fault, paths, probes, notes)
+
+
+def _by_rules(paths: list[Path]) -> Fault | None:
+    """Where nothing was sent: the first rule that ends every kind of packet, by the nodes' own evaluation."""
+    for path in paths:
+        for hop in path.hops:
+            first = hop.suspected[0] if hop.suspected else None
+            if first and first.code == Code.PACKET_DROPPED and first.parameters["packets"] == [*NAMES.values()]:
+                return Fault(path, hop.convict(None))
+    return None
 
 
 def missed(one: Evidence, gathered: list[Evidence], probes: list[ProbeResult]) -> bool:

@@ -28,7 +28,7 @@ SOON = 0.25
 
 
 class Router:
-    """The three namespaces; ``sent`` is what the kernel does with one UDP packet, ``foreseen`` what the evaluator says."""
+    """The three namespaces; ``sent`` is what the kernel does with UDP packets, ``foreseen`` what the evaluator says."""
 
     def __init__(self, make_netns) -> None:
         self.client, self.netns, self.server = make_netns(), make_netns(), make_netns()
@@ -47,7 +47,7 @@ class Router:
             ("10.1.0.1/24", "in0"), ("fd00:1::1/64", "in0"), ("10.2.0.1/24", "out0"), ("fd00:2::1/64", "out0"),
         ):  # fmt: skip
             self.netns.run(f"ip address add {address} dev {link}")
-        for version, number in ((4, "10"), (6, "fd00:")):
+        for version in (4, 6):
             far = "10.9.0.0/16" if version == 4 else "fd00:9::/32"
             self.client.run(f"ip -{version} route add default via {ROUTER[version]}")
             self.server.run(f"ip -{version} route add default via {'10.2.0.1' if version == 4 else 'fd00:2::1'}")
@@ -83,8 +83,8 @@ class Router:
         return Packet(source, destination, UDP, sport, dport, iif="in0")
 
     def sent(self, *packets: tuple[str, int, int]) -> list[tuple[str, str, str, int]]:
-        """What becomes of each packet (destination, port, own port), all sent at once: "forwarded" with source, destination
-        and port at the server, "delivered" to the router, or "lost"."""
+        """What becomes of each packet (destination, port, own port), all sent at once: "forwarded" with source,
+        destination and port at the server, "delivered" to the router, or "lost"."""
         version = 6 if ":" in packets[0][0] else 4
         family, kind = (socket.AF_INET, 0x0800) if version == 4 else (socket.AF_INET6, 0x86DD)
         with self.server.entered():

@@ -36,10 +36,13 @@ class Generator:
         kinds = [
             f"{ip} daddr {pick(addresses(self.version))}", f"{ip} saddr {CLIENT[self.version]}", f"{ip} daddr {net}",
             f"{ip} daddr != {net}", f"udp dport {pick(PORTS)}", f"udp dport {low}-{high}", f"udp dport > {low}",
-            f"udp dport {{ {low}, {high} }}", f"udp dport != {{ {low}, {high}-{high + 9} }}", f"th dport {low}", "meta l4proto != tcp",
+            f"udp dport {{ {low}, {high} }}", f"udp dport != {{ {low}, {high}-{high + 9} }}", f"th dport {low}",
+            "meta l4proto != tcp",
             f"meta mark & 0x{pick('124')} != 0", "ct state new", "ct state invalid",
-            "ct state established,related", "ct state untracked", "ct status dnat", f"meta l4proto udp ct original proto-dst {low}", "fib daddr type local",
-            f"{ip} daddr . udp dport @pairs", f"{ip} daddr @nets", "udp dport @ports", f"meta nfproto ipv{self.version}", "ct mark 1",
+            "ct state established,related", "ct state untracked", "ct status dnat",
+            f"meta l4proto udp ct original proto-dst {low}", "fib daddr type local",
+            f"{ip} daddr . udp dport @pairs", f"{ip} daddr @nets", "udp dport @ports",
+            f"meta nfproto ipv{self.version}", "ct mark 1",
             f"{ip} saddr . {ip} daddr . udp dport @spans", f"@th,16,16 & 0xff0 == 0x{low & 0xFF0:x}",
         ]  # fmt: skip
         if hook in ("prerouting", "input", "forward"):
@@ -89,6 +92,7 @@ class Generator:
         lines = [f"table {self.family} t{number} {{"]
         pairs = ", ".join(sorted({f"{chance.choice(known)} . {chance.choice(PORTS)}" for _number in range(3)}))
         net = "10.2.0.2-10.2.0.3, 10.9.0.0/16" if self.version == 4 else "fd00:2::2-fd00:2::3, fd00:9::/32"
+        other = chance.choice((53, 80, 30080))
         whole = "10.0.0.0/8" if self.version == 4 else "fd00::/16"
         lines += [
             f"set pairs {{ type ipv{self.version}_addr . inet_service; elements = {{ {pairs} }}; }}",
@@ -135,10 +139,8 @@ def test_the_kernel_does_what_the_evaluator_says(router, version):
         rules = "\n".join(generator.table(number) for number in range(generator.chance.randint(1, 3)))
         router.netns.run("nft flush ruleset")
         router.nft(rules)
-        packets = [
-            (address, port, 5000 + seed * PACKETS + number)
-            for number, (address, port) in enumerate(generator.packets())
-        ]
+        asked = enumerate(generator.packets(), 5000 + seed * PACKETS)  # no two of one connection
+        packets = [(address, port, number) for number, (address, port) in asked]
         foreseen = [router.foreseen(router.packet(*packet)) for packet in packets]
         for packet, outcomes, seen in zip(packets, foreseen, router.sent(*packets)):
             wanted = {shown(one) for one in outcomes}

@@ -143,7 +143,10 @@ def endpoint_slice(service: str, endpoints: dict[str, dict], kind: str = "IPv4")
         ({"10.244.0.2": {}, "10.244.1.2": {"ready": False}}, ["10.244.0.2"]),
         ({"10.244.0.2": {"ready": False, "serving": True, "terminating": True}}, ["10.244.0.2"]),
         ({"10.244.0.2": {"ready": False, "serving": False, "terminating": True}}, []),
-        ({"10.244.0.2": {"ready": True}, "10.244.1.2": {"serving": True, "terminating": True, "ready": False}}, ["10.244.0.2"]),
+        (
+            {"10.244.0.2": {"ready": True}, "10.244.1.2": {"serving": True, "terminating": True, "ready": False}},
+            ["10.244.0.2"],
+        ),
         ({}, []),
     ],
 )
@@ -160,7 +163,12 @@ def test_a_node_s_port_is_the_service_by_that_node(items):
     service["spec"]["externalTrafficPolicy"] = "Local"
     (request,) = trace_requests(items, ends=[f"{NAMESPACE}/each-1", "node3"], port=30080)
     target = request["target"]
-    assert (target["kind"], target["address"], target["node"], target["local"]) == ("service", "10.77.0.13", "node3", True)
+    assert (target["kind"], target["address"], target["node"], target["local"]) == (
+        "service",
+        "10.77.0.13",
+        "node3",
+        True,
+    )
     assert request["nodes"] == ["node1", "node3", "node2"]
     (request,) = trace_requests(items, ends=[f"{NAMESPACE}/each-1", "node3"], port=22)
     assert request["target"]["kind"] == "node"

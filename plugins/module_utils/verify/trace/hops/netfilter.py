@@ -17,7 +17,7 @@ from .node_view import NodeView
 #: The table whose drops are explained as policies; the families whose chains see frames and are not judged.
 POLICIES = "podnet_policy"
 UNJUDGED = ("bridge", "arp")
-LOSING = ("drop", "reject", "queue", "stolen")
+LOSING, UNROUTED = ("drop", "reject", "queue", "stolen"), "unrouted"
 
 
 def packet_filter(

@@ -18,7 +18,7 @@ from ...model.endpoint import Endpoint
 from ...model.hop import Hop, Step
 from ...model.judged import NAMES, JudgedPacket, PacketOutcome, Translation
 from ...model.state import PodState
-from .netfilter import LOSING, POLICIES, dropped
+from .netfilter import LOSING, POLICIES, UNROUTED, dropped
 from .node_view import NodeView
 
 #: The cluster's DNS, whoever answers behind it.
@@ -39,9 +39,10 @@ def service(view: NodeView, source: str, target: Endpoint) -> Hop:
     hop.actual = "; ".join(f"{NAMES[each.protocol]} to {_ends(each.outcomes)}" for each in used) or "not evaluated"
     if not target.backends and not _reached(used):
         return hop.fail(Code.SERVICE_NO_ENDPOINTS, target.name, **names(target.name))
-    if target.local and not any(view.pod_with(address) for address in target.backends) and not _reached(used):
-        return hop.fail(Code.SERVICE_NO_LOCAL_ENDPOINTS, target.name, **names(target.name))
     at_node = not target.node or target.node == view.node  # a node port is translated where it arrives
+    here = any(view.pod_with(address) for address in target.backends)
+    if at_node and target.local and not here and not _reached(used):
+        return hop.fail(Code.SERVICE_NO_LOCAL_ENDPOINTS, target.name, **names(target.name))
     for each in used:
         # a port of one protocol alone is not translated for the others
         for code, parameters in _faults(each, target, at_node and (each in known or not known)):
@@ -81,7 +82,9 @@ def _faults(packet: JudgedPacket, target: Endpoint, at_node: bool) -> list[tuple
     found: list[tuple[Code, dict[str, Value]]] = []
     for outcome in packet.outcomes:
         untracked, translated = outcome.translation("notrack"), outcome.translation(*DIVERTING)
-        if untracked and not translated:
+        if outcome.verdict == UNROUTED and not packet.iif and not translated:
+            found.append((Code.SERVICE_NO_ROUTE, {}))
+        elif untracked and not translated:
             found.append((Code.SERVICE_UNTRACKED, _by(untracked)))
         elif outcome.verdict in LOSING and outcome.chain.split()[1] != POLICIES:
             if outcome.rule and outcome.rule.of_kube_proxy and not translated:
