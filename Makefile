@@ -104,7 +104,7 @@ hosts: venv ## The lab's own tests on Debian 12 and 13 as they are installed, in
 	python3 tests/hosts/run.py $(ARGS)
 
 faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
-	pytest tests/cluster/every_fault.py tests/cluster/every_policy_fault.py --durations=20 $(ARGS)
+	pytest tests/cluster/every_fault.py tests/cluster/every_policy_fault.py tests/cluster/every_service_fault.py --durations=20 $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and the newest Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)

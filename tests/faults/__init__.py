@@ -19,6 +19,8 @@ PATHS, OTHERS, FOREIGN, LAB, ROUNDS = "paths.yml", "paths_others.yml", "paths_fo
 POLICIES = "policies.yml"
 #: Of Services, between network namespaces whose rules are as kube-proxy's.
 SERVICES = "services.yml"
+#: Of Services and DNS, in a lab with the real kube-proxy.
+SERVICES_LAB = "services_lab.yml"
 #: In a cluster of both IP versions, between network namespaces alone.
 IPV6 = "paths_ipv6.yml"
 #: The words that stand for something of the cluster at hand, all of them told in paths.yml.

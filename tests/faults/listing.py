@@ -26,7 +26,8 @@ import faults
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/faults.md"
 TABLES = (
-    faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.SERVICES, faults.LAB, faults.POLICIES,
+    faults.PATHS, faults.OTHERS, faults.FOREIGN, faults.IPV6, faults.SERVICES, faults.SERVICES_LAB, faults.LAB,
+    faults.POLICIES,
 )  # fmt: skip
 #: Tests of the table itself: they have every code, and provoke none.
 OF_THE_TABLE = ROOT / "tests/unit/findings"

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 #: The cluster's resolver, where there is one.
 DNS = "kube-system/kube-dns"
+#: The API server's own Service.
+API = "default/kubernetes"
 REQUEST = "GET /hostname HTTP/1.0\r\n\r\n"
 
 
@@ -112,6 +114,10 @@ def _from(
         if pod.name.partition("/")[0] in namespaces and pod.node in addresses:
             for host_port in pod.host_ports:
                 ask("hostPort", f"{pod.node}:{host_port}", addresses[pod.node], host_port, [pod])
+    api = next((one for one in cluster.services if one.name == API), None)
+    if api and from_pod is None:
+        for at in api.ports:
+            found.append(DueProbe(source, "node to API server", "tcp", api.name, api.address, None, at))
     resolver = next((one for one in cluster.services if one.name == DNS), None)
     if resolver:
         to = resolver.name, resolver.address, from_pod

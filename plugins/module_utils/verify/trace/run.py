@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..model.endpoint import EndpointError
+from ..model.endpoint import Endpoint, EndpointError
+from ..model.judged import NAMES
 from ..model.request import TraceRequest, new_mark
 from ..model.state import NodeState
 from ..model.trace import Trace
@@ -16,6 +17,7 @@ from ..observe import node as node_state
 from ..observe.node import Places
 from ..observe.policy import PolicyReader
 from . import resolve, round_trip, verdict
+from .hops import service as services
 
 #: Seconds that the sender leaves the other nodes to begin watching.
 DELAY = 0.7
@@ -72,6 +74,8 @@ def here(
     elif source.node != own.node:
         where = f"on {source.node}" if source.node else "outside the cluster"
         raise EndpointError(f"{source}: is {where}, this is {own.node}: trace it there, or with playbooks/trace.yml")
+    if target.kind == "outside" and source.node == own.node:
+        target = _service(own, source, target, places, port)
     pairs = round_trip.flows(source, target, [own, *others])
     states = [node_state.along(own, pairs, places, port), *others]
     if probing:
@@ -80,3 +84,14 @@ def here(
     trace = verdict.judge(source, target, states)
     trace.swapped = swapped
     return trace
+
+
+def _service(own: NodeState, source: Endpoint, target: Endpoint, places: Places, port: int) -> Endpoint:
+    """The address as a Service with the endpoints that kube-proxy's rules of this node lead to, where they do."""
+    state = node_state.along(own, [(source.address, target.address)], places, port)
+    packets = [each for each in state.judged if not each.reply]
+    backends = services.reached(packets)
+    if not backends:
+        return target
+    protocols = tuple(NAMES[each.protocol] for each in packets if services.reached([each]))
+    return Endpoint("service", target.name, target.address, "", tuple(sorted(backends)), False, protocols)

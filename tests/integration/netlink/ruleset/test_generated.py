@@ -97,7 +97,7 @@ class Generator:
         lines += [
             f"set pairs {{ type ipv{self.version}_addr . inet_service; elements = {{ {pairs} }}; }}",
             f"set nets {{ type ipv{self.version}_addr; flags interval; elements = {{ {net} }}; }}",
-            f"set ports {{ type inet_service; flags interval; elements = {{ {chance.choice((53, 80, 30080))}, 8000-9000 }}; }}",
+            f"set ports {{ type inet_service; flags interval; elements = {{ {other}, 8000-9000 }}; }}",
             f"set spans {{ type ipv{self.version}_addr . ipv{self.version}_addr . inet_service; flags interval;"
             f" elements = {{ {whole} . {whole} . 80-500 }}; }}",
         ]

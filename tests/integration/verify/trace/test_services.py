@@ -205,3 +205,13 @@ def test_a_fault_of_a_service_is_named(cluster, service, impatient, fault):
     finally:
         faults.run(fault, fault["fix"], known, at)
     assert_healthy(look(cluster, source, end, port, False))
+
+
+def test_podnetctl_follows_an_address_by_the_node_s_rules(cluster, service, impatient):
+    """It asks no API: the endpoints are those that kube-proxy's rules lead to."""
+    pod = cluster.nodes[1].pods[0]
+    service(pod)
+    found = cluster.nodes[0].trace(cluster.nodes[0].pods[0], ADDRESS, "--port", str(PORT))
+    assert (found["to"]["kind"], found["to"]["backends"]) == ("service", [pod.address])
+    assert [hop["verdict"] for hop in found["paths"][0]["hops"] if hop["step"] == "service"] == ["ok"]
+    assert [probe["ok"] for probe in found["probes"] if probe["scope"] == "service"] == [True]

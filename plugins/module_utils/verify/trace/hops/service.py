@@ -37,11 +37,11 @@ def service(view: NodeView, source: str, target: Endpoint) -> Hop:
     known = [each for each in packets if any(_of_kube_proxy(outcome) for outcome in each.outcomes)]
     used = packets if target.protocols else known or packets[:1]
     hop.actual = "; ".join(f"{NAMES[each.protocol]} to {_ends(each.outcomes)}" for each in used) or "not evaluated"
-    if not target.backends and not _reached(used):
+    if not target.backends and not reached(used):
         return hop.fail(Code.SERVICE_NO_ENDPOINTS, target.name, **names(target.name))
     at_node = not target.node or target.node == view.node  # a node port is translated where it arrives
     here = any(view.pod_with(address) for address in target.backends)
-    if at_node and target.local and not here and not _reached(used):
+    if at_node and target.local and not here and not reached(used):
         return hop.fail(Code.SERVICE_NO_LOCAL_ENDPOINTS, target.name, **names(target.name))
     for each in used:
         # a port of one protocol alone is not translated for the others
@@ -96,20 +96,20 @@ def _faults(packet: JudgedPacket, target: Endpoint, at_node: bool) -> list[tuple
             found.append((Code.SERVICE_DIVERTED, {**_by(translated), "actual": translated.address}))
         elif not translated and at_node and outcome.verdict not in LOSING:
             found.append((Code.SERVICE_NO_DNAT, {}))
-    reached = _reached([packet])
-    stale = sorted(reached - {*target.backends})
+    led_to = reached([packet])
+    stale = sorted(led_to - {*target.backends})
     if target.backends and stale and not found:
         found.append((Code.SERVICE_STALE, {"actual": stale, "expected": [*target.backends]}))
-    missing = [each for each in target.backends if each not in reached]
-    if reached and missing and not found and not target.local and len(packet.outcomes) < MANY:
-        found.append((Code.SERVICE_INCOMPLETE, {"actual": sorted(reached), "missing": missing}))
+    missing = [each for each in target.backends if each not in led_to]
+    if led_to and missing and not found and not target.local and len(packet.outcomes) < MANY:
+        found.append((Code.SERVICE_INCOMPLETE, {"actual": sorted(led_to), "missing": missing}))
     unique: dict[Code, dict[str, Value]] = {}
     for code, parameters in found:
         unique.setdefault(code, parameters)
     return [*unique.items()]
 
 
-def _reached(packets: Iterable[JudgedPacket]) -> set[str]:
+def reached(packets: Iterable[JudgedPacket]) -> set[str]:
     """The addresses that kube-proxy's rules lead to."""
     translations = (outcome.translation("dnat") for packet in packets for outcome in packet.outcomes)
     return {each.address for each in translations if each and each.rule.of_kube_proxy}
