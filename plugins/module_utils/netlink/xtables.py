@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 SO_GET_INFO, SO_GET_ENTRIES = 64, 65
@@ -48,31 +48,6 @@ class Table:
         self.header = (self.before + OFFSETS.size + 4 + 7) // 8 * 8 + 16
         self.rules = _ask(raw, level, SO_GET_ENTRIES, name, 40 + info[13], info[13])[40:]
 
-    def policy_drops(self, hook: str) -> bool:
-        """Whether the built-in chain at the hook has the policy DROP: it is the chain's last rule."""
-        policy = self.policies[hook]
-        return verdict(self.rules, policy + OFFSETS.unpack_from(self.rules, policy + self.before)[0]) == NF_DROP
-
-    def ends_dropping(self, hook: str) -> bool:
-        """Whether a packet that no condition is about is dropped: by the policy, or by a rule without a condition in
-        the built-in chain itself."""
-        place, end = self.starts[hook], self.policies[hook]
-        while place < end:
-            target, following = OFFSETS.unpack_from(self.rules, place + self.before)
-            if target == self.header and not any(self.rules[place : place + self.before]):
-                name = TARGET.unpack_from(self.rules, place + target)[1].partition(b"\0")[0]
-                says = verdict(self.rules, place + target)
-                if name == b"REJECT" or (not name and says == NF_DROP):
-                    return True
-                if not name and says == NF_ACCEPT:
-                    return False
-            place += following
-        return self.policy_drops(hook)
-
-    def effect(self, hook: str, effect_of: Callable[[str], set[str]]) -> set[str]:
-        """What the rules at the hook may do, besides the policy: "drop", and what ``effect_of`` says of targets."""
-        return _effect(self.rules, self.before, self.starts[hook], self.policies[hook], effect_of)
-
 
 def tables(only: str = "") -> Iterator[Table]:
     """The tables, or those of that name, of both IP versions; none where the kernel has no iptables. A table is there
@@ -87,30 +62,6 @@ def tables(only: str = "") -> Iterator[Table]:
                         yield Table(raw, family, level, tool, name)
         except OSError:
             continue  # no such kernel, or no right to ask
-
-
-def _effect(rules: bytes, before: int, start: int, end: int, effect_of: Callable[[str], set[str]]) -> set[str]:
-    """What the rules from ``start`` on may do, up to the policy at ``end``, with the chains that they jump to."""
-    effect: set[str] = set()
-    reached, ahead = {end}, [start]
-    while ahead:
-        place = ahead.pop()
-        if place in reached or place >= len(rules):
-            continue
-        reached.add(place)
-        target, following = OFFSETS.unpack_from(rules, place + before)
-        name = TARGET.unpack_from(rules, place + target)[1].partition(b"\0")[0].decode("ascii", "replace")
-        if name == "ERROR":  # the head of the next chain
-            continue
-        ahead.append(place + following)
-        says = verdict(rules, place + target)
-        if name:
-            effect |= effect_of(name)
-        elif says == NF_DROP:
-            effect.add("drop")
-        elif says >= 0:
-            ahead.append(says)
-    return effect
 
 
 def verdict(rules: bytes, target: int) -> int:

@@ -91,7 +91,7 @@ def ruleset(recorded):
 
     def load(name: str) -> Ruleset:
         entry = recorded[name]
-        tables = [legacy.Table(tool, table, *map(bytes.fromhex, blocks)) for tool, table, *blocks in entry["legacy"]]
+        tables = [legacy.Table(*described, bytes.fromhex(entries)) for *described, entries in entry["legacy"]]
         return Ruleset(Replay(entry["nftables"]), tables)
 
     return load
@@ -107,9 +107,9 @@ def record(name: str, commands: list[tuple[list[str], str]]) -> dict:
             made = legacy.Table
 
             class Kept(made):
-                def __init__(self, tool, table, info, entries):
-                    blocks.append((tool, table, info.hex(), entries.hex()))
-                    super().__init__(tool, table, info, entries)
+                def __init__(self, *described):
+                    blocks.append((*described[:-1], described[-1].hex()))
+                    super().__init__(*described)
 
             legacy.Table = Kept
             whole = Ruleset(channel)
