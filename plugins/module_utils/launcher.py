@@ -309,7 +309,7 @@ MACHINES: dict[str, type[Machine]] = {"x86_64": X86, "aarch64": Arm}
 
 
 def build(machine: str, version: str, socket: str, python: str) -> bytes | None:
-    """The launcher as an ELF file; None for a machine that it isn't made for.
+    """The launcher as an ELF file; None for a machine that it is not made for.
 
     `version` is what the service must be of, `socket` where it listens, `python` the interpreter. Raises ValueError
     for a socket's path that is too long (unix(7): 107 bytes).

@@ -10,7 +10,7 @@ module: agent_credentials
 short_description: Manage the credentials of a node's agent for Kubernetes
 version_added: "0.2.0"
 description:
-  - Only the role P(podnet.cluster.overlay#role) uses it.
+  - Used by the role P(podnet.cluster.overlay#role). Its options may change with any release.
   - Makes the agent's key on the node, which it never leaves, and a request for a certificate; run again with the
     certificate, it writes a kubeconfig in JSON and the files that it names.
   - Does nothing while the node has a certificate of its own, of the same CA, with more than O(renew_before) days left.

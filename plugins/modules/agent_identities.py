@@ -10,7 +10,7 @@ module: agent_identities
 short_description: Manage the identities and rights of the nodes' agents in Kubernetes
 version_added: "0.2.0"
 description:
-  - Only the role P(podnet.cluster.overlay#role) uses it.
+  - Used by the role P(podnet.cluster.overlay#role). Its options may change with any release.
   - Makes the roles and bindings that let the agents of O(nodes) get, list and watch nodes, and each of them patch the
     status and the annotations of its own node, nothing more; with O(policies) they may also read what policies depend
     on. Has the cluster sign the certificates that the agents ask for.

@@ -10,6 +10,7 @@ module: cluster_membership
 short_description: Mark a node as one of a cluster that this collection made
 version_added: "0.2.0"
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Writes C(/var/lib/podnet/cluster.json), without which C(reset.yml) and C(remove_node.yml) take nothing from a node.
   - The marker names the node and its cluster, by the UID of the namespace C(kube-system).
 extends_documentation_fragment:

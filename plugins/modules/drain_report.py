@@ -10,6 +10,7 @@ module: drain_report
 short_description: Report why a node was not drained
 version_added: "0.2.0"
 description:
+  - Used by this collection's playbooks. Its options may change with any release.
   - Names each pod that could not be evicted and the PodDisruptionBudget that refuses it, and fails.
   - Runs on the controller; makes no connection to a host.
 extends_documentation_fragment:

@@ -10,9 +10,10 @@ module: node_facts
 short_description: Gather what is on a node, and check that it fits the cluster
 version_added: "0.1.0"
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Gathers in one go what the roles need to know of a node, as C(ansible_facts.podnet_node).
-  - Used by the role C(node). With O(check) it returns what stands against the node as findings, which
-    M(podnet.cluster.preflight_nodes) judges together with those of the other nodes.
+  - With O(check) it returns what stands against the node as findings, which M(podnet.cluster.preflight_nodes) judges
+    together with those of the other nodes.
   - Changes nothing.
 extends_documentation_fragment:
   - podnet.cluster.attributes

@@ -10,6 +10,7 @@ module: wireguard_key
 short_description: Create a node's WireGuard key
 version_added: "0.2.0"
 description:
+  - Used by this collection's roles. Its options may change with any release.
   - Creates a private key on the node, in a file that only root reads, where there is none. It never leaves the node,
     and diff mode does not show it.
   - The public half goes into the node's lease, from which M(podnet.cluster.overlay) configures the peers.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -179,25 +178,13 @@ def _cell(results: list[dict], by_pod: bool) -> Text:
 def _paths(report: dict[str, Any]) -> Table:
     """How many probes of each kind of path arrived."""
     table = _table("Paths")
-    for name, justify in (("From", "left"), ("To", "left"), ("Probes", "right"), ("Arrived", "right"), ("", "left")):
+    for name, justify in (("", "left"), ("Probes", "right"), ("Arrived", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for scope, count in _sorted(report["summary"].items()):
-        source, _to, target = scope.partition(" to ")
+    for scope, count in report["summary"].items():
         denied = count.get("denied", 0)
         good = count["ok"] + denied == count["total"]
         mark = Text("✓", style="green") if good else Text("✗", style="red")
         if denied:
             mark.append(f" {denied} denied", style="yellow")
-        table.add_row(source, target, str(count["total"]), str(count["ok"]), mark)
+        table.add_row(scope, str(count["total"]), str(count["ok"]), mark)
     return table
-
-
-def _sorted(paths: Iterable[tuple[str, dict]]) -> list[tuple[str, dict]]:
-    """Pods before nodes, each with the direct ways before those through a service."""
-    targets = ("pod", "node", "ClusterIP", "NodePort", "hostPort")
-
-    def place(path: tuple[str, dict]) -> tuple:
-        source, _to, target = path[0].partition(" to ")
-        return source != "pod", targets.index(target) if target in targets else len(targets), target
-
-    return sorted(paths, key=place)

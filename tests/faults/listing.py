@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -95,15 +96,26 @@ def codes_of(fault: dict) -> list[Code]:
 
 
 def named_in(tree: ast.AST) -> list[Code]:
-    """The codes that a test's text names, as Code.X or by their values."""
+    """The codes that a test's text names, as Code.X or by their values. A finding that the test makes itself is not
+    provoked, unless something is compared with it."""
     values = {code.value: code for code in Code}
     found = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
             found.add(Code[node.attr])
         elif isinstance(node, ast.Constant) and node.value in values:
             found.add(values[node.value])
     return sorted(found, key=list(Code).index)
+
+
+def walk(node: ast.AST, compared: bool = False) -> Iterator[ast.AST]:
+    """The nodes of a tree, without the findings that it makes."""
+    compared = compared or isinstance(node, (ast.Assert, ast.Compare))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding" and not compared:
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from walk(child, compared)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tarfile
@@ -58,6 +59,25 @@ def test_playbook_by_name(installed, ansible, tmp_path, playbook):
     settings = {"ANSIBLE_COLLECTIONS_PATH": str(installed[0]), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
     result = ansible("ansible-playbook", "-i", str(inventory), name, "--syntax-check", cwd=tmp_path, env=settings)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+#: The modules for users' own playbooks; the others serve the collection's.
+PUBLIC = {
+    "address", "cni_attachment", "conflist", "fdb", "link", "neighbour", "node_runtime", "overlay", "pod_cidrs_info",
+    "probe", "route",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
+def test_a_module_for_the_collection_itself_says_so_first(module):
+    constants = {
+        node.targets[0].id: node.value.value
+        for node in ast.parse(module.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    first = yaml.safe_load(constants["DOCUMENTATION"])["description"][0]
+    assert first.startswith("Used by ") == (module.stem not in PUBLIC)
+    assert yaml.safe_load(constants["EXAMPLES"]) and yaml.safe_load(constants["RETURN"])
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -16,7 +16,7 @@ def chance() -> float:
 
 class Backoff:
     """Delays that double from ``first`` to ``most`` seconds, each shortened by chance by up to half, so that the nodes
-    of a cluster don't all come back at once."""
+    of a cluster do not all come back at once."""
 
     def __init__(self, first: float = 0.5, most: float = 60.0) -> None:
         self.first = first

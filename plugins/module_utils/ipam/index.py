@@ -9,7 +9,7 @@ for each of them. The stamp is the directory's modification time, which we set t
 right: the kernel's clock is coarse, and two changes of one tick get the same time, but never an earlier one. Every
 change begins by wiping the stamp and ends by writing the new one, and whatever others do to the directory (an
 operator's ``rm``, another implementation's ADD) changes the time: where stamp and time differ, the index is built again
-from the reservations. It is never needed: where it can't be written, it is removed.
+from the reservations. It is never needed: where it cannot be written, it is removed.
 """
 
 from __future__ import annotations

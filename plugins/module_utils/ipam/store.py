@@ -134,7 +134,7 @@ class Store:
         """One address from each set for `owner`: (address, its range) in the order of the sets.
 
         `wanted` maps a set's number to the requested address. Either all are reserved or none.
-        Raises Exhausted or Refused, and OSError when the directory can't be written.
+        Raises Exhausted or Refused, and OSError when the directory cannot be written.
         """
         taken = self.addresses(owner)
         if taken:

@@ -87,7 +87,7 @@ def _checksum(name: str) -> str:
 
 
 def _within(prefix: str, operator: int = nft.EQUAL) -> bytes:
-    """Go on only if the address that was loaded lies in a prefix (or doesn't, NOT_EQUAL)."""
+    """Go on only if the address that was loaded lies in a prefix (or does not, NOT_EQUAL)."""
     first, last = nftables.prefix_range(prefix)
     same = bytes(0xFF ^ one ^ two for one, two in zip(first, last))
     return nft.mask(len(first), same) + nft.compare(first, operator)
@@ -116,7 +116,7 @@ def _named(what: str, subnet: str) -> str:
 
 
 def condition_chain(conditions: tuple, family: int) -> Chain:
-    """The chain that a mapping with conditions leads through: packets that don't meet all of them end there.
+    """The chain that a mapping with conditions leads through: packets that do not meet all of them end there.
 
     A condition is (what, negated, value): "source" or "destination" and a prefix, or "interface" and the name of the
     one where packets come in ("eth*" for all that begin so).
@@ -253,7 +253,7 @@ def by_owner(comment: str) -> Callable[[str], bool]:
 
 
 def by_network(network: str, valid: set) -> Callable[[str], bool]:
-    """Chooses the elements of a network's attachments that aren't ``valid``: (container ID, interface) pairs."""
+    """Chooses the elements of a network's attachments that are not ``valid``: (container ID, interface) pairs."""
     kept = {owner_comment(network, *owner) for owner in valid}
     return lambda other: is_of_network(other, network) and other not in kept
 

@@ -15,7 +15,7 @@ is added and removed is an element:
 ``hostports4|6``           protocol, port → pod address, port: on every local address
 ``hostports_at4|6``        address, protocol, port → pod address, port: on one address (hostIP)
 ``hostport_hairpin4|6``    protocol, host port, pod address → the chain that masquerades connections from loopback and
-                           from the pod's own subnet, whose answers wouldn't come back through this host otherwise
+                           from the pod's own subnet, whose answers would not come back through this host otherwise
 ``hostport_masq_all4|6``   the same, from everywhere (portmap's masqAll)
 ``hostport_conditions4|6`` protocol, port → a chain that lets packets go untranslated unless they meet a network's
                            conditions; ``hostport_conditions_at4|6`` the same for a port at one address

@@ -193,7 +193,7 @@ class Link(KernelObject):
         self.parent = ""
 
     def must_recreate(self, actual: Link) -> bool:
-        """Whether ``actual`` can't be changed into this link: another kind, or a value that is fixed at creation."""
+        """Whether ``actual`` cannot be changed into this link: another kind, or a value that is fixed at creation."""
         differing = self.differences(actual)
         if "kind" in differing:
             return True
@@ -275,7 +275,7 @@ def add_veth(
     """Make a veth pair in one request: ``name`` here, ``peer`` in the namespace open as descriptor ``peer_netns``
     (else here).
 
-    The peer is down: the kernel makes it before its other end, without which it can't be up (ENOTCONN).
+    The peer is down: the kernel makes it before its other end, without which it cannot be up (ENOTCONN).
     """
     other = INFO.pack(0, 0, 0, 0, 0) + attr_str(IFLA_IFNAME, peer) + _common(peer_mac, mtu, None, peer_netns)
     return add(name, "veth", nest(VETH_INFO_PEER, other), mac=mac, mtu=mtu, master=master, up=up)

@@ -88,7 +88,7 @@ class Fdb(KernelObject):
     """An FDB entry of the vxlan link ``dev``: frames to ``mac`` go to the VTEP at address ``dst``.
 
     One MAC address may have several entries (the all-zero one lists where broadcasts go), so the destination belongs to
-    the identity. ``state`` "permanent" entries don't age.
+    the identity. ``state`` "permanent" entries do not age.
     """
 
     RANK = 3

@@ -114,7 +114,7 @@ class Chain:
         self.priority = priority
 
     def place(self) -> tuple[str, int, int] | None:
-        """What can't change while the chain lives: type, number of the hook, priority; None for one to jump to."""
+        """What cannot change while the chain lives: type, number of the hook, priority; None for one to jump to."""
         return (self.type, HOOKS[self.hook], self.priority) if self.hook and self.type else None
 
     def is_in(self, rules: dict[str, list[bytes]]) -> bool:
@@ -142,7 +142,7 @@ class Set:
         return flags
 
     def shape(self) -> tuple[int, int, int, int]:
-        """What can't change while the set lives: flags, key type, key length, data type."""
+        """What cannot change while the set lives: flags, key type, key length, data type."""
         kind, length = _type(self.key)
         return self.flags, kind, length, _type(self.data)[0] if self.data else 0
 
@@ -249,7 +249,7 @@ def exists(channel: Channel, table: Table) -> bool:
 def dropping_chains(channel: Channel, hook: int) -> list[str]:
     """All chains at a hook (a number of ``HOOKS``) with policy drop, as nft names them ("ip filter FORWARD").
 
-    Those of the bridge family, which see frames, are left out; those of iptables-legacy can't be seen.
+    Those of the bridge family, which see frames, are left out; those of iptables-legacy cannot be seen.
     """
     names = {value: name for name, value in FAMILIES.items()}
     found = []

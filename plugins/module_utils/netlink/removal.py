@@ -40,7 +40,7 @@ class Unhurried(Channel):
 
 
 def remove(channel: Channel, name: str) -> bool:
-    """Removes the link; False when there is none. Returns when it can't be found any more, and its name is free.
+    """Removes the link; False when there is none. Returns when it cannot be found any more, and its name is free.
 
     `channel` is of the thread's network namespace. Raises NetlinkError when the kernel refuses.
     """

@@ -120,7 +120,7 @@ def to_class(link: int, subnet: str, source: bool, shaped: bool, priority: int) 
 
 
 def _selector(keys: list[bytes]) -> bytes:
-    # struct tc_u32_sel: flags, offset shift, number of keys, and offsets that don't vary here
+    # struct tc_u32_sel: flags, offset shift, number of keys, and offsets that do not vary here
     return bytes([U32_TERMINAL, 0, len(keys), 0]) + bytes(12) + b"".join(keys)
 
 

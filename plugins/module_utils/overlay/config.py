@@ -61,7 +61,7 @@ class Backend(NamedTuple):
 class Config(NamedTuple):
     """One node's configuration. ``networks``: the pods' address blocks, one for each IP version at most;
     ``not_masqueraded``: further destinations that see pods by their own addresses; ``masquerade_nodes``: whether the
-    other nodes' own addresses don't (for an underlay that drops pods' addresses); ``bridge``: the name of the pods'
+    other nodes' own addresses do not (for an underlay that drops pods' addresses); ``bridge``: the name of the pods'
     bridge that is kept with its addresses, None for none. ``service_networks``: the Services' address blocks;
     ``underlay_networks``: where nodes' own addresses may be, none: anywhere but among pods and Services. A peer that
     says otherwise is refused: its address is where others' packets would go, and who sees pods unmasqueraded."""

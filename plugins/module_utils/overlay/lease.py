@@ -165,7 +165,7 @@ class Book:
             del starts[place], entries[place]
 
     def _check_underlay(self, address: str) -> None:
-        """Raises LeaseError for an address that can't be a node's own."""
+        """Raises LeaseError for an address that cannot be a node's own."""
         version, number = parse_address(address)
         for network, kind in self.others:
             if network.holds(version, number):

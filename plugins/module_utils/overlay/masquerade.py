@@ -36,7 +36,7 @@ Planner = Callable[[Channel], "tuple[list[Request], list[Difference]]"]
 def present(
     config: Config, leases: Leases, known: bytes | None = None, channel: Channel | None = None, own_only: bool = False
 ) -> Masquerade:
-    """The table as ``config`` and ``leases`` want it. Raises NetlinkError when the kernel's can't be read.
+    """The table as ``config`` and ``leases`` want it. Raises NetlinkError when the kernel's cannot be read.
 
     ``known``: the generation of the kernel's ruleset at which all this was right; while it lasts nothing is read.
     ``own_only``: the agent knows the peers, and elements that depend on them stay.

@@ -26,7 +26,7 @@ LAST = 0xFFFF
 
 
 def fence(config: Config) -> list[KernelObject]:
-    """A packet to a pod network's address that no node has ends here, and doesn't leave by the default route."""
+    """A packet to a pod network's address that no node has ends here, and does not leave by the default route."""
     return [
         Route(str(network), type="unreachable", protocol=ROUTE_PROTOCOL, metric=LAST) for network in config.networks
     ]

@@ -92,7 +92,7 @@ def present(
     knows the peers.
 
     Raises ConfigError when the node itself cannot be served (no interface has its address, an MTU that cannot
-    work), and NetlinkError when the kernel's state can't be read.
+    work), and NetlinkError when the kernel's state cannot be read.
     """
     kernel.need(config.backend.type)
     if own_only:

@@ -73,7 +73,7 @@ def test_foreign_configurations_are_reported(run_module, place):
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"plugins": []}, "plugins must be a list that isn't empty"),
+        ({"plugins": []}, "plugins must be a list that is not empty"),
         ({"plugins": [{"typo": "bridge"}]}, "plugins[0]: type"),
         ({"plugins": [{"type": "a/b"}]}, "plugins[0]: type"),
         ({"plugins": [{"type": "flannel", "capabilities": {"portMappings": "yes"}}]}, "capabilities"),

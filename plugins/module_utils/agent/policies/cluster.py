@@ -14,11 +14,13 @@ from __future__ import annotations
 import threading
 from typing import Any, NamedTuple, Union
 
+from ...findings.codes import Code
+from ...findings.finding import Finding
 from ...policy import read
 from ...policy.model import ClusterPolicy, Namespace, Pod, Policy
+from ..follower import Collection, Follower, News
 from ..log import Log
 from ..sources.wakeup import Wakeup
-from .follower import Collection, Follower, News
 
 SELECTOR = "status.phase!=Succeeded,status.phase!=Failed,spec.hostNetwork=false"
 #: In a mirror pod's annotations: the UID of the kubelet's static pod (core/v1 annotation_key_constants.go).
@@ -58,10 +60,7 @@ class Cluster:
             Pod: Collection("/api/v1/pods", SELECTOR, self._pod),
         }
         self._kinds = {collection: kind for kind, collection in collections.items()}
-        self.followers = {
-            kind: Follower(collection, credentials, self._log, self._announce)
-            for kind, collection in collections.items()
-        }
+        self.followers = {kind: Follower(each, credentials, self) for kind, each in collections.items()}
 
     def start(self) -> None:
         for follower in self.followers.values():
@@ -92,7 +91,16 @@ class Cluster:
         for follower in self.followers.values():
             follower.close()
 
-    def _announce(self, collection: Collection, news: News) -> None:
+    # -- in the followers' threads ----------------------------------------------------------------------------------
+
+    def connected(self, collection: Collection) -> None:
+        """Nothing waits for it."""
+
+    def lost(self, collection: Collection, reason: str) -> None:
+        self._log.warning(Finding(Code.POLICY_WATCH_LOST, "", collection.path, {"error": reason}))
+
+    def announce(self, collection: Collection, news: News) -> None:
+        """What changed, for ``take``."""
         kind = self._kinds[collection]
         if kind is Pod:
             for key in [key for key, record in news.items() if record is None]:

@@ -17,24 +17,22 @@ goes on with what it knows.
 
 from __future__ import annotations
 
-import importlib
 import os
 import select
-import ssl
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from ...findings.codes import Code
 from ...findings.finding import Finding
 from ...kube.annotations import write
-from ...kube.client import ApiError, Client, Credentials, load_credentials
-from ...kube.reflector import NODES, Reflector, entry
+from ...kube.client import ApiError, Client, load_credentials
+from ...kube.reflector import NODES, entry
 from ...overlay import wireguard_key
 from ...overlay.config import Config, ConfigError
 from ...overlay.lease import Leases
 from ..backoff import Backoff
+from ..follower import FIRST_PAUSE, LAST_PAUSE, Collection, Follower, News, expiring
 from ..inotify import Watch
 from ..log import Log
 from .admission import NodeAdmission
@@ -46,8 +44,6 @@ from .wakeup import Wakeup
 CACHE = "/var/lib/podnet/nodes.json"
 #: Seconds before its certificate expires from which on podnetctl warns: half of what site.yml leaves.
 NOTICE = 30 * 86400.0
-#: Seconds until the first new attempt, and between attempts in the end.
-FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 
 
 def open_source(directory: str, settings: dict[str, Any]) -> KubeSource:
@@ -84,24 +80,15 @@ class KubeSource:
         self._files = FileSource(directory)
         self._log = Log()
         self._admission: NodeAdmission | None = None
-        self._threads: list[threading.Thread] = []
+        self._nodes = Follower(Collection(NODES, "", self._entry), credentials, self)
+        self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
         # what the threads share, under the condition's lock
         self._changed = threading.Condition()
         self._news: dict[str, str | None] = {}
         self._unsaved = False
         self._node = NodeStatus(Backoff(FIRST_PAUSE, LAST_PAUSE))
         self._closing = False
-        #: Set while the reader should drop its connection and begin again.
-        self._again = threading.Event()
         self._arrived = Wakeup()
-        # the reader's thread alone writes these
-        self._entries: dict[str, str] = {}
-        self._reflector = Reflector(self)
-        self._client: Client | None = None
-        self._server = ""
-        self._connected = self._synced = False
-        self._reason = "the API server was not asked yet"
-        self._errors = self._received = 0
 
     # -- the loop's side --------------------------------------------------------------------------------------------
 
@@ -130,13 +117,13 @@ class KubeSource:
             news, self._news = self._news, {}
         admission.configure(config)
         admission.change(news)
-        if not admission.entries and not self._synced:
-            raise ConfigError(f"no node is known yet: {self._reason}")
+        if not admission.entries and not self._nodes.synced:
+            raise ConfigError(f"no node is known yet: {self._nodes.reason}")
         return config, admission.leases()
 
     def reread(self) -> None:
         """Connects again, with the credentials as they are now."""
-        self._interrupt()
+        self._nodes.reread()
 
     def report(self, in_sync: bool, reason: str) -> None:
         """Has the node's annotations and its condition say what is."""
@@ -158,19 +145,19 @@ class KubeSource:
         """The connection's state; see ``Source``."""
         status: dict[str, Any] = {
             "type": "kubernetes",
-            "server": self._server,
-            "connected": self._connected,
-            "synced": self._synced,
-            "nodes": len(self._entries),
-            "lists": self._reflector.lists,
-            "watches": self._reflector.watches,
-            "events": self._reflector.events,
-            "malformed": self._reflector.malformed,
-            "errors": self._errors + self._node.errors,
+            "server": self._nodes.server,
+            "connected": self._nodes.live,
+            "synced": self._nodes.synced,
+            "nodes": len(self._nodes.records),
+            "lists": self._nodes.reflector.lists,
+            "watches": self._nodes.reflector.watches,
+            "events": self._nodes.reflector.events,
+            "malformed": self._nodes.reflector.malformed + len(self._nodes.malformed),
+            "errors": self._nodes.errors + self._node.errors,
             "patches": self._node.patches,
-            "received_bytes": self._received + self._node.received,
+            "received_bytes": self._nodes.received + self._node.received,
         }
-        reason = self._node.reason or self.cache.reason if self._connected else self._reason
+        reason = self._node.reason or self.cache.reason if self._nodes.live else self._nodes.reason
         return {**status, "reason": reason} if reason else status
 
     def close(self) -> None:
@@ -178,124 +165,44 @@ class KubeSource:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._interrupt()
-        for thread in self._threads:
-            thread.join(2)
+        self._nodes.close()
+        if self._writer.is_alive():
+            self._writer.join(2)
         self._poll.close()
         self._watch.close()
 
     def _begin(self, config: Config) -> NodeAdmission:
         if self._admission is None:
             self._node.name = config.node_name
-            self._entries = self.cache.load()
+            self._nodes.records = self.cache.load()
             self._admission = NodeAdmission(config)
-            self._admission.change(self._entries)
-            for name, target in (("reader", self._read), ("writer", self._write)):
-                self._threads.append(threading.Thread(target=target, name=name, daemon=True))
-                self._threads[-1].start()
+            self._admission.change(self._nodes.records)
+            self._nodes.start()
+            self._writer.start()
         elif config.node_name != self._node.name:
             raise ConfigError(f"node_name: was {self._node.name} and is {config.node_name} now: restart podnetd")
         return self._admission
 
-    def _interrupt(self) -> None:
-        self._again.set()
-        client = self._client
-        if client:
-            client.interrupt()
-
     # -- the reader's thread ----------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        backoff = Backoff(FIRST_PAUSE, LAST_PAUSE)
-        while not self._closing:
-            self._again.clear()
-            began = time.monotonic()
-            pause = 0.0
-            ended = False
-            credentials = None
-            try:
-                credentials = load_credentials(self.credentials)
-                self._server = credentials.server
-                self._follow(credentials)
-                self._reason, ended = "the API server ended the watch", True
-            except Exception as error:  # whatever the other end sent: this thread does not end by it
-                pause = self._lost(error, credentials)
-            if self._connected and time.monotonic() - began > 2 * FIRST_PAUSE:
-                backoff.reset()
-            else:
-                ended = False  # a server that ends what it has just begun is not asked at once
-            self._connected = False
-            self._again.wait(0 if ended else max(pause, backoff.next()))
-
-    def _follow(self, credentials: Credentials) -> None:
-        """One connection's life."""
-        self._client = client = Client(credentials)
-        try:
-            self._reflector.follow(client)
-        finally:
-            self._client = None
-            client.close()
-            self._received += client.received
-
-    def _lost(self, error: Exception, credentials: Credentials | None) -> float:
-        """Notes why the API cannot be followed; returns the seconds that the server asks to wait."""
-        if self._again.is_set():
-            return 0.0  # we have cut the connection ourselves
-        reason = str(error) or type(error).__name__
-        if credentials and (isinstance(error, ssl.SSLError) or getattr(error, "code", 0) == 401):
-            expiry = expiring(credentials)  # a server says only "Unauthorized"
-            if expiry:
-                reason += f"; certificate {expiry.subject} expired at {expiry.parameters['when']} UTC"
-        self._reason = reason
-        self._errors += 1
-        lost = {"error": reason}
-        self._log.warning(Finding(Code.AGENT_SOURCE_LOST, self._node.name, self._server or self.credentials, lost))
-        return error.retry_after if isinstance(error, ApiError) else 0.0
-
-    # what the reflector found
-
-    def connected(self) -> None:
+    def connected(self, _collection: Collection) -> None:
         """The server has agreed to a watch."""
-        if not self._connected:
-            self._log.info(f"watching {len(self._entries)} nodes at the API server {self._server}")
-        if self._again.is_set():
-            raise ConnectionAbortedError("another connection is wanted")
+        self._log.info(f"watching {len(self._nodes.records)} nodes at the API server {self._nodes.server}")
         with self._changed:
-            self._connected, self._reason = True, ""
             self._changed.notify()
 
-    def replace(self, nodes: Iterator[dict[str, Any]]) -> None:
-        """These are all nodes."""
-        entries: dict[str, str] = {}
-        for node in nodes:
-            name = node["metadata"]["name"]
-            text = self._entry(node)
-            if text:
-                known = self._entries.get(name)
-                entries[name] = known if known == text else text
-        news: dict[str, str | None] = {name: None for name in self._entries if name not in entries}
-        news.update((name, text) for name, text in entries.items() if self._entries.get(name) != text)
-        self._entries = entries
-        first, self._synced = not self._synced, True
-        self._announce(news, first)
+    def lost(self, _collection: Collection, reason: str) -> None:
+        """The API server cannot be followed."""
+        server = self._nodes.server or self.credentials
+        self._log.warning(Finding(Code.AGENT_SOURCE_LOST, self._node.name, server, {"error": reason}))
 
-    def put(self, node: dict[str, Any]) -> None:
-        """A node is new, or changed."""
-        name = node["metadata"]["name"]
-        text = self._entry(node)
-        if text is None:
-            self.drop(name)
-        elif self._entries.get(name) != text:
-            with self._changed:
-                self._entries[name] = text
-            self._announce({name: text})
-
-    def drop(self, name: str) -> None:
-        """A node is gone, or its pod CIDR."""
+    def announce(self, _collection: Collection, news: News) -> None:
+        """Nodes have changed, or all are known for the first time."""
         with self._changed:
-            known = self._entries.pop(name, None)
-        if known is not None:
-            self._announce({name: None})
+            self._news.update(news)
+            self._unsaved = self._unsaved or bool(news)
+            self._changed.notify()
+        self._arrived.set()
 
     def _entry(self, node: dict[str, Any]) -> str | None:
         own = node["metadata"]["name"] == self._node.name
@@ -305,20 +212,12 @@ class KubeSource:
                 self._changed.notify()
         return entry(node, own)
 
-    def _announce(self, news: dict[str, str | None], always: bool = False) -> None:
-        if news or always:
-            with self._changed:
-                self._news.update(news)
-                self._unsaved = self._unsaved or bool(news)
-                self._changed.notify()
-            self._arrived.set()
-
     # -- the writer's thread ----------------------------------------------------------------------------------------
 
     def _write(self) -> None:
         while True:
             with self._changed:
-                patch = self._node.patch() if self._connected and not self._closing else None
+                patch = self._node.patch() if self._nodes.live and not self._closing else None
                 save = self._unsaved and self._usable() and (self._closing or time.monotonic() >= self.cache.due())
                 if not patch and not save:
                     if self._closing:
@@ -326,7 +225,7 @@ class KubeSource:
                     self._changed.wait(self._pause())
                     continue
                 if save:
-                    self._unsaved, entries = False, dict(self._entries)
+                    self._unsaved, entries = False, dict(self._nodes.records)
             if save and not self.cache.save(entries):
                 self._log.warning(
                     Finding(
@@ -339,11 +238,11 @@ class KubeSource:
 
     def _usable(self) -> bool:
         """Whether a boot could use what is known: without ourselves what is on disk is better."""
-        return self._synced and self._node.name in self._entries
+        return self._nodes.synced and self._node.name in self._nodes.records
 
     def _pause(self) -> float | None:
         """Seconds until there may be something to write without news."""
-        times = [self._node.due()] if self._connected else []
+        times = [self._node.due()] if self._nodes.live else []
         if self._unsaved and self._usable():
             times.append(self.cache.due())
         known = [each for each in times if each is not None]
@@ -366,14 +265,6 @@ class KubeSource:
             if client:
                 client.close()
                 self._node.received += client.received
-
-
-def expiring(credentials: Credentials, within: float = 0.0) -> Finding | None:
-    """That our certificate has expired, or will within so many seconds."""
-    module = importlib.import_module("...kube.credentials", __package__)  # loaded where it is used only
-    path = credentials.certificate
-    when = module.expiry(path, within) if isinstance(path, str) else ""
-    return Finding(Code.AGENT_CERTIFICATE_EXPIRES, "", str(path), {"when": when}) if when else None
 
 
 def expiring_soon(directory: str, settings: dict[str, Any]) -> Finding | None:

@@ -228,7 +228,7 @@ def _warn_of_foreign_drops(channel: Channel) -> None:
     """Warns on standard error, which runtimes log, of foreign chains that drop forwarded packets all the same."""
     droppers = nftables.dropping_chains(channel, nftables.HOOKS["forward"])
     if droppers:
-        text = f"podnet firewall: {', '.join(droppers)}: what isn't accepted there is dropped, pods' packets too\n"
+        text = f"podnet firewall: {', '.join(droppers)}: what is not accepted there is dropped, pods' packets too\n"
         posix.write(2, text.encode())
 
 

@@ -50,11 +50,11 @@ class Conflist:
         self.disable_gc = _flag(content, "disableGC", source)
         inline = content.get("plugins", [])
         if not isinstance(inline, list):
-            raise ConflistError(f"{source}: plugins must be a list that isn't empty, not {inline!r}")
+            raise ConflistError(f"{source}: plugins must be a list that is not empty, not {inline!r}")
         more = [] if _flag(content, "loadOnlyInlinedPlugins", source) else drop_ins(self.name)
         self.plugins = [*inline, *more]
         if not self.plugins and "plugins" in content:
-            raise ConflistError(f"{source}: plugins must be a list that isn't empty")
+            raise ConflistError(f"{source}: plugins must be a list that is not empty")
         if not self.plugins:
             raise ConflistError(f"{source}: plugins or type is required")
         for number, plugin in enumerate(self.plugins):

@@ -77,7 +77,7 @@ def from_json(kind: type[T], values: Any) -> T:
 
 
 class _WrongError(Exception):
-    """A value can't be read; ``path`` leads to it, innermost first."""
+    """A value cannot be read; ``path`` leads to it, innermost first."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -26,7 +26,7 @@ REQUEST, REPLY = 1, 2
 
 class ArpProbe:
     """Asks for ``target`` on ``device`` (in the namespace at ``netns``, else this one) when it is made; ``asked_by``
-    is NODE or the pod's name. Raises OSError when the request can't be sent."""
+    is NODE or the pod's name. Raises OSError when the request cannot be sent."""
 
     def __init__(self, device: str, mac: str, target: str, asked_by: str = NODE, netns: str | None = None) -> None:
         self.asked_by = asked_by

@@ -28,7 +28,7 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
     trace of several nodes at a time: the source's node sends after ``delay`` seconds, the others watch. All at a time,
     so that however long one takes, its nodes look at the next one together.
 
-    Raises OSError and NetlinkError where the node can't be asked.
+    Raises OSError and NetlinkError where the node cannot be asked.
     """
     own = node_state.collect(places)
     found = [
@@ -60,7 +60,7 @@ def here(
 ) -> Trace:
     """Trace from this node, whose pod (or itself) the source is; ``others`` are the states of other nodes.
 
-    Raises EndpointError for ends that can't be traced from here, OSError and NetlinkError where the node can't be
+    Raises EndpointError for ends that cannot be traced from here, OSError and NetlinkError where the node cannot be
     asked.
     """
     own = node_state.collect(places)

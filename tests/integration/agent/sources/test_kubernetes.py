@@ -154,7 +154,7 @@ def test_bookmarks_keep_a_quiet_watch_s_place(server, follow):
     follower.names("node2", "node3")
     server.do("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": "other"}})
     version = server.standin("compact")["version"]
-    wait(lambda: follower.source._reflector.version, lambda found: int(found) >= version)
+    wait(lambda: follower.source._nodes.reflector.version, lambda found: int(found) >= version)
     server.standin("drop")
     server.do("POST", NODES, node("node9", 9))
     follower.names("node2", "node3", "node9")

@@ -14,6 +14,7 @@ import threading
 import pytest
 from standin import apiserver, client
 
+FOLLOWER = "ansible_collections.podnet.cluster.plugins.module_utils.agent.follower"
 NODE = {
     "metadata": {"name": "node9", "resourceVersion": "9"},
     "spec": {"podCIDR": "100.0.9.0/24"},
@@ -168,7 +169,7 @@ def test_who_stands_before_the_api_is_told(authority, directory, follow, told, a
 @pytest.mark.parametrize("what", ["all of it", "in pieces"])
 def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
     for name in ("FIRST_PAUSE", "LAST_PAUSE"):
-        monkeypatch.setattr(f"{follow.__module__}.kubernetes_source.{name}", 0.02)
+        monkeypatch.setattr(f"{FOLLOWER}.{name}", 0.02)
     answers = list(NONSENSE.values())
     if what == "in pieces":  # each cut off in its middle
         answers = [answer[: len(answer) // 2] for answer in answers]
@@ -191,7 +192,7 @@ def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
 @pytest.mark.parametrize("endless", ENDLESS.values(), ids=ENDLESS)
 def test_what_has_no_end_is_left(authority, directory, follow, monkeypatch, endless):
     for name in ("FIRST_PAUSE", "LAST_PAUSE"):
-        monkeypatch.setattr(f"{follow.__module__}.kubernetes_source.{name}", 0.2)
+        monkeypatch.setattr(f"{FOLLOWER}.{name}", 0.2)
     with serving(authority, [endless]) as port:
         at(port, authority, directory)
         follower = follow(annotate=False)

@@ -146,7 +146,7 @@ def test_who_drops_what_we_accept_is_told(host, walled):
     pod, _address, wall = walled_quietly(host)
     words, env = host.command("firewall", "ADD", "c1", pod)
     done = subprocess.run(words, input=json.dumps(wall), env=env, capture_output=True, text=True, check=True)
-    assert "ip filter FORWARD: what isn't accepted there is dropped" in done.stderr
+    assert "ip filter FORWARD: what is not accepted there is dropped" in done.stderr
     assert json.loads(done.stdout) == wall["prevResult"]
 
 

@@ -214,7 +214,7 @@ def test_a_device_that_came_back_by_itself(host, device, command):
     assert host.state()["reserved"] == []
 
 
-@pytest.mark.defect("host-device: ADD that fails doesn't give the device back")
+@pytest.mark.defect("host-device: ADD that fails does not give the device back")
 def test_add_that_fails_gives_it_back(host, device, failure):
     host.netns.run("ip", "link", "set", "hd0", "alias", "uplink")
     pod = host.pod()

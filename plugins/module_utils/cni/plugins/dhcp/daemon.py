@@ -77,7 +77,7 @@ class Daemon:
             except CniError as error:
                 answer = {"error": {"code": error.code, "msg": error.msg}}
             except Exception as error:
-                log.exception("a question that can't be answered")
+                log.exception("a question that cannot be answered")
                 answer = {"error": {"code": INTERNAL, "msg": f"dhcp daemon: {type(error).__name__}: {error}"}}
             try:
                 stream.write(json.dumps(answer).encode() + b"\n")

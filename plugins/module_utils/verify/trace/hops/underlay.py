@@ -14,7 +14,7 @@ from .node_view import NodeView, show_lookup, show_route
 
 
 def lease(view: NodeView, peer: Lease, there: NodeView | None) -> Hop | None:
-    """What the node knows of the peer against what the peer says of itself; None where they agree or it can't be
+    """What the node knows of the peer against what the peer says of itself; None where they agree or it cannot be
     reported."""
     own = there.overlay.lease if there else None
     if not own:

@@ -10,29 +10,29 @@ lost; what is known stays meanwhile.
 
 from __future__ import annotations
 
+import importlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Protocol
 
-from ...findings.codes import Code
-from ...findings.finding import Finding
-from ...kube.client import ApiError, Client, load_credentials
-from ...kube.reflector import Reflector, key
-from ...policy.read import Malformed
-from ..backoff import Backoff
-from ..log import Log
+from ..findings.codes import Code
+from ..findings.finding import Finding
+from ..kube.client import ApiError, Client, Credentials, load_credentials
+from ..kube.reflector import Reflector, key
+from .backoff import Backoff
 
 #: Seconds until the first new attempt, and between attempts in the end.
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 #: Seconds until the API is asked again for a collection that it does not serve.
 ABSENT_PAUSE = 60.0
-NOT_FOUND = 404
+UNAUTHORIZED, NOT_FOUND = 401, 404
 
 
 class Collection(NamedTuple):
-    """``path`` of the API, ``selector`` of fields; ``read``: object to record, None for one that does not count;
-    ``optional``: the API may not serve it, which is as good as empty."""
+    """``path`` of the API, ``selector`` of fields; ``read``: object to record, None for one that does not count, raises
+    ValueError; ``optional``: the API may not serve it, which is as good as empty."""
 
     path: str
     selector: str
@@ -44,17 +44,28 @@ class Collection(NamedTuple):
 News = dict[str, Optional[Any]]
 
 
-class Follower:
-    """Follows ``collection``. ``announce`` is called in the follower's thread, with what changed, and once without
-    change when all is known for the first time. ``credentials``: the path."""
+class Owner(Protocol):
+    """What it keeps a collection for; called in the follower's thread."""
 
-    def __init__(
-        self, collection: Collection, credentials: str, log: Log, announce: Callable[[Collection, News], None]
-    ) -> None:
+    def announce(self, collection: Collection, news: News) -> None:
+        """What changed; once without change when all is known for the first time."""
+
+    def connected(self, collection: Collection) -> None:
+        """The server has agreed to a watch."""
+
+    def lost(self, collection: Collection, reason: str) -> None:
+        """The collection cannot be followed."""
+
+
+class Follower:
+    """Follows ``collection`` for ``owner``. ``credentials``: the path."""
+
+    def __init__(self, collection: Collection, credentials: str, owner: Owner) -> None:
         self.collection = collection
         self.credentials = credentials
-        self.log = log
-        self.announce = announce
+        self.owner = owner
+        #: The API server's URL, "" before it was asked.
+        self.server = ""
         #: Whether all is known, whether it is up to date, and why not.
         self.synced = self.live = False
         #: Whether the API has such objects at all.
@@ -62,8 +73,9 @@ class Follower:
         self.reason = "the API server was not asked yet"
         #: Objects that cannot be read, by key with the reason.
         self.malformed: dict[str, str] = {}
-        self.errors = 0
+        self.errors = self.received = 0
         self.reflector = Reflector(self, collection.path, collection.selector)
+        #: The thread alone changes them once it has started.
         self.records: dict[str, Any] = {}
         self._client: Client | None = None
         self._closing = False
@@ -95,11 +107,14 @@ class Follower:
             self._again.clear()
             began = time.monotonic()
             pause, ended = 0.0, False
+            credentials = None
             try:
-                self._follow()
-                ended = True
+                credentials = load_credentials(self.credentials)
+                self.server = credentials.server
+                self._follow(credentials)
+                self.reason, ended = "the API server ended the watch", True
             except Exception as error:  # whatever the other end sent: this thread does not end by it
-                pause = self._lost(error)
+                pause = self._lost(error, credentials)
             if self.live and time.monotonic() - began > 2 * FIRST_PAUSE:
                 backoff.reset()
             else:
@@ -107,27 +122,33 @@ class Follower:
             self.live = False
             self._again.wait(0 if ended else max(pause, backoff.next()))
 
-    def _follow(self) -> None:
+    def _follow(self, credentials: Credentials) -> None:
         """One connection's life."""
-        self._client = client = Client(load_credentials(self.credentials))
+        self._client = client = Client(credentials)
         try:
             self.reflector.follow(client)
         finally:
             self._client = None
             client.close()
+            self.received += client.received
 
-    def _lost(self, error: Exception) -> float:
+    def _lost(self, error: Exception, credentials: Credentials | None) -> float:
         """Notes why the API cannot be followed; returns the seconds to wait at least."""
         if self._again.is_set():
             return 0.0  # we have cut the connection ourselves
-        if self.collection.optional and getattr(error, "code", 0) == NOT_FOUND:
+        code = error.code if isinstance(error, ApiError) else 0
+        if self.collection.optional and code == NOT_FOUND:
             self.replace(iter(()))
             self.served, self.reason = False, ""
             return ABSENT_PAUSE
-        self.reason = str(error) or type(error).__name__
+        reason = str(error) or type(error).__name__
+        if credentials and (isinstance(error, ssl.SSLError) or code == UNAUTHORIZED):
+            expiry = expiring(credentials)  # a server says only "Unauthorized"
+            if expiry:
+                reason += f"; certificate {expiry.subject} expired at {expiry.parameters['when']} UTC"
+        self.reason = reason
         self.errors += 1
-        lost = {"error": self.reason}
-        self.log.warning(Finding(Code.POLICY_WATCH_LOST, "", self.collection.path, lost))
+        self.owner.lost(self.collection, reason)
         return error.retry_after if isinstance(error, ApiError) else 0.0
 
     # -- what the reflector found -----------------------------------------------------------------------------------
@@ -138,6 +159,7 @@ class Follower:
             raise ConnectionAbortedError("another connection is wanted")
         self.live = self.served = True
         self.reason = ""
+        self.owner.connected(self.collection)
 
     def replace(self, things: Iterator[dict[str, Any]]) -> None:
         """These are all objects."""
@@ -154,7 +176,7 @@ class Follower:
         self.records = found
         first, self.synced = not self.synced, True
         if news or first:
-            self.announce(self.collection, news)
+            self.owner.announce(self.collection, news)
 
     def put(self, thing: dict[str, Any]) -> None:
         """An object is new, or changed."""
@@ -164,7 +186,7 @@ class Follower:
             self._forget(name)
         elif self.records.get(name) != record:
             self.records[name] = record
-            self.announce(self.collection, {name: record})
+            self.owner.announce(self.collection, {name: record})
 
     def drop(self, name: str) -> None:
         """An object is gone, or counts no more."""
@@ -173,12 +195,20 @@ class Follower:
 
     def _forget(self, name: str) -> None:
         if self.records.pop(name, None) is not None:
-            self.announce(self.collection, {name: None})
+            self.owner.announce(self.collection, {name: None})
 
     def _record(self, name: str, thing: dict[str, Any]) -> Any | None:
         self.malformed.pop(name, None)
         try:
             return self.collection.read(thing)
-        except Malformed as error:
-            self.malformed[name] = error.reason
+        except ValueError as error:
+            self.malformed[name] = str(getattr(error, "reason", error))
             return self.records.get(name)
+
+
+def expiring(credentials: Credentials, within: float = 0.0) -> Finding | None:
+    """That our certificate has expired, or will within so many seconds."""
+    module = importlib.import_module("..kube.credentials", __package__)  # loaded where it is used only
+    path = credentials.certificate
+    when = module.expiry(path, within) if isinstance(path, str) else ""
+    return Finding(Code.AGENT_CERTIFICATE_EXPIRES, "", str(path), {"when": when}) if when else None

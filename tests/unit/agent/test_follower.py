@@ -8,11 +8,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.agent.log import Log
-from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies import follower as module
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import follower as module
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies import report
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies.cluster import Cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.kube.client import ApiError
 from ansible_collections.podnet.cluster.plugins.module_utils.policy import read
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import ClusterPolicy, Pod, Policy
@@ -29,15 +29,35 @@ def pod(name: str, uid: str, node: str = "node1", **more) -> dict:
     return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"podIPs": [{"ip": "10.244.1.2"}]}}
 
 
-@pytest.fixture
-def announced():
-    return []
+class Owner:
+    def __init__(self) -> None:
+        self.announced: list[dict] = []
+        self.reasons: list[str] = []
+        self.connections = 0
+
+    def announce(self, _collection, news):
+        self.announced.append(news)
+
+    def connected(self, _collection):
+        self.connections += 1
+
+    def lost(self, _collection, reason):
+        self.reasons.append(reason)
 
 
 @pytest.fixture
-def follower(announced):
-    collection = module.Collection(POLICIES, "", read.policy)
-    return module.Follower(collection, "/none", Log(), lambda _collection, news: announced.append(news))
+def owner():
+    return Owner()
+
+
+@pytest.fixture
+def announced(owner):
+    return owner.announced
+
+
+@pytest.fixture
+def follower(owner):
+    return module.Follower(module.Collection(POLICIES, "", read.policy), "/none", owner)
 
 
 def test_only_what_changed_is_announced(follower, announced):
@@ -75,16 +95,33 @@ def test_an_object_that_cannot_be_read_stays_what_it_was_and_is_reported(followe
     assert follower.malformed == {}
 
 
-def test_a_collection_that_the_api_does_not_serve_is_empty_where_it_may_be(announced):
-    def missing(optional: bool) -> module.Follower:
-        collection = module.Collection(POLICIES, "", read.policy, optional)
-        found = module.Follower(collection, "/none", Log(), lambda _collection, news: announced.append(news))
-        pause = found._lost(ApiError(404, "NotFound", ""))
-        assert pause == (module.ABSENT_PAUSE if optional else 0)
-        return found
+@pytest.mark.parametrize("optional", [True, False])
+def test_a_collection_that_the_api_does_not_serve_is_empty_where_it_may_be(owner, optional):
+    follower = module.Follower(module.Collection(POLICIES, "", read.policy, optional), "/none", owner)
+    pause = follower._lost(ApiError(404, "NotFound", ""), None)
+    assert (follower.synced, follower.served) == (optional, not optional)
+    assert pause == (module.ABSENT_PAUSE if optional else 0)
+    assert (follower.errors, owner.reasons) == ((0, []) if optional else (1, ["404 NotFound"]))
 
-    assert missing(True).synced and not missing(True).served
-    assert not missing(False).synced and missing(False).errors == 1
+
+def test_a_certificate_that_has_expired_is_the_reason_for_a_refusal(follower, owner, monkeypatch):
+    found = Finding(Code.AGENT_CERTIFICATE_EXPIRES, "", "/node.crt", {"when": "2026-01-01 00:00:00"})
+    monkeypatch.setattr(module, "expiring", lambda _credentials: found)
+    assert follower._lost(ApiError(401, "Unauthorized", "", 7), object()) == 7
+    follower._lost(ApiError(403, "Forbidden", ""), object())
+    assert owner.reasons == [
+        "401 Unauthorized; certificate /node.crt expired at 2026-01-01 00:00:00 UTC",
+        "403 Forbidden",
+    ]
+    assert follower.reason == owner.reasons[-1]
+
+
+def test_a_connection_that_we_cut_is_no_loss(follower, owner):
+    follower.reread()
+    assert follower._lost(OSError("closed"), None) == 0 and not owner.reasons
+    with pytest.raises(ConnectionAbortedError):
+        follower.connected()
+    assert not follower.live and not owner.connections
 
 
 def test_uids_are_those_of_this_nodes_pods_and_of_static_ones_the_kubelets(tmp_path):
