@@ -43,7 +43,7 @@ def plan(spec: dict[str, Any]) -> Iterator[Change]:
         return
     if state == "absent":
         if found:
-            yield Change("file", path, f"remove {path}", _shown(path, found, spec), "", partial(_remove, path))
+            yield Change("file", path, f"remove {path}", _shown(path, found, spec), "", partial(remove, path))
         return
     if state == "link":
         yield from _link(path, found, spec["target"], bool(spec.get("backup")))
@@ -88,7 +88,7 @@ def _restore(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> I
         after = files.read(path + BACKUP) or ""
         yield Change("file", path, f"restore {path}", before, after, partial(os.rename, path + BACKUP, path))
     elif found and _is_ours(path, found, spec):
-        yield Change("file", path, f"remove {path}", before, "", partial(_remove, path))
+        yield Change("file", path, f"remove {path}", before, "", partial(remove, path))
 
 
 def _is_ours(path: str, found: os.stat_result, spec: dict[str, Any]) -> bool:
@@ -169,7 +169,8 @@ def _ids(spec: dict[str, Any]) -> tuple[int | None, int | None]:
     return owner, group
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Removes a file, a link, or a directory with all that is in it. Raises OSError."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:

@@ -15,7 +15,6 @@ import glob
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from functools import partial
 from typing import Any
 
 from ..converge import files
+from ..converge.paths import remove
 from ..converge.plan import Change, StateError
 from ..ipam.prefix import parse_prefix
 from ..netlink import link, nftables, route
@@ -213,20 +213,13 @@ def paths(pattern: str) -> Iterator[Change]:
     for path in sorted(glob.glob(pattern)) or [pattern]:
         if path in _mount_points():
             for name in sorted(os.listdir(path)):
-                yield _gone(f"{path}/{name}", partial(_remove, f"{path}/{name}"))
+                yield _gone(f"{path}/{name}", partial(remove, f"{path}/{name}"))
         elif os.path.lexists(path):
-            yield _gone(path, partial(_remove, path))
+            yield _gone(path, partial(remove, path))
 
 
 def _gone(what: str, apply: Any) -> Change:
     return Change("leftover", "leftovers", f"remove {what}", f"{what}\n", "", apply)
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
 
 
 def _unmount(point: str) -> None:

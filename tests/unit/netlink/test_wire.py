@@ -1,15 +1,14 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wire format, without a kernel."""
+"""Attributes, addresses, prefixes and MAC addresses as bytes."""
 
 from __future__ import annotations
 
 import ipaddress
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink import nftables, wire
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import pack_data
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import wire
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,14 +55,3 @@ def test_what_is_no_prefix_is_named(prefix):
 def test_what_is_no_mac_is_named(mac):
     with pytest.raises(ValueError, match="is not a MAC address"):
         wire.pack_mac(mac)
-
-
-def test_a_value_that_a_kind_has_not_is_named():
-    with pytest.raises(ValueError, match="'vni'; it has id,"):
-        pack_data("vxlan", {"vni": 1})
-
-
-@given(st.ip_addresses(v=4), st.integers(0, 32))
-def test_prefix_range(ip, length):
-    network = ipaddress.ip_network(f"{ip}/{length}", strict=False)
-    assert nftables.prefix_range(f"{ip}/{length}") == (network.network_address.packed, network.broadcast_address.packed)
