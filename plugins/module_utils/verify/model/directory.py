@@ -60,5 +60,5 @@ class Directory:
 
 
 def _short(name: str) -> str:
-    """A name without its namespace, "" for one that has none."""
-    return name.partition("/")[2]
+    """A name without its namespace."""
+    return name.rpartition("/")[2]
