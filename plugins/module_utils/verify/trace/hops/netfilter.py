@@ -14,9 +14,10 @@ from ...model.judged import NAMES, JudgedPacket, PacketOutcome
 from ...model.kernel import BaseChain, Qdisc
 from .node_view import NodeView
 
-#: The table whose drops are explained as policies; the families whose chains see frames and are not judged.
+#: The table whose drops are explained as policies; the families whose chains see frames, or the packet on other links than the
+#: one that it is judged at.
 POLICIES = "podnet_policy"
-UNJUDGED = ("bridge", "arp")
+UNJUDGED = ("bridge", "arp", "netdev")
 LOSING, UNROUTED = ("drop", "reject", "queue", "stolen"), "unrouted"
 
 
@@ -41,7 +42,8 @@ def packet_filter(
     ended = {outcome.chain for each in judged for outcome in each.outcomes if outcome.verdict in LOSING}
     # what drops comes first: it is the likelier one
     for chain in sorted(concerned, key=lambda chain: not chain.drops):
-        drops = chain.drops and (not judged or chain.family in UNJUDGED or str(chain) in ended)
+        unjudged = not judged or chain.family in UNJUDGED or bool(chain.devices)
+        drops = chain.drops and (unjudged or str(chain) in ended)
         if chain not in usual and (drops or chain.rewrites):
             suspect_chain(hop, chain, view.node, drops=drops)
     for policy in view.state.xfrm_policies:
