@@ -40,8 +40,8 @@ def header(data: bytes, packet: Packet) -> bool:
     protocol = _U16.unpack_from(data, at + 64)[0]
     inverted = data[at + 67] if packet.family == 4 else data[at + 68]
     fits = (
-        (0x01, _masked(packet.iif.encode().ljust(16, b"\0"), names[2]) == names[0]),
-        (0x02, _masked(packet.oif.encode().ljust(16, b"\0"), names[3]) == names[1]),
+        (0x01, _masked(packet.iif.encode().ljust(16, b"\0"), names[2]) == _masked(names[0], names[2])),  # "eth+" keeps
+        (0x02, _masked(packet.oif.encode().ljust(16, b"\0"), names[3]) == _masked(names[1], names[3])),  # its plus
         (0x08, _masked(packet.saddr, smask) == source),
         (0x10, _masked(packet.daddr, dmask) == destination),
         (0x40, protocol in (0, packet.protocol)),

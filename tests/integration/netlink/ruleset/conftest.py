@@ -64,7 +64,7 @@ class Router:
 
     def clear(self) -> None:
         for tool in ("iptables-legacy", "ip6tables-legacy"):
-            for table in ("nat", "filter"):
+            for table in ("raw", "mangle", "nat", "filter"):
                 self.netns.run(f"{tool}-restore", input=f"*{table}\nCOMMIT\n")
         self.netns.run("nft flush ruleset")
 

@@ -14,8 +14,8 @@ from ...model.judged import NAMES, JudgedPacket, PacketOutcome
 from ...model.kernel import BaseChain, Qdisc
 from .node_view import NodeView
 
-#: The table whose drops are explained as policies; the families whose chains see frames, or the packet on other links than the
-#: one that it is judged at.
+#: The table whose drops are explained as policies; the families whose chains see frames, or see the packet on other
+#: links than the one that it is judged at.
 POLICIES = "podnet_policy"
 UNJUDGED = ("bridge", "arp", "netdev")
 LOSING, UNROUTED = ("drop", "reject", "queue", "stolen"), "unrouted"
