@@ -292,6 +292,7 @@ NAMES = {"ours": "ours", "alone": "ours, alone", "nftables": "Go, nftables", "ip
 def pods(every: list[Side], rounds: int, runtime: dict, what: str, aims: dict[str, float]) -> list[dict]:
     """ADD and DEL of a pod on each side, by turns; `aims` are those of our sides for the time, where 1 is Go's."""
     costs: dict[tuple[str, str], list[Cost]] = {}
+    starts = []
     for number in range(rounds + 2):
         for side in every:
             container, pod = f"c{number}", side.pod(0)
@@ -306,18 +307,22 @@ def pods(every: list[Side], rounds: int, runtime: dict, what: str, aims: dict[st
             if number >= 2:  # what is made once, and caches, are not the pod's
                 costs.setdefault((side.name, "ADD"), []).append(added)
                 costs.setdefault((side.name, "DEL"), []).append(deleted)
+        if number >= 2:
+            starts.append(bare() + bare())
     rows = []
     for command in ("ADD", "DEL"):
         for side in every:
-            found = median(costs[side.name, command])
-            rows.append(row(f"{command}, {what}: {NAMES[side.name]}", found.wall * 1e3, "ms"))
-            rows.append(row(f"{command}, {what}: {NAMES[side.name]}, CPU", found.cpu * 1e3, "ms"))
-        for name, aim in aims.items():
+            cost = median(costs[side.name, command])
+            rows.append(row(f"{command}, {what}: {NAMES[side.name]}", cost.wall * 1e3, "ms"))
+            rows.append(row(f"{command}, {what}: {NAMES[side.name]}, CPU", cost.cpu * 1e3, "ms"))
+        found = {NAMES[name]: (costs[name, command], aim) for name, aim in aims.items()}
+        found["two bare interpreters"] = starts, None
+        for name, (ones, aim) in found.items():
             for backend in BACKENDS:
-                pairs = list(zip(costs[name, command], costs[backend, command]))
+                pairs = list(zip(ones, costs[backend, command]))
                 for key, unit in (("wall", "wall"), ("cpu", "CPU")):
                     ratio = statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
-                    label = f"{command}, {what}: {unit}, {NAMES[name]} / {NAMES[backend]}"
+                    label = f"{command}, {what}: {unit}, {name} / {NAMES[backend]}"
                     rows.append(row(label, ratio, "", aim if key == "wall" else None))
     return rows
 

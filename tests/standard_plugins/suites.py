@@ -37,12 +37,12 @@ SUITES = {
     "tap": "main", "tuning": "meta", "vlan": "main", "vrf": "meta",
 }  # fmt: skip
 #: Those whose specs make links of kind dummy, which not every kernel has.
-NEED_DUMMY = ("bandwidth", "dummy", "host-device", "ipvlan", "macvlan", "sbr", "tuning", "vlan", "vrf")
+NEED_DUMMY = ("dummy", "host-device", "ipvlan", "macvlan", "sbr", "tuning", "vlan", "vrf")
 #: The guest's time for them: what takes a second takes twenty there.
 GUEST_SECONDS = "7200"
 VERB = re.compile(r"^func cmd(Add|Del|Check|Status|GC)\(", re.MULTILINE)
-#: How a suite has the plugin compiled, where it executes it by itself.
-COMPILES = re.compile(r"gexec\.Build\([^)]*\)")
+#: How a suite has the plugin or another program compiled, where it executes that by itself.
+COMPILES = re.compile(r'gexec\.Build\("([^"]+)"\)')
 EXECUTE = (ROOT / "tests/standard_plugins/execute.go").read_text()
 #: Runs a suite with directories of its own for what plugins and specs write.
 SANDBOX = """
@@ -77,31 +77,44 @@ def build(plugin: str) -> tuple[pathlib.Path, pathlib.Path]:
         for path in [part, *part.rglob("*")]:
             path.chmod(path.stat().st_mode | 0o200)
         part.rename(target)
-    if not (directory / "execute.go").exists():
-        change(directory, plugin)
     environment = {**go.environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
+    for package in {} if (directory / "execute.go").exists() else change(directory, plugin):
+        run(*go.command, "build", "-o", helper(target, package), package, cwd=directory, env=environment)
     run(*go.command, "test", "-vet=off", "-c", "-o", f"{program}.part", ".", cwd=directory, env=environment)
     os.rename(f"{program}.part", program)
     return program, directory
 
 
-def change(directory: pathlib.Path, plugin: str) -> None:
-    """Makes a plugin's verbs execute ours, and its suite execute ours where it would compile Go's."""
-    verbs = set()
+def helper(target: pathlib.Path, package: str) -> pathlib.Path:
+    """Where a program that suites start lies: an echo server, and its client."""
+    return target / package.rpartition("/pkg/")[2].replace("/", "-")
+
+
+def change(directory: pathlib.Path, plugin: str) -> list[str]:
+    """Makes a plugin's verbs execute ours, and its suite ours where it would compile Go's. Returns the packages of
+    other programs that the suite starts."""
+    verbs, packages = set(), []
     for path in directory.glob("*.go"):
         text = path.read_text()
         if path.name.endswith("_test.go"):
-            if COMPILES.search(text) and '"os"' not in text:
+            for package in COMPILES.findall(text):
+                where = f'os.Getenv("PLUGINS")+"/{plugin}"'
+                if "/pkg/" in package:
+                    packages.append(package)
+                    where = f'"{helper(directory.parents[2], package)}"'
+                text = text.replace(f'gexec.Build("{package}")', f"{where}, error(nil)")
+            if "os.Getenv" in text and '"os"' not in text:
                 text = re.sub(r"^(package .*)$", r'\1\n\nimport "os"', text, count=1, flags=re.MULTILINE)
-            path.write_text(COMPILES.sub(f'os.Getenv("PLUGINS")+"/{plugin}", error(nil)', text))
         else:
             verbs |= set(VERB.findall(text))
-            path.write_text(VERB.sub(r"func theirs\1(", text))
+            text = VERB.sub(r"func theirs\1(", text)
+        path.write_text(text)
     functions = [
         f'\nfunc cmd{verb}(args *skel.CmdArgs) error {{ return execute("{verb.upper()}", args) }}\n'
         for verb in sorted(verbs)
     ]
     (directory / "execute.go").write_text(EXECUTE.replace("@PLUGIN@", plugin) + "".join(functions))
+    return packages
 
 
 def run(*command: object, **options) -> str:
