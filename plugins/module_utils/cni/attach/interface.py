@@ -111,6 +111,12 @@ def reserve(call: Call, ipam: str, undo: Undo) -> dict:
     undo.append(lambda: release(call, ipam))
     if not result or not result["ips"]:
         raise CniError(INTERNAL, "IPAM plugin returned missing IP config")
+    gated = delegate.gate_of(call.conf)
+    if gated and call.previous is None:
+        from ..exec import gate  # only if needed
+
+        undo.append(lambda: gate.leave(gated, call))
+        gate.ask(gated, call, result)
     return result
 
 

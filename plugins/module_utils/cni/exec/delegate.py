@@ -38,6 +38,8 @@ OWN = {
     "vlan": "vlan",
     "vrf": "vrf",
 }
+#: Exists where podnetd enforces NetworkPolicies (gate.py); a configuration's ``policyGate`` may name another place.
+GATE = "/var/lib/podnet/policy/gate"
 PLUGINS = __package__.rpartition(".")[0] + ".plugins"
 #: The IPAM plugins among them.
 IPAM = ("dhcp", "host-local", "static")
@@ -62,6 +64,12 @@ def call_own(plugin: str, to: Call) -> dict | None:
     if plugin not in OWN:
         raise config_error(f"unknown plugin {plugin!r}; available: {', '.join(OWN)}")
     return _function(plugin, to.env.command)(to)
+
+
+def gate_of(conf: dict) -> str:
+    """The path of the file GATE, "" where no policies are enforced."""
+    path = conf.get("policyGate", GATE)
+    return path if isinstance(path, str) and posix.access(path, posix.F_OK) else ""
 
 
 def restore(plugin: str, to: Call) -> None:

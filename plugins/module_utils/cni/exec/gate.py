@@ -57,12 +57,25 @@ def passed(path: str, plugin: str, call: Call, result: dict | None) -> None:
     if plugin == "loopback":
         return
     if call.env.command == "DEL":
-        _leave(path, call)
+        leave(path, call)
     elif call.previous is None and result and result["ips"]:
         with Undo() as undo:
-            undo.append(lambda: _leave(path, call))
+            undo.append(lambda: leave(path, call))
             undo.append(lambda: delegate.call(plugin, "DEL", call))
-            _enter(_read(path), call, [item["address"].partition("/")[0] for item in result["ips"]])
+            question = QUESTIONS.pop(_name(call), None)
+            if question is None or question.addresses != _addresses(result):
+                _forget(question)
+                question = _enter(path, call, result)
+            if question:
+                question.wait()
+
+
+def ask(path: str, call: Call, result: dict) -> None:
+    """Asks for a pod whose addresses are reserved: podnetd puts its policies in force while its link is made, and
+    ``passed`` waits for the answer."""
+    question = _enter(path, call, result)
+    if question:
+        QUESTIONS[_name(call)] = question
 
 
 def _read(path: str) -> dict | None:
@@ -88,10 +101,68 @@ def _read(path: str) -> dict | None:
         posix.close(file)
 
 
-def _enter(gate: dict | None, call: Call, addresses: list[str]) -> None:
+class Question:
+    """What has been asked of podnetd for a pod of ``namespace`` with these ``addresses``."""
+
+    def __init__(self, gate: dict, namespace: str, addresses: list[str], message: dict) -> None:
+        self.gate = gate
+        self.namespace = namespace
+        self.addresses = addresses
+        self.connection: Socket | None = None
+        self.away = ""
+        try:
+            self.connection = _connect(gate["socket"])
+            self.connection.send(dumps(message).encode())
+        except Away as error:
+            self.away = str(error)
+        except OSError as error:
+            self.away = error.strerror or "no answer"
+
+    def wait(self) -> None:
+        """Returns when the pod's policies are in force. Raises CniError 11 where they cannot be."""
+        try:
+            answer = self._answer()
+        except Away as error:
+            if _needs_policies(self.gate, self.namespace):
+                raise CniError(
+                    TRY_AGAIN,
+                    f"podnetd does not put the policies of namespace {self.namespace} in force: {error}",
+                    "check systemctl status podnetd",
+                ) from None
+            _make_known(self.addresses)
+            return
+        if answer.get("error"):
+            raise CniError(TRY_AGAIN, str(answer["error"]))
+
+    def _answer(self) -> dict:
+        if self.connection is None or self.away:
+            raise Away(self.away)
+        try:
+            answer = self.connection.recv(LARGEST)
+        except OSError as error:
+            raise Away(error.strerror or "no answer") from None
+        finally:
+            self.connection.close()
+        if not answer:
+            raise Away("it closed the connection")
+        try:
+            found = loads(answer)
+        except ValueError:
+            raise Away(f"it answered {answer[:80]!r}") from None
+        if not isinstance(found, dict) or "away" in found:
+            raise Away(str(found["away"]) if isinstance(found, dict) else f"it answered {answer[:80]!r}")
+        return found
+
+
+#: Questions that nobody has waited for yet, by attachment.
+QUESTIONS: dict[str, Question] = {}
+
+
+def _enter(path: str, call: Call, result: dict) -> Question | None:
+    gate = _read(path)
     if gate is None:
-        return
-    args = call.env.args
+        return None
+    args, addresses = call.env.args, _addresses(result)
     namespace = args.get("K8S_POD_NAMESPACE", "")
     record = {
         "namespace": namespace,
@@ -100,24 +171,17 @@ def _enter(gate: dict | None, call: Call, addresses: list[str]) -> None:
         "addresses": addresses,
     }
     _write(gate["records"], _name(call), dumps(record))
-    try:
-        answer = _ask(gate["socket"], {"enter": _name(call), **record})
-    except Away as error:
-        if _needs_policies(gate, namespace):
-            raise CniError(
-                TRY_AGAIN,
-                f"podnetd does not put the policies of namespace {namespace} in force: {error}",
-                "check systemctl status podnetd",
-            ) from None
-        _make_known(addresses)
-        return
-    if answer.get("error"):
-        raise CniError(TRY_AGAIN, str(answer["error"]))
+    return Question(gate, namespace, addresses, {"enter": _name(call), **record})
 
 
-def _leave(path: str, call: Call) -> None:
+def _addresses(result: dict) -> list[str]:
+    return [item["address"].partition("/")[0] for item in result["ips"]]
+
+
+def leave(path: str, call: Call) -> None:
     """The attachment's record goes, and podnetd hears of it where it runs. It reads the records when it starts, so that
     nothing of this may make DEL fail."""
+    _forget(QUESTIONS.pop(_name(call), None))
     try:
         gate = _read(path)
         if gate:
@@ -138,24 +202,9 @@ def _needs_policies(gate: dict, namespace: str) -> bool:
     return bool(namespace) and (namespaces is None or namespace in namespaces)
 
 
-def _ask(path: str, message: dict) -> dict:
-    connection = _connect(path)
-    try:
-        connection.send(dumps(message).encode())
-        answer = connection.recv(LARGEST)
-    except OSError as error:
-        raise Away(error.strerror or "no answer") from None
-    finally:
-        connection.close()
-    if not answer:
-        raise Away("it closed the connection")
-    try:
-        found = loads(answer)
-    except ValueError:
-        raise Away(f"it answered {answer[:80]!r}") from None
-    if not isinstance(found, dict) or "away" in found:
-        raise Away(str(found["away"]) if isinstance(found, dict) else f"it answered {answer[:80]!r}")
-    return found
+def _forget(question: Question | None) -> None:
+    if question and question.connection:
+        question.connection.close()
 
 
 def _connect(path: str) -> Socket:

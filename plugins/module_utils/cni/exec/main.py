@@ -21,8 +21,6 @@ from . import delegate
 DAEMON = "daemon"
 #: The version of the specification that introduced a command.
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
-#: Exists where podnetd enforces NetworkPolicies (gate.py); a configuration's ``policyGate`` may name another place.
-GATE = "/var/lib/podnet/policy/gate"
 
 
 def main(plugin: str) -> None:
@@ -99,8 +97,8 @@ def _run(plugin: str, env: Environment, conf: dict) -> dict | None:
 
     with Turn(env):
         answer = delegate.call_own(plugin, to)
-        path = config.string(conf, "policyGate", GATE)
-        if posix.access(path, posix.F_OK):
+        path = delegate.gate_of(conf)
+        if path:
             from . import gate  # only if needed
 
             gate.passed(path, plugin, to, answer)

@@ -10,7 +10,7 @@ import socket
 import threading
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import gate, main
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.exec import delegate, gate
 from ansible_collections.podnet.cluster.plugins.module_utils.policy import program
 
 TRY_AGAIN = 11
@@ -96,7 +96,7 @@ def test_without_the_file_nothing_is_asked(host, way, podnetd):
     asked = podnetd({}).asked
     host.call("bridge", "ADD", host.conf(policyGate="/no/gate"), "c1", host.pod(), args=POD)
     assert asked == []
-    assert main.GATE == "/var/lib/podnet/policy/gate"
+    assert delegate.GATE == "/var/lib/podnet/policy/gate"
 
 
 def test_add_asks_and_leaves_a_record_and_del_removes_it(host, empty, way, conf, podnetd, tmp_path):
