@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +16,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.agent.inotify impor
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.reconciler import Reconciler
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.settings import Settings
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.state import State
+from ansible_collections.podnet.cluster.plugins.module_utils.cli import status
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import admission, config
@@ -93,6 +97,20 @@ def test_what_the_agent_lacks(state, tmp_path, monkeypatch):
     assert (inotify.code, inotify.subject) == (Code.AGENT_NO_INOTIFY, str(tmp_path))
     assert inotify.parameters == {"error": "inotify: Too many open files", "resync": 60}
     watch.close()
+
+
+def test_the_page_has_every_key_of_the_status(state):
+    page = (Path(__file__).resolve().parents[3] / "docs/agent.md").read_text(encoding="utf-8")
+    told = page.partition("## Status")[2].partition("## Warnings")[0]
+    assert f"Both have `schema` {health.SCHEMA}." in told and health.SCHEMA == status.SCHEMA
+    missing = {key for key in health.status(state) if f"`agent.{key}`" not in told}
+    (collected,) = [
+        {key.value for key in node.value.keys}
+        for node in ast.walk(ast.parse(inspect.getsource(status.collect)))
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)
+    ]
+    missing |= {key for key in collected if f"`{key}`" not in told}
+    assert missing == {"schema"}
 
 
 def test_metrics_count_warnings_by_code(state):

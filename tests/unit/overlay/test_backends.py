@@ -14,9 +14,6 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
     admission,
     config,
     host_gw,
-    lease,
-    offload,
-    subnet_env,
     underlay,
     vxlan,
 )
@@ -53,21 +50,6 @@ def want(kind, *entries, networks=("10.244.0.0/16",), **backend):
 
 def titles(desired):
     return [thing.title() for thing in desired.objects()]
-
-
-def test_underlay_is_the_interface_with_the_nodes_address_not_the_first():
-    own = lease.parse(entry(1))
-    found = underlay.find(own, LINKS, ADDRESSES)
-    assert (found.device, found.mtu) == ("eth1", 9000)
-    assert [str(network) for network, _device in found.networks] == ["10.77.0.0/24", "fd77::/64"]
-    assert found.reach("10.77.0.99") == "eth1" and found.reach("10.0.2.15") is None
-
-
-def test_an_address_that_no_interface_has_is_told_with_those_there_are():
-    with pytest.raises(ConfigError) as caught:
-        underlay.find(lease.parse(entry(9)), LINKS, ADDRESSES)
-    assert "10.77.0.19 of node9, this node, is on none of its interfaces" in str(caught.value)
-    assert "10.0.2.15/24 on eth0" in str(caught.value)
 
 
 def test_vxlan_wants_device_address_and_three_entries_a_peer():
@@ -156,63 +138,6 @@ def test_host_gw_needs_an_address_of_each_ip_version():
         "host-gw", entry(1), entry(2, pod_cidrs=both, addresses=["10.77.0.12", "fd77::12"]), networks=networks
     )
     assert [route.gateway for route in served.peers["node2"]] == ["10.77.0.12", "fd77::12"]
-
-
-def test_subnet_env_is_flannels():
-    parsed = config.parse({"node_name": "node1", "networks": ["10.244.0.0/16"]})
-    assert subnet_env.render(parsed, lease.parse(entry(1)), 1450) == (
-        "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
-    )
-
-
-def test_subnet_env_of_dual_stack_without_masquerade():
-    networks = ["fd00:244::/48", "10.244.0.0/16"]
-    parsed = config.parse({"node_name": "node1", "networks": networks, "masquerade": False})
-    own = lease.parse(entry(1, pod_cidrs=["fd00:244:0:1::/64", "10.244.1.0/24"]))
-    assert subnet_env.render(parsed, own, 1430).splitlines() == [
-        "FLANNEL_NETWORK=10.244.0.0/16",
-        "FLANNEL_SUBNET=10.244.1.1/24",
-        "FLANNEL_IPV6_NETWORK=fd00:244::/48",
-        "FLANNEL_IPV6_SUBNET=fd00:244:0:1::1/64",
-        "FLANNEL_MTU=1430",
-        "FLANNEL_IPMASQ=false",
-    ]
-
-
-VLAN = Link("eth0.7", "vlan", data={"id": 7}, index=7)
-VLAN.peer_index = 6
-STACK = [
-    VLAN,
-    Link("bond0", "bond", index=6),
-    Link("ens1", "", master="bond0", index=1),
-    Link("ens2", "", master="bond0", index=2),
-    Link("ens3", "", index=3),
-]
-DRIVERS = {"eth0.7": "802.1Q VLAN Support", "bond0": "bonding", "ens1": "e1000e", "ens2": "vmxnet3", "ens3": "ice"}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "device", "on", "why"),
-    [
-        ("auto", "ens2", False, "ens2 is driven by vmxnet3: many ESXi hosts lose"),
-        ("auto", "bond0", False, "ens2 is driven by vmxnet3"),
-        ("auto", "eth0.7", False, "ens2 is driven by vmxnet3"),
-        ("auto", "ens1", True, "no fault is known of ens1 (e1000e)"),
-        ("auto", "gone", True, "no fault is known of gone (of an unknown driver)"),
-        (True, "bond0", True, "backend.checksum_offload is true"),
-        (False, "ens3", False, "backend.checksum_offload is false"),
-    ],
-)
-def test_checksums_are_left_to_the_card_unless_its_driver_is_known_to_spoil_them(wanted, device, on, why):
-    choice = offload.choose(wanted, device, STACK, lambda name: DRIVERS.get(name, ""))
-    assert (choice.on, choice.why.startswith(why)) == (on, True), choice.why
-    assert bool(choice.known) == (device in ("ens2", "bond0", "eth0.7"))
-
-
-def test_a_veth_pairs_other_end_is_not_below_it():
-    ours, other = Link("eth0", "veth", index=4), Link("port", "veth", index=5)
-    ours.peer_index, other.peer_index = 5, 4
-    assert offload.carriers("eth0", [ours, other]) == ["eth0"]
 
 
 @pytest.mark.parametrize("value", ["yes", "true", 1, None])

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The underlay's interface and networks."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import lease, underlay
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
+
+LINKS = [Link("lo", mtu=65536), Link("eth0", mtu=1500), Link("eth1", mtu=9000)]
+ADDRESSES = [
+    Address("lo", "127.0.0.1/8", scope="host"),
+    Address("eth0", "10.0.2.15/24", scope="global"),
+    Address("eth1", "10.77.0.11/24", scope="global"),
+    Address("eth1", "fd77::11/64", scope="global"),
+    Address("eth1", "fe80::1/64", scope="link"),
+]
+
+
+def entry(number, subnet=0, **other):
+    lease = {
+        "name": f"node{number}",
+        "address": f"10.77.{subnet}.{10 + number}",
+        "pod_cidrs": [f"10.244.{number}.0/24"],
+    }
+    return {**lease, **other}
+
+
+def test_underlay_is_the_interface_with_the_nodes_address_not_the_first():
+    own = lease.parse(entry(1))
+    found = underlay.find(own, LINKS, ADDRESSES)
+    assert (found.device, found.mtu) == ("eth1", 9000)
+    assert [str(network) for network, _device in found.networks] == ["10.77.0.0/24", "fd77::/64"]
+    assert found.reach("10.77.0.99") == "eth1" and found.reach("10.0.2.15") is None
+
+
+def test_an_address_that_no_interface_has_is_told_with_those_there_are():
+    with pytest.raises(ConfigError) as caught:
+        underlay.find(lease.parse(entry(9)), LINKS, ADDRESSES)
+    assert "10.77.0.19 of node9, this node, is on none of its interfaces" in str(caught.value)
+    assert "10.0.2.15/24 on eth0" in str(caught.value)
