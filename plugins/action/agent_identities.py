@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         except Refused as refused:
             finding = refused.finding
             raise AnsibleActionFail(
-                f"agent_identities: {render.text(finding)}; fix: {render.fix(finding)}",
+                f"agent_identities: {render.warning(finding)}",
                 result={"finding": finding.as_json()},
             ) from None
 

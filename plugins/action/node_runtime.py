@@ -17,7 +17,8 @@ MODULE = "podnet.cluster.node_runtime"
 
 
 class ActionModule(ActionBase):
-    """Asks the node which version it has; where it is another, copies the archive and has it installed."""
+    """Asks the node which version it has, unless its facts say that it is the wanted one; where it is another, copies
+    the archive and has it installed."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Runs the action."""
@@ -30,7 +31,11 @@ class ActionModule(ActionBase):
         except OSError as error:
             raise AnsibleActionFail(f"node_runtime: {error}") from None
         interpreter = arguments.get("interpreter") or install.INTERPRETER
-        arguments["version"] = install.version_name(install.digest(files, interpreter))
+        version = install.version_name(install.digest(files, interpreter))
+        if arguments.pop("installed", None) == version and arguments.get("root", install.ROOT) == install.ROOT:
+            bin_dir = self._connection._shell.join_path(install.ROOT, "current", "bin")
+            return {"changed": False, "changes": [], "version": version, "bin_dir": bin_dir}
+        arguments["version"] = version
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         if result.get("failed") or not result.get("changed") or self._task.check_mode:
             return result

@@ -186,18 +186,22 @@ with open(library + "." + sys.implementation.cache_tag, "wb") as file:
 COMMAND_SCRIPT = """\
 #!{interpreter} -IS
 # The command {name}.
+import gc
 import os
 import sys
 
 home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
 sys.path.insert(0, os.path.join(home, "lib"))
 
+gc.disable()  # what is imported stays, and no search for garbage needs to see it
 try:
     from podnet.{module} import main
 except ImportError as error:
     sys.exit("{name}: no library at %s/lib/podnet: link to the installed command instead of copying it, or install it "
              "again (%s)" % (home, error))
 
+gc.freeze()
+gc.enable()
 sys.exit(main())
 """
 

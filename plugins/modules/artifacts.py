@@ -82,6 +82,10 @@ options:
     description: Whether the files are on the node.
     type: bool
     default: false
+  facts:
+    description: What M(podnet.cluster.node_facts) found with its option
+      O(podnet.cluster.node_facts#module:artifacts). A node that lacks nothing by them is not asked.
+    type: dict
   plan:
     description: Whether to only return what is missing, by which the action plugin of the same name knows what to copy.
     type: bool
@@ -142,6 +146,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE},
             "executables": {"type": "list", "elements": "dict", "default": [], "options": EXECUTABLE},
             "remote_src": {"type": "bool", "default": False},
+            "facts": {"type": "dict"},
             "plan": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -112,83 +112,34 @@ invalid:
     /etc/cni/net.d/99-x.conf: "/etc/cni/net.d/99-x.conf: neither plugins nor type is there"
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.cni.spec import conflist
-from ..module_utils.converge import paths
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Plan, StateError
+from ..module_utils.findings import render
+from ..module_utils.provision import conflist_state
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "directory": {"type": "path", "default": "/etc/cni/net.d"},
-            "file": {"type": "str", "default": "10-podnet.conflist"},
-            "network": {"type": "str", "default": "podnet"},
-            "cni_version": {
-                "type": "str",
-                "choices": ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"],
-                "default": "1.0.0",
-            },
-            "plugins": {"type": "list", "elements": "dict"},
-            "bin_dirs": {"type": "list", "elements": "path", "default": ["/opt/podnet/current/bin"]},
+            **conflist_state.OPTIONS,
         },
         required_if=[("state", "present", ["plugins"])],
         supports_check_mode=True,
     )
+    options = module.params
     try:
-        _converge(module)
-    except (OSError, StateError, conflist.ConflistError) as error:
+        path = conflist_state.path(options)
+        first, invalid = conflist_state.others(path)
+        if options["state"] == "present":
+            steps = conflist_state.steps(options, module.check_mode, lambda each: module.warn(render.warning(each)))
+        else:
+            steps = conflist_state.removal(options)
+        run(module, Plan(then=list(steps)), path=path, before_ours=first, invalid=invalid)
+    except (OSError, StateError) as error:
         module.fail_json(msg=str(error))
-
-
-def _converge(module: AnsibleModule) -> None:
-    wanted = module.params
-    if "/" in wanted["file"] or not wanted["file"].endswith(".conflist"):
-        module.fail_json(msg=f"file: {wanted['file']!r} is not a file name that ends in .conflist")
-    path = os.path.join(wanted["directory"], wanted["file"])
-    spec = {"path": path, "state": "absent", "mode": "0644"}
-    if wanted["state"] == "present":
-        spec = {**spec, "state": "file", "content": _text(module)}
-    first, invalid = others(path)
-    if wanted["state"] == "present":
-        for other in first:
-            if other in invalid:
-                effect = f"it is invalid ({invalid[other]}), so containerd loads no network; CRI-O skips it"
-            else:
-                effect = "the runtime uses it instead"
-            module.warn(f"{other} sorts before {path}: {effect}; fix: mv {other} {other}.disabled")
-    run(module, Plan(then=paths.plan(spec)), path=path, before_ours=first, invalid=invalid)
-
-
-def _text(module: AnsibleModule) -> str:
-    wanted = module.params
-    content = {"cniVersion": wanted["cni_version"], "name": wanted["network"], "plugins": wanted["plugins"]}
-    checked = conflist.Conflist(content, wanted["file"])
-    lacking = conflist.missing(checked, wanted["bin_dirs"])
-    if lacking and not module.check_mode:
-        where = ", ".join(wanted["bin_dirs"])
-        module.fail_json(msg=f"plugins: {', '.join(lacking)} not found as an executable in {where}")
-    return conflist.render(content)
-
-
-def others(path: str) -> tuple[list[str], dict[str, str]]:
-    """The directory's other configurations: those that sort before `path`, and the invalid ones with the reason."""
-    first, invalid = [], {}
-    for other in conflist.files(os.path.dirname(path)):
-        if other == path:
-            continue
-        if other < path:
-            first.append(other)
-        try:
-            conflist.load(other)
-        except (OSError, conflist.ConflistError) as error:
-            invalid[other] = str(error)
-    return first, invalid
 
 
 if __name__ == "__main__":

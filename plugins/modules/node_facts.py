@@ -43,8 +43,9 @@ options:
     description: Packages whose installed versions are of interest; by distribution family.
     type: dict
     default: {}
-  images:
-    description: Whether to list the images that containerd has.
+  artifacts:
+    description: Whether to list the executables that M(podnet.cluster.artifacts) installed, and the images that
+      containerd has.
     type: bool
     default: false
   check:
@@ -179,10 +180,21 @@ ansible_facts:
           description: Those of O(packages) that are held at their version.
           type: list
           elements: str
+        library:
+          description: M(podnet.cluster.node_runtime)'s version that is current; empty without one.
+          type: str
+        executables:
+          description: By path, the SHA-256 of executables that M(podnet.cluster.artifacts) installed and nobody touched
+            since; with O(artifacts).
+          type: dict
         images:
-          description: The images that containerd has; with O(images).
+          description: The images that containerd has; with O(artifacts).
           type: list
           elements: str
+        agent:
+          description: The complete credentials of the node's agent, with C(node), C(server), C(ca) and C(expires); null
+            without them.
+          type: dict
         containerd:
           description: containerd's version, null without it.
           type: str
@@ -223,18 +235,22 @@ warned:
   elements: dict
 """
 
+import os
 import socket
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import install
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
 from ..module_utils.findings.finding import Finding
-from ..module_utils.provision import facts, fitness, ping
+from ..module_utils.provision import artifacts, facts, fitness, ping
 from ..module_utils.provision.place import place
 from ..module_utils.provision.releases import ReleaseError, parse
 
+#: Where an agent has its credentials.
+AGENT = "/etc/podnet/kube"
 CHECK = {
     "release": {"type": "str", "required": True},
     "control_plane": {"type": "bool", "default": False},
@@ -261,7 +277,7 @@ def main() -> None:
             "interface": {"type": "str"},
             "ip_versions": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4]},
             "packages": {"type": "dict", "default": {}},
-            "images": {"type": "bool", "default": False},
+            "artifacts": {"type": "bool", "default": False},
             "check": {"type": "dict", "options": CHECK},
         },
         supports_check_mode=True,
@@ -276,8 +292,9 @@ def main() -> None:
         node["clock_offset"] = now - given["controller_time"] if given["controller_time"] is not None else None
         found = place(name, node, given["address"], given["interface"], given["ip_versions"])
         node.update(address=found.address, addresses=list(found.addresses), interface=found.interface)
-        if given["images"]:
-            node["images"] = facts.images()
+        if given["artifacts"]:
+            node.update(executables=artifacts.recorded(), images=facts.images())
+        node.update(library=install.installed(), agent=_agent(name))
         if given["check"]:
             wanted = _wanted(given["check"])
             findings += [*found.findings, *fitness.check(name, node, wanted)]
@@ -292,6 +309,15 @@ def main() -> None:
         findings=[each.as_json() for each in findings],
         warned=[each.as_json() for each in warnings],
     )
+
+
+def _agent(node: str) -> dict | None:
+    if not os.path.exists(AGENT):
+        return None
+    from ..module_utils.kube import credentials  # a node without an agent goes without the libraries for TLS
+
+    held = credentials.held(node)
+    return held._asdict() if held else None
 
 
 def _wanted(check: dict) -> fitness.Wanted:

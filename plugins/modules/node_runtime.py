@@ -37,6 +37,10 @@ options:
   version:
     description: The wanted version. The controller computes it; leave it out.
     type: str
+  installed:
+    description: The version that M(podnet.cluster.node_facts) found below C(/opt/podnet). A node that has the wanted
+      one is not asked.
+    type: str
   archive:
     description: The library's archive on the node. The controller sends it where it is needed; leave it out.
     type: path
@@ -93,6 +97,7 @@ def main() -> None:
             "root": {"type": "path", "default": install.ROOT},
             "interpreter": {"type": "path", "default": install.INTERPRETER},
             "version": {"type": "str"},
+            "installed": {"type": "str"},
             "archive": {"type": "path"},
         },
         supports_check_mode=True,

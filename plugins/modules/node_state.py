@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_state
-short_description: Declare a node's files, kernel settings and systemd units in one task
+short_description: Declare a node's files, kernel settings, systemd units and pod network in one task
 version_added: "0.1.0"
 description:
   - Used by this collection's roles. Its options may change with any release.
-  - Brings files, the host name, kernel modules, sysctls, swap and systemd units to the declared state, in this
-    order.
+  - Brings files, the host name, kernel modules, sysctls, swap, the overlay, systemd units and the conflist to the
+    declared state, in this order.
   - One task instead of one for each thing, since a task's start costs more than its work.
   - A restart that is due after a file changed is kept for the next run where this one fails in between.
 extends_documentation_fragment:
@@ -118,6 +118,17 @@ options:
         type: list
         elements: str
         default: []
+      reload_on:
+        description: Paths in O(files); when one of them was changed, the unit is reloaded if it runs.
+        type: list
+        elements: str
+        default: []
+  overlay:
+    description: The node's overlay, by the options of M(podnet.cluster.overlay).
+    type: dict
+  conflist:
+    description: The CNI configuration, by the options of M(podnet.cluster.conflist).
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -149,10 +160,14 @@ changes:
   sample: [write file /etc/containerd/config.toml, restart containerd.service]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
+from ..module_utils.findings import render
 from ..module_utils.provision import node
 
 FILE = {
@@ -174,6 +189,7 @@ UNIT = {
     "state": {"type": "str", "choices": ["started", "stopped"]},
     "masked": {"type": "bool"},
     "restart_on": {"type": "list", "elements": "str", "default": []},
+    "reload_on": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -194,6 +210,8 @@ def main() -> None:
             "sysctls": {"type": "dict", "default": {}},
             "swap": {"type": "str", "choices": ["off", "keep"], "default": "keep"},
             "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
+            "overlay": {"type": "dict"},
+            "conflist": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -205,10 +223,32 @@ def main() -> None:
                 msg=f"files: {spec['path']}: the mode {spec['mode']!r} is not octal: give text such as '0644'"
             )
     try:
-        plan = node.plan(module.params, module.check_mode)
+        plan = node.plan(_checked(module), module.check_mode, lambda finding: module.warn(render.warning(finding)))
     except (StateError, OSError) as error:
         module.fail_json(msg=str(error))
     run(module, plan)
+
+
+def _checked(module: AnsibleModule) -> dict[str, Any]:
+    """The parameters, those of other modules with their defaults. What only some tasks ask for is imported there alone:
+    it takes as long as all else."""
+    wanted = dict(module.params)
+    if wanted["overlay"]:
+        from ..module_utils.provision.overlay_state import OPTIONS
+
+        wanted["overlay"] = _validated(module, "overlay", OPTIONS)
+    if wanted["conflist"]:
+        from ..module_utils.provision.conflist_state import OPTIONS
+
+        wanted["conflist"] = _validated(module, "conflist", OPTIONS)
+    return wanted
+
+
+def _validated(module: AnsibleModule, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    outcome = ArgumentSpecValidator(options).validate(module.params[name])
+    if outcome.error_messages:
+        module.fail_json(msg=f"{name}: {'; '.join(outcome.error_messages)}")
+    return outcome.validated_parameters
 
 
 def _is_octal(text: str) -> bool:

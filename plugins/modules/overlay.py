@@ -246,53 +246,26 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.agent.sources.source import CONFIG, LEASES, FileSource, texts
+from ..module_utils.agent.sources.source import FileSource
 from ..module_utils.converge import files
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Change, Plan
 from ..module_utils.findings import render
 from ..module_utils.netlink.channel import Channel
 from ..module_utils.netlink.wire import NetlinkError
-from ..module_utils.overlay import admission, reconcile
-from ..module_utils.overlay import config as configs
-from ..module_utils.overlay.config import BACKENDS, MODES, ConfigError
+from ..module_utils.overlay import reconcile
+from ..module_utils.overlay.config import ConfigError
 from ..module_utils.overlay.forward import dropping_chains
 from ..module_utils.overlay.lock import locked
 from ..module_utils.overlay.wireguard_key import PATH, removal
-
-BACKEND = {
-    "type": {"type": "str", "choices": list(BACKENDS), "default": "vxlan"},
-    "vni": {"type": "int", "default": 1},
-    "port": {"type": "int"},
-    "direct_routing": {"type": "bool", "default": False},
-    "mtu": {"type": "int"},
-    "mode": {"type": "str", "choices": list(MODES), "default": "separate"},
-    "persistent_keepalive": {"type": "int", "default": 0},
-    "private_key_file": {"type": "path", "default": PATH},
-    "checksum_offload": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
-}
-CONFIGURATION = {
-    "node_name": {"type": "str", "required": True},
-    "networks": {"type": "list", "elements": "str", "required": True},
-    "backend": {"type": "dict", "default": {}, "options": BACKEND},
-    "masquerade": {"type": "bool", "default": True},
-    "not_masqueraded": {"type": "list", "elements": "str", "default": []},
-    "masquerade_nodes": {"type": "bool", "default": False},
-    "bridge": {"type": "str"},
-    "service_networks": {"type": "list", "elements": "str", "default": []},
-    "underlay_networks": {"type": "list", "elements": "str", "default": []},
-}
+from ..module_utils.provision import overlay_state
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "config": {"type": "dict", "options": CONFIGURATION},
-            "leases": {"type": "list", "elements": "raw"},
-            "peers": {"type": "str", "choices": ["leases", "agent"], "default": "leases"},
-            "directory": {"type": "path", "default": "/etc/podnet"},
-            "subnet_env": {"type": "path", "default": "/run/flannel/subnet.env"},
+            **overlay_state.OPTIONS,
         },
         required_together=[("config", "leases")],
         supports_check_mode=True,
@@ -311,34 +284,27 @@ def main() -> None:
 
 
 def _present(module: AnsibleModule, channel: Channel) -> None:
-    wanted = module.params
-    paths = [os.path.join(wanted["directory"], name) for name in (CONFIG, LEASES)]
-    if wanted["config"] is None:
-        if module.check_mode and not all(map(os.path.exists, paths)):
-            text = f"configure the overlay by {' and '.join(paths)}, which do not exist yet"
-            run(module, Plan([Change("overlay", "overlay", text, "", "", lambda: None)]))
-        config, leases = FileSource(wanted["directory"]).read()
-        kept = {}
+    options = module.params
+    paths = overlay_state.files_in(options["directory"])
+    if options["config"] is not None:
+        wanted = overlay_state.wanted(options)
+    elif module.check_mode and not all(map(os.path.exists, paths)):
+        text = f"configure the overlay by {' and '.join(paths)}, which do not exist yet"
+        run(module, Plan([Change("overlay", "overlay", text, "", "", lambda: None)]))
     else:
-        offload = wanted["config"]["backend"].get("checksum_offload")
-        if offload in ("true", "false"):
-            wanted["config"]["backend"]["checksum_offload"] = offload == "true"
-        config = configs.parse(wanted["config"])
-        leases = admission.admit(config, wanted["leases"])
-        kept = dict(zip(paths, texts(config, wanted["leases"])))
-    own_only = wanted["peers"] == "agent"
-    overlay = reconcile.present(channel, config, leases, wanted["subnet_env"], files.plan(kept), own_only=own_only)
-    desired = overlay.desired
-    refused = {**leases.refused, **desired.refused}
+        wanted = overlay_state.Wanted(*FileSource(options["directory"]).read(), {})
+    overlay, refused = overlay_state.present(channel, wanted, options)
     for each in refused.values():
-        module.warn(f"{render.text(each)}; fix: {render.fix(each)}")
+        module.warn(render.warning(each))
+    desired, own = overlay.desired, wanted.leases.own
+    served = [] if options["peers"] == "agent" else wanted.leases.peers
     run(
         module,
         overlay.plan,
         device=desired.device,
         mtu=desired.mtu,
-        lease=leases.own.as_json(),
-        peers=[] if own_only else [peer.as_json() for peer in leases.peers if peer.name not in refused],
+        lease=own.as_json(),
+        peers=[peer.as_json() for peer in served if peer.name not in refused],
         refused={name: render.as_json(each) for name, each in refused.items()},
         forward_policy_drop=dropping_chains(config, desired.device),
     )
@@ -346,12 +312,11 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
 
 def _absent(module: AnsibleModule, channel: Channel) -> None:
     directory = module.params["directory"]
-    paths = [os.path.join(directory, name) for name in (CONFIG, LEASES)]
     try:
         key = FileSource(directory).config().backend.private_key_file
     except ConfigError:
         key = PATH
-    steps = [*files.plan(dict.fromkeys(paths)), *removal(key)]
+    steps = [*files.plan(dict.fromkeys(overlay_state.files_in(directory))), *removal(key)]
     run(module, reconcile.absent(channel, module.params["subnet_env"], steps).plan)
 
 

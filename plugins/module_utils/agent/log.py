@@ -33,7 +33,7 @@ class Log:
 
     def warning(self, finding: Finding) -> None:
         """What an operator should inspect."""
-        self._limited(WARNING, f"{finding.code}: {render.text(finding)}; fix: {render.fix(finding)}")
+        self._limited(WARNING, f"{finding.code}: {render.warning(finding)}")
 
     def info(self, text: str) -> None:
         """What was done."""

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..overlay.config import ConfigError
 from ..overlay.json_file import read_json
-from . import http_server
-from .policies import options as policies
 from .sources.source import CREDENTIALS, DIRECTORY, FileSource, Source
 
 if TYPE_CHECKING:
@@ -76,6 +74,8 @@ def parse(data: object) -> Settings:
     if not isinstance(settings.kubernetes, dict):
         raise ConfigError(f"kubernetes: {settings.kubernetes!r} is not an object")
     if settings.listen is not None:
+        from . import http_server  # what only some nodes use is loaded where it is used
+
         try:
             http_server.endpoint(str(settings.listen))
         except ValueError as error:
@@ -83,6 +83,8 @@ def parse(data: object) -> Settings:
     if not isinstance(settings.cni, str) or not settings.cni.startswith("/"):
         raise ConfigError(f"cni: {settings.cni!r} is not the path of a directory")
     if settings.policy is not None:
+        from .policies import options as policies
+
         policies.parse(settings.policy)
     for key, least in (("resync", 1), ("sweep", 1), ("probe", 0)):
         value = getattr(settings, key)
@@ -106,6 +108,7 @@ def open_enforcer(settings: Settings, directory: str, run: str, log: Log) -> Enf
         return None
     # loaded where it is used only, as the API's client
     module = importlib.import_module(f"{__package__}.policies.enforcer")
+    policies = importlib.import_module(f"{__package__}.policies.options")
     credentials = settings.kubernetes.get("credentials", os.path.join(directory, CREDENTIALS))
     enforcer: Enforcer = module.Enforcer(policies.parse(settings.policy), str(credentials), run, log)
     return enforcer

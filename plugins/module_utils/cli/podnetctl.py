@@ -29,7 +29,6 @@ from ..overlay.config import Config, ConfigError
 from ..overlay.lease import Leases
 from ..overlay.lock import locked
 from ..overlay.subnet_env import PATH
-from . import status
 from . import trace as verify
 
 #: Seconds between two attempts while the underlay has no address yet.
@@ -86,6 +85,8 @@ def plan(options: argparse.Namespace, channel: Channel) -> int:
 
 def print_status(options: argparse.Namespace, channel: Channel) -> int:
     """Prints the state of the overlay."""
+    from . import status  # loaded where it is used only
+
     config, leases = _known(options)
     found = status.collect(config, leases, _look(channel, config, leases, options))
     found["warnings"] += map(render.as_json, _expiring(options.config))
@@ -104,7 +105,7 @@ def print_peers(options: argparse.Namespace, channel: Channel) -> int:
     for peer in leases.peers:
         print(f"{peer.name}  {peer.address}  {' '.join(map(str, peer.pod_cidrs))}  {peer.vtep_mac}")
     for each in leases.refused.values():
-        print(f"{render.text(each)}; fix: {render.fix(each)}")
+        print(render.warning(each))
     return 0
 
 
@@ -168,7 +169,7 @@ def _warn(leases: Leases, overlay: reconcile.Overlay) -> None:
 
 def _report(findings: Iterable[Finding]) -> None:
     for each in findings:
-        print(f"podnetctl: {render.text(each)}; fix: {render.fix(each)}", file=sys.stderr)
+        print(f"podnetctl: {render.warning(each)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ goes to the kernel in one batch (kernel objects, nftables elements) is a step wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Callable, NamedTuple, Protocol
 
@@ -101,7 +101,7 @@ class Plan:
     nothing has failed before it.
 
     ``then`` may be a generator, which plans each step on what those before it have made; while nothing is applied, on
-    the state as it is.
+    the state as it is. A plan may be a step of another one.
     """
 
     def __init__(self, steps: Iterable[Step] = (), then: Iterable[Step] = ()) -> None:
@@ -116,9 +116,9 @@ class Plan:
         return self._steps + self._then
 
     @property
-    def changes(self) -> Iterator[Described]:
+    def changes(self) -> Sequence[Described]:
         """What all steps do."""
-        return (change for step in self.steps for change in step.changes)
+        return [change for step in self.steps for change in step.changes]
 
     def __bool__(self) -> bool:
         return any(step.changes for step in self.steps)

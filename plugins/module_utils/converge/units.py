@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""systemd units: enabled, started, masked; restarted when a file they read was changed.
+"""systemd units: enabled, started, masked; restarted or reloaded when a file they read was changed.
 
 A restart that is due is recorded under /run before the file is changed, until it is done: where a run fails between the
 two, the next one restarts the unit.
@@ -24,8 +24,8 @@ _PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonRel
 
 
 class Units:
-    """The state of the units that ``specs`` name (name, enabled, state: started or stopped, masked, restart_on: paths),
-    and their ``actual`` one (as ``show`` gives it, and reads it where it is left out)."""
+    """The state of the units that ``specs`` name (name, enabled, state: started or stopped, masked, restart_on and
+    reload_on: paths), and their ``actual`` one (as ``show`` gives it, and reads it where it is left out)."""
 
     def __init__(self, specs: Sequence[dict[str, Any]], actual: dict[str, dict[str, str]] | None = None) -> None:
         self.specs = [{**spec, "name": _full(spec["name"])} for spec in specs]
@@ -92,6 +92,8 @@ class Units:
             yield _change(name, "start", str(actual.get("ActiveState") or "inactive"), "active", pending)
         elif is_due and is_active:
             yield _change(name, "restart", "active", "restarted", pending)
+        elif is_active and paths & set(spec.get("reload_on") or ()):
+            yield _change(name, "reload", "active", "reloaded")
         if spec["masked"] and not is_masked:
             yield _change(name, "mask", "unmasked", "masked")
 

@@ -30,6 +30,11 @@ def line(finding: Finding) -> str:
     return f"{where}{text(finding)}: {fix(finding)}"
 
 
+def warning(finding: Finding) -> str:
+    """Text and fix in one line, for what names the node already."""
+    return f"{text(finding)}; fix: {fix(finding)}"
+
+
 def as_json(finding: Finding) -> dict[str, Any]:
     """The finding as data, and beside it its ``text`` and ``fix`` for people."""
     return {**finding.as_json(), "text": text(finding), "fix": fix(finding)}

@@ -88,6 +88,33 @@ def expiry(path: str, within: float = 0.0) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(end)) if end < time.time() + within else ""
 
 
+#: Where the role overlay has them.
+HERE = Paths("/etc/podnet/kube.json", "/etc/podnet/kube")
+
+
+class Held(NamedTuple):
+    """A node's complete credentials: of which node, for which API, its CA (PEM), and the certificate's end (seconds
+    since the epoch)."""
+
+    node: str
+    server: str
+    ca: str
+    expires: int
+
+
+def held(node: str, paths: Paths = HERE) -> Held | None:
+    """What ``node`` holds, None where anything of it is missing or wrong. Raises OSError."""
+    ca, text = files.read(paths.ca()), files.read(paths.kubeconfig)
+    if ca is None or text is None:
+        return None
+    try:
+        server = json.loads(text)["clusters"][0]["cluster"]["server"]
+        needs = present(paths, node, server, ca, None, 0)
+    except (ValueError, TypeError, LookupError):
+        return None
+    return None if needs.request or needs.plan or needs.expires is None else Held(node, server, ca, needs.expires)
+
+
 def absent(paths: Paths) -> Needs:
     """Removes all of it."""
     every = (paths.kubeconfig, paths.pem(), paths.next(), paths.ca())

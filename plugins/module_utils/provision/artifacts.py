@@ -71,6 +71,11 @@ def lacking(executables: Sequence[Executable], images: Sequence[Image]) -> tuple
     ]
 
 
+def recorded() -> dict[str, str]:
+    """SHA-256 of those installed executables that were not touched since, by path."""
+    return {path: entry[0] for path, entry in _record().items() if _is_unchanged(path, entry)}
+
+
 def plan(executables: Sequence[Executable], images: Sequence[Image], check_mode: bool) -> Iterator[Change]:
     """Installs them. First all files are verified, though not in check mode, where they may not be on the node yet.
     Raises StateError for a wrong checksum."""
@@ -121,10 +126,18 @@ def _import(image: Image) -> None:
 
 
 def _is_installed(executable: Executable, record: dict[str, Any]) -> bool:
+    entry = record.get(executable.path)
+    if entry and entry[0] == executable.sha256 and _is_unchanged(executable.path, entry):
+        return True
     try:
-        if record.get(executable.path) == [executable.sha256, *_stamp(executable.path)]:
-            return True
         return sha256(executable.path) == executable.sha256
+    except OSError:
+        return False
+
+
+def _is_unchanged(path: str, entry: list[Any]) -> bool:
+    try:
+        return _stamp(path) == entry[1:]
     except OSError:
         return False
 

@@ -7,17 +7,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 from ..converge import paths, sysctls
-from ..converge.plan import Change, Plan
+from ..converge.plan import Change, Plan, Step
 from ..converge.units import Units
+from ..findings.finding import Finding
 from . import kernel
 
 
-def plan(wanted: dict[str, Any], check_mode: bool) -> Plan:
+def plan(wanted: dict[str, Any], check_mode: bool, warn: Callable[[Finding], object] = lambda finding: None) -> Plan:
     """What brings the node to ``wanted`` (node_state's parameters): files first, then the host name, modules, sysctls,
-    swap, and the units last, which may need all of them.
+    swap, the overlay, the units, which may need all of them, and the conflist, which lets pods in. ``warn`` is called
+    with what is wrong and keeps nothing from being done.
 
     Files and modules are planned now: what cannot be is found while the node is as it was. Raises StateError for that,
     and OSError.
@@ -25,12 +27,17 @@ def plan(wanted: dict[str, Any], check_mode: bool) -> Plan:
     units = Units(wanted["units"])
     files = [change for spec in wanted["files"] for change in paths.plan(spec)]
     modules = list(kernel.modules(wanted["kernel_modules"], wanted["kernel_module_proofs"]))
-    return Plan(then=_steps(wanted, check_mode, units, files, modules))
+    return Plan(then=_steps(wanted, check_mode, warn, units, files, modules))
 
 
 def _steps(
-    wanted: dict[str, Any], check_mode: bool, units: Units, files: list[Change], modules: list[Change]
-) -> Iterator[Change]:
+    wanted: dict[str, Any],
+    check_mode: bool,
+    warn: Callable[[Finding], object],
+    units: Units,
+    files: list[Change],
+    modules: list[Change],
+) -> Iterator[Step]:
     changed = {change.subject for change in files}
     if not check_mode:
         units.note(changed)
@@ -42,6 +49,15 @@ def _steps(
     yield from list(sysctls.plan(wanted["sysctls"], sysctls.read if check_mode and modules else sysctls.need))
     if wanted["swap"] == "off":
         yield from kernel.no_swap()
+    # what only some tasks ask for is imported there alone: it takes as long as all else
+    if wanted.get("overlay"):
+        from . import overlay_state
+
+        yield from overlay_state.steps(wanted["overlay"], check_mode, warn)
     if not check_mode and changed:
         units = Units(wanted["units"])
     yield from units.plan(changed, check_mode)
+    if wanted.get("conflist"):
+        from . import conflist_state
+
+        yield from conflist_state.steps(wanted["conflist"], check_mode, warn)
