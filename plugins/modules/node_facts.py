@@ -48,6 +48,10 @@ options:
       containerd has.
     type: bool
     default: false
+  in_sync:
+    description: Whether to tell which of the states that M(podnet.cluster.node_state) keeps by name the node is in.
+    type: bool
+    default: false
   check:
     description: What the node should become; without it nothing is checked.
     type: dict
@@ -191,6 +195,9 @@ ansible_facts:
           description: The images that containerd has; with O(artifacts).
           type: list
           elements: str
+        in_sync:
+          description: Digests of M(podnet.cluster.node_state)'s states by name; with O(in_sync).
+          type: dict
         agent:
           description: The complete credentials of the node's agent, with C(node), C(server), C(ca) and C(expires); null
             without them.
@@ -245,7 +252,7 @@ from ..module_utils import install
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
 from ..module_utils.findings.finding import Finding
-from ..module_utils.provision import artifacts, facts, fitness, ping
+from ..module_utils.provision import artifacts, facts, fitness, ping, remembered
 from ..module_utils.provision.place import place
 from ..module_utils.provision.releases import ReleaseError, parse
 
@@ -278,6 +285,7 @@ def main() -> None:
             "ip_versions": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4]},
             "packages": {"type": "dict", "default": {}},
             "artifacts": {"type": "bool", "default": False},
+            "in_sync": {"type": "bool", "default": False},
             "check": {"type": "dict", "options": CHECK},
         },
         supports_check_mode=True,
@@ -294,6 +302,8 @@ def main() -> None:
         node.update(address=found.address, addresses=list(found.addresses), interface=found.interface)
         if given["artifacts"]:
             node.update(executables=artifacts.recorded(), images=facts.images())
+        if given["in_sync"]:
+            node["in_sync"] = remembered.in_sync()
         node.update(library=install.installed(), agent=_agent(name))
         if given["check"]:
             wanted = _wanted(given["check"])

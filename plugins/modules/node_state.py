@@ -15,12 +15,24 @@ description:
     declared state, in this order.
   - One task instead of one for each thing, since a task's start costs more than its work.
   - A restart that is due after a file changed is kept for the next run where this one fails in between.
+  - A node whose facts say that it is in the state already is not asked.
 extends_documentation_fragment:
   - podnet.cluster.attributes
   - podnet.cluster.attributes.desired_state
 author:
   - podnet.cluster contributors (@podnet)
 options:
+  name:
+    description: The name under which the state is kept on the node. M(podnet.cluster.node_facts) with
+      O(podnet.cluster.node_facts#module:in_sync) tells which named states the node still is in. A state with secrets is
+      not kept.
+    type: str
+  facts:
+    description: What M(podnet.cluster.node_facts) found. A node that is in the state by them is not asked.
+    type: dict
+  digest:
+    description: The digest of what is asked for. The controller computes it; leave it out.
+    type: str
   files:
     description: Files, directories and links.
     type: list
@@ -168,7 +180,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
 from ..module_utils.findings import render
-from ..module_utils.provision import node
+from ..module_utils.provision import node, remembered
 
 FILE = {
     "path": {"type": "path", "required": True},
@@ -197,6 +209,9 @@ def main() -> None:
     """Runs the module."""
     module = AnsibleModule(
         argument_spec={
+            "name": {"type": "str"},
+            "facts": {"type": "dict"},
+            "digest": {"type": "str"},
             "files": {
                 "type": "list",
                 "elements": "dict",
@@ -223,7 +238,13 @@ def main() -> None:
                 msg=f"files: {spec['path']}: the mode {spec['mode']!r} is not octal: give text such as '0644'"
             )
     try:
-        plan = node.plan(_checked(module), module.check_mode, lambda finding: module.warn(render.warning(finding)))
+        wanted = _checked(module)
+        plan = node.plan(
+            wanted,
+            module.check_mode,
+            warn=lambda finding: module.warn(render.warning(finding)),
+            done=lambda: wanted["name"] and remembered.keep(wanted["name"], wanted["digest"], wanted),
+        )
     except (StateError, OSError) as error:
         module.fail_json(msg=str(error))
     run(module, plan)

@@ -16,10 +16,15 @@ from ..findings.finding import Finding
 from . import kernel
 
 
-def plan(wanted: dict[str, Any], check_mode: bool, warn: Callable[[Finding], object] = lambda finding: None) -> Plan:
+def plan(
+    wanted: dict[str, Any],
+    check_mode: bool,
+    warn: Callable[[Finding], object] = lambda finding: None,
+    done: Callable[[], object] = lambda: None,
+) -> Plan:
     """What brings the node to ``wanted`` (node_state's parameters): files first, then the host name, modules, sysctls,
     swap, the overlay, the units, which may need all of them, and the conflist, which lets pods in. ``warn`` is called
-    with what is wrong and keeps nothing from being done.
+    with what is wrong and keeps nothing from being done, ``done`` when all is.
 
     Files and modules are planned now: what cannot be is found while the node is as it was. Raises StateError for that,
     and OSError.
@@ -27,13 +32,14 @@ def plan(wanted: dict[str, Any], check_mode: bool, warn: Callable[[Finding], obj
     units = Units(wanted["units"])
     files = [change for spec in wanted["files"] for change in paths.plan(spec)]
     modules = list(kernel.modules(wanted["kernel_modules"], wanted["kernel_module_proofs"]))
-    return Plan(then=_steps(wanted, check_mode, warn, units, files, modules))
+    return Plan(then=_steps(wanted, check_mode, warn, done, units, files, modules))
 
 
 def _steps(
     wanted: dict[str, Any],
     check_mode: bool,
     warn: Callable[[Finding], object],
+    done: Callable[[], object],
     units: Units,
     files: list[Change],
     modules: list[Change],
@@ -61,3 +67,5 @@ def _steps(
         from . import conflist_state
 
         yield from conflist_state.steps(wanted["conflist"], check_mode, warn)
+    if not check_mode:
+        done()
