@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,7 +79,11 @@ class Workload:
 
     def isolated(self) -> bool:
         """Whether the policies are in force: friends reach the server, strangers do not."""
-        return all(self.reaches(f"friend-{node}") and not self.reaches(f"stranger-{node}") for node in self.lab.names)
+        clients = [f"{role}-{node}" for role in ("friend", "stranger") for node in self.lab.names]
+        with ThreadPoolExecutor() as threads:
+            return [client for client, reached in zip(clients, threads.map(self.reaches, clients)) if reached] == [
+                f"friend-{node}" for node in self.lab.names
+            ]
 
 
 @pytest.fixture(scope="module")

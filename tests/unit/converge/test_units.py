@@ -14,7 +14,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan impor
 
 def unit(**values):
     """A unit's spec, as the module hands it over."""
-    return {"name": "x", "enabled": None, "state": None, "masked": None, "restart_on": [], **values}
+    return {"name": "x", "enabled": None, "state": None, "masked": None, "restart_on": [], "reload_on": [], **values}
 
 
 ACTIVE = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"}
@@ -40,6 +40,11 @@ MASKED = {"LoadState": "masked", "ActiveState": "inactive", "UnitFileState": "ma
         ({"restart_on": ["/a"]}, INACTIVE, []),
         ({"restart_on": ["/a"], "state": "started"}, INACTIVE, ["start x.service"]),
         ({"restart_on": ["/b"]}, ACTIVE, []),
+        ({"reload_on": ["/a"]}, ACTIVE, ["reload x.service"]),
+        ({"reload_on": ["/a"]}, INACTIVE, []),
+        ({"reload_on": ["/a"]}, MISSING, []),
+        ({"reload_on": ["/a"], "restart_on": ["/a"]}, ACTIVE, ["restart x.service"]),
+        ({"reload_on": ["/b"]}, ACTIVE, []),
         ({}, {**ACTIVE, "NeedDaemonReload": "yes"}, ["reload systemd's units"]),
     ],
 )
