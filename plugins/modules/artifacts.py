@@ -160,7 +160,10 @@ def main() -> None:
             more = artifacts.of_archive(content, given["bin_dir"], given["components"], given["skip_images"])
             executables, images = executables + more[0], images + (more[1] if given["import_images"] else [])
         named = [each.name for each in images]
-        executables, images = artifacts.lacking(executables, images)
+        wanted = executables
+        executables, images = artifacts.lacking(wanted, images)
+        if not module.check_mode:
+            artifacts.note([each for each in wanted if each not in executables])
     except (archive.ArchiveError, StateError, OSError) as error:
         module.fail_json(msg=f"archive: {error}")
     module.check_mode = module.check_mode or given["plan"]

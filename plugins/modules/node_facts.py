@@ -304,7 +304,7 @@ def main() -> None:
             node.update(executables=artifacts.recorded(), images=facts.images())
         if given["in_sync"]:
             node["in_sync"] = remembered.in_sync()
-        node.update(library=install.installed(), agent=_agent(name))
+        node.update(library=install.installed(), agent=_agent((node["membership"] or {"node": name})["node"]))
         if given["check"]:
             wanted = _wanted(given["check"])
             findings += [*found.findings, *fitness.check(name, node, wanted)]

@@ -20,7 +20,7 @@ from ..ipam.files import make_directory
 from . import facts
 from .archive import Archive, ArchiveError, sha256
 
-#: What was installed: SHA-256, size in bytes and time of change in ns, by path. Saves hashing 200 MB at each run.
+#: What is installed: SHA-256, size in bytes and time of change in ns, by path. Saves hashing 200 MB at each run.
 RECORD = "/var/lib/podnet/artifacts.json"
 
 
@@ -71,6 +71,14 @@ def lacking(executables: Sequence[Executable], images: Sequence[Image]) -> tuple
     ]
 
 
+def note(executables: Sequence[Executable]) -> None:
+    """Records executables that were found as they should be, whoever installed them. Raises OSError."""
+    before = _record()
+    after = {**before, **{each.path: [each.sha256, *_stamp(each.path)] for each in executables}}
+    if after != before:
+        files.write(RECORD, json.dumps(after, indent=1, sort_keys=True) + "\n")
+
+
 def recorded() -> dict[str, str]:
     """SHA-256 of those installed executables that were not touched since, by path."""
     return {path: entry[0] for path, entry in _record().items() if _is_unchanged(path, entry)}
@@ -106,8 +114,7 @@ def _install(executable: Executable) -> None:
     shutil.copyfile(executable.file, temporary)
     os.chmod(temporary, 0o755)
     os.rename(temporary, executable.path)
-    record = {**_record(), executable.path: [executable.sha256, *_stamp(executable.path)]}
-    files.write(RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    note([executable])
 
 
 def _import(image: Image) -> None:

@@ -29,7 +29,7 @@ def keep(name: str, digest: str, wanted: dict[str, Any], directory: str = DIRECT
     if any(spec.get("secret") and spec["content"] for spec in wanted["files"]):
         files.remove(path)
         return
-    text = json.dumps({"digest": digest, "wanted": wanted}, indent=1, sort_keys=True) + "\n"
+    text = json.dumps({"digest": digest, "wanted": wanted}, indent=1) + "\n"  # in order: a conflist has one
     if files.read(path) != text:
         files.write(path, text, 0o600)
 

@@ -102,3 +102,33 @@ def test_absent_removes_all_of_it(certified, tmp_path):
     assert len(plan.describe()) == 3 and "PRIVATE" not in "".join(part for diff in plan.diffs() for part in diff)
     assert plan.apply() == [] and not (tmp_path / "kube").exists()
     assert not credentials.absent(certified).plan
+
+
+def test_what_a_node_holds(certified):
+    held = credentials.held("node1", certified)
+    assert held and (held.node, held.server, held.ca) == ("node1", SERVER, CA)
+    assert held.expires == needs(certified).expires
+
+
+@pytest.mark.parametrize("file", ["kubeconfig", "ca", "pem"])
+@pytest.mark.parametrize("text", [None, "", "{}"])
+def test_a_node_with_a_part_of_it_holds_nothing(certified, file, text):
+    path = certified.kubeconfig if file == "kubeconfig" else getattr(certified, file)()
+    if text is None:
+        os.unlink(path)
+    else:
+        with open(path, "w", encoding="utf-8") as part:
+            part.write(text)
+    assert credentials.held("node1", certified) is None
+
+
+def test_a_node_without_credentials_or_with_another_s_holds_nothing(paths, certified, tmp_path):
+    assert credentials.held("node2", certified) is None
+    assert credentials.held("node1", credentials.Paths(str(tmp_path / "no.json"), str(tmp_path / "no"))) is None
+
+
+def test_a_certificate_that_has_ended_is_none(paths):
+    first = needs(paths)
+    first.plan.apply()
+    assert needs(paths, sign(first.request, days=0)).plan.apply() == []
+    assert credentials.held("node1", paths) is None
