@@ -136,7 +136,7 @@ class Plan:
         errors = [error for step in self._steps if step.changes for error in step.apply()]
         to_come, self._then = chain(self._then, self._to_come), []
         try:
-            while not errors and (step := next(to_come, None)):
+            while not errors and (step := next(to_come, None)) is not None:
                 self._then.append(step)
                 if step.changes:
                     errors += step.apply()

@@ -106,3 +106,19 @@ def test_a_step_that_cannot_be_planned_ends_the_plan(done, error, doing, reason)
     with pytest.raises(type(error)):
         checked.describe()
     assert checked.describe() == ["write file /a"]
+
+
+def test_a_plan_is_a_step_and_an_empty_one_ends_nothing(done):
+    inner = Plan(then=[change("b", done)])
+    plan = Plan(then=iter([Plan(), change("a", done), inner, Plan(), change("c", done)]))
+    assert plan.apply() == []
+    assert done == ["a", "b", "c"]
+    assert plan.describe() == ["write file /a", "write file /b", "write file /c"]
+    assert [diff.subject for diff in plan.diffs()] == ["/a", "/b", "/c"]
+    assert not Plan(then=[Plan()])
+
+
+def test_what_follows_a_plan_that_failed_is_not_done(done):
+    plan = Plan(then=[Plan(then=[change("a", done, OSError(errno.EACCES, "x"))]), change("b", done)])
+    assert len(plan.apply()) == 1
+    assert done == []
