@@ -306,7 +306,7 @@ def _present(module: AnsibleModule, channel: Channel) -> None:
         lease=own.as_json(),
         peers=[peer.as_json() for peer in served if peer.name not in refused],
         refused={name: render.as_json(each) for name, each in refused.items()},
-        forward_policy_drop=dropping_chains(config, desired.device),
+        forward_policy_drop=dropping_chains(wanted.config, desired.device),
     )
 
 
