@@ -12,6 +12,7 @@ from dataclasses import replace
 import faults
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
+from standin import kube_proxy
 
 from .test_faults import names, place
 
@@ -215,3 +216,26 @@ def test_podnetctl_follows_an_address_by_the_node_s_rules(cluster, service, impa
     assert (found["to"]["kind"], found["to"]["backends"]) == ("service", [pod.address])
     assert [hop["verdict"] for hop in found["paths"][0]["hops"] if hop["step"] == "service"] == ["ok"]
     assert [probe["ok"] for probe in found["probes"] if probe["scope"] == "service"] == [True]
+
+
+@pytest.mark.parametrize("mode", [*kube_proxy.SHAPES])
+def test_kube_proxy_in_mode_nftables(cluster, service, mode):
+    """Its shapes of different releases: what they lead to, and what stands before them."""
+    pods = [cluster.nodes[1].pods[0], cluster.nodes[2].pods[1]]
+    end, node, source = service(*pods), cluster.nodes[0], cluster.nodes[0].pods[0]
+    clear(node)
+    endpoints = [pod.address for pod in pods]
+    rules_of_proxy = kube_proxy.rules(mode, 4, endpoints, node.address).replace("udp", "tcp")
+    node.netns.run("nft", "-f", "-", input=rules_of_proxy.replace(kube_proxy.service(4), ADDRESS))
+    notrack = "table ip foreign { chain pre { type filter hook prerouting priority -300; tcp dport 80 notrack; }; }"
+    try:
+        assert_healthy(look(cluster, source, end, 80, False))
+        node.netns.run("nft", notrack)
+        assert look(cluster, source, end, 80, False)["verdict"]["code"] == "service.untracked"
+        node.run("nft delete table ip foreign")
+        found = look(cluster, source, replace(end, backends=(endpoints[0],)), 80, False)["verdict"]
+        assert (found["code"], found["parameters"]["actual"]) == ("service.endpoints-stale", [endpoints[1]])
+        node.run("nft flush chain ip kube-proxy nat-prerouting")  # it rejects what comes to cluster-ips untranslated
+        assert look(cluster, source, end, 80, False)["verdict"]["code"] == "service.refused-by-proxy"
+    finally:
+        node.run("nft delete table ip kube-proxy")
