@@ -8,13 +8,9 @@ The unit itself, with its system call filter, runs in the lab (tests/cluster/tes
 
 from __future__ import annotations
 
-import configparser
-import re
-import shutil
-import subprocess
 import sys
 
-import pytest
+import confined
 
 AGENT = "ansible_collections.podnet.cluster.plugins.module_utils.agent.daemon"
 READ_ONLY = """
@@ -28,32 +24,11 @@ exec "$@"
 """
 
 
-@pytest.fixture
-def unit(root) -> dict[str, str]:
-    """The section Service of the unit, as the role writes it."""
-    text = (root / "roles/overlay/templates/podnetd.service.j2").read_text()
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(re.sub(r"\{\{.*?\}\}", "x", text))
-    return dict(parser["Service"])
-
-
-def test_the_exposure(root, tmp_path):
-    """By systemd's own measure, from 0 to 10."""
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("not installed: systemd-analyze")
-    text = (root / "roles/overlay/templates/podnetd.service.j2").read_text()
-    (tmp_path / "podnetd.service").write_text(re.sub(r"\{\{.*?\}\}", "x", text))
-    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=40", "--no-pager"]
-    done = subprocess.run([*command, tmp_path / "podnetd.service"], text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout[-300:] + done.stderr
-
-
-def test_its_work(make_nodes, eventually, unit, root, tmp_path):
+def test_its_work(make_nodes, eventually):
     """Links, routes, the packet filter, sysctls, subnet.env, its socket."""
+    unit = confined.service("overlay/podnetd")
     assert unit["ProtectSystem"] == "full" and unit["ReadWritePaths"] == "/proc/sys/net"
-    kept = ",".join(f"+{name.lower()[4:]}" for name in unit["CapabilityBoundingSet"].split())
-    less = ["setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all", "--no-new-privs"]
+    less = confined.command("overlay/podnetd")
     (node, _peer), _switch = make_nodes(2)
     node.netns.sysctl("net.ipv4.ip_forward", "0")
     agent = node.start("unshare", "--mount", "sh", "-c", READ_ONLY, "sh", *less, sys.executable, "-m", AGENT)

@@ -17,6 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import confined
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils import install, launcher
 
@@ -159,14 +160,14 @@ def installed(root):
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
-    """A service, and executables that can't do without it."""
+    """A service with what its unit leaves it, and executables that can't do without it."""
     if platform.machine() not in launcher.MACHINES:
         pytest.skip(f"there is no launcher for {platform.machine()}")
     root = tmp_path_factory.mktemp("served")
     version = installed(root)
     without = launcher.build(platform.machine(), version, str(root / "cni.sock"), "/no/fallback")
     (root / version / "lib/launch").write_bytes(without)
-    service = Service(root)
+    service = Service(root, confined.command("cni/podnet-cni"))
     yield service
     assert not service.end()
 

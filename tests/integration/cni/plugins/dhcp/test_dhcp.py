@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 
+import confined
 import pytest
 
 pytestmark = pytest.mark.skipif(not shutil.which("dnsmasq"), reason="dnsmasq is not installed (package dnsmasq-base)")
@@ -56,11 +57,11 @@ class Lan:
 
     def keep(self, *options):
         """Start the daemon."""
-        command = f"{self.host.bin_dir}/podnet-dhcp"
+        command = [*confined.command("cni/podnet-dhcp"), f"{self.host.bin_dir}/podnet-dhcp"]
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.socket)
         self.daemon = self.start(
-            self.host.netns, command, f"--socketpath={self.socket}", "--timeout=8s", "--resendtimeout=30", *options,
+            self.host.netns, *command, f"--socketpath={self.socket}", "--timeout=8s", "--resendtimeout=30", *options,
             log="daemon.log",
         )  # fmt: skip
         self.until(lambda: os.path.exists(self.socket), "the daemon to start")
