@@ -9,6 +9,7 @@ import json
 import signal
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.agent import follower as agent_follower
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources import kubernetes as kubernetes_source
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from standin import apiserver, client
@@ -121,14 +122,15 @@ def test_nothing_is_written_where_it_is_not_wanted(server, follow):
 
 def test_a_list_of_many_pages(server, directory, follow, monkeypatch):
     """The first list comes from the cache in one; after 410 pages come from a snapshot."""
+    monkeypatch.setattr(agent_follower, "FIRST_PAUSE", 4.0)  # it is away meanwhile, and no bookmark comes
     server.standin("populate", count=1200)
     follower = follow()
     follower.until(lambda found: len(found.peers) == 1199)
     assert server.standin("stats")["GET list"] == 1
     server.do("DELETE", f"{NODES}/node700")
     follower.until(lambda found: len(found.peers) == 1198)
-    server.standin("compact")
     server.standin("drop")
+    server.standin("compact")
     server.do("DELETE", f"{NODES}/node701")
     follower.until(lambda found: len(found.peers) == 1197)
     stats = server.standin("stats")
