@@ -143,7 +143,7 @@ class Node:
             "CNI_PATH": f"{self.root}/opt/podnet/current/bin",
             "CNI_CONTAINERID": pod.container,
             "CAP_ARGS": json.dumps({"portMappings": pod.ports} if pod.ports else {}),
-            "CNI_ARGS": f"K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod.name.partition('/')[2]};IgnoreUnknown=1",
+            "CNI_ARGS": "K8S_POD_NAMESPACE={};K8S_POD_NAME={};IgnoreUnknown=1".format(*pod.name.split("/")),
         }
         tool = f"{self.root}/opt/podnet/current/bin/podnet-cni"
         words = [tool, "--cache", f"{self.root}/var/lib/cni", verb, "podnet"]
