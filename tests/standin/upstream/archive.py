@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pathlib
@@ -41,12 +42,21 @@ class Archive(NamedTuple):
         return {each["name"]: self.directory / each["file"] for each in manifest["images"]}
 
     def stamp_image(self, source: pathlib.Path, target: pathlib.Path) -> None:
-        """Copies a docker-archive, with the release's number in its programs."""
-        with tarfile.open(source) as old, tarfile.open(target, "w") as new:
-            for member in old:
-                data = old.extractfile(member).read() if member.isfile() else b""
+        """Copies a docker-archive, with the release's number in its programs and the layers' new digests in its
+        configuration: a runtime takes a layer of a known digest for one that it has."""
+        with tarfile.open(source) as old:
+            members = [(each, old.extractfile(each).read() if each.isfile() else b"") for each in old]
+        digests = {}
+        for member, data in members:
+            if member.name.endswith("layer.tar"):
+                digests[hashlib.sha256(data).hexdigest()] = hashlib.sha256(self._stamped(data)).hexdigest()
+        with tarfile.open(target, "w") as new:
+            for member, data in members:
                 if member.name.endswith("layer.tar"):
                     data = self._stamped(data)
+                elif member.name != "manifest.json":  # it names files, which keep their names
+                    for before, after in digests.items():
+                        data = data.replace(before.encode(), after.encode())
                 new.addfile(member, io.BytesIO(data))
 
     def _stamped(self, data: bytes) -> bytes:
