@@ -25,6 +25,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.reques
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import NodeState, state_from
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.trace import Trace
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
+from ansible_collections.podnet.cluster.plugins.plugin_utils import junit, page
 
 #: A pipe has no width; these columns hold the tables of a small cluster.
 COLUMNS = 110
@@ -58,11 +59,11 @@ class ActionModule(ActionBase):
             }
         )
         try:
-            from ansible_collections.podnet.cluster.plugins.plugin_utils import junit, page, table
+            from ansible_collections.podnet.cluster.plugins.plugin_utils import table
         except ImportError as error:
-            raise AnsibleActionFail(
-                f"the controller lacks the Python library rich ({error}): pip install rich"
-            ) from error
+            table = None
+            if wanted["svg"]:
+                raise AnsibleActionFail(f"svg: the controller lacks rich ({error}): pip install rich") from error
         try:
             answers = [answer_from(entry) for entry in wanted["found"] if "node" in entry]
             there = cluster(wanted["items"])
@@ -89,7 +90,10 @@ class ActionModule(ActionBase):
         if wanted["junit"]:
             _write(wanted["junit"], junit.render(found))
         display = Display()
-        display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
+        if table:
+            display.display(table.render(found, max(display.columns, COLUMNS), bool(ANSIBLE_COLOR)))
+        else:
+            display.display(_lines(found))
         texts = [failure["text"] for failure in found["failures"]]
         result.update(changed=False, ok=found["ok"], summary=found["summary"], failures=texts)
         facts = {key: found[key] for key in ("ok", "summary", "coverage", "failures")}
@@ -97,6 +101,14 @@ class ActionModule(ActionBase):
         if not found["ok"]:
             result.update(failed=True, msg=f"{len(texts)} failures; the first: {texts[0]}")
         return result
+
+
+def _lines(found: dict[str, Any]) -> str:
+    """The report without tables, for a controller without rich."""
+    lines = [f"✗ {failure['text']}" for failure in found["failures"]]
+    if not lines:
+        lines = [f"All {len(found['probes'])} probes arrived, all {len(found['checks'])} checks hold."]
+    return "\n".join([*lines, "Tables need the Python library rich on the controller: pip install rich"])
 
 
 def _library() -> str:

@@ -14,7 +14,7 @@ description:
   - Compares the objects of the Kubernetes API with the results of M(podnet.cluster.probe) on the nodes, prints nodes,
     reachability and every failure as a table, and writes the whole report as JSON.
   - Fails if any probe or check failed, or if no probe was made.
-  - Runs on the controller, where it needs the Python library rich; makes no connection to a host.
+  - Runs on the controller; makes no connection to a host. With the Python library rich there it prints tables.
 extends_documentation_fragment:
   - podnet.cluster.attributes
   - podnet.cluster.attributes.read_only

@@ -17,7 +17,9 @@ git -C "$copy" init --quiet # ansible-test asks git which files count; build/ is
 
 export HOME="${PODNET_CACHE:-/var/cache/podnet}/ansible-test"
 mkdir -p "$HOME/.ansible/test/cache"
-cp tests/sanity/get_pip.py "$HOME/.ansible/test/cache/get_pip_24_2.py"
+for pip in 24_2 25_2; do # those of ansible-core 2.19, and of 2.20 and 2.21
+    cp tests/sanity/get_pip.py "$HOME/.ansible/test/cache/get_pip_$pip.py"
+done
 version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 cd "$copy"
 exec ansible-test sanity --local --python "$version" --color no "$@"

@@ -218,6 +218,7 @@ class Code(str, Enum):
     KUBE_PROXY_SILENT = "kube-proxy.silent"
 
     # -- the cluster as a whole
+    IMAGE_UNAVAILABLE = "image.unavailable"
     NODE_NOT_READY = "node.not-ready"
     POD_NOT_READY = "pod.not-ready"
     POD_CIDR_MISSING = "pod-cidr.missing"
@@ -293,6 +294,7 @@ class Code(str, Enum):
 
     # -- what surrounds the overlay on a node and is not the overlay's to change
     OVERLAY_FORWARD_DROPPED = "overlay.forward-dropped"
+    OVERLAY_RULE_FOREIGN = "overlay.rule-foreign"
     OVERLAY_RP_FILTER_STRICT = "overlay.rp-filter-strict"
     OVERLAY_CHECKSUM_DRIVER = "overlay.checksum-driver"
     OVERLAY_BRIDGE_KIND = "overlay.bridge-kind"

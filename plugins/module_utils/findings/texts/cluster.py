@@ -22,6 +22,12 @@ ENTRIES = {
         "It is not scheduled, its image is missing, or its containers do not start.",
         "kubectl --namespace {namespace} describe pod {name}",
     ),
+    Code.IMAGE_UNAVAILABLE: Entry(
+        "{node} neither has image {subject} nor can pull it, so pods of it would not start",
+        "The registry or its mirror cannot be reached, does not have the image, or wants credentials. Of Kubernetes' "
+        "archives only those that this collection built have podnet.local/toolbox:1. The command is for that node.",
+        "crictl pull {subject} (or set verify_image to an image with busybox that the nodes can have)",
+    ),
     Code.POD_CIDR_MISSING: Entry(
         "node {subject} has no podCIDR in the API, so its pods get no addresses",
         "The controller manager runs without --allocate-node-cidrs, or its range is exhausted.",

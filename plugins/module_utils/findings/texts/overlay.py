@@ -15,6 +15,12 @@ ENTRIES = {
         "Docker's FORWARD policy, a firewall's default or its last rule: packets of pods are forwarded ones.",
         "{accept}",
     ),
+    Code.OVERLAY_RULE_FOREIGN: Entry(
+        "policy routing rule \"{rule}\" sends packets from {subject}, the node's address, by table {table}, which "
+        "has no route of the overlay",
+        "nm-cloud-setup adds such rules for a cloud's addresses, and again whenever the cloud's metadata change.",
+        "systemctl disable --now nm-cloud-setup.timer nm-cloud-setup.service; {ip} rule delete {rule}",
+    ),
     Code.OVERLAY_RP_FILTER_STRICT: Entry(
         "{subject} drops what pods send to this node's own address (rp_filter is 1, strict)",
         "The source is a pod's address, and its route leads back through the tunnel, not through the underlay. "

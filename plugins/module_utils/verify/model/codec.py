@@ -26,8 +26,9 @@ T = TypeVar("T")
 
 #: Types that bring their own ``as_json``, and what reads it back.
 PARSERS: dict[Any, Callable[[Any], Any]] = {Config: config.parse, Lease: lease.parse, Finding: finding_from}
+NONE = type(None)
 #: What JSON has as it is; a run of verification on a thousand nodes has millions of them.
-PLAIN = frozenset((str, int, float, bool, type(None)))
+PLAIN = frozenset((str, int, float, bool, NONE))
 
 
 def to_json(value: Any) -> Any:
@@ -164,7 +165,7 @@ def _needed(kind: Any) -> frozenset[str]:
 
 
 def _union_reader(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
-    others = [kind for kind in kinds if kind is not type(None)]
+    others = [kind for kind in kinds if kind is not NONE]
     tagged = {kind.OBJECT: _reader(kind) for kind in others if getattr(kind, "OBJECT", "")}
     scalars = [(kind, _reader(kind)) for kind in others if kind in PLAIN]
     first = _reader(others[0])

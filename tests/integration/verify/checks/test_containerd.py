@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
+import subprocess
+import tarfile
 import time
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import cri_status
-from containerd import running
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import cri_image, cri_status
+from containerd import program, running
 
 OURS = {
     "cniVersion": "1.0.0",
@@ -59,3 +66,35 @@ def test_what_it_says(containerd):
     (containerd / "net.d/01-bad.conflist").write_text("{")
     found = wait(containerd, lambda found: found.error)
     assert "cni plugin not initialized" in found.error and found.loaded == ["cni-loopback"]
+
+
+def test_an_image(containerd):
+    """The runtime has what was imported, and pulls nothing where no registry can be reached."""
+    path, image = str(containerd / "c.sock"), "podnet.local/toolbox:1"
+    assert not cri_image.is_present(path, image)
+    unavailable = Finding(Code.IMAGE_UNAVAILABLE, "node1", "registry.invalid/none:1")
+    assert cri_image.pull(path, "registry.invalid/none:1", "node1", 20) == unavailable
+    archive = containerd / "toolbox.tar"
+    _image(archive, image)
+    ctr = [os.path.join(os.path.dirname(program()), "ctr"), "--address", path, "--namespace", "k8s.io"]
+    subprocess.run([*ctr, "images", "import", "--no-unpack", archive], check=True, capture_output=True)
+    wait(containerd, lambda _found: cri_image.is_present(path, image))
+
+
+def _image(path, name):
+    """A docker-archive of one empty layer."""
+    layer = io.BytesIO()
+    tarfile.open(fileobj=layer, mode="w").close()
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    layers = {"type": "layers", "diff_ids": [f"sha256:{digest}"]}
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": layers}
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    with tarfile.open(path, "w") as archive:
+        for member, data in (
+            ("config.json", json.dumps(config).encode()),
+            ("layer.tar", layer.getvalue()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            entry = tarfile.TarInfo(member)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))

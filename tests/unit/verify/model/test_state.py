@@ -18,6 +18,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding im
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec, kernel, state
 
+NONE = type(None)
 SHAPES = pathlib.Path(__file__).with_name("node_state.json")
 PAGE = pathlib.Path(__file__).parents[4] / "docs/node-state.md"
 INTRODUCTION = """# A node's state as JSON
@@ -59,7 +60,7 @@ def example(kind: Any) -> Any:
         return kind(**{name: example(hints[name]) for name in names(kind)})
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Union:
-        return example([one for one in inner if one is not type(None)][-1])
+        return example([one for one in inner if one is not NONE][-1])
     if origin is list:
         return [example(inner[0])]
     if origin is dict:
@@ -83,7 +84,7 @@ def shapes(kind: Any, found: dict[str, Any], classes: dict[str, Any] | None = No
 
 def shown(kind: Any) -> str:
     if get_origin(kind) is Union:
-        return " or ".join(sorted("null" if one is type(None) else shown(one) for one in get_args(kind)))
+        return " or ".join(sorted("null" if one is NONE else shown(one) for one in get_args(kind)))
     inner = ", ".join(shown(one) for one in get_args(kind))
     name = getattr(kind, "__name__", str(kind))
     return f"{name}[{inner}]" if inner else name
