@@ -9,6 +9,7 @@ A part of `make faults`: too long for `make test`.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -88,14 +89,18 @@ class World:
         return [told["verdict"]] if told["verdict"] else []
 
 
+def knows(lab, name: str, policies: int) -> bool:
+    """Whether the node's podnetd has read that many policies."""
+    return enforcement(lab, name)["objects"]["networkpolicies"] >= policies
+
+
 def test_no_false_alarm_with_fifty_policies(enforced, world):
     spec = {"podSelector": {"matchLabels": {"app": "server"}}, "policyTypes": ["Ingress", "Egress"]}
     rules = {"ingress": [{"ports": [{"port": PORT}]}], "egress": [{}]}
     allowing = [policy(f"more{number}", **spec, **rules) for number in range(50)]
     apply(enforced, *allowing)
     for name in enforced.names:
-        known = lambda name=name: enforcement(enforced, name)["objects"]["networkpolicies"] >= 50  # noqa: E731
-        enforced.until(f"{name} knows them", known, 30)
+        enforced.until(f"{name} knows them", functools.partial(knows, enforced, name, 50), 30)
     for number in range(ROUNDS):
         told = world.traced(f"friend-node{number % 3 + 1}", packets=number % 4 == 0)
         assert told["ok"] and not told["verdict"], json.dumps(told["verdict"], indent=1)
