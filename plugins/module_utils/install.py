@@ -215,11 +215,11 @@ def read_tree(source: str) -> dict[str, bytes]:
             files[part] = _read(path)
             continue
         for directory, directories, names in os.walk(path):
-            directories[:] = sorted(name for name in directories if name != "__pycache__")
-            for name in sorted(names):
+            directories[:] = [name for name in directories if name != "__pycache__"]
+            inside = os.path.relpath(directory, source)
+            for name in names:
                 if name.endswith(".py"):
-                    full = os.path.join(directory, name)
-                    files[os.path.relpath(full, source)] = _read(full)
+                    files[f"{inside}/{name}"] = _read(f"{directory}/{name}")
     return dict(sorted(files.items()))
 
 

@@ -7,38 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from enum import Enum
 from typing import Any, NamedTuple
 
 from .evaluate import Flow, between, holds, is_local, through
 from .model import ANY_PROTOCOL, LAST_PORT
 from .program import ACCEPT, DROP, EGRESS, INGRESS, JUMP, Line, Local, Program, in_family
+from .reason import Ports, Reason
 
 #: So many pods of a rule are named.
 NAMED = 20
 NETWORK_POLICY = "NetworkPolicy"
-
-
-class Reason(str, Enum):
-    """Why a direction accepts or drops a connection."""
-
-    #: No policy selects the pod in this direction, or none that decides this.
-    NOT_ISOLATED = "not-isolated"
-    TO_ITSELF = "to-itself"
-    #: A rule accepts, or (of a ClusterNetworkPolicy) denies.
-    RULE = "rule"
-    #: Policies isolate the pod, and no rule of theirs accepts.
-    NO_RULE = "no-rule"
-    #: The address is in the node's pod CIDRs, and no pod has it whose policies are in force.
-    ADDRESS_UNKNOWN = "address-unknown"
-
-
-class Ports(NamedTuple):
-    """Destination ports ``first`` to ``last``, of an IANA protocol number or ANY_PROTOCOL."""
-
-    protocol: int
-    first: int
-    last: int
 
 
 class Judgement(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import pack_ip
 from ansible_collections.podnet.cluster.plugins.module_utils.policy import describe, explain, files
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import Flow, judge
-from ansible_collections.podnet.cluster.plugins.module_utils.policy.explain import Ports, Reason
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.reason import Ports, Reason
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.selectors import parse
 from policies.cases import cases
 from policies.cluster import address, cluster_policy, nine, policy

@@ -16,7 +16,7 @@ ENTRIES = {
         "{accept}",
     ),
     Code.OVERLAY_RULE_FOREIGN: Entry(
-        "policy routing rule \"{rule}\" sends packets from {subject}, the node's address, by table {table}, which "
+        'policy routing rule "{rule}" sends packets from {subject}, the node\'s address, by table {table}, which '
         "has no route of the overlay",
         "nm-cloud-setup adds such rules for a cloud's addresses, and again whenever the cloud's metadata change.",
         "systemctl disable --now nm-cloud-setup.timer nm-cloud-setup.service; {ip} rule delete {rule}",

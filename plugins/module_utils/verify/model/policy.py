@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import Optional
 
 from ...findings.finding import Finding
-from ...policy.explain import Ports, Reason
+from ...policy.reason import Ports, Reason
 from .record import record
 
 

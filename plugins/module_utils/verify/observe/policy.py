@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...agent import settings as configuration
-from ...agent.policies import answers, options
+from ...agent.policies import options
 from ...agent.policies.options import Options
 from ...overlay.config import ConfigError
 from ..model.codec import from_json
@@ -72,7 +72,11 @@ class PolicyReader:
         return self._ask(f"pod/{name}")
 
     def _ask(self, question: str) -> dict[str, Any] | None:
+        if not self.options:
+            return None
+        from ...agent.policies import answers  # most nodes enforce none
+
         try:
-            return answers.ask(self.options, self.run, question) if self.options else None
+            return answers.ask(self.options, self.run, question)
         except (OSError, ValueError):
             return None

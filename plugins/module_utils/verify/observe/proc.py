@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
-import glob
 import os
+from collections.abc import Iterator
 
 from ..model.state import Process
+
+
+def _processes() -> Iterator[str]:
+    """The directories of all processes below /proc."""
+    return (f"/proc/{name}" for name in os.listdir("/proc") if name.isdecimal())
 
 
 def holder(port: int) -> Process | None:
@@ -24,15 +29,22 @@ def holder(port: int) -> Process | None:
             continue
         rows = (line.split() for line in lines)
         inodes |= {f"socket:[{row[9]}]" for row in rows if int(row[1].rpartition(":")[2], 16) == port}
-    for path in glob.iglob("/proc/[0-9]*/fd/*") if inodes else ():
+    for process in _processes() if inodes else ():
         try:
-            if os.readlink(path) in inodes:
-                process = path.split("/")[2]
-                with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
-                    return Process(file.read().strip(), int(process))
+            if any(_link(f"{process}/fd/{number}") in inodes for number in os.listdir(f"{process}/fd")):
+                with open(f"{process}/comm", encoding="utf-8", errors="replace") as file:
+                    return Process(file.read().strip(), int(process.rpartition("/")[2]))
         except OSError:  # it has ended
             continue
     return None
+
+
+def _link(path: str) -> str:
+    """Where a link leads, "" for one that is gone: files are closed at any time."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def nameservers(netns: str) -> list[str]:
@@ -41,12 +53,12 @@ def nameservers(netns: str) -> list[str]:
         wanted = os.stat(netns)
     except OSError:
         return []
-    for path in glob.iglob("/proc/[0-9]*/ns/net"):
+    for process in _processes():
         try:
-            own = os.stat(path)
+            own = os.stat(f"{process}/ns/net")
             if (own.st_dev, own.st_ino) != (wanted.st_dev, wanted.st_ino):
                 continue
-            with open(f"/proc/{path.split('/')[2]}/root/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+            with open(f"{process}/root/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
                 found = [words[1] for words in map(str.split, file) if words[:1] == ["nameserver"] and words[1:]]
         except OSError:  # it has ended, or has no such file: the sandbox's own process
             continue
@@ -59,10 +71,10 @@ def names() -> set[str]:
     """The names of all processes, as far as the kernel keeps them: 15 bytes. Those of containers and machines on this
     host have a PID namespace of their own and do not count."""
     own, found = os.readlink("/proc/self/ns/pid"), set()
-    for path in glob.iglob("/proc/[0-9]*/comm"):
+    for process in _processes():
         try:
-            if os.readlink(os.path.join(os.path.dirname(path), "ns/pid")) == own:
-                with open(path, encoding="utf-8", errors="replace") as file:
+            if os.readlink(f"{process}/ns/pid") == own:
+                with open(f"{process}/comm", encoding="utf-8", errors="replace") as file:
                     found.add(file.read().strip())
         except OSError:  # it has ended
             continue

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from ....findings.codes import Code
 from ....findings.finding import Finding, Value
-from ....policy.explain import Ports, Reason
 from ....policy.model import LAST_PORT, PROTOCOLS
+from ....policy.reason import Ports, Reason
 from ...model.endpoint import Endpoint
 from ...model.hop import Hop, Step, Verdict
 from ...model.path import Path
