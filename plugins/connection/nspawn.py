@@ -109,7 +109,7 @@ class Connection(ConnectionBase):
             lab = state.get(self.get_option("lab"))
             node = lab.node(self.get_option("node"))
             booted = machine.leader(lab, node)
-            command = machine.command(lab, node, argv)
+            command = machine.command(lab, node, argv)  # nsenter, which fails where PID 1 ends before it begins
         except state.LabError as error:
             raise AnsibleConnectionFailure(str(error)) from error
         done = subprocess.run(
@@ -118,14 +118,15 @@ class Connection(ConnectionBase):
             check=False,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         )
-        if done.returncode in KILLED and self._ends(lab, node, booted):
+        if done.returncode and self._ends(lab, node, booted, 2 if done.returncode in KILLED else 0):
             raise AnsibleConnectionFailure(f"{node.name} of lab {lab.name} ended while a command ran in it")
         return done
 
     @staticmethod
-    def _ends(lab, node, booted):
-        """Whether the node's PID 1, `booted`, ends within two seconds: its processes are killed before it is gone."""
-        until = time.monotonic() + 2
+    def _ends(lab, node, booted, patience):
+        """Whether the node's PID 1, `booted`, ends within so many seconds: its processes are killed before it is
+        gone."""
+        until = time.monotonic() + patience
         while machine.leader(lab, node) == booted:
             if time.monotonic() > until:
                 return False
