@@ -211,6 +211,10 @@ def test_the_host_lets_nothing_pass_to_the_clusters_own_networks(lab):
     assert networks == [("10.96.0.0", 12), ("10.244.0.0", 16)]
 
 
+def test_the_nodes_have_inotify_instances_for_many(lab):
+    assert int(pathlib.Path("/proc/sys/fs/inotify/max_user_instances").read_text()) >= 1024
+
+
 def test_a_bare_node_has_no_cni_plugins(node):
     listed = node("node1", "sh", "-c", "ls /opt/cni/bin /usr/lib/cni; command -v containerd", check=False)
     assert "bridge" not in listed and "containerd" not in listed

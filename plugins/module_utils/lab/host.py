@@ -25,6 +25,10 @@ SYSCTLS = (
     "net/netfilter/nf_conntrack_max", "net/ipv4/ip_forward",
 )  # fmt: skip
 
+# What the systemds, containerds and kubelets of several nodes take, all of one user; Debian's 128 instances are not
+# enough for five of them, and a systemd that gets none does not boot.
+LEAST = {"fs/inotify/max_user_instances": 1024, "fs/inotify/max_user_watches": 524288}
+
 PROGRAMS = {
     "systemd-nspawn": "systemd-container",
     "unshare": "util-linux",
@@ -159,13 +163,16 @@ def remove_cgroups(*parts):
 
 
 def record():
-    """Records what labs change, unless an earlier lab did, and enables forwarding on the host."""
+    """Records what labs change, unless an earlier lab did; then the host forwards, and many nodes have inotify."""
     if not os.path.exists(RECORD):
         with open("/proc/mounts") as file:
             mounted = any(line.split()[1] == "/run/netns" for line in file)
         sysctls = {name: read(f"/proc/sys/{name}") for name in SYSCTLS if os.path.exists(f"/proc/sys/{name}")}
         write_json(RECORD, {"sysctls": sysctls, "netns_mounted": mounted, "netns_existed": os.path.isdir("/run/netns")})
     write("/proc/sys/net/ipv4/ip_forward", "1")
+    for name, least in LEAST.items():
+        if int(read(f"/proc/sys/{name}")) < least:
+            write(f"/proc/sys/{name}", str(least))
 
 
 def restore():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -29,7 +30,7 @@ def state(tmp_path):
     directory = tmp_path / "states"
     spec = {"path": str(tmp_path / "file"), "state": "file", "content": "x", "mode": None, "secret": False}
     wanted = {**NOTHING, "files": [spec]}
-    done = lambda: remembered.keep("role", "digest", wanted, str(directory))  # noqa: E731
+    done = functools.partial(remembered.keep, "role", "digest", wanted, str(directory))
     assert node.plan(wanted, False, done=done).apply() == []
     return tmp_path / "file", directory
 

@@ -180,7 +180,9 @@ def test_a_fault_of_policies_is_named(world, impatient, fault):
         place = (wanted["node"], wanted["step"])
         return any((each["node"], each["step"]) == place and faults.judged(wanted, each, world.known) for each in found)
 
-    healthy = lambda: world.cluster.looked_at("friend-node1", "server", PORT)["ok"]  # noqa: E731
+    def healthy() -> bool:
+        return world.cluster.looked_at("friend-node1", "server", PORT)["ok"]
+
     until(healthy)
     away = fault.get("away", [])
     try:
