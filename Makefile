@@ -56,8 +56,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts controllers ssh faults e2e bench outage differential suites podman fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository hosts controllers ssh faults e2e bench outage differential suites podman fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults e2e bench outage differential suites podman fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults e2e bench outage differential suites podman fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -88,6 +88,9 @@ molecule: venv ## A scenario for each role, on lab nodes
 
 cluster: venv ## The lab from nothing to nothing, and all that must be true of it
 	pytest tests/lab tests/cluster $(ARGS)
+
+firewalls: venv ## Nodes with firewalld and ufw, and a boot with swap that fstab does not know
+	pytest -xv tests/firewalls $(ARGS)
 
 controllers: venv ## Syntax, unit tests and sanity with ansible-core 2.20 and 2.21 (PYTHON=python3.13, PARTS="syntax unit sanity")
 	bash tests/controllers.sh $(ARGS)

@@ -48,7 +48,8 @@ class ActionModule(ActionBase):
             image["sha256"] = image["sha256"] or archive.sha256(image["file"])
         if given.get("archive"):
             components = given.get("components") or list(archive.BINARIES)
-            content, bin_dir = archive.read(given["archive"]), given.get("bin_dir") or "/usr/bin"
+            content = archive.read(given["archive"], given.get("keyring") or "")
+            bin_dir = given.get("bin_dir") or "/usr/bin"
             more = artifacts.of_archive(content, bin_dir, components, given.get("skip_images") or [])
             executables += [each._asdict() for each in more[0]]
             if boolean(given.get("import_images", True)):

@@ -35,6 +35,7 @@ class ActionModule(Judge):
             argument_spec={
                 "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
                 "kubernetes_archive_remote": {"type": "bool", "default": False},
+                "kubernetes_archive_keyring": {"type": "str", "default": ""},
                 "own_variables": {"type": "list", "elements": "str", "default": []},
                 **{name: {"type": "raw", "required": True} for name in VARIABLES},
             }

@@ -25,6 +25,10 @@ options:
       - A Kubernetes archive; a directory with C(SHA256SUMS), C(manifest.json), C(bin/) and C(images/). Everything in
         it is installed.
     type: path
+  keyring:
+    description: A file of public keys beside the archive, one of which must have signed its checksums; empty for none.
+    type: path
+    default: ''
   bin_dir:
     description: Where the executables of O(archive) go.
     type: path
@@ -139,6 +143,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "archive": {"type": "path"},
+            "keyring": {"type": "path", "default": ""},
             "bin_dir": {"type": "path", "default": "/usr/bin"},
             "components": {"type": "list", "elements": "str", "default": list(archive.BINARIES)},
             "import_images": {"type": "bool", "default": True},
@@ -156,7 +161,7 @@ def main() -> None:
         executables = [artifacts.Executable(**each) for each in given["executables"]]
         images = [artifacts.Image(each["name"], each["file"], each["sha256"] or "") for each in given["images"]]
         if given["archive"]:
-            content = archive.read(given["archive"])
+            content = archive.read(given["archive"], given["keyring"])
             more = artifacts.of_archive(content, given["bin_dir"], given["components"], given["skip_images"])
             executables, images = executables + more[0], images + (more[1] if given["import_images"] else [])
         named = [each.name for each in images]

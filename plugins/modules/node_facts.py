@@ -52,6 +52,15 @@ options:
     description: Whether to tell which of the states that M(podnet.cluster.node_state) keeps by name the node is in.
     type: bool
     default: false
+  kernel_modules:
+    description: Kernel modules that the node should have.
+    type: list
+    elements: str
+    default: []
+  kernel_module_proofs:
+    description: As M(podnet.cluster.node_state)'s option.
+    type: dict
+    default: {}
   check:
     description: What the node should become; without it nothing is checked.
     type: dict
@@ -101,6 +110,19 @@ options:
         description: Whether the node may be in a cluster that was made without this collection.
         type: bool
         default: false
+      archive_keyring:
+        description: A file of public keys on the node, one of which must have signed the archive's checksums.
+        type: str
+        default: ''
+      kube_proxy_mode:
+        description: kube-proxy's mode.
+        type: str
+        default: iptables
+      firewalls:
+        description: The firewalls that will let the cluster's traffic pass, where they run.
+        type: list
+        elements: str
+        default: []
 """
 
 EXAMPLES = r"""
@@ -147,6 +169,17 @@ ansible_facts:
         architecture:
           description: The architecture, by Go's names.
           type: str
+        kernel_modules_installed:
+          description: Whether the running kernel's modules are on the node, or it needs none.
+          type: bool
+        kernel_modules_lacking:
+          description: Those of O(kernel_modules) that are not there and cannot be loaded.
+          type: list
+          elements: str
+        iptables_modules_lacking:
+          description: The same of what kube-proxy's iptables mode matches by.
+          type: list
+          elements: str
         memory_mib:
           description: Memory, in MiB.
           type: int
@@ -167,7 +200,7 @@ ansible_facts:
           type: list
           elements: str
         firewalls:
-          description: Firewall services that run (firewalld, ufw).
+          description: Firewalls that are on (firewalld, ufw).
           type: list
           elements: str
         network_managers:
@@ -252,7 +285,7 @@ from ..module_utils import install
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
 from ..module_utils.findings.finding import Finding
-from ..module_utils.provision import artifacts, facts, fitness, ping, remembered
+from ..module_utils.provision import artifacts, facts, fitness, kernel, ping, remembered
 from ..module_utils.provision.place import place
 from ..module_utils.provision.releases import ReleaseError, parse
 
@@ -270,6 +303,9 @@ CHECK = {
     "backend": {"type": "str", "default": "vxlan"},
     "upgrade": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
+    "firewalls": {"type": "list", "elements": "str", "default": []},
+    "kube_proxy_mode": {"type": "str", "default": "iptables"},
+    "archive_keyring": {"type": "str", "default": ""},
 }
 
 
@@ -286,6 +322,8 @@ def main() -> None:
             "packages": {"type": "dict", "default": {}},
             "artifacts": {"type": "bool", "default": False},
             "in_sync": {"type": "bool", "default": False},
+            "kernel_modules": {"type": "list", "elements": "str", "default": []},
+            "kernel_module_proofs": {"type": "dict", "default": {}},
             "check": {"type": "dict", "options": CHECK},
         },
         supports_check_mode=True,
@@ -304,12 +342,14 @@ def main() -> None:
             node.update(executables=artifacts.recorded(), images=facts.images())
         if given["in_sync"]:
             node["in_sync"] = remembered.in_sync()
+        node["kernel_modules_lacking"] = kernel.lacking(given["kernel_modules"], given["kernel_module_proofs"])
+        node["iptables_modules_lacking"] = kernel.lacking(fitness.IPTABLES, {})
         node.update(library=install.installed(), agent=_agent((node["membership"] or {"node": name})["node"]))
         if given["check"]:
             wanted = _wanted(given["check"])
             findings += [*found.findings, *fitness.check(name, node, wanted)]
             findings += ping.silent(name, [peer for peer in given["check"]["peers"] if peer != node["address"]])
-            warnings += fitness.warnings(name, node, wanted.release)
+            warnings += fitness.warnings(name, node, wanted)
     except (StateError, ReleaseError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     run(
@@ -333,6 +373,7 @@ def _agent(node: str) -> dict | None:
 def _wanted(check: dict) -> fitness.Wanted:
     values = {name: value for name, value in check.items() if name != "peers"}
     values.update(release=parse(check["release"]), archive=check["archive"] or "", ignored=tuple(check["ignored"]))
+    values.update(firewalls=tuple(check["firewalls"]))
     return fitness.Wanted(**values)
 
 

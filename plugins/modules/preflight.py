@@ -58,6 +58,10 @@ options:
     description: The directory of a Kubernetes archive.
     type: raw
     required: true
+  kubernetes_archive_keyring:
+    description: A file of public keys, one of which must have signed the archive's checksums.
+    type: str
+    default: ''
   kubernetes_archive_remote:
     description: Whether that directory is on the nodes; then they verify it.
     type: bool

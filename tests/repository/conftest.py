@@ -64,7 +64,9 @@ def _site() -> Iterator[Site]:
     shutil.rmtree(PLACE, ignore_errors=True)
     lab = Lab(NAME, PLACE, nodes=2)
     variables = {"lab_network": NETWORK, "lab_nodes": 2, "lab_variant": "bare", "lab_suites": ["trixie", "bookworm"]}
-    variables |= {"lab_family": "dual", "lab_variables": VARIABLES}
+    repository = packages.Repository(PLACE / "www")
+    trusted = {"kubernetes_repository_fingerprints": [repository.fingerprint]}
+    variables |= {"lab_family": "dual", "lab_variables": VARIABLES | trusted}
     try:
         lab.lab("up", "-e", json.dumps(variables))
         authority.make(PLACE / "tls", ["pkgs.k8s.io"], HOST)
@@ -73,16 +75,13 @@ def _site() -> Iterator[Site]:
             lab.node(
                 name, f"cat > {AUTHORITY} <<'END'\n{(PLACE / 'tls/ca.crt').read_text()}END\nupdate-ca-certificates"
             )
-        repository = packages.Repository(PLACE / "www")
-        try:
-            with (
-                servers.files(PLACE / "www", HOST, PLACE / "tls") as asked,
-                servers.registry(PLACE / "registry", HOST, PLACE / "tls") as registry,
-            ):
-                yield Site(lab, repository, registry, asked)
-        finally:
-            repository.close()
+        with (
+            servers.files(PLACE / "www", HOST, PLACE / "tls") as asked,
+            servers.registry(PLACE / "registry", HOST, PLACE / "tls") as registry,
+        ):
+            yield Site(lab, repository, registry, asked)
     finally:
+        repository.close()
         lab.lab("down")
         shutil.rmtree(PLACE / "registry", ignore_errors=True)
         shutil.rmtree(PLACE / "www", ignore_errors=True)

@@ -64,7 +64,7 @@ def _content(path: str, found: os.stat_result | None, spec: dict[str, Any]) -> I
         raise StateError(f"{path} exists and is a directory, not a file: move it away")
     before = files.read(path) or ""
     after = with_block(before, spec["block"], spec["content"]) if spec.get("block") else spec["content"]
-    if found and before == after and not stat.S_ISLNK(found.st_mode):
+    if before == after and (not stat.S_ISLNK(found.st_mode) if found else spec.get("block")):
         return
     mode = int(spec["mode"] or "0644", 8) if spec["mode"] or not found else stat.S_IMODE(found.st_mode)
     owner, group = _ids(spec)

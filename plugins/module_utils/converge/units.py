@@ -4,8 +4,8 @@
 
 """systemd units: enabled, started, masked; restarted or reloaded when a file they read was changed.
 
-A restart that is due is recorded under /run before the file is changed, until it is done: where a run fails between the
-two, the next one restarts the unit.
+What is due is recorded under /run before the file is changed, until it is done: where a run fails between the two, the
+next one restarts or reloads the unit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import files
 from .plan import Change, StateError
 
 PENDING = "/run/podnet/restart"
+RELOAD = ".reload"  # follows the name of a unit that need not be restarted
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
 
 
@@ -32,10 +33,13 @@ class Units:
         self.actual = actual or (show([spec["name"] for spec in self.specs]) if specs else {})
 
     def note(self, paths: set[str]) -> None:
-        """Records which running units a change of ``paths`` restarts. Call it before the change."""
+        """Records which running units a change of ``paths`` restarts or reloads. Call it before the change."""
         for spec in self.specs:
-            if paths & set(spec["restart_on"] or ()) and _is_active(self.actual[spec["name"]]):
-                files.write(f"{PENDING}/{spec['name']}", "")
+            if _is_active(self.actual[spec["name"]]):
+                if paths & set(spec["restart_on"] or ()):
+                    files.write(f"{PENDING}/{spec['name']}", "")
+                elif paths & set(spec.get("reload_on") or ()):
+                    files.write(f"{PENDING}/{spec['name']}{RELOAD}", "")
 
     def plan(self, paths: set[str], check_mode: bool) -> Iterator[Change]:
         """What brings the units to their state once ``paths`` are changed. Raises StateError for a unit that does
@@ -92,8 +96,8 @@ class Units:
             yield _change(name, "start", str(actual.get("ActiveState") or "inactive"), "active", pending)
         elif is_due and is_active:
             yield _change(name, "restart", "active", "restarted", pending)
-        elif is_active and paths & set(spec.get("reload_on") or ()):
-            yield _change(name, "reload", "active", "reloaded")
+        elif is_active and (os.path.exists(pending + RELOAD) or paths & set(spec.get("reload_on") or ())):
+            yield _change(name, "reload", "active", "reloaded", pending + RELOAD)
         if spec["masked"] and not is_masked:
             yield _change(name, "mask", "unmasked", "masked")
 
@@ -138,7 +142,8 @@ def _change(name: str, verb: str, before: str, after: str, pending: str = "") ->
         try:
             systemctl(verb, "--", name)
         except StateError as error:
-            raise StateError(f"{error}\n{_journal(name)}" if verb in ("start", "restart") else str(error)) from None
+            said = f"\n{_journal(name)}" if verb in ("start", "restart", "reload") else ""
+            raise StateError(f"{error}{said}") from None
         if pending and os.path.exists(pending):
             os.unlink(pending)
 

@@ -5,6 +5,7 @@
 """A Kubernetes archive: a directory with everything a node needs where no repository can be reached.
 
 SHA256SUMS        of every other file, as sha256sum(1) writes it
+SHA256SUMS.asc    a detached OpenPGP signature of it, where one is demanded
 manifest.json     {"release": "1.37.2", "images": [{"name": "registry.k8s.io/pause:3.10", "file": "images/pause.tar"}]}
 bin/              kubelet, kubeadm, kubectl; perhaps crictl, containerd, containerd-shim-runc-v2, ctr, runc
 images/*.tar      docker-archives
@@ -16,12 +17,16 @@ import hashlib
 import json
 import os
 import re
+import subprocess
+import tempfile
 from typing import Any, NamedTuple
 
 from ..findings.codes import Code
 from ..findings.finding import Finding
+from . import openpgp
 
 SUMS = "SHA256SUMS"
+SIGNATURE = "SHA256SUMS.asc"
 MANIFEST = "manifest.json"
 BINARIES = ("kubelet", "kubeadm", "kubectl")
 #: ELF's e_machine (elf.h) → Go's name of the architecture.
@@ -43,9 +48,13 @@ class Archive(NamedTuple):
     images: dict[str, str]
 
 
-def read(directory: str) -> Archive:
-    """Reads what the archive says of itself; no checksum is made yet. Raises ArchiveError."""
-    sums = _sums(_text(directory, SUMS))
+def read(directory: str, keyring: str = "") -> Archive:
+    """Reads what the archive says of itself; no checksum is made yet. With ``keyring``, a file of public keys, one of
+    them must have signed it. Raises ArchiveError."""
+    text = _text(directory, SUMS)
+    if keyring:
+        _verify_signature(directory, text, keyring)
+    sums = _sums(text)
     if MANIFEST not in sums:
         raise ArchiveError(f"{directory}/{SUMS} has no line for {MANIFEST}")
     manifest = _text(directory, MANIFEST)
@@ -91,11 +100,13 @@ def verify(archive: Archive, node: str = "") -> list[Finding]:
     return findings
 
 
-def inspect(directory: str, node: str = "", checksums: bool = True) -> tuple[Archive | None, list[Finding]]:
+def inspect(
+    directory: str, node: str = "", checksums: bool = True, keyring: str = ""
+) -> tuple[Archive | None, list[Finding]]:
     """The archive in ``directory`` of ``node``, None where there is none that can be used, and what is wrong with it;
-    with ``checksums`` each of its files is read."""
+    with ``checksums`` each of its files is read, with ``keyring`` its signature is verified."""
     try:
-        content = read(directory)
+        content = read(directory, keyring)
     except ArchiveError as error:
         return None, [Finding(Code.ARCHIVE_INVALID, node, directory, {"error": str(error), "sums": SUMS})]
     return content, verify(content, node) if checksums else []
@@ -120,6 +131,29 @@ def sha256(path: str) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _verify_signature(directory: str, text: str, keyring: str) -> None:
+    """Whether a key in ``keyring`` has signed the checksums ``text``, by gpgv(1). Raises ArchiveError."""
+    signature = os.path.join(directory, SIGNATURE)
+    if not os.path.exists(signature):
+        raise ArchiveError(f"{signature} does not exist: sign {SUMS} (gpg --armor --detach-sign {SUMS})")
+    try:
+        with open(keyring, "rb") as file:
+            keys = openpgp.dearmored(file.read())
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"keyring {keyring}: {error}") from None
+    with tempfile.NamedTemporaryFile(suffix=".gpg") as plain:  # gpgv takes none with armor
+        plain.write(keys)
+        plain.flush()
+        command = ["gpgv", "--quiet", "--keyring", plain.name, signature, "-"]
+        try:
+            done = subprocess.run(command, input=text.encode(), check=False, capture_output=True)
+        except FileNotFoundError:
+            raise ArchiveError(f"gpgv is not installed, which verifies {SIGNATURE}: install gpgv (or gnupg2)") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().replace("\n", "; ")
+        raise ArchiveError(f"{signature} is not a signature of {SUMS} by a key in {keyring} ({said})")
 
 
 def _text(directory: str, name: str) -> str:

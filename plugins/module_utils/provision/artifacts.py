@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -108,10 +109,23 @@ def _verify(file: str, wanted: str) -> None:
         raise StateError(f"{file} has the SHA-256 {actual} and should have {wanted}: copy it again")
 
 
+def _copy(file: str, copy: str, wanted: str) -> None:
+    """Copies ``file``; what is used is the copy, which has the SHA-256 ``wanted`` ("" for any), whatever became of the
+    file since it was verified. Raises StateError, and leaves no copy then."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as source, open(copy, "wb") as target:
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+            target.write(chunk)
+    if wanted and digest.hexdigest() != wanted:
+        os.unlink(copy)
+        raise StateError(f"{file} was changed while it was installed: copy it again")
+
+
 def _install(executable: Executable) -> None:
     make_directory(os.path.dirname(executable.path))
     temporary = f"{executable.path}.{os.getpid()}.tmp"
-    shutil.copyfile(executable.file, temporary)
+    _copy(executable.file, temporary, executable.sha256)
     os.chmod(temporary, 0o755)
     os.rename(temporary, executable.path)
     note([executable])
@@ -121,11 +135,15 @@ def _import(image: Image) -> None:
     """Imports the image's archive, unless it came with another one's."""
     if image.name in facts.images():
         return
-    command = ["ctr", "--namespace", "k8s.io", "images", "import", image.file]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise StateError("ctr is not installed, which imports images: install containerd first") from None
+    make_directory(os.path.dirname(RECORD))
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(RECORD)) as directory:
+        copy = os.path.join(directory, os.path.basename(image.file))
+        _copy(image.file, copy, image.sha256)
+        command = ["ctr", "--namespace", "k8s.io", "images", "import", copy]
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+        except FileNotFoundError:
+            raise StateError("ctr is not installed, which imports images: install containerd first") from None
     if done.returncode:
         raise StateError(f"{' '.join(command)}: {done.stderr.strip()}")
     if image.name not in facts.images():

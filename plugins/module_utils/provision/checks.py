@@ -85,7 +85,7 @@ def _archive(
         return None, [invalid("kubernetes_archive", directory, wanted)]
     if variables.get("kubernetes_archive_remote"):
         return None, []  # it is on the nodes, which verify it before they use it
-    content, findings = archive.inspect(directory)
+    content, findings = archive.inspect(directory, keyring=variables.get("kubernetes_archive_keyring") or "")
     if content and release and release.patch is not None and content.release != release.name:
         values = {"release": release.name, "directory": directory, "found": content.release}
         findings.append(Finding(Code.ARCHIVE_RELEASE_DIFFERS, "", "kubernetes_release", values))

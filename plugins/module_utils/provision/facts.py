@@ -18,7 +18,7 @@ from ..converge.paths import block
 from ..converge.units import show
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
-from . import membership
+from . import kernel, membership
 
 _DEBIAN = ("debian", "ubuntu")
 _REDHAT = ("rhel", "fedora", "centos")
@@ -40,12 +40,13 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "distribution": distribution,
         "kernel": os.uname().release,
+        "kernel_modules_installed": os.path.isdir(kernel.directory()) or not os.path.exists(kernel.MODULES),
         "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
         "memory_mib": _memory(),
         "cgroup": 2 if os.path.exists(CGROUP_CONTROLLERS) else 1,
         "cgroup_memory": memory_controller(files.read(CGROUP_CONTROLLERS), files.read("/proc/cgroups")),
         "swap": [line.split()[0] for line in (files.read("/proc/swaps") or "").splitlines()[1:]],
-        "firewalls": _active(units, FIREWALLS),
+        "firewalls": [name for name in _active(units, FIREWALLS) if name != "ufw" or _ufw_is_enabled()],
         "network_managers": _active(units, MANAGERS),
         "cloud_setup": bool(_active(units, [CLOUD_SETUP])),
         "packages": installed(distribution["family"], packages),
@@ -64,6 +65,11 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
 def _active(units: dict[str, dict[str, str]], names: Sequence[str]) -> list[str]:
     """Those of the units that run, without their suffix."""
     return [name.partition(".")[0] for name in names if units[name].get("ActiveState") == "active"]
+
+
+def _ufw_is_enabled() -> bool:
+    """ufw's unit is active on every Ubuntu; its own switch decides whether it has rules."""
+    return re.search(r"^\s*ENABLED=[\"']?yes", files.read("/etc/ufw/ufw.conf") or "", re.I | re.M) is not None
 
 
 def memory_controller(controllers: str | None, cgroups: str | None) -> bool:

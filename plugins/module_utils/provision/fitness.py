@@ -41,6 +41,10 @@ TESTED = {
     36: {(2, 2): 0, (2, 3): 0},
     37: {(2, 3): 0},
 }
+#: The matches and targets of iptables that kube-proxy's iptables mode uses (pkg/proxy/iptables/proxier.go).
+IPTABLES = ("xt_comment", "xt_conntrack", "xt_mark", "xt_nat", "xt_statistic")
+#: By distribution, the package with a kernel's less common modules, which the role node installs for the running one.
+MODULE_PACKAGES = {"ubuntu": "linux-modules-extra", "redhat": "kernel-modules-extra"}
 _LISTEN = "0A"
 
 
@@ -49,7 +53,8 @@ class Wanted(NamedTuple):
     archive that must be on the node, "" for none; ``architecture``: that of the archive on the controller, "" for none;
     ``backend``: the overlay's type; ``ignored``: kubeadm's own checks that are left out, by their names; ``cgroup_v1``:
     whether the kubelet should accept cgroup v1; ``adopt``: whether a node of a cluster that another tool made is
-    accepted."""
+    accepted; ``firewalls``: those that the role opens, where they run; ``kube_proxy_mode``: kube-proxy's;
+    ``archive_keyring``: a file of keys, one of which must have signed the archive."""
 
     release: Release
     control_plane: bool = False
@@ -61,6 +66,9 @@ class Wanted(NamedTuple):
     ignored: tuple[str, ...] = ()
     cgroup_v1: bool = False
     adopt: bool = False
+    firewalls: tuple[str, ...] = ()
+    kube_proxy_mode: str = "iptables"
+    archive_keyring: str = ""
 
 
 def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
@@ -74,7 +82,7 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     ]
     architecture = wanted.architecture
     if wanted.archive:
-        content, wrong = archive.inspect(wanted.archive, node, checksums=not found["joined"])
+        content, wrong = archive.inspect(wanted.archive, node, not found["joined"], wanted.archive_keyring)
         findings += wrong
         architecture = archive.architecture(content) if content else ""
     if architecture not in ("", found["architecture"]):
@@ -86,17 +94,18 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     return findings
 
 
-def warnings(node: str, found: Mapping[str, Any], release: Release) -> list[Finding]:
+def warnings(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     """What may go wrong on the node, or not."""
-    findings = [Finding(Code.FIREWALL_ACTIVE, node, name) for name in found["firewalls"]]
+    closed = [name for name in found["firewalls"] if name not in wanted.firewalls]
+    findings = [Finding(Code.FIREWALL_ACTIVE, node, name, {"listed": [*wanted.firewalls, name]}) for name in closed]
     if found["cloud_setup"]:
         findings.append(Finding(Code.RULES_OF_CLOUD_SETUP, node, "nm-cloud-setup"))
-    tested = TESTED.get(release.minor)
+    tested = TESTED.get(wanted.release.minor)
     if tested and found["containerd"]:
         major, minor, patch = _numbers(found["containerd"])
         if patch < tested.get((major, minor), 0 if (major, minor) > max(tested) else patch + 1):
             least = [f"{branch[0]}.{branch[1]}.{first}" for branch, first in sorted(tested.items())]
-            values: dict[str, Value] = {"release": release.name, "tested": least}
+            values: dict[str, Value] = {"release": wanted.release.name, "tested": least}
             findings.append(Finding(Code.RUNTIME_UNTESTED, node, found["containerd"], values))
     return findings
 
@@ -116,10 +125,26 @@ def _kernel(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Fin
         yield Finding(Code.CGROUP_VERSION, node, "1", {"release": wanted.release.name})
     if not found["cgroup_memory"]:
         yield Finding(Code.CGROUP_WITHOUT_MEMORY, node, "memory")
+    yield from _modules(node, found, wanted)
     family = kernel.missing(wanted.backend)
     if family:
         values = {"family": family, "backend": wanted.backend}
         yield Finding(Code.KERNEL_WITHOUT_BACKEND, node, found["kernel"], values)
+
+
+def _modules(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    """Kernel modules that are not there, but for those that the role installs."""
+    lacking = found["kernel_modules_lacking"]
+    if not found["kernel_modules_installed"]:
+        if lacking:
+            yield Finding(Code.KERNEL_MODULES_REMOVED, node, found["kernel"], {"modules": lacking})
+        return
+    if not {found["distribution"]["family"], found["distribution"].get("id")} & set(MODULE_PACKAGES):
+        for name in lacking:
+            yield Finding(Code.KERNEL_MODULE_MISSING, node, name, {"kernel": found["kernel"]})
+    if found["iptables_modules_lacking"] and wanted.kube_proxy_mode == "iptables":
+        values: dict[str, Value] = {"modules": found["iptables_modules_lacking"]}
+        yield Finding(Code.KERNEL_WITHOUT_IPTABLES, node, found["kernel"], values)
 
 
 def _runtime(node: str, containerd: str | None, release: Release) -> Iterator[Finding]:

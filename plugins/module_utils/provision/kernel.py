@@ -17,6 +17,8 @@ from ..converge import files
 from ..converge.plan import Change, StateError
 
 FSTAB = "/etc/fstab"
+#: There where the kernel can load modules.
+MODULES = "/proc/modules"
 #: A line of fstab(5) that brings swap: the third field is the type.
 _SWAP = re.compile(r"\s*[^#\s]\S*\s+\S+\s+swap(\s.*)?")
 
@@ -24,16 +26,8 @@ _SWAP = re.compile(r"\s*[^#\s]\S*\s+\S+\s+swap(\s.*)?")
 def modules(names: Sequence[str], proofs: Mapping[str, str]) -> Iterator[Change]:
     """Loads what is missing of ``names``. A module counts as there when it is loaded, built in, or its proof exists: a
     path under /proc or /sys, or ``filesystem:NAME``."""
-    builtin: str | None = None
-    for name in names:
-        plain = name.replace("-", "_")
-        if os.path.isdir(f"/sys/module/{plain}") or _proven(proofs.get(name, "")):
-            continue
-        if builtin is None:
-            builtin = files.read(f"/lib/modules/{os.uname().release}/modules.builtin") or ""
-        if re.search(rf"/{plain.replace('_', '[-_]')}\.ko", builtin):
-            continue
-        if not os.path.exists("/proc/modules"):
+    for name in _missing(names, proofs):
+        if not os.path.exists(MODULES):
             if name in proofs:
                 raise StateError(
                     f"kernel module {name}: is not built in ({proofs[name]} is missing), and this kernel cannot load "
@@ -42,6 +36,39 @@ def modules(names: Sequence[str], proofs: Mapping[str, str]) -> Iterator[Change]
             continue  # nothing can be loaded, and nothing shows whether it is built in: its first use will
         load = partial(_run, ["modprobe", "--", name])
         yield Change("module", "kernel modules", f"load module {name}", "", f"{name}\n", load)
+
+
+def lacking(names: Sequence[str], proofs: Mapping[str, str]) -> list[str]:
+    """Those of ``names`` that are missing and cannot be loaded: modules.dep does not list them, or the kernel loads no
+    modules and there is a proof to go by."""
+    missing = list(_missing(names, proofs))
+    if not os.path.exists(MODULES):
+        return [name for name in missing if name in proofs]
+    known = (files.read(f"{directory()}/modules.dep") or "") if missing else ""
+    return [name for name in missing if not _is_listed(name, known)]
+
+
+def directory() -> str:
+    """Where the running kernel's modules are."""
+    return f"/lib/modules/{os.uname().release}"
+
+
+def _missing(names: Sequence[str], proofs: Mapping[str, str]) -> Iterator[str]:
+    """Those of ``names`` that are neither loaded nor built in nor proven."""
+    builtin: str | None = None
+    for name in names:
+        if os.path.isdir(f"/sys/module/{name.replace('-', '_')}") or _proven(proofs.get(name, "")):
+            continue
+        if builtin is None:
+            builtin = files.read(f"{directory()}/modules.builtin") or ""
+        if not _is_listed(name, builtin):
+            yield name
+
+
+def _is_listed(name: str, listing: str) -> bool:
+    """Whether modules.builtin or modules.dep has the module: paths at the lines' beginnings, perhaps compressed."""
+    pattern = re.sub("[-_]", "[-_]", re.escape(name).replace("\\-", "-"))
+    return re.search(rf"^\S*/{pattern}\.ko(\.\w+)?(:|$)", listing, re.MULTILINE) is not None
 
 
 def _proven(proof: str) -> bool:

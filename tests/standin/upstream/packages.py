@@ -58,6 +58,12 @@ class Repository:
         self.home.mkdir(mode=0o700, parents=True)
         self._gpg("--passphrase", "", "--quick-generate-key", "stand-in@example.org", "rsa2048", "sign", "30d")
 
+    @property
+    def fingerprint(self) -> str:
+        """The signing key's, as gpg prints it."""
+        listed = self._gpg("--list-keys", "--with-colons").decode()
+        return next(line for line in listed.splitlines() if line.startswith("fpr:")).split(":")[9]
+
     def close(self) -> None:
         """Ends the agent that gpg started."""
         subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=False, capture_output=True)

@@ -62,9 +62,20 @@ def test_a_restart_that_is_due_stays_due(tmp_path, monkeypatch):
     assert [change.text for change in later.plan(set(), check_mode=False)] == ["restart x.service"]
 
 
+def test_a_reload_that_is_due_stays_due_and_is_no_restart(tmp_path, monkeypatch):
+    monkeypatch.setattr(units, "PENDING", str(tmp_path))
+    monkeypatch.setattr(units, "systemctl", lambda *arguments: "")
+    units.Units([unit(reload_on=["/a"])], {"x.service": ACTIVE}).note({"/a"})
+    later = units.Units([unit(reload_on=["/a"])], {"x.service": ACTIVE})
+    (change,) = later.plan(set(), check_mode=False)
+    assert change.text == "reload x.service"
+    change.apply()
+    assert list(later.plan(set(), check_mode=False)) == []
+
+
 def test_a_unit_that_does_not_run_needs_no_restart(tmp_path, monkeypatch):
     monkeypatch.setattr(units, "PENDING", str(tmp_path))
-    units.Units([unit(restart_on=["/a"])], {"x.service": INACTIVE}).note({"/a"})
+    units.Units([unit(restart_on=["/a"], reload_on=["/a"])], {"x.service": INACTIVE}).note({"/a"})
     assert os.listdir(tmp_path) == []
 
 

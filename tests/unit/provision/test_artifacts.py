@@ -48,7 +48,9 @@ def test_what_is_lacking_is_installed_once(node):
     assert plan.apply() == []
     assert plan.describe() == [f"install {node}/usr/bin/kubelet", "install registry/a:1", "install registry/b:1"]
     assert (node / "usr/bin/kubelet").read_text() == "program" and os.access(node / "usr/bin/kubelet", os.X_OK)
-    assert (node / "imports").read_text() == f"{node}/two.tar\n"  # one archive, one import
+    assert (node / "imports").read_text().endswith("/two.tar\n")  # one archive, one import
+    assert (node / "imports").read_text().count("\n") == 1
+    assert [path.name for path in (node / "state").iterdir()] == ["artifacts.json"]  # the image's copy is gone
     assert not Plan(then=lacking(executables, images))
     (node / "usr/bin/kubelet").write_text("another program")
     assert Plan(then=lacking(executables, images)).describe() == [f"install {node}/usr/bin/kubelet"]
@@ -62,6 +64,27 @@ def test_a_wrong_checksum_is_found_before_anything_is_installed(node, broken):
     (error,) = Plan(then=lacking(*wanted)).apply()
     assert error.code == Code.CHANGE_FAILED and "has the SHA-256" in error.parameters["error"]
     assert not (node / "usr").exists() and not (node / "images").exists()
+
+
+@pytest.mark.parametrize("changed", ["executable", "image"])
+def test_what_is_installed_is_what_was_hashed(node, monkeypatch, changed):
+    """The file is another one by the time that it is installed."""
+    executable, image = file(node / "kubelet", "program"), file(node / "a.tar", "registry/a:1\n")
+    wanted = [Executable(str(node / "usr/bin/kubelet"), *executable)], [Image("registry/a:1", *image)]
+    verify = artifacts._verify
+
+    def then_change(path, sha256):
+        verify(path, sha256)
+        if path == {"executable": executable, "image": image}[changed][0]:
+            with open(path, "a") as opened:
+                opened.write("registry/b:1\n")
+
+    monkeypatch.setattr(artifacts, "_verify", then_change)
+    (error,) = Plan(then=lacking(*wanted)).apply()
+    assert "was changed while it was installed" in error.parameters["error"]
+    assert not (node / "images").exists()
+    assert (node / "usr/bin/kubelet").exists() == (changed == "image")
+    assert not list(node.glob("usr/bin/*.tmp"))
 
 
 def test_an_archive_without_the_image(node):

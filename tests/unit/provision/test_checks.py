@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
@@ -78,6 +80,19 @@ def test_everything_wrong_is_told_at_once(found, nodes):
     }  # fmt: skip
 
 
+#: A key that signed nothing here.
+OTHER_KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEaVW5ABYJKwYBBAHaRw8BAQdA+3+q57e4jvbgOMKPHtX51oMQp+U4sd46tSbC
+d8j5gNW0F1NpdGUgPHNpdGVAZXhhbXBsZS5vcmc+iJYEExYIAD4WIQT7/aj7bt3D
+n0/+gS9CRr7eCTyGhwUCaVW5AAIbAwUJACeNAAULCQgHAgYVCgkICwIEFgIDAQIe
+AQIXgAAKCRBCRr7eCTyGh/qAAP9luI8bQyfp5pUnqSF8f8Sw3eF2QshjJYXR7UCh
+ONyOSQD9E4EVBrVdnhwtTDcVESr7PPxkwCfFWWJrXoJqAXusRgM=
+=3XEP
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+
+
 @pytest.fixture
 def archive(tmp_path, variables):
     """An archive that is right; the directory."""
@@ -110,6 +125,42 @@ def test_a_file_with_a_wrong_checksum(archive, found, file):
 def test_a_manifest_with_a_wrong_checksum(archive, found):
     (archive / "manifest.json").write_text("{}")
     assert found() == [(Code.ARCHIVE_INVALID, str(archive))]
+
+
+@pytest.fixture
+def gpg(tmp_path_factory):
+    """Runs gpg with a home of its own, which has a key."""
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+
+    def run(*arguments):
+        command = ["gpg", "--homedir", home, "--batch", "--yes", "--pinentry-mode", "loopback", *arguments]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    run("--passphrase", "", "--quick-generate-key", "site@example.org", "ed25519", "sign", "30d")
+    yield run
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False, capture_output=True)
+
+
+@pytest.mark.skipif(not shutil.which("gpg") or not shutil.which("gpgv"), reason="gpg and gpgv are not installed")
+def test_a_signature_that_is_demanded(archive, found, gpg, tmp_path_factory):
+    keyring = tmp_path_factory.mktemp("keys") / "site.asc"
+    keyring.write_bytes(gpg("--armor", "--export"))
+    demanded = {"kubernetes_archive_keyring": str(keyring)}
+    invalid = [(Code.ARCHIVE_INVALID, str(archive))]
+    assert found(demanded) == invalid  # there is none
+    gpg("--armor", "--output", archive / "SHA256SUMS.asc", "--detach-sign", archive / "SHA256SUMS")
+    assert found(demanded) == []
+    keyring.write_bytes(gpg("--export"))
+    assert found(demanded) == []
+    sums = (archive / "SHA256SUMS").read_text()
+    (archive / "SHA256SUMS").write_text(sums + "\n".join(sums.splitlines()[:1]) + "\n")
+    assert found(demanded) == invalid  # of other checksums
+    (archive / "SHA256SUMS").write_text(sums)
+    keyring.write_text(OTHER_KEY)
+    assert found(demanded) == invalid  # by another key
+    keyring.write_text("no key")
+    assert found(demanded) == invalid
 
 
 def test_a_file_that_is_missing(archive, found):

@@ -24,6 +24,9 @@ def node(vagrant):
         "distribution": {"family": "debian", "name": "Debian"},
         "architecture": "amd64",
         "kernel": "6.1.0-26-amd64",
+        "kernel_modules_installed": True,
+        "kernel_modules_lacking": [],
+        "iptables_modules_lacking": [],
         "cgroup": 2,
         "cgroup_memory": True,
         "memory_mib": 2048,
@@ -57,6 +60,14 @@ JOINED = {"joined": True, "kubelet": "1.34.0"}
     ("changed", "wanted", "code", "subject"),
     [
         ({"distribution": {"family": "other", "name": "Alpine"}}, {}, Code.DISTRIBUTION_UNSUPPORTED, "Alpine"),
+        ({"kernel_modules_lacking": ["vxlan"]}, {}, Code.KERNEL_MODULE_MISSING, "vxlan"),
+        (
+            {"kernel_modules_lacking": ["vxlan"], "kernel_modules_installed": False},
+            {},
+            Code.KERNEL_MODULES_REMOVED,
+            "6.1.0-26-amd64",
+        ),
+        ({"iptables_modules_lacking": ["xt_comment"]}, {}, Code.KERNEL_WITHOUT_IPTABLES, "6.1.0-26-amd64"),
         (JOINED, {"control_plane": True}, Code.NODE_ROLE_DIFFERS, "n"),
         ({**JOINED, "control_plane": True}, {}, Code.NODE_ROLE_DIFFERS, "n"),
         ({**JOINED, "kubelet": "1.33.4"}, {}, Code.NODE_RELEASE_DIFFERS, "n"),
@@ -93,6 +104,10 @@ def test_a_node_that_does_not_fit(node, changed, wanted, code, subject):
         ({"kernel": "4.18.0"}, {"ignored": ("SystemVerification",)}),
         ({"kernel": "5.4"}, {}),
         ({"containerd": None}, {}),
+        ({"kernel_modules_lacking": ["br_netfilter"], "distribution": {"family": "redhat", "name": "Rocky"}}, {}),
+        ({"kernel_modules_lacking": ["x"], "distribution": {"family": "debian", "id": "ubuntu"}}, {}),
+        ({"kernel_modules_installed": False}, {}),
+        ({"iptables_modules_lacking": ["xt_comment"]}, {"kube_proxy_mode": "nftables"}),
         ({}, {"architecture": "amd64"}),
     ],
 )
@@ -154,15 +169,18 @@ def test_listening():
     ],
 )
 def test_containerd_s_matrix(node, release, containerd, is_tested):
-    found = fitness.warnings("n", {**node, "containerd": containerd}, parse(release))
+    found = fitness.warnings("n", {**node, "containerd": containerd}, Wanted(parse(release)))
     assert [each.code for each in found] == ([] if is_tested else [Code.RUNTIME_UNTESTED])
 
 
 def test_a_firewall_is_told(node):
-    (finding,) = fitness.warnings("n", {**node, "firewalls": ["firewalld"]}, parse("1.34"))
-    assert (finding.code, finding.subject) == (Code.FIREWALL_ACTIVE, "firewalld")
+    """Unless the role opens it."""
+    facts = {**node, "firewalls": ["firewalld", "ufw"]}
+    (finding,) = fitness.warnings("n", facts, Wanted(parse("1.34"), firewalls=("firewalld",)))
+    assert (finding.code, finding.subject) == (Code.FIREWALL_ACTIVE, "ufw")
+    assert finding.parameters["listed"] == ["firewalld", "ufw"]
 
 
 def test_a_cloud_s_rules_are_told(node):
-    (finding,) = fitness.warnings("n", {**node, "cloud_setup": True}, parse("1.34"))
+    (finding,) = fitness.warnings("n", {**node, "cloud_setup": True}, Wanted(parse("1.34")))
     assert (finding.code, finding.subject) == (Code.RULES_OF_CLOUD_SETUP, "nm-cloud-setup")

@@ -98,3 +98,32 @@ def test_swap(tmp_path):
     swaps.write_text("Filename Type Size Used Priority\n/dev/vda2 partition 1 0 -2\n")
     (change,) = kernel.no_swap(str(swaps), str(fstab))
     assert (change.text, change.before) == ("swap off", "/dev/vda2\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_lacking"),
+    [
+        ("vxlan", False),
+        ("br_netfilter", False),
+        ("ip-vs", False),  # the file is ip_vs.ko
+        ("built_in", False),
+        ("udp_tunnel", True),  # only what another one needs
+        ("netfilter", True),
+        ("wireguard", True),
+    ],
+)
+def test_modules_that_cannot_be_loaded(tmp_path, monkeypatch, name, is_lacking):
+    (tmp_path / "modules.dep").write_text(
+        "kernel/drivers/net/vxlan/vxlan.ko.xz: kernel/net/ipv4/udp_tunnel.ko.xz\n"
+        "kernel/net/bridge/br_netfilter.ko: kernel/net/bridge/bridge.ko\nkernel/net/netfilter/ipvs/ip_vs.ko.zst:\n"
+    )
+    (tmp_path / "modules.builtin").write_text("kernel/lib/built-in.ko\n")
+    monkeypatch.setattr(kernel, "directory", lambda: str(tmp_path))
+    monkeypatch.setattr(kernel, "MODULES", "/proc/self")
+    monkeypatch.setattr(kernel.os.path, "isdir", lambda path: False)
+    assert kernel.lacking([name], {}) == ([name] if is_lacking else [])
+
+
+def test_a_kernel_without_modules_is_judged_by_proofs(monkeypatch):
+    monkeypatch.setattr(kernel, "MODULES", "/nowhere")
+    assert kernel.lacking(["no_such_module", "another"], {"another": "/nowhere"}) == ["another"]

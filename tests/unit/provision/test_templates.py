@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -61,6 +62,7 @@ def evaluate(role, expression, containerd="1.7.24", **variables):
             known.update(trusted(yaml.safe_load((ROLES / name / kind / "main.yml").read_text())))
     known.update(
         ansible_facts={"podnet_node": {**NODE, "containerd": containerd}},
+        ansible_search_path=[str(ROLES / role)],
         node_name="node1",
         node_address="10.77.0.11",
         groups={"cluster": ["node1", "node2"], "control_plane": ["node1"]},
@@ -108,6 +110,93 @@ def test_kube_proxy_in_nftables_mode():
     assert (found["KubeProxyConfiguration"]["mode"], found["KubeProxyConfiguration"]["logging"]) == ("nftables", {})
 
 
+def test_audit_and_encryption():
+    """The API server gets files that it can read, and flags that name them; no secret is in kubeadm's configuration."""
+    resources = [{"resources": ["secrets"], "providers": [{"secretbox": {"keys": [{"name": "a", "secret": "S3"}]}}]}]
+    more = {"control_plane_audit_policy": {"rules": [{"level": "Metadata"}]}, "control_plane_encryption": resources}
+    server = documents("1.37.2", **more)["ClusterConfiguration"]["apiServer"]
+    flags = {each["name"]: each["value"] for each in server["extraArgs"]}
+    mounted = {each["mountPath"]: each.get("readOnly", False) for each in server["extraVolumes"]}
+    assert mounted == {"/etc/kubernetes/podnet": True, "/var/log/kubernetes": False}
+    assert (flags["audit-log-maxage"], flags["audit-log-maxbackup"], flags["audit-log-maxsize"]) == ("30", "10", "100")
+    assert flags["encryption-provider-config-automatic-reload"] == "true"
+    assert "S3" not in json.dumps(server)
+    audit, encryption = evaluate("control_plane", "{{ _control_plane_settings_files }}", **more)
+    assert {audit["path"]: "0600", encryption["path"]: "0600"} == {
+        flags["audit-policy-file"]: audit["mode"],
+        flags["encryption-provider-config"]: encryption["mode"],
+    }
+    assert yaml.safe_load(audit["content"])["rules"] == [{"level": "Metadata"}]
+    assert yaml.safe_load(encryption["secret_content"])["resources"] == resources and "content" not in encryption
+    assert evaluate("control_plane", "{{ _control_plane_settings_files }}") == []
+    assert documents("1.37.2")["ClusterConfiguration"]["apiServer"]["extraVolumes"] == []
+
+
+PROXY = {"https_proxy": "http://ops:p%40ss@proxy.example.org:3128", "no_proxy": "mirror.example.org, .example.net"}
+
+
+def test_the_package_managers_proxy():
+    (apt,) = evaluate("node", "{{ _node_proxy_files.debian }}", cluster_proxy=PROXY)
+    assert (apt["state"], apt["mode"]) == ("file", "0600") and "content" not in apt
+    assert apt["secret_content"].splitlines()[1:] == [
+        'Acquire::https::Proxy "http://ops:p%40ss@proxy.example.org:3128";',
+        'Acquire::http::Proxy::mirror.example.org "DIRECT";',
+        'Acquire::https::Proxy::mirror.example.org "DIRECT";',
+        'Acquire::http::Proxy::example.net "DIRECT";',
+        'Acquire::https::Proxy::example.net "DIRECT";',
+    ]
+    (dnf,) = evaluate("node", "{{ _node_proxy_files.redhat }}", cluster_proxy=PROXY)
+    assert dnf["secret_content"].splitlines() == [
+        "proxy=http://proxy.example.org:3128", "proxy_username=ops", "proxy_password=p@ss",
+    ]  # fmt: skip
+    assert evaluate("node", "{{ _node_proxy_files.debian[0].state }}") == "absent"
+    assert evaluate("containerd", "{{ containerd_proxy }}", cluster_proxy=PROXY) == PROXY
+
+
+FACTS = {**NODE, "firewalls": ["firewalld", "ufw"], "interfaces": {}, "held": [], "packages": {}}
+
+
+@pytest.mark.parametrize(
+    ("backend", "port"),
+    [({"type": "vxlan", "port": 8472}, ("udp", "8472")), ({"type": "wireguard"}, ("udp", "51820-51821"))],
+)
+def test_firewalld_lets_the_nodes_ports_pass(backend, port):
+    files = {
+        each["path"].rpartition("/")[2]: each
+        for each in evaluate(
+            "node", "{{ _node_firewall_files }}", ansible_facts={"podnet_node": FACTS}, overlay_backend=backend
+        )
+    }
+    assert [files[name]["state"] for name in ("podnet-nodes4.xml", "podnet-nodes6.xml")] == ["file", "absent"]
+    entries = ElementTree.fromstring(files["podnet-nodes4.xml"]["content"]).findall("entry")
+    assert [each.text for each in entries] == ["10.77.0.11", "10.77.0.12"]
+    rules = ElementTree.fromstring(files["podnet-to-node.xml"]["content"]).findall("rule")
+    ports = [(each.find("port").get("protocol"), each.find("port").get("port")) for each in rules]
+    assert ports == [("tcp", "10250"), ("tcp", "6443"), port]
+    assert files["before.rules"]["content"] == ""  # not asked for
+    zone = ElementTree.fromstring(files["podnet-pods.xml"]["content"])
+    assert [each.get("address") for each in zone.findall("source")] == ["10.244.0.0/16"]
+
+
+def test_a_firewall_that_is_closed_again():
+    files = evaluate(
+        "node", "{{ _node_firewall_files }}", ansible_facts={"podnet_node": FACTS}, node_firewalls=[]
+    )  # fmt: skip
+    absent = evaluate("node", "{{ _node_firewall_absent }}", ansible_facts={"podnet_node": FACTS})
+    assert [each["path"] for each in files] == [each["path"] for each in absent]
+    assert all(each["content"] == "" if "block" in each else each["state"] == "absent" for each in files)
+
+
+def test_ufw_lets_pods_pass():
+    files = evaluate(
+        "node", "{{ _node_firewall_files }}", ansible_facts={"podnet_node": FACTS}, node_firewalls=["ufw"]
+    )  # fmt: skip
+    lines = next(each for each in files if each["path"].endswith("before.rules"))["content"].splitlines()
+    assert "-A ufw-before-forward -s 10.244.0.0/16 -j ACCEPT" in lines
+    assert "-A ufw-before-input -s 10.77.0.12 -p udp --dport 8472 -j ACCEPT" in lines
+    assert (lines[1], lines[-1]) == ("*filter", "COMMIT")
+
+
 def test_how_long_is_waited():
     init = documents("1.37.2", control_plane_timeout=900)["InitConfiguration"]
     assert init["timeouts"] == {"controlPlaneComponentHealthCheck": "900s", "kubeletHealthCheck": "900s"}
@@ -120,9 +209,9 @@ def test_extra_arguments_may_hold_anything():
     }
     cluster = documents("1.37.2", **more, overlay_node_prefix=25)["ClusterConfiguration"]
     parts = {
-        "apiServer": {"v": "2", "profiling": "false"},
-        "controllerManager": {"node-cidr-mask-size": "25"},
-        "scheduler": {},
+        "apiServer": {"profiling": "false", "v": "2"},
+        "controllerManager": {"profiling": "false", "node-cidr-mask-size": "25"},
+        "scheduler": {"profiling": "false"},
     }
     wanted = {
         part: [{"name": name, "value": value} for name, value in values.items()] for part, values in parts.items()
@@ -142,7 +231,9 @@ def test_extra_arguments_may_hold_anything():
 def test_the_nodes_parts_of_the_pod_network(network, flags):
     cluster = documents("1.37.0", overlay_network=network)["ClusterConfiguration"]
     assert cluster["networking"]["podSubnet"] == network
-    assert cluster["controllerManager"]["extraArgs"] == [{"name": name, "value": flags[name]} for name in flags]
+    assert cluster["controllerManager"]["extraArgs"] == [
+        {"name": "profiling", "value": "false"}, *({"name": name, "value": flags[name]} for name in flags)
+    ]  # fmt: skip
 
 
 def test_settings_of_kubelet_and_kube_proxy():

@@ -23,7 +23,7 @@ ENTRIES = {
         "kubectl --namespace {namespace} describe pod {name}",
     ),
     Code.IMAGE_UNAVAILABLE: Entry(
-        "{node} neither has image {subject} nor can pull it, so pods of it would not start",
+        "node neither has image {subject} nor can pull it, so pods of it would not start",
         "The registry or its mirror cannot be reached, does not have the image, or wants credentials. Of Kubernetes' "
         "archives only those that this collection built have podnet.local/toolbox:1. The command is for that node.",
         "crictl pull {subject} (or set verify_image to an image with busybox that the nodes can have)",

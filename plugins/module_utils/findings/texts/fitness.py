@@ -77,6 +77,21 @@ ENTRIES = {
         "The module is in a package that is not installed, or the kernel was built without it.",
         "apt-get upgrade (or dnf upgrade), for a kernel with {family}; reboot (or set overlay_backend to another type)",
     ),
+    Code.KERNEL_MODULE_MISSING: Entry(
+        "kernel {kernel} has no module {subject}, which Kubernetes or the pod network needs",
+        "The distribution's kernel is one for clouds or small systems, or the kernel was built without the module.",
+        "apt-get install linux-image-amd64 (or the distribution's full kernel); reboot",
+    ),
+    Code.KERNEL_MODULES_REMOVED: Entry(
+        "modules of the running kernel {subject} are not installed, so {modules} cannot be loaded",
+        "The kernel was upgraded, and the files of the one that still runs were removed.",
+        "reboot",
+    ),
+    Code.KERNEL_WITHOUT_IPTABLES: Entry(
+        "kernel {subject} has no {modules}, so kube-proxy's iptables mode cannot work",
+        "Newer distributions leave out what iptables matches by; nftables does not need it.",
+        "set control_plane_kube_proxy_mode to nftables (or install kernel-modules-extra for this kernel)",
+    ),
     Code.CGROUP_VERSION: Entry(
         "node has cgroup v{subject}, which the kubelet refuses from 1.35 on (kubernetes_release {release})",
         "The kubelet's failCgroupV1 is true by default since 1.35.",
@@ -179,6 +194,6 @@ ENTRIES = {
     Code.FIREWALL_ACTIVE: Entry(
         "{subject} is active and may drop packets between nodes and pods",
         "It drops everything that none of its rules accepts.",
-        "accept TCP 6443, 10250 and 30000-32767 and the overlay's UDP port between the nodes",
+        "set node_firewalls to [{listed}] (or accept pods' networks, TCP 6443 and 10250, and the overlay's UDP port)",
     ),
 }

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, podnet.cluster contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys of package repositories: their fingerprints as gpg shows them, and which are trusted."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import openpgp, signing_key
+
+#: Made by gpg 2.2.40, as --quick-gen-key ed25519 sign 30d at 2026-01-01.
+ARMORED = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEaVW5ABYJKwYBBAHaRw8BAQdA+3+q57e4jvbgOMKPHtX51oMQp+U4sd46tSbC
+d8j5gNW0F1NpdGUgPHNpdGVAZXhhbXBsZS5vcmc+iJYEExYIAD4WIQT7/aj7bt3D
+n0/+gS9CRr7eCTyGhwUCaVW5AAIbAwUJACeNAAULCQgHAgYVCgkICwIEFgIDAQIe
+AQIXgAAKCRBCRr7eCTyGh/qAAP9luI8bQyfp5pUnqSF8f8Sw3eF2QshjJYXR7UCh
+ONyOSQD9E4EVBrVdnhwtTDcVESr7PPxkwCfFWWJrXoJqAXusRgM=
+=3XEP
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+BINARY = base64.b64decode(b"".join(ARMORED.split(b"\n")[2:-3]))
+FINGERPRINT, EXPIRES = "FBFDA8FB6EDDC39F4FFE812F4246BEDE093C8687", 1769817600
+#: A key packet of the old format and of version 4, whose material is of no matter to its fingerprint.
+OTHER = b"\x99\x00\x0a" + b"\x04" + bytes(4) + b"\x16\x01\x02\x03\x04"
+
+
+@pytest.mark.parametrize("data", [ARMORED, BINARY, ARMORED.replace(b"\n", b"\r\n"), b"a comment\n" + ARMORED])
+def test_fingerprint_and_expiry(data):
+    assert openpgp.keys(data) == [openpgp.Key(FINGERPRINT, EXPIRES)]
+
+
+def test_several_keys():
+    first, second = openpgp.keys(BINARY + OTHER)
+    assert first.fingerprint == FINGERPRINT and second.expires == 0
+    assert [key.fingerprint for key in openpgp.keys(ARMORED + ARMORED)] == [FINGERPRINT] * 2
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>not found</html>", BINARY[:20], ARMORED[:200] + b"\n-----END", b"\x99\x00\x02\x03\x00"]
+)
+def test_what_is_not_a_key(data):
+    with pytest.raises(ValueError):
+        openpgp.keys(data)
+
+
+def test_armor():
+    assert openpgp.armored(ARMORED) == ARMORED.decode()
+    assert openpgp.keys(openpgp.armored(BINARY).encode()) == openpgp.keys(BINARY)
+
+
+def test_only_expected_keys_are_trusted():
+    spaced = " ".join(FINGERPRINT[at : at + 4] for at in range(0, 40, 4)).lower()
+    assert signing_key.judge(ARMORED, [spaced], "URL")
+    assert signing_key.judge(ARMORED, [], "URL")
+    with pytest.raises(StateError, match=rf"URL has the key {FINGERPRINT}, expected 0{{40}}"):
+        signing_key.judge(ARMORED, ["0" * 40], "URL")
+    with pytest.raises(StateError, match="is not trusted"):  # a second key beside the expected one
+        signing_key.judge(BINARY + OTHER, [FINGERPRINT], "URL")
+
+
+def test_a_key_of_a_former_run_will_do_until_it_expires():
+    assert signing_key.is_usable(ARMORED, [FINGERPRINT], EXPIRES - 1)
+    assert not signing_key.is_usable(ARMORED, [FINGERPRINT], EXPIRES + 1)
+    assert not signing_key.is_usable(ARMORED, ["0" * 40], EXPIRES - 1)
+    assert not signing_key.is_usable(b"", [FINGERPRINT], EXPIRES - 1)
+
+
+def test_a_renewed_key_replaces_the_former_one(tmp_path):
+    path = tmp_path / "keyrings/site.asc"
+    assert Plan(signing_key.plan(str(path), ARMORED)).apply() == []
+    assert path.read_bytes() == ARMORED and path.stat().st_mode & 0o777 == 0o644
+    assert not Plan(signing_key.plan(str(path), ARMORED))
+    renewed = Plan(signing_key.plan(str(path), BINARY))
+    assert renewed.describe() == [f"write file {path}"] and renewed.apply() == []
+    assert openpgp.keys(path.read_bytes()) == openpgp.keys(ARMORED)
