@@ -305,7 +305,7 @@ CHECK = {
     "adopt": {"type": "bool", "default": False},
     "firewalls": {"type": "list", "elements": "str", "default": []},
     "kube_proxy_mode": {"type": "str", "default": "iptables"},
-    "archive_keyring": {"type": "str", "default": ""},
+    "archive_keyring": {"type": "str", "default": "", "no_log": False},
 }
 
 
