@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
             "/bin/bash",
             "--login",
         ]
-        command = machine.command(lab, lab.node(arguments[1]), words)
+        command = machine.command(machine.running(lab, lab.node(arguments[1])), words)
         os.execve(command[0], command, {**machine.ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")})
     else:
         raise SystemExit(__doc__)

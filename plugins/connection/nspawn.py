@@ -108,12 +108,11 @@ class Connection(ConnectionBase):
         try:
             lab = state.get(self.get_option("lab"))
             node = lab.node(self.get_option("node"))
-            booted = machine.leader(lab, node)
-            command = machine.command(lab, node, argv)  # nsenter, which fails where PID 1 ends before it begins
+            booted = machine.running(lab, node)
         except state.LabError as error:
             raise AnsibleConnectionFailure(str(error)) from error
         done = subprocess.run(
-            command,
+            machine.command(booted, argv),  # nsenter, which fails where PID 1 ends before it begins
             env=machine.ENVIRONMENT,
             check=False,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},

@@ -132,12 +132,14 @@ def main() -> None:
     options = module.params
     try:
         path = conflist_state.path(options)
-        first, invalid = conflist_state.others(path)
+        beside = conflist_state.others(options)
         if options["state"] == "present":
-            steps = conflist_state.steps(options, module.check_mode, lambda each: module.warn(render.warning(each)))
+            steps = conflist_state.steps(
+                options, beside, module.check_mode, lambda each: module.warn(render.warning(each))
+            )
         else:
             steps = conflist_state.removal(options)
-        run(module, Plan(then=list(steps)), path=path, before_ours=first, invalid=invalid)
+        run(module, Plan(then=list(steps)), path=path, before_ours=beside.first, invalid=beside.invalid)
     except (OSError, StateError) as error:
         module.fail_json(msg=str(error))
 

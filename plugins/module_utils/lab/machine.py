@@ -96,15 +96,20 @@ def leader(lab, node):
     return None
 
 
-def command(lab, node, argv):
-    """What to execute on the host so that `argv` runs in the node, in all of its namespaces and in its cgroups. Raises
-    LabError."""
+def running(lab, node):
+    """As `leader`. Raises LabError when the node is not running."""
     pid = leader(lab, node)
     if pid is None:
         raise LabError(
             f"{node.name} of lab {lab.name} is not running; "
             f"playbooks/lab/node.yml starts it (-e node={node.name} -e state=started)"
         )
+    return pid
+
+
+def command(pid, argv):
+    """What to execute on the host so that `argv` runs in the node with that PID 1, in all of its namespaces and in its
+    cgroups."""
     files = []
     with open(f"/proc/{pid}/cgroup") as file:
         paths = {names: path for _id, names, path in (line.strip().split(":", 2) for line in file)}
@@ -122,7 +127,7 @@ def command(lab, node, argv):
 def execute(lab, node, *argv, timeout=60):
     """Runs `argv` in the node; returns the subprocess.CompletedProcess with text output. Raises LabError when the node
     is not running."""
-    inside = command(lab, node, argv)
+    inside = command(running(lab, node), argv)
     options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": timeout}
     return subprocess.run(inside, env=ENVIRONMENT, check=False, **options)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from ..cni.spec import conflist
 from ..converge import paths
@@ -27,6 +27,13 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+class Others(NamedTuple):
+    """Other configurations in the directory: those that sort before ours, and the invalid ones with the reason."""
+
+    first: list[str]
+    invalid: dict[str, str]
+
+
 def path(options: dict[str, Any]) -> str:
     """The file's path. Raises StateError for a name that runtimes do not read."""
     if "/" in options["file"] or not options["file"].endswith(".conflist"):
@@ -34,8 +41,10 @@ def path(options: dict[str, Any]) -> str:
     return os.path.join(options["directory"], options["file"])
 
 
-def steps(options: dict[str, Any], check_mode: bool, warn: Callable[[Finding], object]) -> Iterator[Change]:
-    """Writes the file; ``warn`` is called for each other one that sorts before it. Raises StateError for
+def steps(
+    options: dict[str, Any], beside: Others, check_mode: bool, warn: Callable[[Finding], object]
+) -> Iterator[Change]:
+    """Writes the file; ``warn`` is called for each one ``beside`` it that sorts before it. Raises StateError for
     invalid plugins, and where an executable is missing (not in check mode), and OSError."""
     file = path(options)
     content = {"cniVersion": options["cni_version"], "name": options["network"], "plugins": options["plugins"]}
@@ -46,10 +55,9 @@ def steps(options: dict[str, Any], check_mode: bool, warn: Callable[[Finding], o
     if lacking and not check_mode:
         where = ", ".join(options["bin_dirs"])
         raise StateError(f"plugins: {', '.join(lacking)} not found as an executable in {where}")
-    first, invalid = others(file)
-    for other in first:
-        if other in invalid:
-            warn(Finding(Code.CNI_CONFIGURATION_INVALID, "", other, {"error": invalid[other]}))
+    for other in beside.first:
+        if other in beside.invalid:
+            warn(Finding(Code.CNI_CONFIGURATION_INVALID, "", other, {"error": beside.invalid[other]}))
         else:
             warn(Finding(Code.CNI_CONFLIST_SHADOWED, "", other, {"ours": file}))
     yield from paths.plan({"path": file, "state": "file", "content": conflist.render(content), "mode": "0644"})
@@ -60,8 +68,9 @@ def removal(options: dict[str, Any]) -> Iterator[Change]:
     return paths.plan({"path": path(options), "state": "absent", "mode": "0644"})
 
 
-def others(file: str) -> tuple[list[str], dict[str, str]]:
-    """The directory's other configurations: those that sort before ``file``, and the invalid ones with the reason."""
+def others(options: dict[str, Any]) -> Others:
+    """The directory's other configurations. Raises StateError and OSError."""
+    file = path(options)
     first, invalid = [], {}
     for other in conflist.files(os.path.dirname(file)):
         if other == file:
@@ -72,4 +81,4 @@ def others(file: str) -> tuple[list[str], dict[str, str]]:
             conflist.load(other)
         except (OSError, conflist.ConflistError) as error:
             invalid[other] = str(error)
-    return first, invalid
+    return Others(first, invalid)

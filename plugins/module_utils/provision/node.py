@@ -66,6 +66,7 @@ def _steps(
     if wanted.get("conflist"):
         from . import conflist_state
 
-        yield from conflist_state.steps(wanted["conflist"], check_mode, warn)
+        conflist = wanted["conflist"]
+        yield from conflist_state.steps(conflist, conflist_state.others(conflist), check_mode, warn)
     if not check_mode:
         done()

@@ -8,8 +8,6 @@ from __future__ import annotations
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
     admission,
     config,
@@ -19,24 +17,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
 )
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.backend import ROUTE_PROTOCOL
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-
-LINKS = [Link("lo", mtu=65536), Link("eth0", mtu=1500), Link("eth1", mtu=9000)]
-ADDRESSES = [
-    Address("lo", "127.0.0.1/8", scope="host"),
-    Address("eth0", "10.0.2.15/24", scope="global"),
-    Address("eth1", "10.77.0.11/24", scope="global"),
-    Address("eth1", "fd77::11/64", scope="global"),
-    Address("eth1", "fe80::1/64", scope="link"),
-]
-
-
-def entry(number, subnet=0, **other):
-    lease = {
-        "name": f"node{number}",
-        "address": f"10.77.{subnet}.{10 + number}",
-        "pod_cidrs": [f"10.244.{number}.0/24"],
-    }
-    return {**lease, **other}
+from overlays import ADDRESSES, LINKS, entry
 
 
 def want(kind, *entries, networks=("10.244.0.0/16",), **backend):

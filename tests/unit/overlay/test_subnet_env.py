@@ -6,15 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease, subnet_env
-
-
-def entry(number, subnet=0, **other):
-    lease = {
-        "name": f"node{number}",
-        "address": f"10.77.{subnet}.{10 + number}",
-        "pod_cidrs": [f"10.244.{number}.0/24"],
-    }
-    return {**lease, **other}
+from overlays import entry
 
 
 def test_subnet_env_is_flannels():

@@ -6,28 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import lease, underlay
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-
-LINKS = [Link("lo", mtu=65536), Link("eth0", mtu=1500), Link("eth1", mtu=9000)]
-ADDRESSES = [
-    Address("lo", "127.0.0.1/8", scope="host"),
-    Address("eth0", "10.0.2.15/24", scope="global"),
-    Address("eth1", "10.77.0.11/24", scope="global"),
-    Address("eth1", "fd77::11/64", scope="global"),
-    Address("eth1", "fe80::1/64", scope="link"),
-]
-
-
-def entry(number, subnet=0, **other):
-    lease = {
-        "name": f"node{number}",
-        "address": f"10.77.{subnet}.{10 + number}",
-        "pod_cidrs": [f"10.244.{number}.0/24"],
-    }
-    return {**lease, **other}
+from overlays import ADDRESSES, LINKS, entry
 
 
 def test_underlay_is_the_interface_with_the_nodes_address_not_the_first():

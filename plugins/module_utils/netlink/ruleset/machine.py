@@ -30,7 +30,8 @@ _PASSING_TARGETS = (
     "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "SECMARK", "CONNSECMARK", "CLASSIFY", "SET", "RATEEST", "LED",
     "IDLETIMER", "TEE", "CHECKSUM", "TCPMSS", "TCPOPTSTRIP", "DSCP", "TOS", "TTL", "HL", "ECN", "HMARK",
 )  # fmt: skip
-_ENDING = {"reject": REJECT, "queue": QUEUE, "tproxy": STOLEN, "fwd": STOLEN, "synproxy": STOLEN}
+#: Expressions after which a packet does not go on.
+ENDING = {"reject": REJECT, "queue": QUEUE, "tproxy": STOLEN, "fwd": STOLEN, "synproxy": STOLEN}
 _ENDING_TARGETS = {
     "REJECT": REJECT, "NFQUEUE": QUEUE, "QUEUE": QUEUE, "TPROXY": STOLEN, "TARPIT": STOLEN, "SYNPROXY": STOLEN,
 }  # fmt: skip
@@ -109,8 +110,8 @@ class Machine:
         known = _EXPRESSIONS.get(name)
         if known:
             known(self, values)
-        elif name in _ENDING:
-            raise _EndError(_ENDING[name])
+        elif name in ENDING:
+            raise _EndError(ENDING[name])
         elif name == "match":
             self._match(text(values[1]), _number(values.get(2)), values.get(3, b""))
         elif name == "target":

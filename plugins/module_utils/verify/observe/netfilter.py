@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 
 from ...netlink.channel import Channel
+from ...netlink.ruleset.machine import ENDING
 from ...netlink.ruleset.read import ChainKey, Rule, Ruleset
 from ...netlink.wire import NetlinkError, parse, text
 from ..model.kernel import BaseChain, Qdisc
@@ -55,8 +56,7 @@ def _reached(ruleset: Ruleset, start: ChainKey) -> list[ChainKey]:
     return [*reached]
 
 
-#: Expressions of nftables, and targets of iptables in its tables, after which a packet doesn't go on.
-TAKERS = ("reject", "queue", "tproxy", "fwd", "synproxy")
+#: Targets of iptables after which a packet doesn't go on.
 TAKING_TARGETS = ("REJECT", "DROP", "NFQUEUE", "TPROXY", "TARPIT")
 NAT_TARGETS = ("MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP")
 #: Targets that leave the packet as it is; all others rewrite it.
@@ -76,7 +76,7 @@ def _effects(ruleset: Ruleset, key: ChainKey) -> set[str]:
                 target = text(values.get(1, b""))
                 if target not in HARMLESS_TARGETS:
                     found.add("drop" if target in TAKING_TARGETS else "nat" if target in NAT_TARGETS else "rewrite")
-            elif name in TAKERS:
+            elif name in ENDING:
                 found.add("drop")
             elif name == "payload" and 5 in values:  # NFTA_PAYLOAD_SREG: it writes
                 found.add("rewrite")
