@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..netlink.channel import Channel
     from ..netlink.nft_rules import Found
-    from ..netlink.xtables_rules import Rule
+    from ..netlink.xtables import Rule
 
 CHAIN_MAX = 28  # pkg/utils: maxChainLength
 HASH = 16
@@ -143,9 +143,9 @@ def _legacy_containers(network: str) -> set[str]:
     """The containers for which there are chains of the network in iptables-legacy's nat table."""
     if not _legacy():
         return set()
-    from ..netlink import xtables, xtables_rules
+    from ..netlink import xtables
 
-    told = [_told(rule.comment) for table in xtables.tables("nat") for rule in xtables_rules.read(table)]
+    told = [_told(rule.comment) for table in xtables.tables("nat") for rule in xtables.rules_of(table)]
     return {container for name, container in told if name == network}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules of iptables-legacy: read one by one, and removed.
+"""Rules of iptables-legacy (``xtables``), removed one by one.
 
 The kernel takes a table as a whole only (IPT_SO_SET_REPLACE, linux/netfilter_ipv4/ip_tables.h), so all who change one
 hold the lock of iptables(8), and what is removed here is left out of a table that is otherwise the same. Counters begin
@@ -19,13 +19,12 @@ import struct
 import time
 from collections.abc import Callable
 
-from .xtables import HOOKS, OFFSETS, TARGET, Table, tables, verdict
+from .xtables import HOOKS, Rule, Table, rules_of, tables
 
 LOCK = "/run/xtables.lock"
 PATIENCE = 10  # seconds: a tool may have thousands of rules in hand
 SO_SET_REPLACE, SO_SET_ADD_COUNTERS = 64, 65
 COUNTERS = 16  # struct xt_counters: packets and bytes, the last of what is before an entry's matches
-ERROR = "ERROR"  # the target that begins a chain of the user's, and ends the table
 
 
 class Replace(ctypes.Structure):
@@ -43,63 +42,14 @@ class Replace(ctypes.Structure):
     )
 
 
-class Rule:
-    """An entry of a table: its ``place`` and bytes (``data``), its ``chain``, whether it begins that (``head``), the
-    chain that it leads to (``target``, "" for none), its ``comment``, and the ``addresses`` that it is about, packed.
-    """
-
-    def __init__(self, table: Table, place: int, chain: str) -> None:
-        target, following = OFFSETS.unpack_from(table.rules, place + table.before)
-        self.place = place
-        self.data = table.rules[place : place + following]
-        self.kind = _text(TARGET.unpack_from(self.data, target)[1])
-        self.head = self.kind == ERROR
-        self.chain = _text(self.data[target + TARGET.size :]) if self.head else chain
-        self.target = ""
-        self.verdict = -1 if self.kind else verdict(self.data, target)
-        self.jump = target + TARGET.size  # where in the data the verdict is
-        self.comment = _comment(self.data[table.header : target])
-        size = 4 if table.family == socket.AF_INET else 16
-        self.addresses = self.data[:size], self.data[size : 2 * size]
-
-
-def _text(data: bytes) -> str:
-    return data.partition(b"\0")[0].decode("utf-8", "replace")
-
-
-def _comment(matches: bytes) -> str:
-    """What the match "comment" says (linux/netfilter/xt_comment.h)."""
-    while len(matches) > TARGET.size:
-        size, name, _revision = TARGET.unpack_from(matches)  # struct xt_entry_match has the same beginning
-        if _text(name) == "comment":
-            return _text(matches[TARGET.size : size])
-        matches = matches[size:] if size else b""
-    return ""
-
-
-def read(table: Table) -> list[Rule]:
-    """The rules of a table, with the chains that they are in and lead to."""
-    builtin = {start: hook.upper() for hook, start in table.starts.items()}
-    found: list[Rule] = []
-    place = 0
-    while place < len(table.rules):
-        chain = builtin.get(place, found[-1].chain if found else "")
-        found.append(Rule(table, place, chain))
-        place += len(found[-1].data)
-    begins = {rule.place + len(rule.data): rule.chain for rule in found if rule.head}
-    for rule in found:
-        rule.target = begins.get(rule.verdict, "") if rule.verdict >= 0 else ""
-    return found
-
-
 def remove(name: str, unwanted: Callable[[Rule], bool]) -> None:
     """Removes rules of the tables of that name, IPv4's and IPv6's; a chain goes with all its rules. Raises OSError,
     TimeoutError among them."""
-    if not any(any(map(unwanted, read(table))) for table in tables(name)):
+    if not any(any(map(unwanted, rules_of(table))) for table in tables(name)):
         return
     with _Lock():
         for table in tables(name):
-            rules = read(table)
+            rules = rules_of(table)
             kept = [rule for rule in rules if not unwanted(rule)]
             if len(kept) < len(rules):
                 _replace(table, rules, kept)
