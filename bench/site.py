@@ -6,8 +6,8 @@
     python bench/site.py [--nodes 3] [--bare] [--repeat 3] [--base REVISION] [--json]
 
 --bare leaves Kubernetes out: the roles node, overlay and cni, with pod CIDRs of our allocator, so that twenty nodes fit
-on a small host. --base measures that commit's playbooks, too, on a lab of its own, and prints the ratio. A lab's nodes
-are processes of this host, so the CPU of ansible-playbook and its children is that of the controller and of what it
+on a small host. --base measures that commit's playbooks, too, on a lab of its own and by turns. A lab's nodes are
+processes of this host, so the CPU of ansible-playbook and its children is that of the controller and of what it
 runs on the nodes.
 """
 
@@ -23,10 +23,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from compare import ROOT, checkout
 
-NAME, NETWORK = "site", "10.76.0.0/24"
+#: This tree's lab and the other commit's: name, network.
+LABS = (("site", "10.76.0.0/24"), ("base", "10.75.0.0/24"))
 BARE = """\
 - hosts: cluster
   gather_facts: false
@@ -35,18 +37,30 @@ BARE = """\
 """
 
 
-def play(tree: Path, book: Path, *words: str) -> tuple[float, float]:
-    """Seconds of wall time and of CPU that a playbook took. Ends the program with its last lines if it fails."""
-    path = f"{tree}/.venv/bin:{os.environ['PATH']}"
-    environment = {**os.environ, "PODNET_LAB": NAME, "PATH": path, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "10"}
-    began, before = time.monotonic(), cpu()
-    ran = subprocess.run(
-        ["ansible-playbook", str(book), *words], cwd=tree, env=environment, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    if ran.returncode:
-        raise SystemExit(f"{ran.stdout[-4000:]}\nsite.py: {book} of {tree} ended with exit status {ran.returncode}")
-    return time.monotonic() - began, cpu() - before
+class Side(NamedTuple):
+    """A tree, and the name of its lab."""
+
+    tree: Path
+    lab: str
+
+    def play(self, book: Path, *words: str) -> tuple[float, float]:
+        """Seconds of wall time and of CPU that a playbook took. Ends the program with its last lines if it fails."""
+        path = f"{self.tree}/.venv/bin:{os.environ['PATH']}"
+        environment = {
+            **os.environ,
+            "PODNET_LAB": self.lab,
+            "PATH": path,
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORKS": "10",
+        }
+        began, before = time.monotonic(), cpu()
+        ran = subprocess.run(
+            ["ansible-playbook", str(book), *words], cwd=self.tree, env=environment, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if ran.returncode:
+            raise SystemExit(f"{ran.stdout[-4000:]}\nsite.py: {book} of {self.tree} ended with {ran.returncode}")
+        return time.monotonic() - began, cpu() - before
 
 
 def cpu() -> float:
@@ -55,32 +69,36 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(tree: Path, nodes: int, bare: bool, repeat: int) -> tuple[float, float]:
-    """Medians of a converged run's wall time, and of its CPU per node."""
-    lab = ("-e", f"lab_name={NAME}", "-e", f"lab_network={NETWORK}")
+def measure(trees: list[Path], nodes: int, bare: bool, repeat: int) -> list[list[tuple[float, float]]]:
+    """Wall time and CPU per node of converged runs, of each tree; the trees take turns, each on a lab of its own."""
     with contextlib.ExitStack() as stack:
-        book = tree / "playbooks/site.yml"
+        sides = [Side(tree, name) for tree, (name, _network) in zip(trees, LABS)]
+        books = [side.tree / "playbooks/site.yml" for side in sides]
         if bare:
             book = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bare.yml"
             book.write_text(BARE, encoding="utf-8")
-        stack.callback(play, tree, tree / "playbooks/lab/down.yml", *lab)
-        play(tree, tree / "playbooks/lab/up.yml", *lab, "-e", f"lab_nodes={nodes}")
-        play(tree, book)
-        runs = [play(tree, book) for _run in range(repeat)]
-    return statistics.median(wall for wall, _cpu in runs), statistics.median(cpu for _wall, cpu in runs) / nodes
+            books = [book for _side in sides]
+        for side, book, (name, network) in zip(sides, books, LABS):
+            lab = ("-e", f"lab_name={name}", "-e", f"lab_network={network}")
+            stack.callback(side.play, side.tree / "playbooks/lab/down.yml", *lab)
+            side.play(side.tree / "playbooks/lab/up.yml", *lab, "-e", f"lab_nodes={nodes}")
+            side.play(book)
+        turns = [[side.play(book) for side, book in zip(sides, books)] for _turn in range(repeat)]
+    return [[(wall, used / nodes) for wall, used in runs] for runs in zip(*turns)]
 
 
 def rows(nodes: int = 3, bare: bool = False, repeat: int = 3, base: str = "") -> list[dict]:
-    """The figures, as bench/run.py collects them."""
+    """The figures, as bench/run.py collects them; a ratio is the median of those of the turns."""
+    with checkout(base) if base else contextlib.nullcontext() as tree:
+        measured = measure([ROOT, *([tree] if tree else [])], nodes, bare, repeat)
     kind = f"a converged {'run on' if bare else 'site.yml on'} {nodes} {'bare ' if bare else ''}nodes"
-    wall, used = measure(ROOT, nodes, bare, repeat)
-    found = [row(f"{kind}, wall", wall, "s"), row(f"{kind}, CPU per node", used, "s")]
-    if base:
-        with checkout(base) as tree:
-            wall_there, used_there = measure(tree, nodes, bare, repeat)
-        found += [row(f"{kind}, wall, {base}", wall_there, "s"), row(f"{kind}, CPU per node, {base}", used_there, "s")]
-        found.append(row(f"{kind}, wall, here / {base}", wall / wall_there, "", 0.5))
-        found.append(row(f"{kind}, CPU per node, here / {base}", used / used_there, "", 0.6))
+    found = []
+    for index, (what, aim) in enumerate((("wall", 0.5), ("CPU per node", 0.6))):
+        sides = [[run[index] for run in runs] for runs in measured]
+        found += [row(f"{kind}, {what}{side}", statistics.median(s), "s") for s, side in zip(sides, ("", f", {base}"))]
+        if base:
+            ratio = statistics.median(here / there for here, there in zip(*sides))
+            found.append(row(f"{kind}, {what}, here / {base}", ratio, "", aim))
     return found
 
 

@@ -26,35 +26,24 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         given = dict(self._task.args)
         facts = given.pop("facts", None) or {}
-        if boolean(given.get("remote_src", False)):
-            return self._execute_module(module_name=MODULE, module_args=given, task_vars=task_vars)
+        remote = boolean(given.get("remote_src", False))
         try:
-            wanted = self._wanted(given)
+            content = _told(given, facts) if remote else _read(given)
+            wanted = _wanted(given, content)
+            if (content or not given.get("archive")) and _has_all(facts, wanted):
+                images = [each["name"] for each in wanted["images"]]
+                return {"changed": False, "changes": [], "files": [], "images": images}
+            if remote:
+                return self._execute_module(module_name=MODULE, module_args=given, task_vars=task_vars)
+            for image in wanted["images"]:
+                image["sha256"] = image["sha256"] or archive.sha256(image["file"])
         except (archive.ArchiveError, OSError) as error:
             raise AnsibleActionFail(f"archive: {error}") from None
-        if _has_all(facts, wanted):
-            return {"changed": False, "changes": [], "files": [], "images": [each["name"] for each in wanted["images"]]}
         planned = self._execute_module(module_name=MODULE, module_args={**wanted, "plan": True}, task_vars=task_vars)
         if planned.get("failed") or not planned.get("changed") or self._task.check_mode:
             return planned
         installed = self._install(wanted, planned["files"], task_vars)
         return {**installed, "images": planned["images"], "files": planned["files"]}
-
-    def _wanted(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The module's arguments with the archive read here, and the checksums that were not given."""
-        executables = list(given.get("executables") or [])
-        images = [{"sha256": None, **image} for image in given.get("images") or []]
-        for image in images:
-            image["sha256"] = image["sha256"] or archive.sha256(image["file"])
-        if given.get("archive"):
-            components = given.get("components") or list(archive.BINARIES)
-            content = archive.read(given["archive"], given.get("keyring") or "")
-            bin_dir = given.get("bin_dir") or "/usr/bin"
-            more = artifacts.of_archive(content, bin_dir, components, given.get("skip_images") or [])
-            executables += [each._asdict() for each in more[0]]
-            if boolean(given.get("import_images", True)):
-                images += [each._asdict() for each in more[1]]
-        return {"executables": executables, "images": images, "remote_src": True}
 
     def _install(self, wanted: dict[str, Any], lacking: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         directory = self._make_tmp_path()
@@ -73,6 +62,34 @@ class ActionModule(ActionBase):
             return self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         finally:
             self._remove_tmp_path(directory, force=True)
+
+
+def _read(given: dict[str, Any]) -> archive.Archive | None:
+    """The archive on the controller, if one is given."""
+    return archive.read(given["archive"], given.get("keyring") or "") if given.get("archive") else None
+
+
+def _told(given: dict[str, Any], facts: dict[str, Any]) -> archive.Archive | None:
+    """The archive on the node by what node_facts read of it; None if it read none, or verified no signature by these
+    keys."""
+    found = facts.get("archive") or {}
+    content = archive.Archive(**found["content"]) if found else None
+    same = content and content.directory == given.get("archive") and found["keyring"] == (given.get("keyring") or "")
+    return content if same else None
+
+
+def _wanted(given: dict[str, Any], content: archive.Archive | None) -> dict[str, Any]:
+    """The module's arguments with the archive's content instead of the archive."""
+    executables = list(given.get("executables") or [])
+    images = [{"sha256": None, **image} for image in given.get("images") or []]
+    if content:
+        components = given.get("components") or list(archive.BINARIES)
+        bin_dir = given.get("bin_dir") or "/usr/bin"
+        more = artifacts.of_archive(content, bin_dir, components, given.get("skip_images") or [])
+        executables += [each._asdict() for each in more[0]]
+        if boolean(given.get("import_images", True)):
+            images += [each._asdict() for each in more[1]]
+    return {"executables": executables, "images": images, "remote_src": True}
 
 
 def _has_all(facts: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -228,6 +228,10 @@ ansible_facts:
           description: The images that containerd has; with O(artifacts).
           type: list
           elements: str
+        archive:
+          description: What O(check.archive) says of itself (C(content)), read with the keys O(check.archive_keyring)
+            (C(keyring)); null without a valid one; with O(artifacts).
+          type: dict
         in_sync:
           description: Digests of M(podnet.cluster.node_state)'s states by name; with O(in_sync).
           type: dict
@@ -285,7 +289,7 @@ from ..module_utils import install
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import StateError
 from ..module_utils.findings.finding import Finding
-from ..module_utils.provision import artifacts, facts, fitness, kernel, ping, remembered
+from ..module_utils.provision import archive, artifacts, facts, fitness, kernel, ping, remembered
 from ..module_utils.provision.place import place
 from ..module_utils.provision.releases import ReleaseError, parse
 
@@ -339,7 +343,7 @@ def main() -> None:
         found = place(name, node, given["address"], given["interface"], given["ip_versions"])
         node.update(address=found.address, addresses=list(found.addresses), interface=found.interface)
         if given["artifacts"]:
-            node.update(executables=artifacts.recorded(), images=facts.images())
+            node.update(executables=artifacts.recorded(), images=facts.images(), archive=_archive(given["check"]))
         if given["in_sync"]:
             node["in_sync"] = remembered.in_sync()
         node["kernel_modules_lacking"] = kernel.lacking(given["kernel_modules"], given["kernel_module_proofs"])
@@ -368,6 +372,16 @@ def _agent(node: str) -> dict | None:
 
     held = credentials.held(node)
     return held._asdict() if held else None
+
+
+def _archive(check: dict | None) -> dict | None:
+    if not check or not check["archive"]:
+        return None
+    keyring = check["archive_keyring"]
+    try:
+        return {"content": archive.read(check["archive"], keyring)._asdict(), "keyring": keyring}
+    except archive.ArchiveError:  # fitness has it as a finding
+        return None
 
 
 def _wanted(check: dict) -> fitness.Wanted:

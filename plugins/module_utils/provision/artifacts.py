@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -86,64 +87,66 @@ def recorded() -> dict[str, str]:
 
 
 def plan(executables: Sequence[Executable], images: Sequence[Image], check_mode: bool) -> Iterator[Change]:
-    """Installs them. First all files are verified, though not in check mode, where they may not be on the node yet.
-    Raises StateError for a wrong checksum."""
-    if not check_mode:
-        sums = {executable.file: executable.sha256 for executable in executables}
-        sums.update({image.file: image.sha256 for image in images if image.sha256})
-        for file, wanted in sums.items():
-            _verify(file, wanted)
-    for each in executables:
-        text = f"install {each.path}"
-        yield Change("executable", each.path, text, "", f"sha256:{each.sha256}\n", partial(_install, each))
-    for image in images:
-        yield Change("image", image.name, f"install {image.name}", "", f"{image.name}\n", partial(_import, image))
+    """Installs them from copies of their files, once all copies have the right checksums; in check mode the files may
+    not be on the node yet. Each is applied before the next is asked for. Raises StateError for a wrong checksum."""
+    with contextlib.ExitStack() as stack:
+        copies: dict[str, str] = {}
+        if not check_mode:
+            for each in executables:
+                copies[each.path] = stack.enter_context(_copy(each, f"{each.path}.{os.getpid()}.tmp"))
+            if images:
+                make_directory(os.path.dirname(RECORD))
+                directory = stack.enter_context(tempfile.TemporaryDirectory(dir=os.path.dirname(RECORD)))
+            for image in images:
+                if image.file not in copies:
+                    copy = os.path.join(directory, f"{len(copies)}-{os.path.basename(image.file)}")
+                    copies[image.file] = stack.enter_context(_copy(image, copy))
+        for each in executables:
+            install = partial(_install, each, copies.get(each.path, ""))
+            yield Change("executable", each.path, f"install {each.path}", "", f"sha256:{each.sha256}\n", install)
+        for image in images:
+            load = partial(_import, image, copies.get(image.file, ""))
+            yield Change("image", image.name, f"install {image.name}", "", f"{image.name}\n", load)
 
 
-def _verify(file: str, wanted: str) -> None:
-    try:
-        actual = sha256(file)
-    except OSError as error:
-        raise StateError(f"{file} cannot be read ({error.strerror}): copy it again") from None
-    if actual != wanted:
-        raise StateError(f"{file} has the SHA-256 {actual} and should have {wanted}: copy it again")
-
-
-def _copy(file: str, copy: str, wanted: str) -> None:
-    """Copies ``file``; what is used is the copy, which has the SHA-256 ``wanted`` ("" for any), whatever became of the
-    file since it was verified. Raises StateError, and leaves no copy then."""
+@contextlib.contextmanager
+def _copy(wanted: Executable | Image, copy: str) -> Iterator[str]:
+    """A copy of the file, which has the right SHA-256 whatever becomes of the file; it is removed afterwards, unless it
+    was moved. Raises StateError."""
     digest = hashlib.sha256()
-    with open(file, "rb") as source, open(copy, "wb") as target:
-        while chunk := source.read(1 << 20):
-            digest.update(chunk)
-            target.write(chunk)
-    if wanted and digest.hexdigest() != wanted:
-        os.unlink(copy)
-        raise StateError(f"{file} was changed while it was installed: copy it again")
+    make_directory(os.path.dirname(copy))
+    try:
+        try:
+            with open(wanted.file, "rb", buffering=0) as source, open(copy, "wb", buffering=0) as target:
+                while chunk := source.read(1 << 20):
+                    digest.update(chunk)
+                    target.write(chunk)
+        except OSError as error:
+            raise StateError(f"{wanted.file} cannot be copied ({error.strerror}): copy it again") from None
+        if wanted.sha256 not in ("", digest.hexdigest()):
+            should = f"and should have {wanted.sha256}"
+            raise StateError(f"{wanted.file} has the SHA-256 {digest.hexdigest()} {should}: copy it again")
+        yield copy
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(copy)
 
 
-def _install(executable: Executable) -> None:
-    make_directory(os.path.dirname(executable.path))
-    temporary = f"{executable.path}.{os.getpid()}.tmp"
-    _copy(executable.file, temporary, executable.sha256)
-    os.chmod(temporary, 0o755)
-    os.rename(temporary, executable.path)
+def _install(executable: Executable, copy: str) -> None:
+    os.chmod(copy, 0o755)
+    os.rename(copy, executable.path)
     note([executable])
 
 
-def _import(image: Image) -> None:
+def _import(image: Image, copy: str) -> None:
     """Imports the image's archive, unless it came with another one's."""
     if image.name in facts.images():
         return
-    make_directory(os.path.dirname(RECORD))
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(RECORD)) as directory:
-        copy = os.path.join(directory, os.path.basename(image.file))
-        _copy(image.file, copy, image.sha256)
-        command = ["ctr", "--namespace", "k8s.io", "images", "import", copy]
-        try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-        except FileNotFoundError:
-            raise StateError("ctr is not installed, which imports images: install containerd first") from None
+    command = ["ctr", "--namespace", "k8s.io", "images", "import", copy]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise StateError("ctr is not installed, which imports images: install containerd first") from None
     if done.returncode:
         raise StateError(f"{' '.join(command)}: {done.stderr.strip()}")
     if image.name not in facts.images():

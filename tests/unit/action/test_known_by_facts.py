@@ -11,6 +11,7 @@ import pytest
 from ansible.plugins.action import ActionBase
 from ansible_collections.podnet.cluster.plugins.action import artifacts, node_runtime, node_state
 from ansible_collections.podnet.cluster.plugins.module_utils import install
+from ansible_collections.podnet.cluster.plugins.module_utils.provision import archive
 
 FILES = [{"path": "/etc/x", "content": "x"}]
 
@@ -85,3 +86,21 @@ def test_the_artifacts_that_the_node_has(act):
     assert asked == [] and result["images"] == ["x:1"] and not result["changed"]
     for facts in ({}, {**has, "executables": {"/usr/bin/x": "3"}}, {**has, "images": ["y:1"]}):
         assert len(act(artifacts, {**wanted, "facts": facts})[1]) == 1
+
+
+def test_the_archive_that_the_node_was_installed_from(act):
+    """An archive on the node is known by what node_facts read of it, if the same keys have signed it."""
+    sums = {"manifest.json": "0", "bin/kubelet": "1", "bin/kubeadm": "2", "bin/kubectl": "3", "images/x.tar": "4"}
+    content = {"directory": "/srv/k", "release": "1.37.2", "sums": sums, "images": {"x:1": "images/x.tar"}}
+    has = {
+        "archive": {"content": content, "keyring": "/k.asc"},
+        "executables": {f"/usr/bin/{name}": sums[f"bin/{name}"] for name in archive.BINARIES},
+        "images": ["x:1"],
+    }
+    wanted = {"archive": "/srv/k", "keyring": "/k.asc", "remote_src": True}
+    result, asked = act(artifacts, {**wanted, "facts": has})
+    assert asked == [] and result["images"] == ["x:1"] and not result["changed"]
+    for facts in ({**has, "archive": None}, {**has, "images": []}, {**has, "executables": {"/usr/bin/kubelet": "1"}}):
+        assert act(artifacts, {**wanted, "facts": facts})[1] == [wanted]
+    for other in ({"archive": "/srv/other"}, {"keyring": "/other.asc"}, {"keyring": ""}):
+        assert act(artifacts, {**wanted, **other, "facts": has})[1] == [{**wanted, **other}]
