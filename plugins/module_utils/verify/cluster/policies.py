@@ -88,20 +88,20 @@ class Policies:
         """Of one probe."""
         if not self.present:
             return Verdict()
-        denials = [self._between(*each, result.kind) for each in self._flows(result)]
+        denials = list(self._denials(result))
         denied = next((each for each in denials if each), None)
         by_node = result.address in self._nodes  # what its ports lead to is seen from several nodes' addresses
         return Verdict(denied, bool(denials) and all(denials) and not by_node)
 
-    def _flows(self, result: ProbeResult) -> Iterator[tuple[str, str, int]]:
-        """The connections that a probe may be, as the policies see them: source, target, port."""
+    def _denials(self, result: ProbeResult) -> Iterator[Finding | None]:
+        """Of each connection that a probe may be, as the policies see it: why it is dropped, None where it passes."""
         pod = self._sources.get(result.source)
         node = pod.node if pod else result.source
         for source in [pod.address] if pod else self._own(result.source):
             for target, port in self._ends(result):
                 there = self._pods.get(target)
-                if pod or there is None or there.node != node:  # a node reaches its own pods
-                    yield source, target, port
+                own = not pod and there and there.node == node  # a node reaches its own pods
+                yield None if own else self._between(source, target, port, result.kind)
 
     def _own(self, name: str) -> list[str]:
         """A node's addresses on its packets to pods: its own, and the tunnel's."""

@@ -121,6 +121,16 @@ def test_a_service_of_which_some_pods_are_forbidden_may_answer_or_not(enforced, 
     assert not any(target == f"{NAMESPACE}/any" or ":30080" in target or target == "node1:18080" for target in wrong)
 
 
+def test_what_reaches_a_service_by_the_nodes_own_pod_or_the_pod_itself_is_allowed(enforced, found):
+    """Whatever the policies: here no pod may be reached at all."""
+    enforced.append({"kind": "NetworkPolicy", **policy("shut", NAMESPACE, podSelector={})})
+    judged = judge(enforced, found)
+    wrong = [each.failed for each in judged.failures if each.finding.code == Code.POLICY_BYPASSED]
+    assert {result.scope for result in wrong} == {"pod to pod", "node to pod"}
+    through = [result for answer in found.values() for result in answer.results if result.scope.endswith("ClusterIP")]
+    assert through and all(result.ok for result in through)
+
+
 def test_a_rule_of_a_cluster_policy_for_a_service_by_its_pods_port(enforced, found):
     denies = {"action": "Deny", "from": [{"namespaces": {}}],
               "protocols": [{"tcp": {"destinationPort": {"number": PORT}}}]}  # fmt: skip
