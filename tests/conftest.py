@@ -116,7 +116,8 @@ def make_netns() -> Iterator[Callable[[], Netns]]:
 
     yield make
     for name in names:
-        subprocess.run(["ip", "netns", "delete", name], check=False)
+        if os.path.exists(f"/run/netns/{name}"):
+            subprocess.run(["ip", "netns", "delete", name], check=False)
 
 
 @pytest.fixture

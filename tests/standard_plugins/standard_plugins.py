@@ -27,18 +27,19 @@ from host import install_packages, run  # noqa: E402
 MODULE = "github.com/containernetworking/plugins"
 
 
-def version() -> str:
-    """The version of the plugins, without the ``v``."""
-    match = re.search(rf"{re.escape(MODULE)} v(\S+)", (HERE / "go.mod").read_text())
+def version(folder: pathlib.Path = HERE, module: str = MODULE) -> str:
+    """The version of the programs, without the ``v``."""
+    match = re.search(rf"{re.escape(module)} v(\S+)", (folder / "go.mod").read_text())
     if not match:
-        raise ValueError(f"go.mod does not require {MODULE}")
+        raise ValueError(f"go.mod does not require {module}")
     return match[1]
 
 
-def directory() -> pathlib.Path:
-    """Where the plugins lie, or will."""
-    texts = [(HERE / name).read_text() for name in ("go.mod", "go.sum")]
-    return build_modules.CACHE / f"standard-plugins/{version()}-{build_modules.digest(texts)}"
+def directory(folder: pathlib.Path = HERE, module: str = MODULE) -> pathlib.Path:
+    """Where the programs lie, or will."""
+    texts = [(folder / name).read_text() for name in ("go.mod", "go.sum")]
+    name = folder.name.replace("_", "-")
+    return build_modules.CACHE / f"{name}/{version(folder, module)}-{build_modules.digest(texts)}"
 
 
 def toolchain() -> Go:
@@ -47,9 +48,10 @@ def toolchain() -> Go:
     return Go(build_modules.CACHE / "go", run("dpkg", "--print-architecture").strip())
 
 
-def build() -> pathlib.Path:
-    """The directory with the plugins; built unless it is there. SystemExit if the module cannot be had."""
-    target = directory()
+def build(folder: pathlib.Path = HERE, module: str = MODULE) -> pathlib.Path:
+    """The directory with the tools of ``folder``'s go.mod; built unless it is there. SystemExit if the module cannot be
+    had."""
+    target = directory(folder, module)
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,9 +62,9 @@ def build() -> pathlib.Path:
             part = target.with_name(target.name + ".part")
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
-            flags = f"-s -w -X {MODULE}/pkg/utils/buildversion.BuildVersion=v{version()}"
+            flags = f"-s -w -X {module}/pkg/utils/buildversion.BuildVersion=v{version(folder, module)}"
             command = [*go.command, "build", "-trimpath", "-ldflags", flags, "-o", f"{part}/", "tool"]
-            run(*command, cwd=HERE, env={**go.environment, "CGO_ENABLED": "0"}, preexec_fn=lambda: os.nice(10))
+            run(*command, cwd=folder, env={**go.environment, "CGO_ENABLED": "0"}, preexec_fn=lambda: os.nice(10))
             part.rename(target)
     return target
 

@@ -115,6 +115,7 @@ class Code(str, Enum):
     SERVICE_UNTRACKED = "service.untracked"
     SERVICE_STALE = "service.endpoints-stale"
     SERVICE_INCOMPLETE = "service.endpoints-incomplete"
+    SERVICE_NO_HAIRPIN_SNAT = "service.no-hairpin-snat"
     RESOLVER_OTHER = "pod.resolver-other"
 
     # -- the tunnel

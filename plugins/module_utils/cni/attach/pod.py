@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ...netlink.route import Route
 
 EEXIST = 17
+#: rtnetlink.h; seconds without a change of them within which an IPv6 address has its local route.
+RTNLGRP_IPV6_ROUTE, SETTLE = 11, 1.0
 ANYWHERE = route.ANYWHERE
 
 
@@ -84,6 +86,29 @@ def configure(channel: Channel, index: int, ifname: str, result: dict, detect: b
     for request, error in zip(requests, channel.batch(requests)):
         if error and not (error.errno == EEXIST and request[0] == route.RTM_NEWROUTE):  # the very same route
             raise CniError(INTERNAL, f"failed to configure {ifname}: {error}")
+
+
+def settle(netns: Netns, result: dict, detect: bool = False) -> None:
+    """Returns when the pod accepts packets to its IPv6 addresses: the kernel makes an address' local route in a queue
+    of work, duplicate address detection or not (addrconf_dad_work in net/ipv6/addrconf.c), and until then drops what
+    comes. Does nothing with `detect`, which takes a second or two."""
+    wanted = [item["address"].partition("/")[0] for item in result["ips"] if family(item["address"]) == 6]
+    if not wanted or detect:
+        return
+    with netns, Channel() as inside:
+        if _accepts(inside, wanted):
+            return
+        with Channel() as events:
+            events.subscribe(RTNLGRP_IPV6_ROUTE)
+            while not _accepts(inside, wanted) and events.wait(SETTLE):
+                pass
+
+
+def _accepts(channel: Channel, addresses: list[str]) -> bool:
+    try:
+        return all(route.lookup(channel, each).type == "local" for each in addresses)
+    except NetlinkError:  # no route at all yet
+        return False
 
 
 def prepare(ifname: str, result: dict) -> None:

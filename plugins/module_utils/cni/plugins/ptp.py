@@ -64,6 +64,7 @@ def add(call: Call) -> dict:
                     _carry_out(inside, ways, call.env.ifname)
                 outer = veth.find(host, call, new(), made)
                 _carry_out(host, _host_requests(outer.index, result, pod_mac), name)
+                pod.settle(netns, result)
         finally:
             netns.close()
         for kind in {family(item["address"]) for item in result["ips"]}:

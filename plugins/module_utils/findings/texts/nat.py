@@ -97,6 +97,12 @@ ENTRIES = {
         "kube-proxy's rules lack endpoints that the API has: it is stopped, or cut off from the API.",
         "kubectl --namespace kube-system get pods -l k8s-app=kube-proxy -o wide",
     ),
+    Code.SERVICE_NO_HAIRPIN_SNAT: Entry(
+        "on {node}, {protocol} from {source} to Service {subject} that is led back to it keeps its source address",
+        "A pod drops packets from its own address. kube-proxy masquerades what is led back: its rules for that are "
+        "missing, or another program's rule takes their mark away.",
+        "kubectl --namespace kube-system rollout restart daemonset kube-proxy",
+    ),
     Code.RESOLVER_OTHER: Entry(
         "{subject} asks {actual} for names (its resolv.conf), not the cluster's DNS ({expected})",
         "kubelet writes a pod's resolv.conf from its clusterDNS, the pod's dnsPolicy and dnsConfig.",

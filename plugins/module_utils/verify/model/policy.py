@@ -41,13 +41,15 @@ class PolicyJudgement:
 
 @record
 class PolicyFlow:
-    """A connection of ``kind`` icmp, tcp or udp between two addresses, and what this node decides of it."""
+    """A connection of ``kind`` icmp, tcp or udp between two addresses, and what this node decides of it.
+    ``translated``: ``port`` is the one to which this node translates the port of the Service that is asked about."""
 
     source: str
     target: str
     kind: str
     port: int
     judgements: list[PolicyJudgement]
+    translated: bool = False
 
 
 @record

@@ -14,7 +14,7 @@ from ...netlink.ruleset.host import KernelNode
 from ...netlink.ruleset.packet import ESTABLISHED, NEW, Packet
 from ...netlink.ruleset.read import Rule, Ruleset
 from ...netlink.wire import pack_ip
-from ..model.judged import ICMP, TCP, UDP, JudgedPacket, PacketOutcome, RuleState, Translation
+from ..model.judged import ICMP, NAMES, TCP, UDP, JudgedPacket, PacketOutcome, RuleState, Translation
 from ..model.state import Attachment, NodeState
 from .fib import Flow
 
@@ -43,6 +43,23 @@ def judge(
                     if each not in outcomes:
                         outcomes.append(each)
                 found.append(JudgedPacket(one, other, protocol, port, iif, reply, outcomes))
+    return found
+
+
+def ports_behind(
+    ruleset: Ruleset, channel: Channel, sources: Iterable[str], targets: Iterable[str], port: int
+) -> dict[tuple[str, str], int]:
+    """Where what this node itself sends to ``port`` of these targets is translated to: the ports by address and kind
+    ("tcp", "udp"). What translates addresses for pods does it for the node, too."""
+    node, found = KernelNode(channel), {}
+    for source in sources:
+        for target in targets:
+            for protocol in (TCP, UDP):
+                if (":" in source) == (":" in target):
+                    packet = Packet(source, target, protocol, _SOURCE_PORT, port, state=NEW)
+                    for each in walk.outcomes(ruleset, node, packet):
+                        if any(effect.kind == "dnat" for effect in each.effects):
+                            found[each.packet.destination, NAMES[protocol].lower()] = each.packet.dport
     return found
 
 

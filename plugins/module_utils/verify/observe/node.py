@@ -110,6 +110,8 @@ def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE, port: 
     begun = [*flows]
     flows = [*begun, *((target, source) for source, target in begun)]
     attached = attachments(places.root + places.results)
+    policies = PolicyReader(places.config, places.run, places.root)
+    behind: dict[tuple[str, str], int] = {}
     state = replace(known)
     names = {link.index: name for name, link in state.links.items()}
     with Channel() as channel:
@@ -123,13 +125,26 @@ def along(known: NodeState, flows: Iterable[Flow], places: Places = NODE, port: 
         if begun:
             with Ruleset() as ruleset:
                 state.judged = judged.judge(ruleset, channel, state, attached, begun, port)
+                behind = _ports_behind(ruleset, channel, state, begun, port) if policies.options else {}
     if state.cni.maps_ports and not state.cni.foreign:
         state.hostport_mismatches = hostports.mismatches(attached, state.cni.network)
     state.agent = _agent(places, state.node)
     state.tunnel_port_holder = _tunnel_port_holder(state)
-    state.policy = PolicyReader(places.config, places.run, places.root).state(begun, port)
+    state.policy = policies.state(begun, port, behind)
     state.pods = [_pod(attachment, flows) for attachment in attached]
     return state
+
+
+def _ports_behind(
+    ruleset: Ruleset, channel: Channel, state: NodeState, flows: list[Flow], port: int
+) -> dict[tuple[str, str], int]:
+    """The pods' ports behind a Service among the targets. A node's port is translated on that node, and here to the
+    same pods if this node is asked for it."""
+    own = state.overlay.lease.addresses if state.overlay.lease else ()
+    targets = {target for _source, target in flows}
+    if targets.intersection(address for peer in state.overlay.peers for address in peer.lease.addresses):
+        targets.update(own)
+    return judged.ports_behind(ruleset, channel, own, targets, port)
 
 
 def _neighbors(

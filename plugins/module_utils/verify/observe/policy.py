@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +35,11 @@ class PolicyReader:
         if self.options:
             self.options = self.options._replace(directory=root + self.options.directory)
 
-    def state(self, flows: Iterable[Flow], port: int) -> PolicyState | None:
-        """None on a node that enforces no policies."""
+    def state(
+        self, flows: Iterable[Flow], port: int, translated: Mapping[tuple[str, str], int] | None = None
+    ) -> PolicyState | None:
+        """None on a node that enforces no policies. ``translated``: the ports behind the Service that is asked about,
+        by address and kind."""
         if self.options is None:
             return None
         found = self._ask("state")
@@ -45,7 +48,9 @@ class PolicyReader:
         state = from_json(PolicyState, found)
         for source, target in dict.fromkeys(flows):
             for kind in KINDS:
-                state.flows += self.flow(source, target, kind, port)
+                behind = (translated or {}).get((target, kind))
+                for flow in self.flow(source, target, kind, behind or port):
+                    state.flows.append(replace(flow, translated=behind is not None))
         return state
 
     def drops_since(self, before: list[PolicyDrops]) -> list[PolicyDrops]:

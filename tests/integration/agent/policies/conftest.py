@@ -73,9 +73,9 @@ class Cluster:
         made = self.admin.do("POST", f"/api/v1/namespaces/{self.namespace(namespace)}/pods", body)
         return made["metadata"]["uid"]
 
-    def status(self, namespace: str, name: str, *addresses: str, phase: str = "Running") -> None:
+    def status(self, namespace: str, name: str, *addresses: str, phase: str = "Running", **more: str) -> None:
         """What the kubelet says of the pod."""
-        told = {"phase": phase, "podIPs": [{"ip": each} for each in addresses], "podIP": addresses[0]}
+        told = {"phase": phase, "podIPs": [{"ip": each} for each in addresses], "podIP": addresses[0], **more}
         path = f"/api/v1/namespaces/{self.namespace(namespace)}/pods/{name}/status"
         self.admin.do("PATCH", path, {"status": told}, "application/merge-patch+json")
 
@@ -197,7 +197,7 @@ class PolicyNode:
 
     def conf(self) -> dict:
         """The bridge's configuration."""
-        ranges = [[{"subnet": "10.244.1.0/24"}], [{"subnet": "fd00:244:0:1::/64"}]]
+        ranges = [[{"subnet": each}] for each in self.node.lease()["pod_cidrs"]]
         ipam = {"type": "host-local", "dataDir": str(self.node.directory / "cni"), "ranges": ranges}
         ipam["routes"] = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
         return {
@@ -228,10 +228,10 @@ class PolicyNode:
 
     def run_pod(self, namespace: str, name: str, **labels: str) -> Pod:
         """A pod in the API and in the kernel, as kubelet and runtime make it."""
-        uid = self.cluster.pod(namespace, name, **labels)
+        uid = self.cluster.pod(namespace, name, self.node.name, **labels)
         pod = self.add(namespace, name, uid)
         assert isinstance(pod, Pod), pod
-        self.cluster.status(namespace, name, *pod.addresses)
+        self.cluster.status(namespace, name, *pod.addresses, hostIP=self.node.lease()["address"])
         return pod
 
     def delete(self, pod: Pod) -> None:

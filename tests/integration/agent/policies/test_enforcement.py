@@ -15,6 +15,7 @@ import time
 import pytest
 
 from .conftest import PolicyNode, alive
+from .race import lock, race
 
 TRY_AGAIN = 11
 FROM_CLIENTS = {"ingress": [{"from": [{"podSelector": {"matchLabels": {"role": "client"}}}]}]}
@@ -46,21 +47,11 @@ def test_policies_come_change_and_go(shop, eventually, version):
     assert shop.status()["failures"] == 0 and shop.status()["drift"] == 0
 
 
-def test_a_pod_is_isolated_before_add_answers(shop, eventually):
-    """Each pod's first packets follow ADD's answer at once; what is allowed must pass, too."""
-    shop.cluster.policy(
-        "shop", "deny", podSelector={"matchLabels": {"app": "locked"}}, policyTypes=["Ingress", "Egress"]
-    )
-    client = shop.run_pod("shop", "client")
-    eventually("the policy", lambda: shop.status()["objects"]["networkpolicies"] == 1)
-    leaked, lost = [], []
-    for number in range(20):
-        app = "locked" if number % 2 else "open"
-        pod = shop.run_pod("shop", f"pod{number}", app=app)
-        out, into = pod.reaches(client), client.reaches(pod)
-        (leaked if app == "locked" else lost).append((out, into))
-        shop.delete(pod)
-    assert leaked == [(False, False)] * 10 and lost == [(True, True)] * 10
+def test_a_pod_is_isolated_before_add_answers(shop):
+    """every_start.py has a thousand of them."""
+    server = shop.run_pod("shop", "server")
+    lock(shop)
+    assert race(shop, server, 20) == []
     assert shop.status()["admitted"] == 21 and shop.status()["refused"] == 0
 
 

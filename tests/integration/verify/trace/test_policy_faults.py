@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.agent import client
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_checks import check_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.kube import rbac
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.observe import node as node_state
 from standin import apiserver, forward
 from standin import cluster as real
@@ -31,6 +32,21 @@ FRIENDS = {
         "ingress": [{"from": [{"podSelector": {"matchLabels": {"role": "friend"}}}], "ports": [{"port": PORT}]}],
     },
 }  # fmt: skip
+
+
+#: A Service of port 80 for the server's 8080, as kube-proxy has it.
+SERVICE = "10.96.0.60"
+SERVED = """*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-S - [0:0]
+-A PREROUTING -j KUBE-SERVICES
+-A OUTPUT -j KUBE-SERVICES
+-A KUBE-SERVICES -d {service} -p tcp -m tcp --dport 80 -j KUBE-SVC-S
+-A KUBE-SVC-S -p tcp -j DNAT --to-destination {server}:{port}
+COMMIT
+"""
 
 
 class World:
@@ -198,3 +214,41 @@ def test_a_fault_of_policies_is_named(world, impatient, fault):
     until(
         lambda: not world.found({**fault, "checks": True}), lambda: json.dumps(world.found({**fault, "checks": True}))
     )
+
+
+@pytest.fixture
+def service(world):
+    """A Service in front of the server."""
+    rules = SERVED.format(service=SERVICE, server=world.server.address, port=PORT)
+    for node in world.nodes.values():
+        node.netns.run("iptables-restore", input=rules)
+        node.run(f"ip route add {SERVICE} dev cni0")
+    world.cluster.services[:] = [
+        Endpoint("service", "policies/any", SERVICE, "", (world.server.address,), False, ("TCP",))
+    ]
+    yield
+    world.cluster.services.clear()
+    for node in world.nodes.values():
+        node.run("nft delete table ip nat")
+        node.run(f"ip route del {SERVICE} dev cni0")
+
+
+def test_a_policy_that_names_the_port_of_the_service_instead_of_the_pods(world, service):
+    """Policies see packets after DNAT: the rule accepts 80, and the pod gets 8080."""
+
+    def told() -> dict:
+        return world.cluster.looked_at("friend-node1", "policies/any", 80)
+
+    until(lambda: told()["ok"], lambda: json.dumps(told()["verdict"], indent=1))
+    friends = json.loads(json.dumps(FRIENDS).replace(str(PORT), "80"))
+    (world.directory / "service.yml").write_text(json.dumps(friends))
+    try:
+        world.kubectl(f"kubectl apply -f {world.directory}/service.yml")
+        until(lambda: not told()["ok"])
+        verdict = told()["verdict"]
+        assert (verdict["node"], verdict["step"]) == ("node2", "policy"), verdict
+        assert (verdict["code"], verdict["subject"]) == ("policy.denied", "policies/server")
+        assert (verdict["parameters"]["traffic"], verdict["parameters"]["allowed"]) == (["TCP 8080"], ["TCP 80"])
+    finally:
+        world.kubectl(f"kubectl apply -f {world.directory}/friends.yml")
+    until(lambda: told()["ok"], lambda: json.dumps(told()["verdict"], indent=1))

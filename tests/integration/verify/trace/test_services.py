@@ -134,6 +134,17 @@ def test_a_service_s_own_pod_needs_hairpin_mode(cluster, service):
     assert cluster.traced(pod, ADDRESS, PORT)["ok"]
 
 
+def test_a_service_s_own_pod_needs_another_source_address(cluster, service):
+    pod = cluster.nodes[0].pods[0]
+    service(pod)
+    cluster.nodes[0].run(f"iptables -t nat -D KUBE-SEP-A -s {pod.address} -j KUBE-MARK-MASQ")
+    found = cluster.traced(pod, ADDRESS, PORT)
+    verdict = found["verdict"]
+    assert (verdict["node"], verdict["step"], verdict["code"]) == ("node1", "service", "service.no-hairpin-snat")
+    assert verdict["parameters"]["source"] == pod.address
+    assert [probe["ok"] for probe in found["probes"] if probe["scope"] == "service"] == [False]
+
+
 def test_a_service_that_is_not_translated(cluster, service):
     service(cluster.nodes[1].pods[0])
     cluster.nodes[0].run("iptables -t nat -F KUBE-SERVICES")

@@ -144,15 +144,16 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
                 result = _addresses(call, settings, undo)
                 with netns, Channel() as inside:
                     pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
+            gateway_link = bridge
+            if settings.gateway:
+                if settings.vlan and settings.vlans:
+                    gateway_link = settings.vlans.gateway(host, bridge, settings.gateway_link, settings.mtu)
+                _serve_as_gateway(host, gateway_link, settings, result, pod_mac)
+            if not settings.dark:
+                _wait_for_port(host, name)
+                pod.settle(netns, result, settings.detect)
         finally:
             netns.close()
-        gateway_link = bridge
-        if settings.gateway:
-            if settings.vlan and settings.vlans:
-                gateway_link = settings.vlans.gateway(host, bridge, settings.gateway_link, settings.mtu)
-            _serve_as_gateway(host, gateway_link, settings, result, pod_mac)
-        if not settings.dark:
-            _wait_for_port(host, name)
     if settings.masquerade:
         undo.append(lambda: _forget(call, settings))
         from ...attach import masquerade  # only if needed: it takes as long as all the rest

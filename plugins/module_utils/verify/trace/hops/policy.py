@@ -28,8 +28,8 @@ EGRESS, INGRESS = "egress", "ingress"
 def policy(view: NodeView, path: Path, direction: str, seen_as: str, to_service: bool = False) -> list[Hop]:
     """The hop of one direction, on the node of the pod that it is about; none where no policies are enforced.
 
-    ``seen_as``: the source's address on its packets. Behind a Service (``to_service``) the pod's port is not known, so
-    only what lets nothing pass at all is a fault."""
+    ``seen_as``: the source's address on its packets. Behind a Service (``to_service``) it is about the pod's port where
+    the node knows that, else only what lets nothing pass at all is a fault."""
     state = view.state.policy
     if state is None:
         return []
@@ -40,7 +40,8 @@ def policy(view: NodeView, path: Path, direction: str, seen_as: str, to_service:
     if not judged:
         hop.actual = "not known"
         return [hop.suspect(Code.POLICY_UNKNOWN, TABLE)] if state.origin is None else []
-    _enter_verdict(hop, pod.address, peer, judged, to_service)
+    behind = [each for each in judged if each[0].translated]
+    _enter_verdict(hop, pod.address, peer, behind or judged, to_service and not behind)
     doubts = _doubts(view)
     if hop.verdict == Verdict.BROKEN:
         hop.suspected += doubts

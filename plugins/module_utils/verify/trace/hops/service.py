@@ -96,6 +96,8 @@ def _faults(packet: JudgedPacket, target: Endpoint, at_node: bool) -> list[tuple
             found.append((Code.SERVICE_DIVERTED, {**_by(translated), "actual": translated.address}))
         elif not translated and at_node and outcome.verdict not in LOSING:
             found.append((Code.SERVICE_NO_DNAT, {}))
+        elif translated and outcome.destination == outcome.source == packet.source:
+            found.append((Code.SERVICE_NO_HAIRPIN_SNAT, {"source": packet.source}))
     led_to = reached([packet])
     stale = sorted(led_to - {*target.backends})
     if target.backends and stale and not found:

@@ -63,6 +63,7 @@ def judged(view, outcomes, target: Endpoint = WEB, protocol: int = TCP, iif: str
          Code.SERVICE_UNTRACKED, {"command": "nft delete rule inet fw pre handle 9"}),
         ([*EVERY, to("10.244.9.9")], Code.SERVICE_STALE, {"actual": ["10.244.9.9"]}),
         (EVERY[:1], Code.SERVICE_INCOMPLETE, {"missing": ["10.244.3.2"]}),
+        ([*EVERY, to(SOURCE)], Code.SERVICE_NO_HAIRPIN_SNAT, {"source": SOURCE}),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_service(view, outcomes, code, parameters):
