@@ -56,8 +56,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults e2e bench outage differential suites podman fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults e2e bench outage differential suites podman fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -111,6 +111,13 @@ hosts: venv ## The lab's own tests on Debian 12 and 13 as they are installed, in
 
 faults: venv ## Twenty runs of verify without a false alarm; every IPv4 fault and those of a node, one by one
 	pytest tests/cluster/every_fault.py tests/cluster/every_policy_fault.py tests/cluster/every_service_fault.py --durations=20 $(ARGS)
+
+races: venv ## A thousand pods' first packets against their policies; podnetd killed, and away for ten minutes, under load
+	pytest -v tests/integration/agent/policies/every_start.py $(ARGS)
+
+peers: BINDEP += tests/kube_router/bindep.txt
+peers: venv ## A policy's enforcement beside kube-router's, and ADD with policies beside ADD without
+	pytest -sv tests/integration/agent/policies/every_peer.py $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and the newest Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)
