@@ -27,7 +27,8 @@ from ..log import Log
 
 #: Connections that are judged before the agent's loop may go on.
 MANY = 200
-#: Seconds between two readings at least, and so many times as long as the last one took.
+#: Seconds between two readings at least, and so many times the processor time of the last one: on a busy node a reading
+#: waits for others, too, which is no reason to cut late.
 PAUSE, SHARE = 1.0, 10
 
 
@@ -68,13 +69,13 @@ class Cutter:
             if self._closing:
                 return
             self._wanted.clear()
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 self._judge()
             except OSError as error:
                 self.log.error(Finding(Code.POLICY_CONNECTIONS_NOT_CUT, "", "podnetd", {"error": str(error)}))
                 self._wanted.set()
-            time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
+            time.sleep(max(PAUSE, SHARE * (time.thread_time() - began)))
 
     def _judge(self) -> None:
         """Marks what is forbidden, and takes the mark from what is allowed. Policies do not concern what this node

@@ -193,11 +193,11 @@ def test_open_connections_that_a_changed_policy_forbids(node, eventually, connec
         time.sleep(1.5)
         assert alive(away) and alive(back)
         return
-    eventually("the cut", lambda: node.status()["connections_cut"] >= 2)
+    eventually("the cut", lambda: node.status()["connections_cut"] >= 2, 30)
     assert not alive(away) and not alive(back)
     node.cluster.remove_policy("shop", "deny")
     eventually("no policy", lambda: client.reaches(server, version))
-    eventually("the connections again", lambda: node.status()["connections_restored"] >= 2)
+    eventually("the connections again", lambda: node.status()["connections_restored"] >= 2, 30)
     for connection in (away, back):  # TCP sends again what was dropped, at intervals that double
         connection.settimeout(60)
         assert connection.recv(64).startswith(b"hello")
