@@ -176,7 +176,7 @@ def _ips(previous: dict) -> list[dict]:
 
 
 def _check_pod(inside: Channel, inner: Link, previous: dict) -> None:
-    routes = route.dump(inside, index=inner.index)
+    routes = route.dump(inside, table=0, index=inner.index)  # sbr or vrf, later in the chain, may have moved them
     for item in _ips(previous):
         subnet = parse_subnet(item["address"])
         wanted: list[tuple[str, str | None]] = [(pod.alone(item["gateway"]), None)]

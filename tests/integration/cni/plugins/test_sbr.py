@@ -207,15 +207,16 @@ def test_every_version_passes_the_result_on(host, network):
         assert f"10.{number + 1}.0.2" in rules(pod)
 
 
-def test_the_plugin_before_it_finds_its_routes_where_they_are_now(host, failure):
-    pod, conf = host.pod(), host.conf(isDefaultGateway=True)
+@pytest.mark.parametrize("before", ["bridge", "ptp"])
+def test_the_plugin_before_it_finds_its_routes_where_they_are_now(host, failure, before):
+    pod, conf = host.pod(), {**host.conf(isDefaultGateway=True), "type": before}
     conf["ipam"]["routes"] = [{"dst": "192.0.2.0/24"}]
-    result = host.call("bridge", "ADD", conf, "c1", pod)
+    result = host.call(before, "ADD", conf, "c1", pod)
     host.call("sbr", "ADD", sbr(prevResult=result), "c1", pod)
-    host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+    host.call(before, "CHECK", {**conf, "prevResult": result}, "c1", pod)
     pod.run("ip route delete 192.0.2.0/24 table 100")
     with pytest.raises(failure, match=r"192\.0\.2\.0/24 is missing"):
-        host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+        host.call(before, "CHECK", {**conf, "prevResult": result}, "c1", pod)
 
 
 # -- gateways and addSourceHints ------------------------------------------------------------------------------------

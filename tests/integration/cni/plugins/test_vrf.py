@@ -52,6 +52,7 @@ def test_addresses_and_routes_go_along(host, needs, chain, failure):
     pod.run("ping -c 1 -W 5 -I blue 10.9.0.1")
     told = vrf(prevResult=result)
     host.call("vrf", "CHECK", told, "c1", pod)
+    host.call("ptp", "CHECK", {**told, "type": "ptp", "ipam": host.conf()["ipam"]}, "c1", pod)
     with pytest.raises(failure, match="VRF blue has table 1, not 2"):
         host.call("vrf", "CHECK", vrf(prevResult=result, table=2), "c1", pod)
     pod.run("ip link set eth0 nomaster")
