@@ -175,6 +175,9 @@ def has(*kind: str) -> bool:
 
 def main(wanted: list[str]) -> int:
     """Runs the suites; returns the exit status."""
+    if unknown := sorted(set(wanted) - set(SUITES)):
+        print(f"{', '.join(unknown)}: no such suite; there are {', '.join(sorted(SUITES))}", file=sys.stderr)
+        return 2
     guest, filters = "PODNET_GUEST" in os.environ, has("bridge", "vlan_filtering", "1")
     bad, elsewhere = 0, []
     with tempfile.TemporaryDirectory(prefix="podnet-suites-") as place:
