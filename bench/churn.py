@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """podnetd on a node whose links come and go: how soon a deleted route is back meanwhile, and what it costs.
 
-A real podnetd in a network namespace with thousands of veth pairs, beside which others are made and deleted without a
-pause, as where pods start and end all the time. The CPU is podnetd's for one link that came and went.
+A real podnetd in a network namespace with thousands of veth ends, beside which others are made and deleted without a
+pause, as where pods start and end all the time: they have the names of pods' links and their peers elsewhere. The CPU
+is podnetd's for one link that came and went.
 
     python bench/churn.py [--links 2500] [--passing 500] [--rounds 5] [--library DIR] [--json]
 
@@ -43,14 +44,17 @@ def batch(name: str, file: Path, lines: list[str]) -> list[str]:
 def rows(links: int, passing: int, rounds: int, library: Path) -> list[dict]:
     """The figures with so many veth pairs that stay, and so many that pass in all."""
     with tempfile.TemporaryDirectory() as base, namespace() as name:
+        pods = f"{name}-pods"
+        subprocess.run(["ip", "netns", "add", pods], check=True)
         directory = Path(base) / "etc"
         directory.mkdir()
         write_inputs(directory, PEERS)
         subprocess.run([sys.executable, library / "install.py", f"{base}/installed"], check=True, stdout=sys.stderr)
         program = next(Path(base).glob("installed/opt/podnet/0*/bin/podnetd"))
-        staying = [f"link add a{number} type veth peer name b{number}" for number in range(links // 2)]
+        staying = [f"link add veth{number} type veth peer name eth{number} netns {pods}" for number in range(links)]
         subprocess.run(batch(name, Path(base) / "staying", staying), check=True)
-        pairs = [line for _again in range(passing) for line in ("link add c0 type veth peer name c1", "link delete c0")]
+        one = f"link add name vethpod type veth peer name eth0pod netns {pods}", "link delete vethpod"
+        pairs = [line for _again in range(passing) for line in one]
         churn = batch(name, Path(base) / "passing", pairs)
         agent = Podnetd(name, directory, program)
         monitor = subprocess.Popen(
@@ -80,6 +84,7 @@ def rows(links: int, passing: int, rounds: int, library: Path) -> list[dict]:
             for process in (agent.process, monitor):
                 process.terminate()
                 process.wait()
+            subprocess.run(["ip", "netns", "delete", pods], check=True)
     return [
         row(links, "a deleted route is back, median", statistics.median(healed), "s"),
         row(links, "the slowest", max(healed), "s", AIM_HEALED),

@@ -98,7 +98,7 @@ def test_audit_and_encryption(lab):
     lab.kubectl("create", "configmap", "one", "--from-literal=key=within-a-configmap")
     within = "grep -rlaF within-a-{} /var/lib/etcd/member || true"
     assert lab.node("node1", within.format("configmap")) and not lab.node("node1", within.format("secret"))
-    assert int(lab.node("node1", "grep -c '\"resource\":\"secrets\"' /var/log/kubernetes/audit.log"))
+    assert int(lab.node("node1", 'grep -c \'"resource":"secrets"\' /var/log/kubernetes/audit.log'))
     modes = lab.node("node1", "stat -c %a /etc/kubernetes/podnet/*.yaml").split()
     assert modes == ["600", "600"]
 

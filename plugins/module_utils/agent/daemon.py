@@ -224,6 +224,7 @@ class Daemon:
         _when, reason, drift = self._due
         self._due = None
         if self.reconciler.config is not None:
+            self.monitor.watch_all()
             self._reconciled(now, self.reconciler.reconcile(reason, drift))
 
     def _reconciled(self, began: float, in_sync: bool) -> None:

@@ -5,7 +5,7 @@
 """The kernel's events about what is ours: which of them contradict the desired state of the overlay.
 
 An event that says what is desired anyway, most of them our own, is dropped. Pods come and go on a node all the time,
-and so do neighbors of its other interfaces: what is not about our objects is dropped after a look at a few bytes.
+and so do neighbors of its other interfaces: the kernel drops most of what is not about our objects (event_filter.py).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from struct import error as StructError
 from ..nat.cluster import SETS
 from ..nat.table import TABLE
 from ..netlink import address as addresses
+from ..netlink import bpf, nftables
 from ..netlink import link as links
 from ..netlink import neighbour as neighbours
-from ..netlink import nftables
 from ..netlink import route as routes
 from ..netlink.channel import Channel
 from ..netlink.objects import KernelObject
 from ..netlink.wire import NETLINK_NETFILTER, S32, number, parse, text
 from ..overlay.backend import ALIAS, ROUTE_PROTOCOL
 from ..overlay.reconcile import Overlay
+from . import event_filter
 
 #: linux/rtnetlink.h: RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, IPV4_NETCONF, IPV6_NETCONF
 GROUPS = (1, 3, 5, 7, 9, 11, 24, 25)
 NFNLGRP_NFTABLES = 7
-RTM_NEWNETCONF = 80
 #: The table of policies as it stands in an event.
 POLICIES = b"podnet_policy\0"
 NETCONFA_IFINDEX, NETCONFA_FORWARDING, NETCONFA_RP_FILTER = 1, 2, 3
@@ -59,6 +59,25 @@ class Monitor:
         self._overlay = overlay
         observed = overlay.observed
         self._names = dict(observed.names) if observed else {}
+        bpf.attach(self.kernel.socket, self._filter(overlay))
+
+    def watch_all(self) -> None:
+        """Until the next ``watch``, for then the device may be another."""
+        bpf.attach(self.kernel.socket, event_filter.ALL)
+
+    def _filter(self, overlay: Overlay) -> bytes:
+        """The events that matter: all, as long as the device is not there, or nobody knows which it will be."""
+        if overlay.wanted is None or overlay.desired is None:
+            return event_filter.ALL
+        device = overlay.desired.device
+        indexes = [index for index, name in self._names.items() if name == device]
+        if device and not indexes:
+            return event_filter.ALL
+        carrier = overlay.wanted.carrier
+        heeded = [device, carrier.device, *(name for _network, name in carrier.networks)]
+        heeded += [each.name for each in overlay.shared.values() if isinstance(each, links.Link)]
+        pods_links = any(name.encode().startswith(event_filter.PODS) for name in heeded if name)
+        return event_filter.program(indexes[0] if indexes else 0, pods_links)
 
     def read_kernel(self) -> list[str]:
         """Why to reconcile, for the log; empty when nothing that arrived matters."""
@@ -114,7 +133,7 @@ class Monitor:
             return self._neighbour(kind, payload)
         if kind in (addresses.RTM_NEWADDR, addresses.RTM_DELADDR):
             return self._address(kind, payload)
-        return self._sysctl(payload) if kind == RTM_NEWNETCONF else ""
+        return self._sysctl(payload) if kind == event_filter.RTM_NEWNETCONF else ""
 
     def _link(self, kind: int, payload: bytes) -> str:
         link = links.decode(payload)

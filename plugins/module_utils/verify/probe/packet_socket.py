@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ...netlink import bpf
 from ..model.evidence import IN, OUT
 
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD  # linux/if_ether.h
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 PACKET_OUTGOING = 4  # linux/if_packet.h
 SOL_PACKET, PACKET_AUXDATA = 263, 8
 TP_STATUS_CSUMNOTREADY = 1 << 3
@@ -48,10 +47,7 @@ class PacketSocket:
         if queue:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue)
         if program:
-            code = ctypes.create_string_buffer(program)
-            # struct sock_fprog: number of instructions, pointer to them (linux/filter.h)
-            fprog = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
-            self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+            bpf.attach(self.socket, program)
 
     def fileno(self) -> int:
         return self.socket.fileno()

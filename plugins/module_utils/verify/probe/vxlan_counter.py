@@ -10,6 +10,7 @@ import socket
 import struct
 from collections import Counter
 
+from ...netlink import bpf
 from ..model.evidence import VxlanFlow
 from .packet_socket import ETH_P_IP, ETH_P_IPV6, PacketSocket
 
@@ -71,26 +72,22 @@ def dissect(packet: bytes, port: int) -> tuple[str, str, int] | None:
 
 
 def _filter(port: int) -> bytes:
-    """A classic BPF program: UDP to ``port``, over IPv4 the first fragment, over IPv6 without extension headers
-    (linux/filter.h; offsets from the IP header).
-    """
-    ipv6, take, drop = 9, 14, 15
-    program = [
-        (0x28, 0, 0, SKF_AD_PROTOCOL),  # A = the ethertype
-        (0x15, 0, ipv6 - 2, ETH_P_IP),
-        (0x30, 0, 0, 9),  # A = the protocol
-        (0x15, 0, drop - 4, socket.IPPROTO_UDP),
-        (0x28, 0, 0, 6),  # A = flags and fragment offset
-        (0x45, drop - 6, 0, 0x1FFF),
-        (0xB1, 0, 0, 0),  # X = the IP header's length
-        (0x48, 0, 0, 2),  # A = the destination port
-        (0x15, take - 9, drop - 9, port),
-        (0x15, 0, drop - 10, ETH_P_IPV6),
-        (0x30, 0, 0, 6),  # A = the next header
-        (0x15, 0, drop - 12, socket.IPPROTO_UDP),
-        (0x28, 0, 0, 42),  # A = the destination port
-        (0x15, take - 14, drop - 14, port),
-        (0x06, 0, 0, SNAP),  # take it
-        (0x06, 0, 0, 0),  # drop it
+    """UDP to ``port``, over IPv4 the first fragment, over IPv6 only without extensions. Offsets from the IP header."""
+    lines: list[bpf.Line] = [
+        (bpf.HALF, SKF_AD_PROTOCOL),
+        (bpf.EQUAL, ETH_P_IP, "", "ipv6"),
+        (bpf.BYTE, 9),  # the protocol
+        (bpf.EQUAL, socket.IPPROTO_UDP, "", bpf.DROP),
+        (bpf.HALF, 6),  # flags and fragment offset
+        (bpf.BITS, 0x1FFF, bpf.DROP, ""),
+        (bpf.HEADER_TO_X, 0),
+        (bpf.HALF_AT_X, 2),  # the destination port
+        (bpf.EQUAL, port, bpf.TAKE, bpf.DROP),
+        "ipv6",
+        (bpf.EQUAL, ETH_P_IPV6, "", bpf.DROP),
+        (bpf.BYTE, 6),  # the next header
+        (bpf.EQUAL, socket.IPPROTO_UDP, "", bpf.DROP),
+        (bpf.HALF, 42),  # the destination port
+        (bpf.EQUAL, port, bpf.TAKE, bpf.DROP),
     ]
-    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    return bpf.assemble(lines, SNAP)
