@@ -216,6 +216,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.cli.render_checks import answer_as_json, probe_text
 from ..module_utils.converge.module import run as end
 from ..module_utils.netlink.channel import Channel
+from ..module_utils.verify.checks import control_plane
 from ..module_utils.verify.checks.node import about, checks, nat_between_pods
 from ..module_utils.verify.model.answer import NodeAnswer
 from ..module_utils.verify.observe.attachments import attachments
@@ -299,6 +300,7 @@ def _answer(answer: NodeAnswer, probes: list[Probe], wanted: dict) -> None:
         answer.results = run(probes, wanted["limit"])
     if state:
         answer.checks, answer.about, answer.policy = checks(state), about(state), state.policy
+        answer.checks += control_plane.checks(state.node)
         if state.overlay.config:
             after = conntrack.remembered(echoes=True)
             translated = conntrack.translated(before, after, state.overlay.config.networks)

@@ -10,8 +10,8 @@ answers, watches in chunks with bookmarks, 410 in an ERROR event for a version t
 were.
 
 What it does on demand, for ``admin``: ``POST /standin/populate {"count": N}``, ``/standin/compact`` (forgets all
-versions), ``/standin/drop`` (cuts all connections), ``/standin/fail {"status": 503, "for": SECONDS}``,
-``GET /standin/stats``.
+versions), ``/standin/drop`` (cuts all connections), ``/standin/save`` and ``/standin/restore {"bump": N}`` (as etcdutl
+does), ``/standin/fail {"status": 503, "for": SECONDS}``, ``GET /standin/stats``.
 
     python apiserver.py DIRECTORY [--address A] [--port P] [--bookmarks SECONDS]
 
@@ -77,6 +77,7 @@ class Store:
         self.history: list[tuple[int, str, bytes]] = []
         self.forgotten = self.version
         self.snapshots: dict[int, list[tuple[str, bytes]]] = {}
+        self.saved: tuple[int, dict[str, dict[str, bytes]]] = (self.version, {})
         self.cut = 0
 
     def put(self, collection: str, name: str, thing: dict, *, new: bool | None = None) -> dict:
@@ -117,6 +118,23 @@ class Store:
             self.forgotten = self.version
             self.history.clear()
             self.snapshots.clear()
+            self.changed.notify_all()
+
+    def save(self) -> None:
+        """Keeps what there is, for ``restore``."""
+        with self.changed:
+            self.saved = self.version, {collection: dict(here) for collection, here in self.objects.items()}
+
+    def restore(self, bump: int) -> None:
+        """What ``save`` kept, at its version plus ``bump``, before which nothing is known. All watches end."""
+        with self.changed:
+            version, objects = self.saved
+            self.version = version + bump
+            self.objects = {collection: dict(here) for collection, here in objects.items()}
+            self.forgotten = self.version if bump else 0
+            self.history.clear()
+            self.snapshots.clear()
+            self.cut += 1
             self.changed.notify_all()
 
     def page(self, collection: str, limit: int, token: str, cached: bool) -> tuple[int, list[bytes], str]:
@@ -341,6 +359,10 @@ class Server(http.server.ThreadingHTTPServer):
                 self.store.put(NODES, f"node{number}", node(number))
         elif path == "/standin/compact":
             self.store.compact()
+        elif path == "/standin/save":
+            self.store.save()
+        elif path == "/standin/restore":
+            self.store.restore(body["bump"])
         elif path == "/standin/drop":
             with self.store.changed:
                 self.store.cut += 1

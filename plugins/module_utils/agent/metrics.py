@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..kube import expiry
 from .policies import report as policies
 from .state import State
 
@@ -67,6 +68,8 @@ def _node(state: State) -> Iterator[tuple[str, str, str, Samples]]:
     reserved = [(cidr, each.reserved) for cidr, each in used]
     yield "pod_addresses_reserved", "gauge", "Addresses of the pod CIDR that are reserved.", reserved
     yield "addresses_released_total", "counter", "Leaked reservations released.", _one(state.addresses_released)
+    certificates = [({"path": path}, end) for path, end in expiry.ends().items()]
+    yield "certificate_expiry_timestamp_seconds", "gauge", "Unix time at which a certificate expires.", certificates
 
 
 def _by_code(state: State) -> Samples:

@@ -22,6 +22,7 @@ from ..agent.sources.source import DIRECTORY, FileSource
 from ..findings import render
 from ..findings.codes import Code
 from ..findings.finding import Finding
+from ..kube import expiry
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
 from ..overlay import reconcile
@@ -89,7 +90,7 @@ def print_status(options: argparse.Namespace, channel: Channel) -> int:
 
     config, leases = _known(options)
     found = status.collect(config, leases, _look(channel, config, leases, options))
-    found["warnings"] += map(render.as_json, _expiring(options.config))
+    found["warnings"] += map(render.as_json, [*_expiring(options.config), *expiry.findings("", _others(), time.time())])
     found["agent"] = client.ask(options.run, "/status")
     print(json.dumps(found, indent=1) if options.json else status.as_text(found), end="\n" if options.json else "")
     return int(not found["in_sync"])
@@ -155,6 +156,11 @@ def _expiring(directory: str) -> list[Finding]:
     except ConfigError as error:
         return [Finding(Code.AGENT_SETTINGS_INVALID, "", "podnetd", {"error": str(error)})]
     return [expiry] if expiry else []
+
+
+def _others() -> dict[str, int]:
+    """The certificates on the node that are not the agent's."""
+    return expiry.ends((*expiry.KUBEADM, *expiry.KUBELET))
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:

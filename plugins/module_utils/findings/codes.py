@@ -272,6 +272,10 @@ class Code(str, Enum):
     AGENT_RELEASE_FAILED = "agent.release-failed"
     AGENT_RESTORE_FAILED = "agent.restore-failed"
 
+    # -- certificates of Kubernetes on a node
+    CERTIFICATE_EXPIRES = "certificate.expires"
+    CERTIFICATE_EXPIRED = "certificate.expired"
+
     # -- a plan that is applied
     CHANGE_REFUSED = "change.refused"
     CHANGE_FAILED = "change.failed"

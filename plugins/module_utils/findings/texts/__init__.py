@@ -12,6 +12,7 @@ from . import (
     bridge,
     change,
     cluster,
+    control_plane,
     filter,
     fitness,
     identity,
@@ -33,7 +34,7 @@ from . import (
 from .entry import Entry
 
 _SECTIONS = (
-    agent, bridge, change, cluster, filter, fitness, identity, lease, nat, neighbor, node, overlay, packets, pod,
-    policy, port, preflight, probe, route, tunnel, underlay
+    agent, bridge, change, cluster, control_plane, filter, fitness, identity, lease, nat, neighbor, node, overlay,
+    packets, pod, policy, port, preflight, probe, route, tunnel, underlay
 )  # fmt: skip
 ENTRIES: dict[Code, Entry] = {code: entry for section in _SECTIONS for code, entry in section.ENTRIES.items()}

@@ -41,6 +41,7 @@ class CheckName(str, Enum):
     KUBE_PROXY_RUNNING = "kube-proxy running"
     NO_NAT_BETWEEN_PODS = "no NAT between pods"
     POLICIES_IN_FORCE = "network policies in force"
+    CERTIFICATES_VALID = "certificates valid"
     # -- of the cluster
     NODE_READY = "node Ready"
     POD_READY = "pod Ready"

@@ -163,6 +163,23 @@ def test_bookmarks_keep_a_quiet_watch_s_place(server, follow):
     assert follower.source.status()["lists"] == 1
 
 
+@pytest.mark.parametrize("bump", [0, 1_000_000_000], ids=["versions go back", "versions bumped"])
+def test_what_a_restored_cluster_lacks_is_dropped(server, follow, bump):
+    """A backup knows nothing of node9, nor that node3 is gone: by lower versions or by a compacted history, the agent
+    takes the new list for the truth, and what comes after it."""
+    follower = follow()
+    follower.names("node2", "node3")
+    server.standin("save")
+    server.do("POST", NODES, node("node9", 9))
+    server.do("DELETE", f"{NODES}/node3")
+    follower.names("node2", "node9")
+    server.standin("restore", bump=bump)
+    follower.names("node2", "node3")
+    server.do("POST", NODES, node("node8", 8))
+    follower.names("node2", "node3", "node8")
+    assert follower.source.status()["lists"] == 2
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_server_that_refuses_is_asked_again_later(server, follow, status):
     server.standin("fail", status=status, **{"for": 1.5})
