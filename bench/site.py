@@ -18,8 +18,10 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -83,7 +85,11 @@ def measure(trees: list[Path], nodes: int, bare: bool, repeat: int) -> list[list
             stack.callback(side.play, side.tree / "playbooks/lab/down.yml", *lab)
             side.play(side.tree / "playbooks/lab/up.yml", *lab, "-e", f"lab_nodes={nodes}")
             side.play(book)
-        turns = [[side.play(book) for side, book in zip(sides, books)] for _turn in range(repeat)]
+        turns = []
+        for number in range(repeat):
+            turns.append([side.play(book) for side, book in zip(sides, books)])
+            shown = ", ".join(f"{wall:.1f} s wall, {used:.1f} s CPU" for wall, used in turns[-1])
+            print(f"turn {number + 1}: {shown}", file=sys.stderr, flush=True)
     return [[(wall, used / nodes) for wall, used in runs] for runs in zip(*turns)]
 
 
@@ -115,6 +121,7 @@ if __name__ == "__main__":
     parser.add_argument("--base", default="", metavar="REVISION", help="the commit to compare with")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the labs are taken down
     measured = rows(arguments.nodes, arguments.bare, arguments.repeat, arguments.base)
     shown = [f"{one['name']:<70}{one['value']:>8} {one['unit']:<3} {one.get('aim', '')}" for one in measured]
     print(json.dumps(measured) if arguments.json else "\n".join(shown))
