@@ -171,6 +171,7 @@ class Code(str, Enum):
 
     # -- what packets show
     CHECKSUMS_WRONG = "packets.checksums-wrong"
+    RULE_DROP_TRACED = "packets.rule-drop-traced"
     PACKETS_LOST = "packets.lost"
     PACKETS_UNSEEN = "packets.unseen"
     PACKETS_UNANSWERED = "packets.unanswered"

@@ -27,7 +27,7 @@ VERDICT_CHAIN = 2
 #: netfilter.h NF_*, nf_tables.h NFT_*
 VERDICTS = {"drop": 0, "accept": 1, "continue": -1, "jump": -3, "goto": -4, "return": -5}
 #: meta keys, NFT_META_*
-META = {"mark": 3, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16, "iifkind": 26}
+META = {"mark": 3, "iifname": 6, "oifname": 7, "nftrace": 12, "nfproto": 15, "l4proto": 16, "iifkind": 26}
 NFPROTO = {4: b"\x02", 6: b"\x0a"}
 NETWORK_HEADER, TRANSPORT_HEADER = 1, 2
 EQUAL, NOT_EQUAL = 0, 1
@@ -54,6 +54,11 @@ def expression(name: str, *parts: bytes) -> bytes:
 def meta(key: str, register: int = REG) -> bytes:
     """Load the packet's mark or protocol, or the interface's name or kind; one without a kind ends the rule."""
     return expression("meta", attr_u32be(2, META[key]), attr_u32be(1, register))
+
+
+def trace() -> bytes:
+    """Have the kernel report what rules do with the packet from here on (meta nftrace set 1)."""
+    return load(b"\1") + expression("meta", attr_u32be(2, META["nftrace"]), attr_u32be(3, REG))
 
 
 def of_family(family: int) -> bytes:

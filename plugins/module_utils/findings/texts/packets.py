@@ -15,6 +15,11 @@ ENTRIES = {
         "A device that promised to compute checksums does not.",
         "ethtool -K {subject} tx-checksum-ip-generic off",
     ),
+    Code.RULE_DROP_TRACED: Entry(
+        "chain {subject} has dropped {packets} of the trace's packets ({rule}), by the kernel's own account (nftrace)",
+        "The trace marks its packets, and the kernel reports each rule that decides on one.",
+        "nft -a list chain {subject}",
+    ),
     Code.PACKETS_LOST: Entry(
         "{packets} packets were seen at {last} and never at {subject}",
         "What drops them between the two was not found in the node's state.",

@@ -113,13 +113,25 @@ class UnresolvedNeighbor:
 
 
 @record
+class RuleDrop:
+    """Packets of the trace that the rule ``handle`` of a chain has dropped; 0 for the chain's policy."""
+
+    family: str
+    table: str
+    chain: str
+    handle: int
+    packets: int
+
+
+@record
 class Evidence:
     """One node's part in the trace that bears ``mark``. ``sent``: it was the sender, whose ``probes`` these are.
 
     ``began`` and ``ended`` (seconds since the epoch) are when it watched; of the sender, from when until when others
     must watch. ``complete``: it saw all there is to see. ``snat_to`` is the address that the source was seen with
     instead of its own, ``dnat_to`` that which was to answer instead of the target; "" for none. ``own_addresses`` are
-    the node's. ``policy_drops``: what policies have dropped meanwhile, packets of others among it.
+    the node's. ``policy_drops``: what policies have dropped meanwhile, packets of others among it. ``rule_drops``: by
+    which rules of nftables the kernel says that it has dropped the trace's packets.
     """
 
     node: str
@@ -136,3 +148,4 @@ class Evidence:
     dnat_to: str = ""
     own_addresses: list[str] = field(default_factory=list)
     policy_drops: list[PolicyDrops] = field(default_factory=list)
+    rule_drops: list[RuleDrop] = field(default_factory=list)

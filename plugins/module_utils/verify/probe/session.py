@@ -27,6 +27,7 @@ from ..model.state import NodeState
 from . import conntrack
 from .arping import ArpProbe
 from .probe import Probe
+from .rule_trace import RuleTrace
 from .runner import attempt_all
 from .sniffer import Sniffer
 
@@ -64,7 +65,8 @@ def gather(
     pods = [(pod.name, pod.netns) for pod in here]
     sends = source.node == state.node
     results: list[ProbeResult] = []
-    with Sniffer(seen_as, target.address, mark.encode(), pods, port) as sniffer, conntrack.Watch() as connections:
+    sniffer = Sniffer(seen_as, target.address, mark.encode(), pods, port)
+    with sniffer, conntrack.Watch() as connections, RuleTrace(seen_as, target.address) as rules:
         if sends:
             time.sleep(delay)
             began = time.time()
@@ -75,6 +77,7 @@ def gather(
             ended = time.time()
         sniffer.read()
         snat_to, dnat_to = connections.translation(seen_as, target.address)
+        rule_drops = rules.drops()
     unresolved = _unresolved(NODE, None)  # before answers to our ARP requests resolve them
     for pod in here:
         with contextlib.suppress(OSError):
@@ -93,6 +96,7 @@ def gather(
         snat_to=snat_to,
         dnat_to=dnat_to,
         own_addresses=sorted({each.ip for each in state.addresses}),
+        rule_drops=rule_drops,
     )
 
 

@@ -20,6 +20,7 @@ from ..model.path import Path
 from ..model.state import NodeState
 from ..model.trace import Fault, Trace
 from . import localize, round_trip
+from .hops import netfilter
 from .hops import policy as policy_hops
 
 
@@ -40,6 +41,10 @@ def judge(source: Endpoint, target: Endpoint, states: list[NodeState]) -> Trace:
     if not probes:
         fault = fault or _by_rules(paths)
     ok = fault is None and all(probe.ok for probe in telling if probe.scope in ("path", "service"))
+    if fault:
+        for state in states:
+            if state.evidence and state.node == fault.hop.node:
+                netfilter.prove(fault.hop, state.evidence.rule_drops, state.chains)
     if fault and fault.hop.step == Step.POLICY:
         policy_hops.prove(
             fault.hop, [drops for one in gathered if one.node == fault.hop.node for drops in one.policy_drops]

@@ -92,3 +92,23 @@ def test_what_a_node_did_not_watch_accuses_nobody(cluster, tmp_path):
         cluster.switch.run("nft delete table bridge fault")
     assert ("trace.window-missed", "node2") in [(note["code"], note["subject"]) for note in found["notes"]]
     assert (found["verdict"]["code"], found["verdict"]["evidence"]["code"]) == ("wire.blocked", "packets.unanswered")
+
+
+def test_of_two_chains_that_may_drop_the_kernel_says_which_does(cluster):
+    """Both have a limit, which reading cannot tell from no limit: the first one's is never reached."""
+    node = cluster.nodes[1]
+    rules = {"ip first f": "limit rate over 1000000/second", "ip second f": "limit rate 1000000/second"}
+    try:
+        for priority, (chain, limit) in enumerate(rules.items()):
+            table = chain.removesuffix(" f")
+            node.run(f"nft add table {table}")
+            node.run(f"nft add chain {chain} {{ type filter hook forward priority {priority}; }}")
+            node.run(f"nft add rule {chain} ip daddr {node.pods[0].address} {limit} drop")
+        found = cluster.traced(cluster.nodes[0].pods[0], node.pods[0])
+    finally:
+        for chain in rules:
+            node.run(f"nft delete table {chain.removesuffix(' f')}", check=False)
+    verdict = found["verdict"]
+    assert (verdict["node"], verdict["step"], verdict["subject"]) == ("node2", "filter", "ip second f"), verdict
+    (note,) = [each for each in found["notes"] if each["code"] == "packets.rule-drop-traced"]
+    assert note["subject"] == "ip second f" and note["parameters"]["packets"] > 0

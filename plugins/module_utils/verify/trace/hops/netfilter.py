@@ -9,6 +9,7 @@ from __future__ import annotations
 from ....converge.sysctls import dotted_name
 from ....findings.codes import Code
 from ....findings.finding import Finding, Value
+from ...model.evidence import RuleDrop
 from ...model.hop import Hop, Step
 from ...model.judged import NAMES, JudgedPacket, PacketOutcome
 from ...model.kernel import BaseChain, Qdisc
@@ -18,6 +19,7 @@ from .node_view import NodeView
 #: links than the one that it is judged at.
 POLICIES = "podnet_policy"
 UNJUDGED = ("bridge", "arp", "netdev")
+DROPPING = (Code.PACKET_DROPPED, Code.CHAIN_DROPS, Code.CHAIN_POLICY_DROP)
 LOSING, UNROUTED = ("drop", "reject", "queue", "stolen"), "unrouted"
 
 
@@ -87,6 +89,27 @@ def dropped(outcome: PacketOutcome) -> dict[str, Value]:
         "rule": str(rule) if rule else "its policy", "hook": outcome.hook, "command": rule.removal if rule else policy,
         "verdict": outcome.verdict,
     }  # fmt: skip
+
+
+def prove(hop: Hop, drops: list[RuleDrop], chains: list[BaseChain]) -> None:
+    """Where the hop is blamed on a chain that drops: the one that the kernel says has dropped packets comes first,
+    and is noted. ``chains``: the node's, from which rules may lead to others."""
+    named = [each for each in (hop.finding, *hop.suspected) if each]
+    if not named or named[0].code not in DROPPING:
+        return
+    for drop in drops:
+        bases = {
+            str(each)
+            for each in chains
+            if (each.family, each.table) == (drop.family, drop.table) and drop.chain in (each.chain, *each.dropping)
+        }
+        found = next((each for each in named if each.code in DROPPING and each.subject in bases), None)
+        if found:
+            hop.finding, hop.suspected = found, [each for each in named if each is not found]
+            rule = f"handle {drop.handle}" if drop.handle else "its policy"
+            subject = f"{drop.family} {drop.table} {drop.chain}"
+            hop.notes.append(Finding(Code.RULE_DROP_TRACED, hop.node, subject, {"rule": rule, "packets": drop.packets}))
+            return
 
 
 def suspect_chain(hop: Hop, chain: BaseChain, place: str, enter: str = "", drops: bool | None = None) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import RuleDrop
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import Hop, Step, Verdict
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import BaseChain, XfrmPolicy
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace.hops import netfilter
 
 
 @pytest.mark.parametrize(
@@ -65,3 +69,25 @@ def test_the_fix_is_that_of_the_tool_which_made_the_chain(on_one_bridge, chain, 
     on_one_bridge.pod("a1").chains = [chain]
     (finding,) = {finding for hop in on_one_bridge.hops() for finding in hop.suspected}
     assert finding.parameters["command"] == f"nsenter --net={on_one_bridge.pod('a1').netns} {command}"
+
+
+def test_what_the_kernel_says_has_dropped_the_packets_comes_first():
+    hop = Hop("node1", Step.FILTER, "forward", verdict=Verdict.BROKEN)
+    hop.finding = Finding(Code.CHAIN_DROPS, "node1", "inet fw first")
+    hop.suspected = [Finding(Code.QDISC_UNUSUAL, "node1", "eth0"), Finding(Code.CHAIN_DROPS, "node1", "ip fw second")]
+    chains = [
+        BaseChain("ip", "fw", "second", "forward", True, dropping=["words"]),
+        BaseChain("inet", "fw", "first", "forward"),
+    ]
+    netfilter.prove(hop, [RuleDrop("inet", "fw", "words", 3, 9), RuleDrop("ip", "fw", "words", 4, 2)], chains)
+    assert hop.finding.subject == "ip fw second"
+    assert [each.subject for each in hop.suspected] == ["inet fw first", "eth0"]
+    (note,) = hop.notes
+    assert (note.code, note.subject) == (Code.RULE_DROP_TRACED, "ip fw words")
+    assert note.parameters == {"rule": "handle 4", "packets": 2}
+
+
+def test_a_drop_says_nothing_of_what_else_is_wrong():
+    hop = Hop("node1", Step.FILTER, "forward").fail(Code.QDISC_UNUSUAL, "eth0")
+    netfilter.prove(hop, [RuleDrop("ip", "fw", "c", 4, 2)], [BaseChain("ip", "fw", "c", "forward", True)])
+    assert hop.finding.subject == "eth0" and hop.notes == []
