@@ -287,7 +287,7 @@ class Store:
 
     def _move_cursor(self, number: int, text: str) -> None:
         # Not truncated first: ext4 flushes a file that was cut to nothing and written again when it is closed.
-        file = open_for_writing(f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT, 0o644)
+        file = open_for_writing(f"{self.directory}/last_reserved_ip.{number}", posix.O_WRONLY | posix.O_CREAT, 0o600)
         try:
             write(file, text.encode())
             posix.ftruncate(file, len(text))

@@ -60,7 +60,7 @@ def steps(
             warn(Finding(Code.CNI_CONFIGURATION_INVALID, "", other, {"error": beside.invalid[other]}))
         else:
             warn(Finding(Code.CNI_CONFLIST_SHADOWED, "", other, {"ours": file}))
-    yield from paths.plan({"path": file, "state": "file", "content": conflist.render(content), "mode": "0644"})
+    yield from paths.plan({"path": file, "state": "file", "content": conflist.render(content), "mode": "0600"})
 
 
 def removal(options: dict[str, Any]) -> Iterator[Change]:

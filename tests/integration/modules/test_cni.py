@@ -35,7 +35,7 @@ def test_written_once(run_module, place):
         text = file.read()
     assert json.loads(text) == {"cniVersion": "1.0.0", "name": "podnet", "plugins": PLUGINS}
     assert done["diff"][0]["after"] == text
-    assert os.stat(path).st_mode & 0o777 == 0o644
+    assert os.stat(path).st_mode & 0o777 == 0o600
     assert not run_module(None, "conflist", plugins=PLUGINS, **place)["changed"]
     assert run_module(None, "conflist", plugins=PLUGINS, cni_version="1.1.0", **place)["changed"]
     assert os.listdir(place["directory"]) == ["10-podnet.conflist"]

@@ -132,6 +132,13 @@ def test_audit_and_encryption():
     assert documents("1.37.2")["ClusterConfiguration"]["apiServer"]["extraVolumes"] == []
 
 
+def test_the_kubelet_s_files_are_root_s_alone():
+    """The CIS benchmark's 4.1.1."""
+    files = evaluate("kubernetes", "{{ _kubernetes_all_files }}", kubernetes_source="archive")
+    own = {each["path"]: each["mode"] for each in files if "kubelet" in each["path"]}
+    assert set(own.values()) == {"0600"} and len(own) == 4
+
+
 PROXY = {"https_proxy": "http://ops:p%40ss@proxy.example.org:3128", "no_proxy": "mirror.example.org, .example.net"}
 
 
