@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import itertools
 import os
@@ -22,6 +21,7 @@ from ...netlink.netns import Netns
 from ...packets import icmp
 from ..model.evidence import SMALL
 from ..model.record import record
+from .loop import WRITE, Task, ready
 
 KINDS = ("icmp", "tcp", "udp")
 
@@ -120,13 +120,14 @@ def failure(probe: Probe, code: Code, **parameters: Value) -> Finding:
     return Finding(code, probe.node, probe.place, {**given, **parameters})
 
 
-async def attempt(probe: Probe, number: int) -> Answer:
-    """One attempt. Raises OSError or Unreached when it fails."""
+def attempt(probe: Probe, number: int) -> Task[Answer]:
+    """One attempt. Raises OSError, Unreached, or Expired where nothing has come within the probe's timeout."""
+    until = time.monotonic() + probe.timeout
     if probe.kind == "tcp":
-        return await _tcp(probe)
+        return (yield from _tcp(probe, until))
     if probe.kind == "udp":
-        return await _udp(probe)
-    return await echo(probe, number)
+        return (yield from _udp(probe, until))
+    return (yield from echo(probe, number, until))
 
 
 #: What an error of the kernel means to a probe.
@@ -163,7 +164,7 @@ def _socket(probe: Probe, kind: int, protocol: int = 0) -> socket.socket:
     return made
 
 
-async def echo(probe: Probe, sequence: int, size: int | None = None) -> Answer:
+def echo(probe: Probe, sequence: int, until: float, size: int | None = None) -> Task[Answer]:
     """One echo with "don't fragment"; returns the packet's size and the round trip's time, as the kernel took it.
 
     Size 0 follows the path MTU down, as any sender does: a hop that reports "too big" (RFC 1191) is not a fault, a
@@ -181,7 +182,7 @@ async def echo(probe: Probe, sequence: int, size: int | None = None) -> Answer:
         sending = size or _mtu(raw)
         while True:
             try:
-                return Answer(sending, await _echo(raw, sequence, sending, probe.send))
+                return Answer(sending, (yield from _echo(raw, sequence, sending, probe.send, until)))
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise Unreached(_reported(probe, raw, error)) from None
@@ -191,31 +192,20 @@ async def echo(probe: Probe, sequence: int, size: int | None = None) -> Answer:
             sending = known
 
 
-async def _echo(raw: socket.socket, sequence: int, size: int, mark: str = "") -> float:
+def _echo(raw: socket.socket, sequence: int, size: int, mark: str, until: float) -> Task[float]:
     """Send one echo request and wait for its reply; returns milliseconds. Raises OSError for what ICMP reports."""
     identifier = next(_identifiers) & 0xFFFF
     sent = time.time()
     raw.send(icmp.request(raw.family, identifier, sequence, size, mark.encode()))
     while True:
-        await _readable(raw)
+        yield from ready(raw, until)
         packet, ancillary, _flags, _address = raw.recvmsg(READ_LIMIT, 64)
         if icmp.is_reply(raw.family, packet, identifier, sequence):
             return round((_arrival(ancillary) - sent) * 1000, 3)
 
 
-async def _readable(made: socket.socket) -> None:
-    """Wait until there is something to read, a packet or an error."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(made, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(made)
-
-
 def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
-    """When the kernel received a packet, seconds since the epoch: this loop may come to read it much later."""
+    """When the kernel received a packet, seconds since the epoch: it may be read much later."""
     for level, kind, payload in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(payload) >= TIMESPEC.size:
             seconds, nanoseconds = TIMESPEC.unpack_from(payload)
@@ -237,23 +227,26 @@ def _mtu(connected: socket.socket) -> int:
     return connected.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
 
 
-async def _tcp(probe: Probe) -> Answer:
+def _tcp(probe: Probe, until: float) -> Task[Answer]:
     """Connect; say ``send``; read until one of ``expect`` (or, without any, the first byte) has come."""
-    loop = asyncio.get_running_loop()
     with _socket(probe, socket.SOCK_STREAM) as stream:
         assert probe.port
         try:
-            await loop.sock_connect(stream, (probe.address, probe.port))
+            yield from _connect(stream, (probe.address, probe.port), until)
         except ConnectionRefusedError:
             if probe.closed:
                 return Answer()
             raise
         if not probe.send and not probe.expect:
             return Answer()
-        await loop.sock_sendall(stream, probe.send.encode())
+        unsent = probe.send.encode()
+        while unsent:
+            yield from ready(stream, until, WRITE)
+            unsent = unsent[stream.send(unsent) :]
         answer = b""
         while len(answer) < READ_LIMIT:
-            chunk = await loop.sock_recv(stream, READ_LIMIT)
+            yield from ready(stream, until)
+            chunk = stream.recv(READ_LIMIT)
             answer += chunk
             if chunk and _expected(probe, answer):
                 return Answer()
@@ -262,16 +255,25 @@ async def _tcp(probe: Probe) -> Answer:
     raise Unreached(_wrong(probe, answer))
 
 
-async def _udp(probe: Probe) -> Answer:
+def _connect(stream: socket.socket, place: tuple[str, int], until: float) -> Task[None]:
+    error = stream.connect_ex(place)
+    if error == errno.EINPROGRESS:
+        yield from ready(stream, until, WRITE)
+        error = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def _udp(probe: Probe, until: float) -> Task[Answer]:
     """Send a datagram. An answer proves the round trip; without ``expect`` so does the target's own
     "port unreachable" (RFC 1122, 4.1.3.1), which shows as ECONNREFUSED with the target as offender."""
-    loop = asyncio.get_running_loop()
     with _socket(probe, socket.SOCK_DGRAM) as datagram:
         _report_errors(datagram)
         datagram.connect((probe.address, probe.port))
         datagram.send(probe.send.encode())
         try:
-            answer = await loop.sock_recv(datagram, READ_LIMIT)
+            yield from ready(datagram, until)
+            answer = datagram.recv(READ_LIMIT)
         except ConnectionRefusedError:
             offender, _died = _offender(datagram)
             if offender != probe.address:

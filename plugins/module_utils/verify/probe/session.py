@@ -9,7 +9,6 @@ The node of the path's source sends; every node that is asked watches its own in
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from dataclasses import replace
@@ -28,7 +27,7 @@ from . import conntrack
 from .arping import ArpProbe
 from .probe import Probe
 from .rule_trace import RuleTrace
-from .runner import attempt_all
+from .runner import run
 from .sniffer import Sniffer
 
 DNS_PORT = 53
@@ -70,7 +69,7 @@ def gather(
         if sends:
             time.sleep(delay)
             began = time.time()
-            results, ended = asyncio.run(_send(_probes(state, source, target, mark, port, asked), sniffer))
+            results, ended = _send(_probes(state, source, target, mark, port, asked), sniffer)
         else:
             began = time.time()
             _watch(sniffer, delay)
@@ -100,16 +99,16 @@ def gather(
     )
 
 
-async def _send(probes: list[Probe], sniffer: Sniffer) -> tuple[list[ProbeResult], float]:
+def _send(probes: list[Probe], sniffer: Sniffer) -> tuple[list[ProbeResult], float]:
     """The probes' results, and until when the last packet may pass others. What fails is tried once more with more
     patience: a busy node is not a broken one."""
-    results = await attempt_all(probes, 64)
+    results = run(probes)
     again = [n for n, probe in enumerate(probes) if not results[n].ok and probe.scope in ("path", "service")]
     patient = [replace(probes[number], timeout=PATIENCE, attempts=1) for number in again]
     last = time.time() + PASSAGE
-    for number, result in zip(again, await attempt_all(patient, 64) if patient else []):
+    for number, result in zip(again, run(patient) if patient else []):
         results[number] = result
-    await asyncio.sleep(0.02)
+    time.sleep(0.02)
     sniffer.read()
     return results, last
 

@@ -46,7 +46,7 @@ def look(requests: Sequence[TraceRequest], places: Places, delay: float = DELAY)
 
 def _gather(own: NodeState, request: TraceRequest, delay: float, policies: PolicyReader) -> None:
     """Put this node's evidence into its state."""
-    from ..probe import session  # asyncio and what it needs: only where packets are sent
+    from ..probe import session  # only where packets are sent
 
     source, target = request.source, request.target
     final, seen_as = round_trip.final(source, target, [own])
