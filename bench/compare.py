@@ -28,16 +28,23 @@ UNITS = ("s", "ms", "us", "MiB", "KiB")
 
 
 @contextlib.contextmanager
-def checkout(revision: str) -> Iterator[Path]:
-    """A worktree of the revision, with what a checkout needs to run; it is removed afterwards."""
+def worktree(revision: str) -> Iterator[Path]:
+    """A worktree of the revision, its files alone; it is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="podnet-compare-") as temporary:
         tree = Path(temporary) / "tree"
         subprocess.run(["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", tree, revision], check=True)
         try:
-            subprocess.run(["make", "-C", tree, "--silent", "venv"], check=True)
             yield tree
         finally:
             subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", tree], check=False)
+
+
+@contextlib.contextmanager
+def checkout(revision: str) -> Iterator[Path]:
+    """A worktree with what a checkout needs to run."""
+    with worktree(revision) as tree:
+        subprocess.run(["make", "-C", tree, "--silent", "venv"], check=True)
+        yield tree
 
 
 def measure(tree: Path, part: str, arguments: list[str]) -> dict[str, dict]:

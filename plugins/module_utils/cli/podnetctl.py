@@ -22,7 +22,6 @@ from ..agent.sources.source import DIRECTORY, FileSource
 from ..findings import render
 from ..findings.codes import Code
 from ..findings.finding import Finding
-from ..kube import expiry
 from ..netlink.channel import Channel
 from ..netlink.wire import NetlinkError
 from ..overlay import reconcile
@@ -86,14 +85,16 @@ def plan(options: argparse.Namespace, channel: Channel) -> int:
 
 def print_status(options: argparse.Namespace, channel: Channel) -> int:
     """Prints the state of the overlay."""
-    from . import status  # loaded where it is used only
+    from ..kube import expiry  # loaded where it is used only, as status
+    from . import status
 
     config, leases = _known(options)
-    found = status.collect(config, leases, _look(channel, config, leases, options))
-    found["warnings"] += map(render.as_json, [*_expiring(options.config), *expiry.findings("", _others(), time.time())])
-    found["agent"] = client.ask(options.run, "/status")
-    print(json.dumps(found, indent=1) if options.json else status.as_text(found), end="\n" if options.json else "")
-    return int(not found["in_sync"])
+    overlay = _look(channel, config, leases, options)
+    others = expiry.ends((*expiry.KUBEADM, *expiry.KUBELET))  # the certificates that are not the agent's
+    more = [*_expiring(options.config), *expiry.findings("", others, time.time())]
+    found = status.collect(config, leases, overlay, more, client.ask(options.run, "/status"))
+    print(json.dumps(status.as_json(found), indent=1) if options.json else status.as_text(found))
+    return int(not found.in_sync)
 
 
 def print_peers(options: argparse.Namespace, channel: Channel) -> int:
@@ -156,11 +157,6 @@ def _expiring(directory: str) -> list[Finding]:
     except ConfigError as error:
         return [Finding(Code.AGENT_SETTINGS_INVALID, "", "podnetd", {"error": str(error)})]
     return [expiry] if expiry else []
-
-
-def _others() -> dict[str, int]:
-    """The certificates on the node that are not the agent's."""
-    return expiry.ends((*expiry.KUBEADM, *expiry.KUBELET))
 
 
 def _look(channel: Channel, config: Config, leases: Leases, options: argparse.Namespace) -> reconcile.Overlay:

@@ -135,41 +135,56 @@ def condition_chain(conditions: tuple, family: int) -> Chain:
     return Chain("conditions-" + _checksum(repr((family, conditions))), rules)
 
 
-def mapping_elements(mapping: dict) -> list[Element]:
-    """The elements of one port mapping as (set or map, key, data).
+class PortMapping:
+    """A port of this host that leads to one of a pod's: ``protocol`` ("tcp"), ``host_ip`` ("" for every local address),
+    ``subnet`` (the pod's, for ``snat``), ``conditions`` (see ``condition_chain``)."""
 
-    ``mapping``: protocol ("tcp"), host_port, host_ip ("" for every local address), pod_ip, subnet (the pod's),
-    pod_port, snat, masq_all, conditions (see ``condition_chain``). They lead to the chains of ``mapping_chains``.
-    """
-    family = 6 if ":" in mapping["pod_ip"] else 4
-    protocol = bytes([PROTOCOLS[mapping["protocol"]]])
-    port = U16BE.pack(mapping["host_port"])
-    pod = pack_ip(mapping["pod_ip"])
-    data = nftables.pack(("", ""), pod, U16BE.pack(mapping["pod_port"]))
-    at = [pack_ip(mapping["host_ip"])] if mapping["host_ip"] else []
-    end = f"_at{family}" if at else f"{family}"
-    key = nftables.pack(("", ""), *at, protocol, port)
-    elements: list[Element] = [(f"hostports{end}", key, data)]
-    if mapping["conditions"]:
-        elements.append((f"hostport_conditions{end}", key, condition_chain(mapping["conditions"], family).name))
-    if mapping["snat"]:
-        # with masq_all as well: loopback's answers need the rule that knows them
-        connection = nftables.pack(("", ""), protocol, port, pod)
-        elements.append((f"hostport_hairpin{family}", connection, hairpin_chain(mapping["subnet"]).name))
-        if mapping["masq_all"]:
-            elements.append((f"hostport_masq_all{family}", connection, None))
-    return elements
+    def __init__(
+        self,
+        protocol: str,
+        host_port: int,
+        host_ip: str,
+        pod_ip: str,
+        pod_port: int,
+        *,
+        subnet: str = "",
+        snat: bool = False,
+        masq_all: bool = False,
+        conditions: tuple = (),
+    ) -> None:
+        self.protocol, self.host_port, self.host_ip = protocol, host_port, host_ip
+        self.pod_ip, self.pod_port, self.subnet = pod_ip, pod_port, subnet
+        self.snat, self.masq_all, self.conditions = snat, masq_all, conditions
+        self.family = 6 if ":" in pod_ip else 4
+
+    def elements(self) -> list[Element]:
+        """Its elements; they lead to the chains of ``mapping_chains``."""
+        protocol, port = bytes([PROTOCOLS[self.protocol]]), U16BE.pack(self.host_port)
+        pod = pack_ip(self.pod_ip)
+        at = [pack_ip(self.host_ip)] if self.host_ip else []
+        end = f"_at{self.family}" if at else f"{self.family}"
+        key = nftables.pack(("", ""), *at, protocol, port)
+        found: list[Element] = [(f"hostports{end}", key, nftables.pack(("", ""), pod, U16BE.pack(self.pod_port)))]
+        if self.conditions:
+            found.append((f"hostport_conditions{end}", key, condition_chain(self.conditions, self.family).name))
+        if self.snat:
+            # with masq_all as well: loopback's answers need the rule that knows them
+            connection = nftables.pack(("", ""), protocol, port, pod)
+            found.append((f"hostport_hairpin{self.family}", connection, hairpin_chain(self.subnet).name))
+            if self.masq_all:
+                found.append((f"hostport_masq_all{self.family}", connection, None))
+        return found
 
 
-def mapping_chains(mappings: Iterable[dict]) -> list[Chain]:
+def mapping_chains(mappings: Iterable[PortMapping]) -> list[Chain]:
     """The chains that the elements of port mappings lead to."""
     found = {}
     for mapping in mappings:
-        if mapping["conditions"]:
-            chain = condition_chain(mapping["conditions"], 6 if ":" in mapping["pod_ip"] else 4)
+        if mapping.conditions:
+            chain = condition_chain(mapping.conditions, mapping.family)
             found[chain.name] = chain
-        if mapping["snat"]:
-            chain = hairpin_chain(mapping["subnet"])
+        if mapping.snat:
+            chain = hairpin_chain(mapping.subnet)
             found[chain.name] = chain
     return list(found.values())
 

@@ -14,16 +14,11 @@ from collections.abc import Iterable
 
 from ..ipam.prefix import Prefix
 from ..netlink.channel import Channel
-from ..netlink.ruleset.host import KernelNode
-from ..netlink.ruleset.packet import TCP, Packet
 from ..netlink.ruleset.read import Base, Ruleset
-from ..netlink.ruleset.walk import DROP, REJECT, at_base
 from .config import Config
 
 #: The first words of chains that see no packet of the IP version.
 OF_OTHER_VERSION = {4: ("ip6", "ip6tables-legacy"), 6: ("ip", "iptables-legacy")}
-
-
 #: The tables that are ours: what they drop is a policy's word.
 _OURS = ("podnet", "podnet_policy")
 #: The links that pods' packets come by and leave by, where the configuration names none.
@@ -33,25 +28,30 @@ _BRIDGE, _TUNNEL = "cni0", "flannel.1"
 def dropping_chains(config: Config, device: str | None = None) -> list[str]:
     """The chains at the forward hook that drop or reject what one pod sends to another node's by ``device``, as nft
     names them ("ip filter FORWARD"); none where the kernel has no packet filter."""
-    found: set[str] = set()
     try:
-        with Ruleset() as ruleset, Channel() as channel:
-            node = KernelNode(channel)
-            for network in config.networks:
-                packet = Packet(network.address(2), network.address(3), TCP, 40000, 80, iif=config.bridge or _BRIDGE)
-                packet.oif = device or _TUNNEL
-                found |= {str(base.key) for base in _dropping(ruleset, node, packet)}
+        with Ruleset() as ruleset:
+            bases = [base for base in ruleset.bases() if base.hook == "forward" and base.key.table not in _OURS]
+            return _dropping(ruleset, bases, config, device or _TUNNEL) if bases else []
     except OSError:
         return []
-    return sorted(found)
 
 
-def _dropping(ruleset: Ruleset, node: KernelNode, packet: Packet) -> list[Base]:
+def _dropping(ruleset: Ruleset, bases: list[Base], config: Config, device: str) -> list[str]:
     """Each base chain asked by itself: the first that drops hides no other."""
-    bases = [base for base in ruleset.bases() if base.hook == "forward" and base.key.table not in _OURS]
-    return [
-        base for base in bases if all(one.verdict in (DROP, REJECT) for one in at_base(ruleset, node, packet, base))
-    ]
+    from ..netlink.ruleset.host import KernelNode  # with the evaluator, which few nodes need here
+    from ..netlink.ruleset.packet import TCP, Packet
+    from ..netlink.ruleset.walk import DROP, REJECT, at_base
+
+    found: set[str] = set()
+    with Channel() as channel:
+        node = KernelNode(channel)
+        for network in config.networks:
+            packet = Packet(network.address(2), network.address(3), TCP, 40000, 80, iif=config.bridge or _BRIDGE)
+            packet.oif = device
+            for base in bases:
+                if all(one.verdict in (DROP, REJECT) for one in at_base(ruleset, node, packet, base)):
+                    found.add(str(base.key))
+    return sorted(found)
 
 
 def accept(chain: str, networks: Iterable[Prefix]) -> str:

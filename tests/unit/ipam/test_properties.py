@@ -40,7 +40,7 @@ def capacity(network, node: int, services) -> int:
 STEPS = st.lists(st.tuples(st.sampled_from(("give", "give", "give", "take")), st.integers(0, 20)), max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), STEPS, st.booleans())
 def test_any_history(data, steps, dual):
     """Inside, disjoint, off the services, of the right length, the same when asked again; none is refused while there
@@ -79,7 +79,7 @@ def services_of(network, services) -> list:
     return [each for each in services if each.version == network.version]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 40), unique=True, max_size=30), st.lists(st.integers(0, 40), unique=True, max_size=30))
 def test_who_stays_keeps_what_it_has(first, then):
     """From run to run, whoever comes and goes: a node that was there never moves, nobody gets a block twice."""

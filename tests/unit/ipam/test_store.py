@@ -506,5 +506,5 @@ class Model(RuleBasedStateMachine):
             assert found == self.held
 
 
-Model.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Model.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestModel = Model.TestCase

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import pack_ip
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import allows
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import given, settings, strategies
 from policies import chance, oracle
 from policies.cases import cases
 from policies.cluster import OUTSIDE, address
@@ -76,7 +76,7 @@ def test_generated_cases(slice):
         assert not difference(compilers(cluster), cluster), name
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120)
 @given(strategies.randoms(use_true_random=False))
 def test_policies_by_chance(random):
     cluster = chance.cluster(random)

@@ -111,8 +111,20 @@ def gc(call: Call) -> None:
         raise failures[0]
 
 
-def read_subnet(call: Call, code: int) -> dict:
-    """The values of subnet.env; CniError `code` if it is missing or invalid."""
+class Subnet:
+    """What subnet.env says: the node's subnets, the pod networks, the MTU, and whether the overlay masquerades."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        """`values` by their names without FLANNEL_, all of them there. ValueError for an invalid prefix."""
+        self.subnets = [str(parse_subnet(values[key])) for key in ("SUBNET", "IPV6_SUBNET") if values.get(key)]
+        networks = ",".join(values.get(key, "") for key in ("NETWORK", "IPV6_NETWORK"))
+        self.networks = [str(parse_subnet(item)) for item in networks.split(",") if item]
+        self.mtu = int(values["MTU"])
+        self.masquerades = values["IPMASQ"].lower() == "true"
+
+
+def read_subnet(call: Call, code: int) -> Subnet:
+    """The content of subnet.env; CniError `code` if it is missing or invalid."""
     path = config.string(call.conf, "subnetFile", SUBNET_FILE)
     try:
         with open(path, encoding="utf-8") as file:
@@ -120,7 +132,7 @@ def read_subnet(call: Call, code: int) -> dict:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CniError(code, f"{path}: {reason}", "has the overlay been set up on this node?") from None
-    found = {}
+    found: dict[str, str] = {}
     for line in lines:
         key, equals, value = line.strip().partition("=")
         if equals and key.startswith("FLANNEL_"):
@@ -133,29 +145,19 @@ def read_subnet(call: Call, code: int) -> dict:
     if not found["MTU"].isdecimal():
         raise CniError(code, f"{path}: FLANNEL_MTU must be a whole number, not {found['MTU']!r}")
     try:
-        return {
-            "subnets": [str(parse_subnet(found[key])) for key in ("SUBNET", "IPV6_SUBNET") if found.get(key)],
-            "networks": [
-                str(parse_subnet(item))
-                for key in ("NETWORK", "IPV6_NETWORK")
-                for item in found.get(key, "").split(",")
-                if item
-            ],
-            "mtu": int(found["MTU"]),
-            "masquerades": found["IPMASQ"].lower() == "true",
-        }
+        return Subnet(found)
     except ValueError as error:
         raise CniError(code, f"{path}: {error}") from None
 
 
-def _subnet_or_none(call: Call) -> dict | None:
+def _subnet_or_none(call: Call) -> Subnet | None:
     try:
         return read_subnet(call, TRY_AGAIN)
     except CniError:
         return None
 
 
-def _delegated(call: Call, subnet: dict | None) -> Call:
+def _delegated(call: Call, subnet: Subnet | None) -> Call:
     """The call for the delegate; without `subnet` it is good for removal only."""
     conf = dict(config.mapping(call.conf, "delegate"))
     for key in ("name", "ipam"):
@@ -169,14 +171,14 @@ def _delegated(call: Call, subnet: dict | None) -> Call:
     ipam = {"type": "host-local", **config.mapping(call.conf, "ipam")}
     if subnet:
         # Either the overlay masquerades or the plugin does, not both.
-        conf.setdefault("ipMasq", not subnet["masquerades"])
-        conf.setdefault("mtu", subnet["mtu"])
+        conf.setdefault("ipMasq", not subnet.masquerades)
+        conf.setdefault("mtu", subnet.mtu)
         ranges = ipam.get("ranges") or []
         if not isinstance(ranges, list):
             raise config_error(f"ranges must be a list of lists of objects, not {ranges!r}")
-        ipam["ranges"] = [*ranges, *[[{"subnet": item}] for item in subnet["subnets"]]]
-        families = {":" in item for item in subnet["subnets"]}
-        routes = [{"dst": item} for item in subnet["networks"] if (":" in item) in families]
+        ipam["ranges"] = [*ranges, *[[{"subnet": item}] for item in subnet.subnets]]
+        families = {":" in item for item in subnet.subnets}
+        routes = [{"dst": item} for item in subnet.networks if (":" in item) in families]
         ipam["routes"] = [*config.objects(ipam, "routes"), *routes]
     else:
         conf.setdefault("ipMasq", True)  # the plugin itself sees whether there is something to remove

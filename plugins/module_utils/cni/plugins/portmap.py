@@ -14,6 +14,7 @@ from ..spec.result import family, interface_of, new
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
+    from ...nat.pods import PortMapping
     from ..spec.call import Call
 
 PROTOCOLS = ("tcp", "udp", "sctp")
@@ -35,17 +36,17 @@ class Settings:
         config.string(conf, "externalSetMarkChain")
         if config.string(conf, "backend", "nftables") not in ("nftables", "iptables"):
             raise config_error(f"backend must be nftables or iptables, not {conf['backend']!r}")
-        self.ports = [_port(item) for item in config.objects(call.runtime(), "portMappings")]
+        self.ports = [HostPort(item) for item in config.objects(call.runtime(), "portMappings")]
         self._refuse_two_targets()
 
     def _refuse_two_targets(self) -> None:
         """One host port has one target; a repeated mapping counts once."""
         ways: dict = {}
         for port in self.ports:
-            what = f"{port['protocol']} {port['host_port']}"
-            other = ways.setdefault((what, port["host_ip"], port["family"]), port["pod_port"])
-            if other != port["pod_port"]:
-                raise config_error(f"portMappings: {what} cannot lead to both {other} and {port['pod_port']}")
+            what = f"{port.protocol} {port.host_port}"
+            other = ways.setdefault((what, port.host_ip, port.family), port.pod_port)
+            if other != port.pod_port:
+                raise config_error(f"portMappings: {what} cannot lead to both {other} and {port.pod_port}")
 
 
 #: The conditions, in the spelling of iptables and of nft.
@@ -104,26 +105,24 @@ def _condition(words: list[str]) -> tuple[str, int]:
     return "", 0
 
 
-def _port(item: dict) -> dict:
-    protocol = config.string(item, "protocol", "tcp").lower()
-    if protocol not in PROTOCOLS:
-        raise config_error(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
-    host_ip = config.string(item, "hostIP")
-    kind = 0
-    if host_ip:
-        try:
-            kind, number = parse_address(host_ip)
-        except ValueError as error:
-            raise config_error(f"hostIP: {error}") from None
-        # 0.0.0.0 and :: are every address of their family
-        host_ip = to_text(kind, number) if number else ""
-    return {
-        "protocol": protocol,
-        "host_port": config.integer(item, "hostPort", None, 1, PORT_MAX),
-        "pod_port": config.integer(item, "containerPort", None, 1, PORT_MAX),
-        "host_ip": host_ip,
-        "family": kind,
-    }
+class HostPort:
+    """A requested mapping, checked; ``family`` 0: of both IP versions."""
+
+    def __init__(self, item: dict) -> None:
+        self.protocol = config.string(item, "protocol", "tcp").lower()
+        if self.protocol not in PROTOCOLS:
+            raise config_error(f"protocol must be one of {', '.join(PROTOCOLS)}, not {self.protocol!r}")
+        self.host_ip = config.string(item, "hostIP")
+        self.family = 0
+        if self.host_ip:
+            try:
+                self.family, number = parse_address(self.host_ip)
+            except ValueError as error:
+                raise config_error(f"hostIP: {error}") from None
+            # 0.0.0.0 and :: are every address of their family
+            self.host_ip = to_text(self.family, number) if number else ""
+        self.host_port = config.integer(item, "hostPort", None, 1, PORT_MAX)
+        self.pod_port = config.integer(item, "containerPort", None, 1, PORT_MAX)
 
 
 def add(call: Call, again: bool = False) -> dict:
@@ -159,20 +158,25 @@ def pod_addresses(call: Call) -> list[str]:
     return [found[kind] for kind in sorted(found)]
 
 
-def mappings_of(settings: Settings, addresses: list[str]) -> list[dict]:
-    """Each port with each of the pod's addresses of its families, as ``pods.mapping_elements`` takes it."""
+def mappings_of(settings: Settings, addresses: list[str]) -> list[PortMapping]:
+    """Each port with each of the pod's addresses of its families."""
+    from ...nat.pods import PortMapping  # as portmap_nft, only if needed
+
     return [
-        {
-            **port,
-            "pod_ip": item.partition("/")[0],
-            "subnet": str(parse_subnet(item)),
-            "snat": settings.snat,
-            "masq_all": settings.masq_all,
-            "conditions": settings.conditions[family(item)],
-        }
+        PortMapping(
+            port.protocol,
+            port.host_port,
+            port.host_ip,
+            item.partition("/")[0],
+            port.pod_port,
+            subnet=str(parse_subnet(item)),
+            snat=settings.snat,
+            masq_all=settings.masq_all,
+            conditions=settings.conditions[family(item)],
+        )
         for port in settings.ports
         for item in addresses
-        if port["family"] in (0, family(item))
+        if port.family in (0, family(item))
     ]
 
 

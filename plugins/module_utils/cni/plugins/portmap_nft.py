@@ -10,6 +10,7 @@ import posix
 from _socket import if_indextoname, if_nametoindex
 
 from ...nat import pods, table
+from ...nat.pods import PortMapping
 from ...netlink import conntrack, nftables, route
 from ...netlink.channel import Channel
 from ...netlink.netns import is_netns
@@ -19,7 +20,6 @@ from ..attach import pod
 from ..spec.errors import INTERNAL, NOT_AVAILABLE, CniError
 from ..spec.fastjson import loads
 from ..spec.names import link_name
-from ..spec.result import family
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ CACHE_MAX = 1 << 20
 KINDS = (*pods.HOST_PORTS, pods.LINKS)
 
 
-def add(call: Call, mappings: list[dict], again: bool = False) -> None:
-    """Maps all of `mappings` (see ``pods.mapping_elements``) or none. CniError names the owner of a port that is taken.
+def add(call: Call, mappings: list[PortMapping], again: bool = False) -> None:
+    """Maps all of `mappings` or none. CniError names the owner of a port that is taken.
     `again`: after the table with the elements was deleted.
 
     A port that another interface of the same container has stays there: runtimes give a container's port mappings to
     each of its networks, and the first network wins.
     """
     comment = pods.owner_comment(call.network, *call.owner)
-    elements = [element for mapping in mappings for element in pods.mapping_elements(mapping)]
+    elements = [element for mapping in mappings for element in mapping.elements()]
     chains = pods.mapping_chains(mappings)
     with Unhurried(NETLINK_NETFILTER) as channel:
         try:
@@ -126,7 +126,7 @@ def _conflict(channel: Channel, taken: list) -> str:
 # -- loopback ---------------------------------------------------------------------------------------------------
 
 
-def _to_open(channel: Channel, mappings: list[dict], again: bool) -> list[tuple[str, str]]:
+def _to_open(channel: Channel, mappings: list[PortMapping], again: bool) -> list[tuple[str, str]]:
     """Those of ``_links`` that are to let packets from 127.0.0.1 out to the pod; they are masqueraded on the way.
 
     The kernel then accepts packets to 127.0.0.0/8 from that link too; the table's chain ``guard`` drops them. A link
@@ -139,10 +139,10 @@ def _to_open(channel: Channel, mappings: list[dict], again: bool) -> list[tuple[
     return [(address, name) for address, name in found if name in ours or pod.read_sysctl(_route_localnet(name)) != "1"]
 
 
-def _links(mappings: list[dict]) -> list[tuple[str, str]]:
+def _links(mappings: list[PortMapping]) -> list[tuple[str, str]]:
     """The IPv4 addresses of the pod that 127.0.0.1 should reach, each with the link of the route to it; not those that
     this host has no route to: whoever routes to the pod later reaches its host ports, and 127.0.0.1 does not."""
-    wanted = dict.fromkeys(item["pod_ip"] for item in mappings if item["snat"] and family(item["pod_ip"]) == 4)
+    wanted = dict.fromkeys(item.pod_ip for item in mappings if item.snat and item.family == 4)
     found = []
     with Channel() as host:
         for address in wanted:
@@ -160,22 +160,25 @@ def _route_localnet(name: str) -> str:
 # -- flows ------------------------------------------------------------------------------------------------------
 
 
-def _reroute(channel: Channel, mappings: list[dict]) -> None:
+def _reroute(channel: Channel, mappings: list[PortMapping]) -> None:
     """Deletes conntrack entries of UDP flows to the mapped ports, which would keep their old destination while packets
     come: this host, or the pod that has the port on every address. Flows to the same port of other hosts, and those
     translated by others (a Service), stay."""
     for item in mappings:
-        if item["protocol"] == "udp":
+        if item.protocol == "udp":
             before = _pod_at_every_address(channel, item)
-            flows = conntrack.dump(channel, family(item["pod_ip"]), UDP, item["host_port"])
+            flows = conntrack.dump(channel, item.family, UDP, item.host_port)
             concerned = [one for one in flows if one.answering in (one.target, before) and _is_for(item, one.target)]
             channel.batch([conntrack.forget(one) for one in concerned])
 
 
-def _pod_at_every_address(channel: Channel, mapping: dict) -> str:
+def _pod_at_every_address(channel: Channel, mapping: PortMapping) -> str:
     """The pod that has the mapping's port on every address, "" for none: a mapping at one address precedes it."""
-    (name, key, _data), *_more = pods.mapping_elements({**mapping, "host_ip": ""})
-    found = nftables.get_element(channel, table.TABLE, name, key) if mapping["host_ip"] else None
+    if not mapping.host_ip:
+        return ""
+    everywhere = PortMapping(mapping.protocol, mapping.host_port, "", mapping.pod_ip, mapping.pod_port)
+    ((name, key, _data),) = everywhere.elements()
+    found = nftables.get_element(channel, table.TABLE, name, key)
     return _address(name, found[0]) if found else ""
 
 
@@ -184,10 +187,10 @@ def _address(name: str, data: object) -> str:
     return unpack_ip(data[: table.LENGTH[int(name[-1])]]) if isinstance(data, bytes) else ""
 
 
-def _is_for(mapping: dict, target: str) -> bool:
+def _is_for(mapping: PortMapping, target: str) -> bool:
     """Whether the mapping is for packets to that address."""
-    if mapping["host_ip"]:
-        return bool(mapping["host_ip"] == target)
+    if mapping.host_ip:
+        return mapping.host_ip == target
     try:
         with Channel() as host:
             return route.lookup(host, target).type == "local"
@@ -232,14 +235,14 @@ def _set_localnet(links: set[str], value: str) -> None:
         pod.write_sysctl(_route_localnet(name), value, optional=True)  # the link may be gone
 
 
-def check(call: Call, mappings: list[dict]) -> None:
+def check(call: Call, mappings: list[PortMapping]) -> None:
     """Table, rules and elements are as ADD left them. Raises CniError for the first difference."""
     with Unhurried(NETLINK_NETFILTER) as channel:
         _requests, changes = table.differences(channel)
         if changes:
             raise CniError(INTERNAL, f"{table.TABLE.title()} has drifted: {changes[0]}")
         for mapping in mappings:
-            for element in pods.mapping_elements(mapping):
+            for element in mapping.elements():
                 if not _is_containers(channel, element, call):
                     raise CniError(INTERNAL, f"port mapping is missing: {pods.describe(*element[:2])}")
         rules = nftables.read_rules(channel, table.TABLE)

@@ -54,10 +54,6 @@ def _of_pod(channel: Channel, one: Attachment) -> list[HostPortMismatch]:
 
 def _element(port: HostPort, address: str) -> pods.Element:
     """The expected element of the map: the map's name, key and data."""
-    mapping = {
-        "protocol": port.protocol, "host_port": port.host_port,
-        "host_ip": "" if port.host_ip in UNSPECIFIED else port.host_ip,
-        "pod_ip": address, "pod_port": port.pod_port, "snat": False, "masq_all": False, "conditions": (),
-    }  # fmt: skip
-    (element,) = pods.mapping_elements(mapping)
+    host_ip = "" if port.host_ip in UNSPECIFIED else port.host_ip
+    (element,) = pods.PortMapping(port.protocol, port.host_port, host_ip, address, port.pod_port).elements()
     return element
