@@ -166,10 +166,12 @@ def main() -> None:
             executables, images = executables + more[0], images + (more[1] if given["import_images"] else [])
         named = [each.name for each in images]
         wanted = executables
-        executables, images = artifacts.lacking(wanted, images)
+        executables, images = artifacts.lacking(wanted, images, module.check_mode)
         if not module.check_mode:
             artifacts.note([each for each in wanted if each not in executables])
-    except (archive.ArchiveError, StateError, OSError) as error:
+    except StateError as error:
+        module.fail_json(msg=str(error))
+    except (archive.ArchiveError, OSError) as error:
         module.fail_json(msg=f"archive: {error}")
     module.check_mode = module.check_mode or given["plan"]
     run(

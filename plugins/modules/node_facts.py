@@ -282,6 +282,7 @@ warned:
 import os
 import socket
 import time
+from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -343,7 +344,9 @@ def main() -> None:
         found = place(name, node, given["address"], given["interface"], given["ip_versions"])
         node.update(address=found.address, addresses=list(found.addresses), interface=found.interface)
         if given["artifacts"]:
-            node.update(executables=artifacts.recorded(), images=facts.images(), archive=_archive(given["check"]))
+            node.update(executables=artifacts.recorded(), images=[], archive=_archive(given["check"]))
+            with suppress(StateError):  # a containerd that is yet to be started: who needs an image asks again
+                node["images"] = facts.images()
         if given["in_sync"]:
             node["in_sync"] = remembered.in_sync()
         node["kernel_modules_lacking"] = kernel.lacking(given["kernel_modules"], given["kernel_module_proofs"])

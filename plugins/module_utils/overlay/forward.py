@@ -40,7 +40,8 @@ def _dropping(ruleset: Ruleset, bases: list[Base], config: Config, device: str) 
     """Each base chain asked by itself: the first that drops hides no other."""
     from ..netlink.ruleset.host import KernelNode  # with the evaluator, which few nodes need here
     from ..netlink.ruleset.packet import TCP, Packet
-    from ..netlink.ruleset.walk import DROP, REJECT, at_base
+    from ..netlink.ruleset.verdicts import DROP, REJECT
+    from ..netlink.ruleset.walk import at_base
 
     found: set[str] = set()
     with Channel() as channel:

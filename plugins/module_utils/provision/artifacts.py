@@ -63,11 +63,18 @@ def of_archive(
     return executables, images
 
 
-def lacking(executables: Sequence[Executable], images: Sequence[Image]) -> tuple[list[Executable], list[Image]]:
+def lacking(
+    executables: Sequence[Executable], images: Sequence[Image], check_mode: bool
+) -> tuple[list[Executable], list[Image]]:
     """Those that the node does not have: executables with another content, images whose name containerd does not
-    know."""
+    know. Raises StateError where containerd does not answer; in check mode it may be yet to start."""
     record = _record()
-    present = set(facts.images()) if images else set()
+    present: list[str] = []
+    try:
+        present = facts.images() if images else []
+    except StateError:
+        if not check_mode:
+            raise
     return [each for each in executables if not _is_installed(each, record)], [
         each for each in images if each.name not in present
     ]

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..converge import files
 from ..converge.paths import block
+from ..converge.plan import StateError
 from ..converge.units import show
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
@@ -153,8 +154,17 @@ def hosts(text: str) -> dict[str, str]:
 
 
 def images(namespace: str = "k8s.io") -> list[str]:
-    """Names of the images that containerd has; none where it does not answer."""
-    return _output("ctr", "--namespace", namespace, "images", "list", "--quiet").split()
+    """Names of the images that containerd has; none where it is not installed. Raises StateError where it does not
+    answer."""
+    try:
+        done = subprocess.run(
+            ["ctr", "--namespace", namespace, "images", "list", "--quiet"], check=False, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return []
+    if done.returncode:
+        raise StateError(f"containerd does not list its images ({done.stderr.strip()}): systemctl restart containerd")
+    return done.stdout.split()
 
 
 def _accept_ra(interface: str) -> int | None:

@@ -23,8 +23,8 @@ def node(tmp_path, monkeypatch):
     ctr = tmp_path / "commands" / "ctr"
     ctr.parent.mkdir()
     ctr.write_text(
-        f'#!/bin/sh\ncase "$4" in list) cat {tmp_path}/images 2>/dev/null;; import) echo "$5" >> {tmp_path}/imports; '
-        f'cat "$5" >> {tmp_path}/images;; esac\n'
+        f'#!/bin/sh\ncase "$4" in list) cat {tmp_path}/images 2>/dev/null || :;; '
+        f'import) echo "$5" >> {tmp_path}/imports; cat "$5" >> {tmp_path}/images;; esac\n'
     )
     ctr.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ctr.parent}:{os.environ['PATH']}")
@@ -38,7 +38,7 @@ def file(path, text):
 
 
 def lacking(executables, images):
-    return artifacts.plan(*artifacts.lacking(executables, images), check_mode=False)
+    return artifacts.plan(*artifacts.lacking(executables, images, check_mode=False), check_mode=False)
 
 
 def test_what_is_lacking_is_installed_once(node):
@@ -55,6 +55,16 @@ def test_what_is_lacking_is_installed_once(node):
     assert not Plan(then=lacking(executables, images))
     (node / "usr/bin/kubelet").write_text("another program")
     assert Plan(then=lacking(executables, images)).describe() == [f"install {node}/usr/bin/kubelet"]
+
+
+def test_a_containerd_that_does_not_answer_is_no_node_without_images(node):
+    """Else each of its images would be reported as changed."""
+    image = Image("registry/a:1", *file(node / "a.tar", "registry/a:1\n"))
+    (node / "commands/ctr").write_text("#!/bin/sh\necho connection refused >&2; exit 1\n")
+    with pytest.raises(StateError, match=r"connection refused.*systemctl restart containerd"):
+        lacking([], [image])
+    assert not Plan(then=lacking([], []))  # without images it is not asked
+    assert artifacts.lacking([], [image], check_mode=True) == ([], [image])
 
 
 @pytest.mark.parametrize("broken", ["executable", "image"])

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import checks
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.archive import architecture
+from provisioning import PUBLIC_KEY
 
 
 @pytest.fixture
@@ -80,19 +81,6 @@ def test_everything_wrong_is_told_at_once(found, nodes):
     }  # fmt: skip
 
 
-#: A key that signed nothing here.
-OTHER_KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEaVW5ABYJKwYBBAHaRw8BAQdA+3+q57e4jvbgOMKPHtX51oMQp+U4sd46tSbC
-d8j5gNW0F1NpdGUgPHNpdGVAZXhhbXBsZS5vcmc+iJYEExYIAD4WIQT7/aj7bt3D
-n0/+gS9CRr7eCTyGhwUCaVW5AAIbAwUJACeNAAULCQgHAgYVCgkICwIEFgIDAQIe
-AQIXgAAKCRBCRr7eCTyGh/qAAP9luI8bQyfp5pUnqSF8f8Sw3eF2QshjJYXR7UCh
-ONyOSQD9E4EVBrVdnhwtTDcVESr7PPxkwCfFWWJrXoJqAXusRgM=
-=3XEP
------END PGP PUBLIC KEY BLOCK-----
-"""
-
-
 @pytest.fixture
 def archive(tmp_path, variables):
     """An archive that is right; the directory."""
@@ -157,7 +145,7 @@ def test_a_signature_that_is_demanded(archive, found, gpg, tmp_path_factory):
     (archive / "SHA256SUMS").write_text(sums + "\n".join(sums.splitlines()[:1]) + "\n")
     assert found(demanded) == invalid  # of other checksums
     (archive / "SHA256SUMS").write_text(sums)
-    keyring.write_text(OTHER_KEY)
+    keyring.write_text(PUBLIC_KEY)
     assert found(demanded) == invalid  # by another key
     keyring.write_text("no key")
     assert found(demanded) == invalid

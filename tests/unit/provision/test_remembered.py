@@ -10,18 +10,7 @@ import json
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import node, remembered
-
-NOTHING = {
-    "files": [],
-    "hostname": None,
-    "kernel_modules": [],
-    "kernel_module_proofs": {},
-    "sysctls": {},
-    "swap": "keep",
-    "units": [],
-    "overlay": None,
-    "conflist": None,
-}
+from provisioning import NOTHING
 
 
 @pytest.fixture

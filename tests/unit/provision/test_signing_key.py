@@ -10,18 +10,9 @@ import base64
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import openpgp, signing_key
+from provisioning import PUBLIC_KEY
 
-#: Made by gpg 2.2.40, as --quick-gen-key ed25519 sign 30d at 2026-01-01.
-ARMORED = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEaVW5ABYJKwYBBAHaRw8BAQdA+3+q57e4jvbgOMKPHtX51oMQp+U4sd46tSbC
-d8j5gNW0F1NpdGUgPHNpdGVAZXhhbXBsZS5vcmc+iJYEExYIAD4WIQT7/aj7bt3D
-n0/+gS9CRr7eCTyGhwUCaVW5AAIbAwUJACeNAAULCQgHAgYVCgkICwIEFgIDAQIe
-AQIXgAAKCRBCRr7eCTyGh/qAAP9luI8bQyfp5pUnqSF8f8Sw3eF2QshjJYXR7UCh
-ONyOSQD9E4EVBrVdnhwtTDcVESr7PPxkwCfFWWJrXoJqAXusRgM=
-=3XEP
------END PGP PUBLIC KEY BLOCK-----
-"""
+ARMORED = PUBLIC_KEY.encode()
 BINARY = base64.b64decode(b"".join(ARMORED.split(b"\n")[2:-3]))
 FINGERPRINT, EXPIRES = "FBFDA8FB6EDDC39F4FFE812F4246BEDE093C8687", 1769817600
 #: A key packet of the old format and of version 4, whose material is of no matter to its fingerprint.

@@ -8,16 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import StateError
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import kernel, node
-
-NOTHING = {
-    "files": [],
-    "hostname": None,
-    "kernel_modules": [],
-    "kernel_module_proofs": {},
-    "sysctls": {},
-    "swap": "keep",
-    "units": [],
-}
+from provisioning import NOTHING
 
 
 def spec(path, **values):

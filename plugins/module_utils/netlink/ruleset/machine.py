@@ -19,22 +19,10 @@ from . import xt
 from .choices import Choices
 from .packet import ESTABLISHED, IPS_DNAT, IPS_SNAT, NEW, RELATED, Host, Packet
 from .read import ChainKey, Rule, Ruleset
+from .verdicts import ACCEPT, CODES, ENDING, ENDING_TARGETS, PASSING, PASSING_TARGETS, QUEUE, REWRITING_TARGETS
 from .xt import Nat
 
-ACCEPT, DROP, REJECT, QUEUE, STOLEN = "accept", "drop", "reject", "queue", "stolen"
-_VERDICTS = {0: DROP, 1: ACCEPT, 2: STOLEN, 3: QUEUE, 4: ACCEPT}
 _JUMP, _GOTO, _RETURN, _CONTINUE = -3, -4, -5, -1
-#: Expressions, and targets of iptables, that leave the packet and the rule as they are.
-_PASSING = ("counter", "log", "last", "dup", "flow_offload", "exthdr write")
-_PASSING_TARGETS = (
-    "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "SECMARK", "CONNSECMARK", "CLASSIFY", "SET", "RATEEST", "LED",
-    "IDLETIMER", "TEE", "CHECKSUM", "TCPMSS", "TCPOPTSTRIP", "DSCP", "TOS", "TTL", "HL", "ECN", "HMARK",
-)  # fmt: skip
-#: Expressions after which a packet does not go on.
-ENDING = {"reject": REJECT, "queue": QUEUE, "tproxy": STOLEN, "fwd": STOLEN, "synproxy": STOLEN}
-_ENDING_TARGETS = {
-    "REJECT": REJECT, "NFQUEUE": QUEUE, "QUEUE": QUEUE, "TPROXY": STOLEN, "TARPIT": STOLEN, "SYNPROXY": STOLEN,
-}  # fmt: skip
 _DEPTH = 16  # NFT_JUMP_STACK_SIZE
 
 
@@ -122,7 +110,7 @@ class Machine:
             self._hold(xt.header(values[3], self.packet))
         elif name == "notrack":
             self._untracked(rule)
-        elif name not in _PASSING and not self.choices.guess(name):
+        elif name not in PASSING and not self.choices.guess(name):
             raise _BreakError
 
     def _hold(self, holds: bool) -> None:
@@ -140,9 +128,9 @@ class Machine:
         self._hold(answer)
 
     def _target(self, rule: Rule, name: str, revision: int, data: bytes) -> None:
-        if name in _ENDING_TARGETS:
-            raise _EndError(_ENDING_TARGETS[name])
-        if name in _PASSING_TARGETS:
+        if name in ENDING_TARGETS:
+            raise _EndError(ENDING_TARGETS[name])
+        if name in PASSING_TARGETS or name in REWRITING_TARGETS:
             return
         mark = xt.marked(name, revision, data, self.packet.mark)
         if mark is not None:
@@ -184,7 +172,7 @@ class Machine:
         code = int.from_bytes(values.get(1, b"\xff\xff\xff\xff"), "big", signed=True)
         if code == _CONTINUE:
             return
-        raise _EndError(code if code < 0 else _VERDICTS.get(code & 0xFF, QUEUE), text(values.get(2, b"")))
+        raise _EndError(code if code < 0 else CODES.get(code & 0xFF, QUEUE), text(values.get(2, b"")))
 
     def _immediate(self, values: dict[int, bytes]) -> None:
         data = parse(values.get(2, b""))

@@ -16,12 +16,11 @@ from typing import NamedTuple, Protocol
 
 from . import choices
 from .choices import Choices
-from .machine import ACCEPT, DROP, REJECT, STATUS, Machine
+from .machine import STATUS, Machine
 from .packet import INVALID, NEW, UNTRACKED, Host, Packet
 from .read import Base, Rule, Ruleset
+from .verdicts import ACCEPT, DROP
 from .xt import Nat
-
-__all__ = ["ACCEPT", "DROP", "REJECT", "UNROUTED", "Effect", "Node", "Outcome", "Route", "at_base", "outcomes"]
 
 CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -200, -100, 100
 _DESTINATION_HOOKS = ("prerouting", "output")

@@ -11,6 +11,7 @@ import struct
 from typing import Callable, NamedTuple, Union
 
 from .packet import ICMP, ICMPV6, IPS_DNAT, IPS_SNAT, SCTP, TCP, UDP, UNTRACKED, Host, Packet
+from .verdicts import NAT_TARGETS
 
 #: What a match says: it holds or not; None where it depends on chance or on what others sent; the name of what can't be
 #: evaluated.
@@ -203,12 +204,9 @@ class Nat(NamedTuple):
     last_port: int = 0
 
 
-_NAT = {"DNAT": "dnat", "SNAT": "snat", "MASQUERADE": "masquerade", "REDIRECT": "redirect"}
-
-
 def nat(name: str, revision: int, data: bytes, packet: Packet) -> Nat | None:
     """What a target translates, None for one that doesn't. Raises struct.error for a shape that is not known."""
-    if name not in _NAT:
+    if name not in NAT_TARGETS:
         return None
     length = len(packet.saddr)
     compat = packet.family == 4 and revision == 0  # struct nf_nat_ipv4_multi_range_compat, of one range
@@ -217,7 +215,7 @@ def nat(name: str, revision: int, data: bytes, packet: Packet) -> Nat | None:
     else:
         flags, first, last, port, high = struct.unpack_from("=I16s16s2s2s", data)
     return Nat(
-        _NAT[name],
+        NAT_TARGETS[name],
         first[:length] if flags & 1 else b"",
         last[:length] if flags & 1 else b"",
         int.from_bytes(port, "big") if flags & 2 else 0,

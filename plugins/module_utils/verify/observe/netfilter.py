@@ -12,8 +12,16 @@ from __future__ import annotations
 import struct
 
 from ...netlink.channel import Channel
-from ...netlink.ruleset.machine import ENDING
 from ...netlink.ruleset.read import ChainKey, Rule, Ruleset
+from ...netlink.ruleset.verdicts import (
+    ENDING,
+    ENDING_TARGETS,
+    MARKING_TARGETS,
+    NAT,
+    NAT_TARGETS,
+    PASSING_TARGETS,
+    STRANGE_NAT_TARGETS,
+)
 from ...netlink.wire import NetlinkError, parse, text
 from ..model.kernel import BaseChain, Qdisc
 
@@ -56,16 +64,6 @@ def _reached(ruleset: Ruleset, start: ChainKey) -> list[ChainKey]:
     return [*reached]
 
 
-#: Targets of iptables after which a packet doesn't go on.
-TAKING_TARGETS = ("REJECT", "DROP", "NFQUEUE", "TPROXY", "TARPIT")
-NAT_TARGETS = ("MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP")
-#: Targets that leave the packet as it is; all others rewrite it.
-HARMLESS_TARGETS = (
-    "", "ERROR", "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "MARK", "CONNMARK", "SECMARK", "CONNSECMARK", "CT",
-    "NOTRACK", "CLASSIFY", "SET", "RATEEST", "LED", "IDLETIMER", "TEE", "CHECKSUM",
-)  # fmt: skip
-
-
 def _effects(ruleset: Ruleset, key: ChainKey) -> set[str]:
     """What a chain's own rules may do: "drop", "nat", "rewrite"."""
     found: set[str] = set()
@@ -74,13 +72,17 @@ def _effects(ruleset: Ruleset, key: ChainKey) -> set[str]:
         for name, values in rule.expressions:
             if name == "target":
                 target = text(values.get(1, b""))
-                if target not in HARMLESS_TARGETS:
-                    found.add("drop" if target in TAKING_TARGETS else "nat" if target in NAT_TARGETS else "rewrite")
+                if target in ENDING_TARGETS:
+                    found.add("drop")
+                elif target in NAT_TARGETS or target in STRANGE_NAT_TARGETS:
+                    found.add("nat")
+                elif target not in (*PASSING_TARGETS, *MARKING_TARGETS):  # unknown ones may
+                    found.add("rewrite")
             elif name in ENDING:
                 found.add("drop")
             elif name == "payload" and 5 in values:  # NFTA_PAYLOAD_SREG: it writes
                 found.add("rewrite")
-            elif name in ("nat", "masq", "redir"):
+            elif name in NAT:
                 found.add("nat")
     return found
 
