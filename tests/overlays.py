@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay import admission, config, host_gw, underlay, vxlan
 
 LINKS = [Link("lo", mtu=65536), Link("eth0", mtu=1500), Link("eth1", mtu=9000)]
 ADDRESSES = [
@@ -25,3 +26,16 @@ def entry(number, subnet=0, **other):
         "pod_cidrs": [f"10.244.{number}.0/24"],
     }
     return {**lease, **other}
+
+
+def want(kind, *entries, networks=("10.244.0.0/16",), **backend):
+    """What the back end KIND wants on node1 with the leases ENTRIES."""
+    parsed = config.parse({"node_name": "node1", "networks": list(networks), "backend": {"type": kind, **backend}})
+    leases = admission.admit(parsed, list(entries))
+    assert leases.refused == {}
+    found = underlay.find(leases.own, LINKS, ADDRESSES)
+    return {"vxlan": vxlan, "host-gw": host_gw}[kind].desired(parsed, leases, found)
+
+
+def titles(desired):
+    return [thing.title() for thing in desired.objects()]

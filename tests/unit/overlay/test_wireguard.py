@@ -5,19 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
-
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink import genl
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import wireguard as wire
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.address import Address
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.link import Link
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import attr, attr_u16, nest
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
     admission,
     config,
@@ -26,115 +20,12 @@ from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
     wireguard,
 )
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay.wireguard_key import Key, removal
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay.x25519 import x25519
+from ansible_collections.podnet.cluster.plugins.module_utils.overlay.wireguard_key import Key
 
 LINKS = [Link("eth0", mtu=1500)]
 ADDRESSES = [Address("eth0", "10.77.0.11/24", scope="global"), Address("eth0", "fd77::11/64", scope="global")]
 KEYS = [wire.pack_key(bytes([number]) * 32) for number in range(5)]
 NETWORKS = ["10.244.0.0/16", "fd00:244::/48"]
-
-
-@pytest.mark.parametrize(
-    ("scalar", "point", "product"),
-    [
-        (
-            "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
-            "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
-            "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
-        ),
-        (
-            "4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
-            "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
-            "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
-        ),
-        (
-            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
-            "09" + 31 * "00",
-            "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
-        ),
-    ],
-)
-def test_x25519_gives_the_products_of_rfc_7748(scalar, point, product):
-    assert x25519(bytes.fromhex(scalar), bytes.fromhex(point)).hex() == product
-
-
-def test_x25519_iterated_as_rfc_7748_does():
-    scalar = point = bytes.fromhex("09" + 31 * "00")
-    for _each in range(1000):
-        scalar, point = x25519(scalar, point), scalar
-    assert scalar.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
-
-
-def test_a_key_is_made_once_and_read_by_root_alone(tmp_path):
-    path = str(tmp_path / "state" / "key")
-    key = Key(path)
-    made = Plan(key.plan())
-    assert made and not os.path.exists(path)
-    assert made.apply() == [] and not Plan(key.plan())
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert (Key(path).private, Key(path).public) == (key.private, key.public)
-    os.chmod(path, 0o644)
-    (change,) = Key(path).plan()
-    assert change.apply() == [] and os.stat(path).st_mode & 0o777 == 0o600 and not list(Key(path).plan())
-    assert x25519(wire.unpack_key(Path(path).read_text().strip())) == wire.unpack_key(key.public)
-    gone = Plan(removal(path))
-    for told in (*made.describe(), *gone.describe(), *map(str, made.diffs()), *map(str, gone.diffs())):
-        assert wire.pack_key(key.private) not in told
-    assert gone and gone.apply() == [] and not Plan(removal(path)) and not os.path.exists(path)
-
-
-@pytest.mark.parametrize("text", ["", "AQEB", "x" * 44, KEYS[1][:-1], KEYS[1] + "\n" + KEYS[1]])
-def test_a_file_without_a_key_is_refused_and_stays(tmp_path, text):
-    path = tmp_path / "key"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match="is not a WireGuard key") as refused:
-        Key(str(path))
-    assert str(path) in str(refused.value)
-    assert path.read_text() == text and (not text or text not in str(refused.value))
-
-
-@pytest.mark.parametrize("endpoint", ["10.77.0.12:51820", "[fd77::12]:51821"])
-def test_endpoints_come_back_as_they_went(endpoint):
-    assert wire.unpack_endpoint(wire.pack_endpoint(endpoint)) == endpoint
-
-
-def test_a_peer_that_goes_on_in_the_next_message_is_one():
-    def message(*peers):
-        return genl.HEADER.pack(0, 1) + nest(wire.WGDEVICE_A_PEERS, *peers)
-
-    def peer(key, *prefixes, first=True):
-        parts = [attr(wire.WGPEER_A_PUBLIC_KEY, wire.unpack_key(key))]
-        if first:
-            parts += [
-                attr(wire.WGPEER_A_ENDPOINT, wire.pack_endpoint("10.77.0.12:51820")),
-                attr_u16(wire.WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, 25),
-            ]
-        return nest(0, *parts, nest(wire.WGPEER_A_ALLOWEDIPS, *map(wire._pack_allowed, prefixes)))
-
-    told = wire.decode(
-        "wg0",
-        [message(peer(KEYS[1], "10.244.1.0/24")), message(peer(KEYS[1], "fd00::/64", first=False), peer(KEYS[2]))],
-    )
-    assert [each.describe() for each in told] == [
-        {"object": "wireguard", "dev": "wg0"},
-        {
-            "object": "peer",
-            "dev": "wg0",
-            "public_key": KEYS[1],
-            "endpoint": "10.77.0.12:51820",
-            "allowed_ips": ["10.244.1.0/24", "fd00::/64"],
-            "keepalive": 25,
-        },
-        {
-            "object": "peer",
-            "dev": "wg0",
-            "public_key": KEYS[2],
-            "endpoint": "10.77.0.12:51820",
-            "allowed_ips": [],
-            "keepalive": 25,
-        },
-    ]
 
 
 def entry(number, **other):

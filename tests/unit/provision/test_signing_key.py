@@ -19,30 +19,6 @@ FINGERPRINT, EXPIRES = "FBFDA8FB6EDDC39F4FFE812F4246BEDE093C8687", 1769817600
 OTHER = b"\x99\x00\x0a" + b"\x04" + bytes(4) + b"\x16\x01\x02\x03\x04"
 
 
-@pytest.mark.parametrize("data", [ARMORED, BINARY, ARMORED.replace(b"\n", b"\r\n"), b"a comment\n" + ARMORED])
-def test_fingerprint_and_expiry(data):
-    assert openpgp.keys(data) == [openpgp.Key(FINGERPRINT, EXPIRES)]
-
-
-def test_several_keys():
-    first, second = openpgp.keys(BINARY + OTHER)
-    assert first.fingerprint == FINGERPRINT and second.expires == 0
-    assert [key.fingerprint for key in openpgp.keys(ARMORED + ARMORED)] == [FINGERPRINT] * 2
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"<html>not found</html>", BINARY[:20], ARMORED[:200] + b"\n-----END", b"\x99\x00\x02\x03\x00"]
-)
-def test_what_is_not_a_key(data):
-    with pytest.raises(ValueError):
-        openpgp.keys(data)
-
-
-def test_armor():
-    assert openpgp.armored(ARMORED) == ARMORED.decode()
-    assert openpgp.keys(openpgp.armored(BINARY).encode()) == openpgp.keys(BINARY)
-
-
 def test_only_expected_keys_are_trusted():
     spaced = " ".join(FINGERPRINT[at : at + 4] for at in range(0, 40, 4)).lower()
     assert signing_key.judge(ARMORED, [spaced], "URL")

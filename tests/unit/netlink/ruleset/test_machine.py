@@ -5,18 +5,14 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink import nft_expr as nft
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset import xt
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset.choices import MOST, Choices, runs
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset.choices import Choices, runs
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset.machine import Machine
-from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset.packet import TCP, UDP, Packet
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset.packet import UDP, Packet
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.ruleset.read import (
     ChainKey,
     Rule,
-    elements_of,
 )
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import attr, attributes, nest, parse, text
 
@@ -77,49 +73,6 @@ def test_a_limit_is_chance_and_not_unknown():
     assert ends(nft.expression("limit"), DROP) == [("", ()), ("drop", ())]
 
 
-def test_runs_try_every_answer_once_and_end():
-    assert list(runs(lambda choices: (choices.take(2), choices.take(3)))) == [(a, b) for a in (0, 1) for b in (0, 1, 2)]
-    assert list(runs(lambda choices: choices.take(2) and choices.take(2))) == [0, 0, 1]
-    assert len(list(runs(lambda choices: [choices.take(2) for _number in range(20)]))) == MOST
-
-
 def element(key: bytes, flags: int = 0, last: bytes = b"") -> dict[int, bytes]:
     found = {1: attr(1, key), 3: flags.to_bytes(4, "big")}
     return {**found, 10: attr(1, last)} if last else found
-
-
-def test_intervals_ranges_and_the_catch_all():
-    ends_of = elements_of(
-        [element(b"\0\0", 1), element(b"\0\x10"), element(b"\0\x20", 1), element(b"\xff\0")], True, []
-    )
-    held = (b"\0\x0f", b"\0\x10", b"\0\x1f", b"\0\x20", b"\xfe\xff", b"\xff\0", b"\xff\xff")
-    assert [ends_of.find(key) is not None for key in held] == [False, True, True, False, False, True, True]
-    spans = elements_of([element(b"\1\0\0\0\0\x50\0\0", 0, b"\2\0\0\0\0\x60\0\0")], True, [4, 2])
-    assert spans.find(b"\1\5\0\0\0\x55\0\0") and not spans.find(b"\1\5\0\0\0\x70\0\0")
-    assert elements_of([element(b"", 2)], False, []).find(b"any")
-
-
-def nf_range(address: bytes, port: int, flags: int) -> bytes:
-    return struct.pack("=I16s16s2s2s", flags, address, address, port.to_bytes(2, "big"), port.to_bytes(2, "big"))
-
-
-def test_targets_of_each_revision_say_where_to():
-    packet = Packet("10.1.0.2", "10.2.0.2", TCP, 40000, 80)
-    address = bytes([10, 2, 0, 9])
-    old = struct.pack("=II4s4s2s2s", 1, 3, address, address, b"\x1f\x90", b"\x1f\x90")
-    assert xt.nat("DNAT", 0, old, packet) == xt.Nat("dnat", address, address, 8080, 8080)
-    assert xt.nat("DNAT", 2, nf_range(address, 8080, 3) + bytes(4), packet) == xt.Nat(
-        "dnat", address, address, 8080, 8080
-    )
-    assert xt.nat("REDIRECT", 0, struct.pack("=II8x2s2s", 1, 2, b"\0\x50", b"\0\x50"), packet) == xt.Nat(
-        "redirect", b"", b"", 80, 80
-    )
-    assert xt.nat("LOG", 0, b"", packet) is None
-
-
-def test_a_match_that_is_not_known_gives_its_name():
-    packet = Packet("10.1.0.2", "10.2.0.2", TCP, 40000, 80)
-    for name in ("set", "geoip", "string", "owner"):
-        assert xt.matches(name, 1, bytes(64), packet, FakeNode()) == f"match {name}"
-    assert xt.matches("tcp", 0, b"\0", packet, FakeNode()) == "match tcp"  # another layout
-    assert xt.matches("statistic", 0, bytes(24), packet, FakeNode()) is None

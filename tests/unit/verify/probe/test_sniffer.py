@@ -5,46 +5,14 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.packets import icmp
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import OuterHeader, Packet
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.path import Direction
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe import vxlan_counter
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.probe.sniffer import Sniffer
 
-A, B, NODE1, NODE2 = "10.244.1.2", "10.244.2.2", "10.77.0.11", "10.77.0.12"
-MARK = b"podnet 0123"
-
-
-def ipv4(source, target, protocol, body):
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0)
-    return head + socket.inet_aton(source) + socket.inet_aton(target) + body
-
-
-def ipv6(source, target, protocol, body):
-    ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
-    return struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + ends + body
-
-
-def udp(source, target, port, body=b"", spoil=0):
-    datagram = struct.pack("!HHHH", 40000, port, 8 + len(body), 0) + body
-    ends = socket.inet_aton(source) + socket.inet_aton(target)
-    checksum = icmp.checksum(ends + struct.pack("!BBH", 0, socket.IPPROTO_UDP, len(datagram)) + datagram)
-    return ipv4(source, target, 17, datagram[:6] + struct.pack("!H", checksum ^ spoil) + datagram[8:])
-
-
-def echo(source, target, kind=8, data=MARK, size=0):
-    body = struct.pack("!BBHHH", kind, 0, 0, 1, 1) + data
-    return ipv4(source, target, 1, body.ljust(size, b"\0"))
-
-
-def vxlan(inner, port=8472, vni=1, flags=0x08):
-    outer = struct.pack("!HHHH", 33333, port, 8 + 8 + 14 + len(inner), 0)
-    frame = struct.pack("!B3xI", flags, vni << 8) + bytes(12) + b"\x08\x00" + inner
-    return ipv4(NODE1, NODE2, 17, outer + frame)
+from .conftest import MARK, NODE1, NODE2, A, B, echo, ipv4, ipv6, udp, vxlan
 
 
 @pytest.fixture
@@ -98,20 +66,3 @@ def test_ipv6():
 )
 def test_what_is_cut_short_is_no_fault(sniffer, data):
     sniffer.dissect(data, False)
-
-
-@pytest.mark.parametrize(
-    ("packet", "flow"),
-    [
-        (vxlan(echo(A, B)), (NODE1, NODE2, 1)),
-        (vxlan(echo(A, B), vni=0xABCDEF), (NODE1, NODE2, 0xABCDEF)),
-        (vxlan(echo(A, B), port=4789), None),
-        (vxlan(echo(A, B), flags=0), None),
-        (udp(NODE1, NODE2, 8472), None),
-        (ipv6("fd00::1", "fd00::2", 17, bytes(60)), None),
-        (ipv6("fd00::1", "fd00::2", 17, vxlan(echo(A, B))[20:]), ("fd00::1", "fd00::2", 1)),
-        (b"", None),
-    ],
-)
-def test_a_tunnel_s_packets_are_counted_by_addresses_and_vni(packet, flow):
-    assert vxlan_counter.dissect(packet, 8472) == flow

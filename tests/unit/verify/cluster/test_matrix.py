@@ -16,7 +16,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import IN, OUT, VxlanFlow
 from ansible_collections.podnet.cluster.plugins.plugin_utils.table import render
 
-from .conftest import NAMESPACE, PORT, answered, attachment, lose
+from ..conftest import NAMESPACE, PORT, answered, attachment, lose
 
 
 def large(nodes: int, pods: int):

@@ -8,29 +8,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.overlay import (
-    admission,
-    config,
-    host_gw,
-    underlay,
-    vxlan,
-)
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.backend import ROUTE_PROTOCOL
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.config import ConfigError
-from overlays import ADDRESSES, LINKS, entry
-
-
-def want(kind, *entries, networks=("10.244.0.0/16",), **backend):
-    """What the back end KIND wants on node1 with the leases ENTRIES."""
-    parsed = config.parse({"node_name": "node1", "networks": list(networks), "backend": {"type": kind, **backend}})
-    leases = admission.admit(parsed, list(entries))
-    assert leases.refused == {}
-    found = underlay.find(leases.own, LINKS, ADDRESSES)
-    return {"vxlan": vxlan, "host-gw": host_gw}[kind].desired(parsed, leases, found)
-
-
-def titles(desired):
-    return [thing.title() for thing in desired.objects()]
+from overlays import entry, titles, want
 
 
 def test_vxlan_wants_device_address_and_three_entries_a_peer():
@@ -92,33 +72,6 @@ def test_ipv6_pods_need_1280_bytes():
     with pytest.raises(ConfigError):
         want("vxlan", own, networks=("fd00:244::/48",), mtu=1279)
     assert want("vxlan", own, networks=("fd00:244::/48",), mtu=1280).mtu == 1280
-
-
-def test_host_gw_wants_a_route_and_no_device():
-    desired = want("host-gw", entry(1), entry(2))
-    assert desired.device is None and desired.mtu == 9000
-    assert titles(desired) == ["route 10.244.2.0/24"]
-    assert desired.peers["node2"][0].gateway == "10.77.0.12"
-
-
-def test_host_gw_refuses_a_peer_behind_a_router():
-    desired = want("host-gw", entry(1), entry(2, subnet=9), entry(3))
-    assert list(desired.peers) == ["node3"]
-    refused = desired.refused["node2"]
-    assert (refused.code, refused.parameters["value"]) == (Code.LEASE_NOT_ON_LINK, "10.77.9.12")
-    assert refused.parameters["networks"][0] == "10.77.0.0/24 on eth1"
-
-
-def test_host_gw_needs_an_address_of_each_ip_version():
-    networks = ("10.244.0.0/16", "fd00:244::/48")
-    both = ["10.244.2.0/24", "fd00:244:0:2::/64"]
-    desired = want("host-gw", entry(1), entry(2, pod_cidrs=both), networks=networks)
-    lacks = {"needed": "IPv6", "found": ["10.77.0.12"]}
-    assert desired.refused == {"node2": Finding(Code.LEASE_OTHER_IP_VERSION, "node1", "node2", lacks)}
-    served = want(
-        "host-gw", entry(1), entry(2, pod_cidrs=both, addresses=["10.77.0.12", "fd77::12"]), networks=networks
-    )
-    assert [route.gateway for route in served.peers["node2"]] == ["10.77.0.12", "fd77::12"]
 
 
 @pytest.mark.parametrize("value", ["yes", "true", 1, None])
