@@ -9,17 +9,16 @@ import random
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import pack_ip
-from ansible_collections.podnet.cluster.plugins.module_utils.policy import describe, explain, files
+from ansible_collections.podnet.cluster.plugins.module_utils.policy import explain, files
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import Flow, judge
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.reason import Ports, Reason
-from ansible_collections.podnet.cluster.plugins.module_utils.policy.selectors import parse
 from policies.cases import cases
 from policies.cluster import address, cluster_policy, nine, policy
 from policies.events import compilers, of_case
 
-from .test_cases import NUMBERS, TRAFFIC, pairs
+from .test_evaluate import NUMBERS, TRAFFIC, pairs
 
-#: Some of the cases, others in none of the runs: test_cases.py has all of them.
+#: Some of the cases, others in none of the runs: test_evaluate.py has all of them.
 SOME = random.Random(7).sample(list(cases()), 40)
 NODE1, A, C = "node1", "x/a", "x/c"
 
@@ -104,14 +103,3 @@ def test_the_reasons_outlive_podnetd(tmp_path):
     assert again is not None
     assert judged(again, flow(C, A)) == judged(found, flow(C, A))
     assert explain.pod(again, A, lambda _wanted: {}) == explain.pod(found, A, lambda _wanted: {})
-
-
-@pytest.mark.parametrize("selector, text", [
-    ({}, ""),
-    ({"matchLabels": {"a": "b"}}, "a=b"),
-    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "y"]}]}, "a in (x,y)"),
-    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x"]}]}, "a notin (x)"),
-    ({"matchExpressions": [{"key": "a", "operator": "Exists"}, {"key": "b", "operator": "DoesNotExist"}]}, "a,!b"),
-])  # fmt: skip
-def test_a_selector_is_written_as_kubectl_takes_it(selector, text):
-    assert describe.selector(parse(selector)) == text

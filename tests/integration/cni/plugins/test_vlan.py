@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""vlan's own: which VLAN. What it shares with others is in test_interfaces.py."""
+"""vlan's own: which VLAN. What it shares with others is in cni/attach/test_interface.py."""
 
 from __future__ import annotations
 

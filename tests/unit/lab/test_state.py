@@ -8,24 +8,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 import time
 
 import pytest
-from ansible_collections.podnet.cluster.plugins.module_utils.lab import host, machine, network, reconcile, state
+from ansible_collections.podnet.cluster.plugins.module_utils.lab import machine, network, state
 
-
-@pytest.fixture(autouse=True)
-def run_directory(tmp_path, monkeypatch):
-    """Labs of a test are recorded in its own directory."""
-    monkeypatch.setattr(state, "RUN", str(tmp_path))
-
-
-def lab(name="probe", subnet="10.98.0.0/24", count=2, systems=("/bookworm", "/trixie"), **more):
-    made = state.Lab(name, subnet, 1500, "/var/lib/podnet-lab", **more)
-    made.validate()
-    made.populate(count, list(systems), [])
-    return made
+from .conftest import lab
 
 
 def test_nodes_of_a_lab_with_both_ip_versions():
@@ -100,57 +88,10 @@ def test_a_lab_is_recorded_and_read_again():
         made.node("node9")
 
 
-def test_plan_of_a_first_lab_and_of_none():
-    plan = reconcile.Whole("probe", lab())
-    assert plan.underlay and [node.name for node in plan.create] == ["node1", "node2"]
-    assert [str(each) for each in plan.changes][-2:] == ["create node1", "create node2"]
-    ((name, before, after),) = plan.diffs()
-    assert (name, before) == ("lab probe", "") and json.loads(after)["running"] == {"node1": True, "node2": True}
-    assert reconcile.Whole("probe", None).changes == []
-
-
-def test_plan_adds_removes_and_replaces_nodes():
-    lab().save()
-    assert [node.name for node in reconcile.Whole("probe", lab(count=3)).create] == ["node3"]
-    assert [node.name for node in reconcile.Whole("probe", lab(count=1)).remove] == ["node2"]
-    replaced = reconcile.Whole("probe", lab(systems=("/bookworm",)))
-    assert [node.name for node in replaced.remove] == [node.name for node in replaced.create] == ["node2"]
-    assert [node.name for node in replaced.start] == ["node1"]
-    assert [str(each) for each in replaced.changes if each.kind == "node"] == ["start node1", "recreate node2"]
-
-
-def test_a_lab_is_taken_down_as_a_whole():
-    lab().save()
-    gone = reconcile.Whole("probe", None)
-    assert [str(each) for each in gone.changes] == ["take down lab probe"]
-    assert gone.diffs()[0].after == ""
-
-
-def test_plan_refuses_to_move_a_lab():
-    lab().save()
-    with pytest.raises(
-        state.LabError, match=r"up with network 10\.98\.0\.0/24, not 10\.99\.0\.0/24; take it down first"
-    ):
-        reconcile.Whole("probe", lab(subnet="10.99.0.0/24"))
-
-
 def test_mac_addresses_are_local_unicast_and_their_own():
     addresses = {network.mac("probe", f"node{number}") for number in range(200)}
     assert len(addresses) == 200
     assert all(int(address[:2], 16) & 3 == 2 for address in addresses)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="the preflight expects root first")
-def test_preflight_names_the_network_in_the_way_and_the_disk_that_is_full():
-    routes = json.loads(subprocess.run(["ip", "-j", "-4", "route"], capture_output=True, text=True, check=True).stdout)
-    taken = next((route for route in routes if "/" in route["dst"]), None)
-    if not taken:
-        pytest.skip("this host has no connected IPv4 network")
-    with pytest.raises(state.LabError, match=f"overlaps {taken['dst']} on {taken['dev']}"):
-        host.preflight(lab(subnet=taken["dst"]), 0, programs=False)
-    with pytest.raises(state.LabError, match="GiB free, and this lab needs"):
-        host.preflight(lab(), 2**60, programs=False)
-    host.preflight(lab(), 0, programs=False)
 
 
 def test_builders_ask_for_root_and_sane_arguments(root, tmp_path):
@@ -165,25 +106,3 @@ def test_builders_ask_for_root_and_sane_arguments(root, tmp_path):
     assert "give one of 1.36, 1.37" in run(modules, "1.20").stderr
     assert run(modules, "--cached").stdout == "\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_locks_leave_nothing_behind_once_no_lab_is_up(monkeypatch, tmp_path):
-    """Also where another process waits meanwhile: the file that it has locked then is no longer there."""
-    monkeypatch.setattr(state, "RUN", str(tmp_path / "labs"))
-    waiting = threading.Event()
-    inside = []
-
-    def other():
-        waiting.set()
-        with state.locked("probe"):
-            inside.append(os.path.exists(tmp_path / "labs/.lock-probe"))
-
-    thread = threading.Thread(target=other)
-    with state.locked("probe"):
-        thread.start()
-        waiting.wait()
-        with state.locked():
-            assert sorted(os.listdir(tmp_path / "labs")) == [".lock-", ".lock-probe"]
-        assert not inside
-    thread.join()
-    assert inside == [True] and not (tmp_path / "labs").exists()
