@@ -254,7 +254,7 @@ class Daemon:
         self._tidy()
         self._schedule("timer", drift=True)
         self.server.retry()
-        if not self.source.status().get("connected", True):
+        if not self.source.status().connected:
             self._read_source()  # it may have news that nothing announces
         self._warn()
 

@@ -37,14 +37,13 @@ def unready(state: State) -> list[Finding]:
     """Why pods of this node may not reach all peers. Empty when they do."""
     found = unhealthy(state)
     source = state.source()
-    error = str(source.get("reason") or "not connected")
+    error = source.reason or "not connected"
     if state.invalid:
         found.append(state.invalid)
     elif state.reconciler.leases is None:
         found.append(Finding(Code.AGENT_NO_LEASES, state.node, "podnetd", {"error": error}))
-    if not source.get("connected", True):
-        where = str(source.get("server") or source.get("directory") or source["type"])
-        found.append(Finding(Code.AGENT_SOURCE_LOST, state.node, where, {"error": error}))
+    if not source.connected:
+        found.append(Finding(Code.AGENT_SOURCE_LOST, state.node, source.place, {"error": error}))
     return found + (policies.unready(state.enforcer) if state.enforcer else [])
 
 
@@ -114,12 +113,12 @@ def status(state: State) -> dict[str, Any]:
         "drift": {kind: count for (cause, kind), count in sorted(reconciler.changes.items()) if cause == "drift"},
         "refused": {name: render.as_json(refused) for name, refused in reconciler.refused().items()},
         "warnings": [render.as_json(each) for each in state.warnings],
-        "source": state.source(),
+        "source": state.source().as_json(),
         "addresses": [
             {"pod_cidr": str(each.pod_cidr), "reserved": each.reserved, "room": each.room} for each in state.addresses()
         ],
         "addresses_released": state.addresses_released,
-        "policy": policies.status(state.enforcer) if state.enforcer else None,
+        "policy": policies.status(state.enforcer)._asdict() if state.enforcer else None,
         "metrics": state.metrics_writer,
         "pid": os.getpid(),
     }

@@ -81,11 +81,10 @@ def _by_code(state: State) -> Samples:
 
 def _source(state: State) -> Iterator[tuple[str, str, str, Samples]]:
     source = state.source()
-    connected = [({"type": str(source.get("type", ""))}, bool(source.get("connected")))]
+    connected = [({"type": source.type}, source.connected)]
     yield "source_connected", "gauge", "1 if the lease source reports changes.", connected
-    for key, value in source.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield f"source_{key}", "untyped", f"The lease source's {key.replace('_', ' ')}.", _one(value)
+    for key, value in source.counters.items():
+        yield f"source_{key}", "untyped", f"The lease source's {key.replace('_', ' ')}.", _one(value)
 
 
 def _peers(state: State) -> Iterator[tuple[str, str, str, Samples]]:
@@ -110,22 +109,22 @@ def _policies(state: State) -> Iterator[tuple[str, str, str, Samples]]:
     if state.enforcer is None:
         return
     told = policies.status(state.enforcer)
-    yield "policy_in_sync", "gauge", "1 if the policies of the API are in force.", _one(told["in_force"])
-    objects = [({"resource": name}, count) for name, count in told["objects"].items()]
+    yield "policy_in_sync", "gauge", "1 if the policies of the API are in force.", _one(told.in_force)
+    objects = [({"resource": name}, count) for name, count in told.objects.items()]
     yield "policy_objects", "gauge", "Objects of the API that enforcement knows.", objects
-    yield "policy_pods", "gauge", "Pods of this node that are known.", _one(told["pods"])
-    isolated = [({"direction": name}, count) for name, count in told["isolated"].items()]
+    yield "policy_pods", "gauge", "Pods of this node that are known.", _one(told.pods)
+    isolated = [({"direction": name}, count) for name, count in told.isolated.items()]
     yield "policy_isolated_pods", "gauge", "Pods of this node that a policy isolates.", isolated
-    live = [({"resource": name}, on) for name, on in told["watching"].items()]
+    live = [({"resource": name}, on) for name, on in told.watching.items()]
     yield "policy_watch_connected", "gauge", "1 if the API server reports changes.", live
-    yield "policy_updates_total", "counter", "Changes applied to the table.", _one(told["updates"])
-    yield "policy_failures_total", "counter", "Changes that the kernel refused.", _one(told["failures"])
+    yield "policy_updates_total", "counter", "Changes applied to the table.", _one(told.updates)
+    yield "policy_failures_total", "counter", "Changes that the kernel refused.", _one(told.failures)
     drift = "Objects of the table that had drifted and were repaired."
-    yield "policy_drift_repaired_total", "counter", drift, _one(told["drift"])
-    answers = [({"answer": name}, told[name]) for name in ("admitted", "refused")]
+    yield "policy_drift_repaired_total", "counter", drift, _one(told.drift)
+    answers = [({"answer": "admitted"}, told.admitted), ({"answer": "refused"}, told.refused)]
     yield "policy_pod_starts_total", "counter", "Pods that asked at their start.", answers
     cut = "Open connections that a changed policy forbids and that were cut."
-    yield "policy_connections_cut_total", "counter", cut, _one(told["connections_cut"])
+    yield "policy_connections_cut_total", "counter", cut, _one(told.connections_cut)
 
 
 def _process() -> Iterator[tuple[str, str, str, Samples]]:

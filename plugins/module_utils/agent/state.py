@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Callable
 
 from ..findings.finding import Finding
 from ..ipam.usage import Usage, reserved, usage
@@ -17,6 +17,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .policies.enforcer import Enforcer
     from .prober import Prober
+    from .sources.source import SourceStatus
 
 
 class State:
@@ -27,7 +28,7 @@ class State:
         self,
         settings: Settings,
         reconciler: Reconciler,
-        source: Callable[[], dict[str, Any]],
+        source: Callable[[], SourceStatus],
         prober: Prober | None,
         enforcer: Enforcer | None = None,
     ) -> None:

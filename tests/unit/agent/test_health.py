@@ -13,6 +13,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.agent import health
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.inotify import Watch
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.reconciler import Reconciler
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.settings import Settings
+from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.source import SourceStatus
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.state import State
 from ansible_collections.podnet.cluster.plugins.module_utils.cli import status
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
@@ -25,7 +26,7 @@ OUT_OF_SYNC = Finding(Code.AGENT_OUT_OF_SYNC, "node1", "node1", {"error": "flann
 @pytest.fixture
 def state():
     """Of an agent that is in sync with one peer, and whose source is connected."""
-    told = {"type": "kubernetes", "server": "https://192.0.2.1:6443", "connected": True, "nodes": 2}
+    told = SourceStatus("kubernetes", "https://192.0.2.1:6443", True, synced=True, counters={"nodes": 2})
     reconciler = Reconciler("/nowhere/subnet.env", None)
     entries = [
         {"name": name, "address": f"192.0.2.{number}", "pod_cidrs": [f"10.244.{number}.0/24"]}
@@ -35,7 +36,6 @@ def state():
     reconciler.learn(settings, admission.admit(settings, entries))
     reconciler.in_sync = True
     made = State(Settings(), reconciler, lambda: told, None)
-    made.told = told
     yield made
     reconciler.close()
 
@@ -58,7 +58,8 @@ def test_out_of_sync_it_is_neither(state):
 
 
 def test_without_its_source_it_is_healthy_and_not_ready(state):
-    state.told.update(connected=False, reason="Connection refused")
+    told = state.source()._replace(connected=False, reason="Connection refused")
+    state.source = lambda: told
     assert health.unhealthy(state) == []
     (found,) = health.unready(state)
     assert (found.code, found.subject) == (Code.AGENT_SOURCE_LOST, "https://192.0.2.1:6443")
@@ -104,6 +105,18 @@ def test_the_page_has_every_key_of_the_status(state):
     missing = {key for key in health.status(state) if f"`agent.{key}`" not in told}
     missing |= {key for key in status.Status._fields if f"`{key}`" not in told}
     assert missing == {"schema"}
+
+
+def test_a_source_as_json():
+    """docs/agent.md: "reason" where there is one, the place by what it is, the counters beside it."""
+    lost = SourceStatus("file", "/etc/podnet", False, "inotify: Too many open files")
+    assert lost.as_json() == {
+        "type": "file", "directory": "/etc/podnet", "connected": False, "reason": "inotify: Too many open files",
+    }  # fmt: skip
+    found = SourceStatus("kubernetes", "https://192.0.2.1", True, synced=False, counters={"nodes": 2}).as_json()
+    assert found == {
+        "type": "kubernetes", "server": "https://192.0.2.1", "connected": True, "nodes": 2, "synced": False,
+    }  # fmt: skip
 
 
 def test_metrics_count_warnings_by_code(state):

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...converge.sysctls import read
 from ...findings.codes import Code
@@ -19,34 +19,58 @@ if TYPE_CHECKING:
 BRIDGE = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 
 
-def status(enforcer: Enforcer) -> dict[str, Any]:
-    """The state. "objects": those of the API that are known; "isolated": how many of this node's "pods"."""
+class EnforcerStatus(NamedTuple):
+    """``objects``: those of the API that are known, by resource, and which resources are followed (``watching``);
+    ``unreadable``: objects with the reason; ``pods`` of this node, and how many are ``isolated`` by direction;
+    ``admitted``, ``refused``: answers to ADD, ``waiting``: those yet to be given. The rest are counts."""
+
+    in_force: bool
+    synced: bool
+    connections: str
+    objects: dict[str, int]
+    watching: dict[str, bool]
+    unreadable: dict[str, str]
+    pods: int
+    isolated: dict[str, int]
+    updates: int
+    reconciliations: int
+    failures: int
+    drift: int
+    admitted: int
+    refused: int
+    waiting: int
+    connections_cut: int
+    connections_restored: int
+
+
+def status(enforcer: Enforcer) -> EnforcerStatus:
+    """The state now."""
     followers = enforcer.cluster.followers if enforcer.cluster else {}
     names = {follower: follower.collection.path.rpartition("/")[2] for follower in followers.values()}
     local = list(enforcer.compiler.program.locals.values()) if enforcer.compiler else []
     cutter = enforcer.cutter
-    return {
-        "in_force": enforcer.in_force,
-        "synced": bool(enforcer.cluster and enforcer.cluster.synced),
-        "connections": enforcer.options.connections,
-        "objects": {name: len(follower.records) for follower, name in names.items()},
-        "watching": {name: follower.live for follower, name in names.items() if follower.served},
-        "unreadable": {key: why for follower in names for key, why in follower.malformed.items()},
-        "pods": len(local),
-        "isolated": {
+    return EnforcerStatus(
+        in_force=enforcer.in_force,
+        synced=bool(enforcer.cluster and enforcer.cluster.synced),
+        connections=enforcer.options.connections,
+        objects={name: len(follower.records) for follower, name in names.items()},
+        watching={name: follower.live for follower, name in names.items() if follower.served},
+        unreadable={key: why for follower in names for key, why in follower.malformed.items()},
+        pods=len(local),
+        isolated={
             "ingress": sum(bool(pod.ingress or pod.ingress_admin) for pod in local),
             "egress": sum(bool(pod.egress or pod.egress_admin) for pod in local),
         },
-        "updates": enforcer.updates,
-        "reconciliations": enforcer.reconciliations,
-        "failures": enforcer.failures,
-        "drift": enforcer.drift,
-        "admitted": enforcer.admitted,
-        "refused": enforcer.refused,
-        "waiting": enforcer.waiting(),
-        "connections_cut": cutter.cut if cutter else 0,
-        "connections_restored": cutter.restored if cutter else 0,
-    }
+        updates=enforcer.updates,
+        reconciliations=enforcer.reconciliations,
+        failures=enforcer.failures,
+        drift=enforcer.drift,
+        admitted=enforcer.admitted,
+        refused=enforcer.refused,
+        waiting=enforcer.waiting(),
+        connections_cut=cutter.cut if cutter else 0,
+        connections_restored=cutter.restored if cutter else 0,
+    )
 
 
 def unready(enforcer: Enforcer) -> list[Finding]:

@@ -38,7 +38,7 @@ from ..log import Log
 from .admission import NodeAdmission
 from .cache import Cache
 from .node_status import STRATEGIC_MERGE, NodeStatus
-from .source import CREDENTIALS, FileSource
+from .source import CREDENTIALS, FileSource, SourceStatus
 from .wakeup import Wakeup
 
 CACHE = "/var/lib/podnet/nodes.json"
@@ -141,24 +141,21 @@ class KubeSource:
             self._node.want(write(self._admission.config, own), in_sync, reason)
             self._changed.notify()
 
-    def status(self) -> dict[str, Any]:
-        """The connection's state; see ``Source``."""
-        status: dict[str, Any] = {
-            "type": "kubernetes",
-            "server": self._nodes.server,
-            "connected": self._nodes.live,
-            "synced": self._nodes.synced,
-            "nodes": len(self._nodes.records),
-            "lists": self._nodes.reflector.lists,
-            "watches": self._nodes.reflector.watches,
-            "events": self._nodes.reflector.events,
-            "malformed": self._nodes.reflector.malformed + len(self._nodes.malformed),
-            "errors": self._nodes.errors + self._node.errors,
+    def status(self) -> SourceStatus:
+        """The connection's state."""
+        nodes, reflector = self._nodes, self._nodes.reflector
+        counters = {
+            "nodes": len(nodes.records),
+            "lists": reflector.lists,
+            "watches": reflector.watches,
+            "events": reflector.events,
+            "malformed": reflector.malformed + len(nodes.malformed),
+            "errors": nodes.errors + self._node.errors,
             "patches": self._node.patches,
-            "received_bytes": self._nodes.received + self._node.received,
+            "received_bytes": nodes.received + self._node.received,
         }
-        reason = self._node.reason or self.cache.reason if self._nodes.live else self._nodes.reason
-        return {**status, "reason": reason} if reason else status
+        reason = self._node.reason or self.cache.reason if nodes.live else nodes.reason
+        return SourceStatus("kubernetes", nodes.server, nodes.live, reason, nodes.synced, counters)
 
     def close(self) -> None:
         """Ends the threads; what they knew is on disk afterwards."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from ...overlay import config as configs
 from ...overlay.admission import ListAdmission
@@ -22,6 +23,31 @@ CONFIG = "overlay.json"
 LEASES = "leases.json"
 #: The credentials for the API, where something needs them.
 CREDENTIALS = "kube.json"
+
+
+class SourceStatus(NamedTuple):
+    """A source's own state: its ``type``, the server or directory that it reads (``place``), whether it follows changes
+    (``connected``), ``reason`` why not, or what else is wrong, "" for nothing. ``synced``: all is known, None where it
+    always is. The ``counters`` become metrics of these names."""
+
+    type: str
+    place: str
+    connected: bool
+    reason: str = ""
+    synced: bool | None = None
+    counters: Mapping[str, int] = {}
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``podnetctl status`` shows (docs/agent.md)."""
+        found: dict[str, Any] = {
+            "type": self.type,
+            "directory" if self.type == "file" else "server": self.place,
+            "connected": self.connected,
+            **self.counters,
+        }
+        if self.synced is not None:
+            found["synced"] = self.synced
+        return {**found, "reason": self.reason} if self.reason else found
 
 
 class Source(Protocol):
@@ -50,9 +76,8 @@ class Source(Protocol):
         """Called after each reconciliation: whether the node is in sync, or why not (the NetworkUnavailable
         condition)."""
 
-    def status(self) -> dict[str, Any]:
-        """The source's own state, JSON-ready: "type", "connected" (it follows changes), "reason" where it does not,
-        "server" or "directory", and what else helps; numbers become metrics of that name."""
+    def status(self) -> SourceStatus:
+        """The source's own state."""
 
     def close(self) -> None:
         """Ends; nothing on the node is changed."""
@@ -83,11 +108,10 @@ class FileSource:
     def report(self, in_sync: bool, reason: str) -> None:
         """Files have no reader of it."""
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> SourceStatus:
         """Whether the directory is watched."""
         watched = self.watch is not None and self.watch.active
-        found = {"type": "file", "directory": self.directory, "connected": watched}
-        return found if self.watch is None or watched else {**found, "reason": self.watch.reason}
+        return SourceStatus("file", self.directory, watched, self.watch.reason if self.watch and not watched else "")
 
     def close(self) -> None:
         """Ends the watch."""

@@ -135,7 +135,7 @@ def test_a_list_of_many_pages(server, directory, follow, monkeypatch):
     follower.until(lambda found: len(found.peers) == 1197)
     stats = server.standin("stats")
     assert stats["GET list"] == 4  # 500, 500 and 198 more
-    assert follower.source.status()["lists"] == 2
+    assert follower.source.status().counters["lists"] == 2
 
 
 def test_a_lost_watch_goes_on_where_it_was(server, follow):
@@ -146,8 +146,8 @@ def test_a_lost_watch_goes_on_where_it_was(server, follow):
         server.do("POST", NODES, node(f"node{number}", number))
         follower.until(lambda found, number=number: f"node{number}" in {peer.name for peer in found.peers})
     status = follower.source.status()
-    assert (status["lists"], status["connected"]) == (1, True)
-    assert status["watches"] > 1
+    assert (status.counters["lists"], status.connected) == (1, True)
+    assert status.counters["watches"] > 1
 
 
 def test_bookmarks_keep_a_quiet_watch_s_place(server, follow):
@@ -160,7 +160,7 @@ def test_bookmarks_keep_a_quiet_watch_s_place(server, follow):
     server.standin("drop")
     server.do("POST", NODES, node("node9", 9))
     follower.names("node2", "node3", "node9")
-    assert follower.source.status()["lists"] == 1
+    assert follower.source.status().counters["lists"] == 1
 
 
 @pytest.mark.parametrize("bump", [0, 1_000_000_000], ids=["versions go back", "versions bumped"])
@@ -190,7 +190,7 @@ def test_a_server_that_refuses_is_asked_again_later(server, follow, status):
     with pytest.raises(ValueError, match=f"no node is known yet: {status}"):
         follower.source.read()
     follower.names("node2", "node3")
-    assert follower.source.status()["errors"] < 8
+    assert follower.source.status().counters["errors"] < 8
 
 
 def test_without_the_right_the_reason_is_told(server, directory, authority, follow, capfd):
@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, t
     assert_logged(capfd, "agent.cache-not-written")
     cache.rmdir()
     wait(lambda: cache.is_file() and set(json.loads(cache.read_text())["nodes"]), lambda found: found)
-    assert "reason" not in follower.source.status()
+    assert not follower.source.status().reason
 
 
 def test_a_cluster_that_does_not_know_us_is_not_kept(server, follow, tmp_path):
@@ -285,12 +285,12 @@ def test_the_server_is_gone_and_comes_back(server, authority, directory, follow,
     follower.source.close()
     again = follow()
     again.names("node2", "node3")
-    assert (again.source.status()["synced"], again.source.status()["connected"]) == (False, False)
+    assert (again.source.status().synced, again.source.status().connected) == (False, False)
     with client.serving(authority, "127.0.0.1", server.port) as (admin, _process):
         admin.standin("populate", count=4)
         admin.do("DELETE", f"{NODES}/node3")
         again.names("node2", "node4")
-        assert again.source.status()["synced"]
+        assert again.source.status().synced
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,7 @@ def test_list_watch_and_patch(cluster, node1, tmp_path):
         wait(peers, lambda found: found == {**first, "node4": "10.244.4.0/24"})
         cluster.admin.do("DELETE", f"{NODES}/node4")
         wait(peers, lambda found: found == first)
-        assert (source.status()["errors"], source.status()["lists"]) == (0, 1)
+        assert (source.status().counters["errors"], source.status().counters["lists"]) == (0, 1)
     finally:
         source.close()
 

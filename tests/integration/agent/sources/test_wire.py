@@ -141,7 +141,7 @@ def test_a_place_that_is_not_to_be_had_is_left_for_a_new_list(authority, directo
         at(port, authority, directory)
         follower = follow(annotate=False)
         follower.names("node2", "node9")
-        assert follower.source.status()["lists"] == 2
+        assert follower.source.status().counters["lists"] == 2
 
 
 @pytest.mark.parametrize(("place", "lists"), [("3", 2), ("5", 1), ("7", 1)], ids=["restored", "idle", "others"])
@@ -154,7 +154,7 @@ def test_after_a_silent_watch_the_server_is_asked_for_its_place(
         at(port, authority, directory)
         follower = follow(annotate=False)
         follower.names("node2", "node9")
-        assert follower.source.status()["lists"] == lists
+        assert follower.source.status().counters["lists"] == lists
 
 
 @pytest.mark.parametrize(("told", "answer"), BETWEEN.items(), ids=["redirect", "proxy"])
@@ -186,7 +186,7 @@ def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
         follower.until(known)
         assert seen <= {frozenset({"node2"}), frozenset({"node2", "node9"})}, "nonsense was taken for news"
         status = client.wait(follower.source.status, lambda found: found["connected"])
-        assert status["errors"] >= len(answers) - 3 and status["lists"] == 1
+        assert status.counters["errors"] >= len(answers) - 3 and status.counters["lists"] == 1
 
 
 @pytest.mark.parametrize("endless", ENDLESS.values(), ids=ENDLESS)
@@ -196,5 +196,5 @@ def test_what_has_no_end_is_left(authority, directory, follow, monkeypatch, endl
     with serving(authority, [endless]) as port:
         at(port, authority, directory)
         follower = follow(annotate=False)
-        client.wait(lambda: follower.source.status().get("reason", ""), lambda found: endless[2] in found)
+        client.wait(lambda: follower.source.status().reason, lambda found: endless[2] in found)
         follower.names("node2", "node9")
