@@ -185,7 +185,7 @@ def test_nonsense_ends_nothing(authority, directory, follow, monkeypatch, what):
 
         follower.until(known)
         assert seen <= {frozenset({"node2"}), frozenset({"node2", "node9"})}, "nonsense was taken for news"
-        status = client.wait(follower.source.status, lambda found: found["connected"])
+        status = client.wait(follower.source.status, lambda found: found.connected)
         assert status.counters["errors"] >= len(answers) - 3 and status.counters["lists"] == 1
 
 
