@@ -17,6 +17,7 @@ from struct import Struct
 from .checksum import checksum
 from .nft_expr import DATA_VALUE, DATA_VERDICT, LIST_ELEM, VERDICT_CHAIN, verdict_data
 from .wire import (
+    NLA_TYPE_MASK,
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -557,10 +558,19 @@ def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, D
     return list(seen)
 
 
+#: How a plain element begins: length and type of its key, of the key's value.
+_PLAIN = Struct("=HHHH")
+
+
 def _decode_elements(payload: bytes) -> list[tuple[bytes, int, Data, str]]:
     """The (key, flags, data, comment) of each element of an NFT_MSG_NEWSETELEM body."""
-    found = []
+    found: list[tuple[bytes, int, Data, str]] = []
     for _kind, element in attributes(parse(payload, INFO.size).get(3, b"")):
+        if len(element) > _PLAIN.size:
+            whole, key, size, _value = _PLAIN.unpack_from(element)
+            if whole == len(element) and key & NLA_TYPE_MASK == 1:  # a key and nothing else: there may be thousands
+                found.append((element[_PLAIN.size : 4 + size], 0, None, ""))
+                continue
         values = parse(element)
         if 1 not in values:
             continue  # the catch-all element has no key

@@ -64,13 +64,16 @@ def peers_elements(config: Config, peers: Iterable[Lease]) -> dict[str, set[byte
     the tunnel's port."""
     found: dict[str, set[bytes]] = {name: set() for name in ("nodes4", "nodes6", "peers4", "peers6")}
     open_to = config.masquerade and not config.masquerade_nodes
+    of_version = {
+        version: [found[f"nodes{version}"]] * bool(open_to and config.network(version))
+        + [found[f"peers{version}"]] * _trusting(config)
+        for version in (4, 6)
+    }
     for peer in peers:
         for address in peer.addresses:
-            version, packed = version_of(address), pack_ip(address)
-            if open_to and config.network(version):
-                found[f"nodes{version}"].add(packed)
-            if _trusting(config):
-                found[f"peers{version}"].add(packed)
+            packed = pack_ip(address)
+            for elements in of_version[4 if len(packed) == 4 else 6]:
+                elements.add(packed)
     return found
 
 

@@ -184,9 +184,9 @@ def test_what_a_restored_cluster_lacks_is_dropped(server, follow, bump):
 def test_a_server_that_refuses_is_asked_again_later(server, follow, status):
     server.standin("fail", status=status, **{"for": 1.5})
     follower = follow()
-    told = wait(follower.source.status, lambda found: found["errors"])
-    assert (told["connected"], told["synced"]) == (False, False)
-    assert str(status) in told["reason"]
+    told = wait(follower.source.status, lambda found: found.counters["errors"])
+    assert (told.connected, told.synced) == (False, False)
+    assert str(status) in told.reason
     with pytest.raises(ValueError, match=f"no node is known yet: {status}"):
         follower.source.read()
     follower.names("node2", "node3")
@@ -200,9 +200,9 @@ def test_without_the_right_the_reason_is_told(server, directory, authority, foll
     follower = follow()
     follower.names("node2", "node3")
     follower.source.report(True, "")
-    told = wait(follower.source.status, lambda found: found["connected"] and "reason" in found)
-    assert "own Node not patched: 403 Forbidden" in told["reason"]
-    assert told["connected"]
+    told = wait(follower.source.status, lambda found: found.connected and found.reason)
+    assert "own Node not patched: 403 Forbidden" in told.reason
+    assert told.connected
     assert_logged(capfd, "agent.node-not-patched")
     # the right credentials come, and the agent is told to look
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "node1", server.server)))
@@ -218,10 +218,10 @@ def test_a_server_that_is_somebody_else_is_not_believed(tmp_path, server, direct
     config["clusters"][0]["cluster"]["certificate-authority"] = str(other / "ca.crt")
     (directory / "kube.json").write_text(json.dumps(config))
     follower = follow()
-    told = wait(follower.source.status, lambda found: found["errors"])
-    assert "CERTIFICATE_VERIFY_FAILED" in told["reason"]
+    told = wait(follower.source.status, lambda found: found.counters["errors"])
+    assert "CERTIFICATE_VERIFY_FAILED" in told.reason
     assert_logged(capfd, "agent.source-lost")
-    assert not told["synced"]
+    assert not told.synced
 
 
 def test_a_certificate_that_has_ended_is_told_and_a_new_one_is_taken(server, directory, authority, follow):
@@ -230,8 +230,8 @@ def test_a_certificate_that_has_ended_is_told_and_a_new_one_is_taken(server, dir
     apiserver.identity(authority, "new", subject)
     (directory / "kube.json").write_text(json.dumps(apiserver.kubeconfig(authority, "old", server.server)))
     follower = follow()
-    told = wait(follower.source.status, lambda found: "certificate" in found["reason"])
-    assert f"certificate {authority}/old.crt expired at 20" in told["reason"]
+    told = wait(follower.source.status, lambda found: "certificate" in found.reason)
+    assert f"certificate {authority}/old.crt expired at 20" in told.reason
     for kind in ("crt", "key"):
         (authority / f"new.{kind}").rename(authority / f"old.{kind}")
     follower.names("node2", "node3")
@@ -253,7 +253,7 @@ def test_a_cache_that_cannot_be_written_is_written_when_it_can(server, follow, t
     cache.mkdir()
     follower = follow()
     follower.names("node2", "node3")
-    wait(follower.source.status, lambda found: found.get("reason") == f"{cache}: Is a directory")
+    wait(follower.source.status, lambda found: found.reason == f"{cache}: Is a directory")
     assert_logged(capfd, "agent.cache-not-written")
     cache.rmdir()
     wait(lambda: cache.is_file() and set(json.loads(cache.read_text())["nodes"]), lambda found: found)
@@ -266,7 +266,7 @@ def test_a_cluster_that_does_not_know_us_is_not_kept(server, follow, tmp_path):
     follower.names("node2", "node3")
     for number in (1, 2, 3):
         server.do("DELETE", f"{NODES}/node{number}")
-    wait(follower.source.status, lambda found: found["nodes"] == 0)
+    wait(follower.source.status, lambda found: found.counters["nodes"] == 0)
     with pytest.raises(ValueError, match="node1, this node, has no pod CIDR"):
         follower.source.read()
     follower.source.close()
@@ -279,8 +279,8 @@ def test_the_server_is_gone_and_comes_back(server, authority, directory, follow,
     follower.names("node2", "node3")
     server.process.kill()
     server.process.wait()
-    told = wait(follower.source.status, lambda found: not found["connected"] and "refused" in found.get("reason", ""))
-    assert told["nodes"] == 3
+    told = wait(follower.source.status, lambda found: not found.connected and "refused" in found.reason)
+    assert told.counters["nodes"] == 3
     assert {peer.name for peer in follower.source.read()[1].peers} == {"node2", "node3"}
     follower.source.close()
     again = follow()
@@ -307,10 +307,10 @@ def test_the_other_end_hangs(server, follow, monkeypatch):
     monkeypatch.setattr(module + "kube.reflector.WATCH", 1)
     monkeypatch.setattr(module + "kube.client.ANSWER", 1)
     follower = follow()
-    wait(follower.source.status, lambda found: found["connected"])
+    wait(follower.source.status, lambda found: found.connected)
     server.process.send_signal(signal.SIGSTOP)
     try:
-        wait(follower.source.status, lambda found: "no data from the server" in found.get("reason", ""))
+        wait(follower.source.status, lambda found: "no data from the server" in found.reason)
     finally:
         server.process.send_signal(signal.SIGCONT)
     server.do("POST", NODES, node("node9", 9))

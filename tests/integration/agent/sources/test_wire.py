@@ -162,7 +162,7 @@ def test_who_stands_before_the_api_is_told(authority, directory, follow, told, a
     with serving(authority, [answer] * 20) as port:
         at(port, authority, directory)
         follower = follow(annotate=False)
-        client.wait(follower.source.status, lambda found: found.get("reason") == told)
+        client.wait(follower.source.status, lambda found: found.reason == told)
         assert follower.names("node2").own.name == "node1"
 
 
