@@ -42,7 +42,6 @@ _NEIGHBOUR = {4: Struct("=BxxxiHBBHH4sHH6sxx"), 16: Struct("=BxxxiHBBHH16sHH6sxx
 
 NDA_DST = 1
 NDA_LLADDR = 2
-NDA_VLAN = 5
 NDA_IFINDEX = 8
 NDA_MASTER = 9
 
@@ -54,7 +53,6 @@ STATE_NAMES = {value: name for name, value in STATES.items()}
 #: What a bridge's entries are called that it has not learned, by the state's bit.
 KEPT = {"static": STATES["noarp"], "permanent": STATES["permanent"]}
 NTF_SELF = 0x02
-NTF_MASTER = 0x04
 
 
 class Neighbour(KernelObject):

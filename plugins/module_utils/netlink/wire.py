@@ -21,7 +21,6 @@ NLMSG_ERROR = 2
 NLMSG_DONE = 3
 
 NLM_F_REQUEST = 0x001
-NLM_F_MULTI = 0x002
 NLM_F_ACK = 0x004
 NLM_F_DUMP_INTR = 0x010
 NLM_F_DUMP = 0x300
@@ -36,7 +35,6 @@ NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 
 NLMSGERR_ATTR_MSG = 1
-NLMSGERR_ATTR_OFFS = 2
 
 HEADER = Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 ATTRIBUTE = Struct("=HH")  # struct nlattr: length, type
@@ -47,7 +45,6 @@ U64 = Struct("=Q")
 S32 = Struct("=i")
 U16BE = Struct(">H")
 U32BE = Struct(">I")
-U64BE = Struct(">Q")
 
 #: One netlink request: message type, flags, body, and what it does, for error texts ("add link cni0").
 Request = tuple[int, int, bytes, str]

@@ -62,9 +62,6 @@ class Peer(NamedTuple):
     pods: Selector
 
 
-EVERY_POD = Peer("", EVERYTHING, EVERYTHING)
-
-
 class Block(NamedTuple):
     """An ipBlock: ``excepts`` are cut out of this ``cidr`` only."""
 
