@@ -136,3 +136,17 @@ def test_uids_are_those_of_this_nodes_pods_and_of_static_ones_the_kubelets(tmp_p
     pods.drop("shop/here")
     assert cluster.uids == {"shop/static": "kubelets"} and cluster.take() == [(Pod, "shop/here", None)]
     assert not cluster.synced and set(cluster.followers) > {ClusterPolicy, Policy}
+
+
+def test_the_cluster_is_in_sync_once_every_list_has_been_taken(tmp_path):
+    """An agent that enforced what it had taken before would drop packets of pods whose list is still in the news."""
+    cluster = Cluster("node1", str(tmp_path / "none"))
+    *others, last = cluster.followers.values()
+    for follower in others:
+        follower.replace(iter(()))
+    cluster.take()
+    assert not cluster.synced
+    last.replace(iter(()))
+    assert last.synced and not cluster.synced
+    cluster.take()
+    assert cluster.synced

@@ -46,10 +46,14 @@ class Cluster:
         self.node = node
         #: The UIDs of this node's pods, by key: a pod's name may soon be another pod's.
         self.uids: dict[str, str] = {}
+        #: Whether ``take`` has returned the whole cluster, as it was at some time since the start. (Not whether the
+        #: followers know it: what they have found may still be in the news.)
+        self.synced = False
         self._log = Log()
         self._shared: dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._news: dict[tuple[Kind, str], Record | None] = {}
+        self._listed: set[Kind] = set()
         self._arrived = Wakeup()
         collections: dict[Kind, Collection] = {
             Namespace: Collection("/api/v1/namespaces", "", read.namespace),
@@ -75,12 +79,8 @@ class Cluster:
         self._arrived.clear()
         with self._lock:
             news, self._news = self._news, {}
+            self.synced = self._listed == self.followers.keys()
         return [Change(kind, key, record) for (kind, key), record in news.items()]
-
-    @property
-    def synced(self) -> bool:
-        """Whether all is known, as it was at some time since the start."""
-        return all(follower.synced for follower in self.followers.values())
 
     def reread(self) -> None:
         """Connects again, with the credentials as they are now."""
@@ -100,7 +100,7 @@ class Cluster:
         self._log.warning(Finding(Code.POLICY_WATCH_LOST, "", collection.path, {"error": reason}))
 
     def announce(self, collection: Collection, news: News) -> None:
-        """What changed, for ``take``."""
+        """What changed, for ``take``; the first is the whole list."""
         kind = self._kinds[collection]
         if kind is Pod:
             for key in [key for key, record in news.items() if record is None]:
@@ -109,6 +109,8 @@ class Cluster:
                 self._shared.clear()  # most of it is of pods that are gone; what is left is shared from now on
         with self._lock:
             self._news.update(((kind, key), record) for key, record in news.items())
+            if self.followers[kind].synced:
+                self._listed.add(kind)
         self._arrived.set()
 
     def _pod(self, value: dict[str, Any]) -> Pod | None:
