@@ -4,7 +4,7 @@
 """A thousand pods whose first packet runs a race with their policies; then podnetd killed, stopped for ten minutes and
 started again under load, while packets flow that policies allow, and others that they do not.
 
-`make races`: too long for `make test`, where test_enforcement.py has fewer of both.
+`make races`: too long for `make test`, where test_enforcer.py has fewer of both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 import pytest
 
 from .race import Flows, Load, lock, race
-from .test_enforcement import FROM_CLIENTS, shop
+from .test_enforcer import FROM_CLIENTS, shop
 
 __all__ = ["shop"]
 PODS, KILLS, AWAY = 1000, 20, 600
