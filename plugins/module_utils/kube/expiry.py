@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import calendar
 import glob
 import os
 import re
@@ -81,8 +80,10 @@ def _not_after(der: bytes) -> int:
     fields = [content for tag, content in _elements(to_be_signed) if tag != 0xA0]
     _before, (tag, text) = _elements(fields[3])
     # UTCTime's two digits of the year are of 1950 to 2049 (4.1.2.5.1)
+    from calendar import timegm  # with datetime and locale: only where there is a certificate
+
     whole = text.decode("ascii") if tag == 0x18 else ("19" if text >= b"50" else "20") + text.decode("ascii")
-    return calendar.timegm(time.strptime(whole, "%Y%m%d%H%M%SZ"))
+    return timegm(time.strptime(whole, "%Y%m%d%H%M%SZ"))
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
