@@ -83,6 +83,12 @@ certificates:
   description: The certificates by node, PEM.
   returned: always
   type: dict
+kubelets:
+  description: The users of kubelets that wait for a serving certificate.
+  returned: when they are known
+  type: list
+  elements: str
+  sample: [system:node:node2]
 changes:
   description: What was done, or in check mode would be, one line each.
   returned: always
@@ -91,11 +97,13 @@ changes:
   sample: [create clusterrole podnet:nodes]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Change, Plan
-from ..module_utils.kube import rbac
+from ..module_utils.kube import rbac, serving
 from ..module_utils.kube.client import ApiError, Client
 from ..module_utils.overlay.config import ConfigError, node_name
 
@@ -114,13 +122,14 @@ def main() -> None:
     )
     wanted = module.params
     certificates: dict[str, str] = {}
-    known: dict[str, str] = {}
+    known: dict[str, Any] = {}
     try:
         nodes = [node_name(each, "nodes") for each in wanted["nodes"]]
         kubectl = module.get_bin_path(wanted["kubectl"]) or wanted["kubectl"]
         credentials = rbac.administrator(wanted["kubeconfig"], [kubectl])
         known = {"server": credentials.server, "ca": rbac.authority(credentials)}
         client = Client(credentials)
+        known["kubelets"] = list(serving.undecided(client))
         signatures = rbac.Signatures(client, wanted["requests"], wanted["timeout"])
         certificates = signatures.certificates
         plan = Plan(then=[*rbac.plan(client, nodes, wanted["policies"]), signatures])

@@ -122,6 +122,28 @@ def test_kernel_state_by_other_eyes(lab):
         assert sorted(route["flags"] for route in routes) == [["onlink"], ["onlink"]]
 
 
+#: What the CIS benchmark wants closed to all but root (1.1, 4.1).
+CLOSED = (
+    "/etc/kubernetes/*.conf /etc/kubernetes/manifests /etc/kubernetes/pki/*.key /etc/kubernetes/pki/etcd/*.key"
+    " /etc/cni/net.d/* /var/lib/cni/networks/*/* /var/lib/kubelet/config.yaml /etc/systemd/system/kubelet.service*"
+)
+
+
+def test_files_are_closed_to_others(lab):
+    for name in lab.names:
+        assert lab.node(name, f"find {CLOSED} -type f -perm /077 2>/dev/null || true") == ""
+
+
+def test_kubelets_have_certificates_of_the_cluster(lab):
+    """The API server verifies them: as a client of its own does, and by what it relays."""
+    assert "--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt" in lab.node("node1", "ps -eo args").split()
+    verify = "openssl s_client -CAfile /etc/kubernetes/pki/ca.crt -verify_return_error -brief"
+    for number, name in enumerate(lab.names, 11):
+        address = f"10.79.0.{number}"
+        lab.node("node1", f"{verify} -verify_ip {address} -connect {address}:10250 </dev/null")
+        assert lab.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz") == "ok"
+
+
 def test_a_second_run_changes_nothing(lab):
     run = lab.play("site")
     assert run.changed == {}

@@ -190,6 +190,9 @@ class Code(str, Enum):
     CERTIFICATE_SUBJECT = "certificate.subject"
     CERTIFICATE_KEY = "certificate.key"
     CERTIFICATE_EXTENSIONS = "certificate.extensions"
+    KUBELET_REQUEST_INVALID = "kubelet-request.invalid"
+    KUBELET_REQUEST_NAMES = "kubelet-request.names"
+    KUBELET_REQUEST_MISSING = "kubelet-request.missing"
 
     # -- what a node's pods need besides the path
     NODE_DRIFTED = "node.drifted"

@@ -41,8 +41,9 @@ def main(directory: str) -> None:
     templates = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(templates)
     init_plugin_loader([str(ROOT / "build/collections")])
-    log = {"control_plane_apiserver_args": {"audit-log-path": f"{directory}/audit.log"}}
-    given = {**VARIABLES, **log, "_control_plane_settings": f"{directory}/podnet", "kubernetes_release": "1.37.2"}
+    paths = {"audit-log-path": f"{directory}/audit.log", "kubelet-certificate-authority": f"{directory}/server/ca.crt"}
+    given = {**VARIABLES, "control_plane_apiserver_args": paths, "kubernetes_release": "1.37.2"}
+    given["_control_plane_settings"] = f"{directory}/podnet"
     print(json.dumps({k: templates.evaluate("control_plane", v, **given) for k, v in EXPRESSIONS.items()}))
 
 
@@ -103,6 +104,7 @@ def test_kubeadm_takes_the_configuration(rendered, archive, tmp_path):
     assert not done.returncode, done.stderr
     (container,) = yaml.safe_load(done.stdout)["spec"]["containers"]
     flags = {f"--audit-policy-file={tmp_path}/podnet/audit-policy.yaml", "--profiling=false"}
+    flags.add(f"--kubelet-certificate-authority={tmp_path}/server/ca.crt")
     assert flags <= set(container["command"])
     mounted = {each["mountPath"] for each in container["volumeMounts"]}
     assert {f"{tmp_path}/podnet", "/var/log/kubernetes"} <= mounted

@@ -139,6 +139,16 @@ def test_the_kubelet_s_files_are_root_s_alone():
     assert set(own.values()) == {"0600"} and len(own) == 4
 
 
+def test_serving_certificates_of_kubelets():
+    """The API server verifies those that the cluster signs, and no others."""
+    found = documents("1.37.2")
+    assert found["KubeletConfiguration"]["serverTLSBootstrap"] is True
+    own = documents("1.37.2", control_plane_kubelet={"serverTLSBootstrap": False})
+    assert own["KubeletConfiguration"]["serverTLSBootstrap"] is False
+    flags = [each["name"] for each in own["ClusterConfiguration"]["apiServer"]["extraArgs"]]
+    assert "kubelet-certificate-authority" not in flags
+
+
 PROXY = {"https_proxy": "http://ops:p%40ss@proxy.example.org:3128", "no_proxy": "mirror.example.org, .example.net"}
 
 
@@ -216,7 +226,7 @@ def test_extra_arguments_may_hold_anything():
     }
     cluster = documents("1.37.2", **more, overlay_node_prefix=25)["ClusterConfiguration"]
     parts = {
-        "apiServer": {"profiling": "false", "v": "2"},
+        "apiServer": {"profiling": "false", "kubelet-certificate-authority": "/etc/kubernetes/pki/ca.crt", "v": "2"},
         "controllerManager": {"profiling": "false", "node-cidr-mask-size": "25"},
         "scheduler": {"profiling": "false"},
     }

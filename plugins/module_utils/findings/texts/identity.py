@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Client certificates of the agents."""
+"""Client certificates of the agents, and serving certificates of the kubelets."""
 
 from __future__ import annotations
 
@@ -62,5 +62,22 @@ ENTRIES = {
         "certificate for {subject} has {found}, expected client authentication alone: not installed",
         "The signer added a name, a usage or a CA's rights that the request did not have.",
         _SIGNER,
+    ),
+    Code.KUBELET_REQUEST_INVALID: Entry(
+        "serving certificate request of kubelet {subject} has {part} {found}, expected {expected}: not approved",
+        "A kubelet asks for its own user, for a server's usages and an ECDSA key; another program made this request.",
+        _INSPECT,
+    ),
+    Code.KUBELET_REQUEST_NAMES: Entry(
+        "serving certificate request of kubelet {subject} is for {found}, expected names of {expected}: not approved",
+        "With another node's address in its certificate, a kubelet could pose as that node to the API server. Or the "
+        "node has an address that the inventory lacks (node_addresses).",
+        "kubectl get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving; where the names are the "
+        "node's own: kubectl certificate approve NAME",
+    ),
+    Code.KUBELET_REQUEST_MISSING: Entry(
+        "kubelet {subject} has requested no serving certificate within {seconds} s: kubectl logs and exec fail there",
+        "The kubelet does not reach the API, or has no address yet.",
+        "journalctl --unit kubelet --grep certificate",
     ),
 }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -385,3 +386,65 @@ def test_pod_cidrs_as_kube_controller_manager_gives_them_out(cluster):
         manager.terminate()
         for each in cluster.admin.do("GET", NODES)["items"]:
             cluster.admin.do("DELETE", f"{NODES}/{each['metadata']['name']}")
+
+
+def request(cluster, node: str, names: str) -> None:
+    """What the kubelet of a node requests: a serving certificate for ``names``."""
+    key, pem = cluster.directory / f"{node}.key", cluster.directory / f"{node}.csr"
+    subject = ["-subj", f"/O=system:nodes/CN=system:node:{node}", "-addext", f"subjectAltName={names}"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subprocess.run(
+        ["openssl", "req", "-new", *curve, "-keyout", key, "-out", pem, *subject], check=True, capture_output=True
+    )
+    spec = {
+        "signerName": "kubernetes.io/kubelet-serving",
+        "usages": ["digital signature", "server auth"],
+        "request": base64.b64encode(pem.read_bytes()).decode(),
+    }
+    body = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "spec": spec}
+    file = cluster.directory / f"{node}.json"
+    file.write_text(json.dumps({**body, "metadata": {"name": f"kubelet-{node}"}}))
+    made = cluster.kubectl(
+        "create", "--filename", str(file), f"--as=system:node:{node}",
+        "--as-group=system:nodes", "--as-group=system:authenticated",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+
+
+def test_kubelets_get_their_serving_certificates(cluster, run_module, ansible, root, tmp_path):
+    """node1 asks for itself, node2 for the address of node3, and node3 should ask and does not."""
+    connection = {"ansible_connection": "local", "ansible_python_interpreter": str(root / ".venv/bin/python")}
+    hosts = {name: {"node_address": f"10.77.0.{number}"} for number, name in enumerate(NAMES, 1)}
+    children = {"control_plane": {"hosts": {"node1": hosts.pop("node1")}}, "workers": {"hosts": hosts}}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"children": {"cluster": {"vars": connection, "children": children}}}}))
+    kubelet = {"metadata": {"name": "kubelet-config"}, "data": {"kubelet": "kind: x\nserverTLSBootstrap: true\n"}}
+    cluster.admin.do("POST", "/api/v1/namespaces/kube-system/configmaps", kubelet)
+    request(cluster, "node1", "DNS:node1,IP:10.77.0.1")
+    request(cluster, "node2", "DNS:node2,IP:10.77.0.3")
+    told = run_module("agent_identities", nodes=NAMES, kubeconfig=str(cluster.kubeconfig))
+    assert sorted(told["kubelets"]) == ["system:node:node1", "system:node:node2"]
+
+    def play(*words: str, status: int = 0) -> str:
+        extra = {"administrator": str(cluster.kubeconfig), "overlay_pod_cidr_timeout": 30}
+        book = root / "tests/integration/agent/sources/kubelets.yml"
+        ran = ansible("ansible-playbook", "-i", str(inventory), str(book), "-e", json.dumps(extra), *words)
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+    def status(node: str) -> dict:
+        return cluster.admin.do("GET", f"/apis/certificates.k8s.io/v1/certificatesigningrequests/kubelet-{node}")[
+            "status"
+        ]
+
+    assert "kubelet-request.names" in play("--check", status=2) and status("node1") == {}
+    told = play(status=2)
+    assert "kubelet-request.names" in told and "kubelet-request.missing" not in told
+    assert status("node1")["certificate"] and status("node2") == {}
+    awaited = ("-e", json.dumps({"_cluster_new_kubelets": NAMES}))
+    assert "kubelet-request.missing" in play(*awaited, "-e", "overlay_pod_cidr_timeout=1", status=2)
+    cluster.admin.do("DELETE", "/apis/certificates.k8s.io/v1/certificatesigningrequests/kubelet-node2")
+    request(cluster, "node2", "DNS:node2,IP:10.77.0.2")
+    request(cluster, "node3", "DNS:node3,IP:10.77.0.3")
+    assert "changed: [node1" in play() and "changed: [" not in play()
+    assert status("node2")["certificate"] and status("node3")["certificate"]
