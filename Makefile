@@ -56,8 +56,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -127,6 +127,9 @@ suites: venv ## The standard CNI plugins' own test suites, run on our executable
 
 podman: venv ## Podman with our CNI plugins: networks, published ports, several networks, restart
 	pytest -v tests/integration/cni/runtime/test_podman.py $(ARGS)
+
+runtimes: venv ## What each container runtime does with CNI, by running it: ARGS="containerd docker crio"
+	python3 tests/runtimes/run.py $(ARGS)
 
 fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
 	python3 tests/fuzz/run.py --cases $(CASES) --jobs 2 --progress $(ARGS)

@@ -2,13 +2,14 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds Kubernetes from Go modules: build_modules.py [--cached] [RELEASE]
+"""Builds Kubernetes from Go modules: build_modules.py [--cached] [RELEASE [RUNTIME...]]
 
 For hosts that reach neither Kubernetes' packages nor its images, but Go's module proxy (GOPROXY) and a Debian mirror.
-RELEASE is a minor release, 1.36 or 1.37 (the default). Runs as root on Debian 12 or newer. The last line printed (on
-stdout; progress goes to stderr) is the archive, a directory that the kubernetes role takes as `kubernetes_archive`:
+RELEASE is a minor release, 1.36 or 1.37 (the default); RUNTIME is crio or docker, to be had beside containerd. Runs as
+root on Debian 12 or newer. The last line printed (on stdout; progress goes to stderr) is the archive, a directory that
+the kubernetes role takes as `kubernetes_archive`:
 
-    bin/{kubelet,kubeadm,kubectl,crictl,containerd,containerd-shim-runc-v2,ctr,runc}
+    bin/{kubelet,kubeadm,kubectl,crictl,containerd,containerd-shim-runc-v2,ctr,runc[,crio,pinns,cri-dockerd]}
     images/*.tar (docker-archive)    manifest.json (release, images, programs)    SHA256SUMS
 
 Everything lies in ${PODNET_CACHE:-/var/cache/podnet}: archives and programs in kubernetes/, named by a hash of what
@@ -29,6 +30,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 sys.dont_write_bytecode = True
 import cache  # noqa: E402
@@ -51,17 +53,23 @@ def digest(*recipe: object) -> str:
     return hashlib.sha256(json.dumps([RECIPE, platform.machine(), *recipe]).encode()).hexdigest()[:12]
 
 
+def folders_of(release: str, runtimes: Sequence[str]) -> list[str]:
+    """The folders below modules/ that an archive is built from."""
+    return [*projects.RELEASES[release], *(projects.RUNTIMES[name] for name in runtimes)]
+
+
 def programs_directory(folder: str) -> pathlib.Path:
     """Where the programs of a folder below modules/ lie, or will."""
     texts = [
         (projects.MODULES / path).read_text() for path in (f"{folder}/go.mod", f"{folder}/go.sum", "toolchain/go.sum")
     ]
-    return CACHE / f"kubernetes/programs-{folder}-{digest(texts, projects.project(folder))}"
+    recipe = digest(texts, projects.project(folder), *filter(None, [projects.sources(folder)]))
+    return CACHE / f"kubernetes/programs-{folder}-{recipe}"
 
 
-def archive_directory(release: str) -> pathlib.Path:
+def archive_directory(release: str, runtimes: Sequence[str] = ()) -> pathlib.Path:
     """Where the archive of a minor release lies, or will."""
-    folders = projects.RELEASES[release]
+    folders = folders_of(release, runtimes)
     programs = [programs_directory(folder).name for folder in folders]
     content = [programs, contents.IMAGES, contents.SUPERFLUOUS, contents.SUITE, contents.TOOLBOX, NODE_PROGRAMS]
     recipe = digest(content, (contents.HERE / "pause.c").read_text())
@@ -75,14 +83,14 @@ def image_names(kubeadm: pathlib.Path) -> dict[str, str]:
     return {name.rpartition("/")[2].partition(":")[0]: name for name in [*listed, contents.TOOLBOX]}
 
 
-def assemble(archive: pathlib.Path, release: str) -> None:
-    """Makes the directory ``archive`` from the programs of ``release``."""
-    folders = projects.RELEASES[release]
+def assemble(archive: pathlib.Path, folders: Sequence[str]) -> None:
+    """Makes the directory ``archive`` from the programs of ``folders``."""
     origins = {name: folder for folder in folders for name in projects.programs(folder)}
     binaries = {name: programs_directory(folder) / name for name, folder in origins.items()}
     for directory in ("bin", "images"):
         (archive / directory).mkdir(parents=True)
-    for name in NODE_PROGRAMS:
+    others = [name for folder in folders if folder in projects.RUNTIMES.values() for name in projects.programs(folder)]
+    for name in NODE_PROGRAMS + others:
         shutil.copy2(binaries[name], archive / "bin")
     architecture = run("dpkg", "--print-architecture").strip()
     images = []
@@ -122,20 +130,20 @@ def other_version(image_name: str, version: str) -> str:
     return version
 
 
-def build(archive: pathlib.Path, release: str) -> None:
+def build(archive: pathlib.Path, folders: Sequence[str]) -> None:
     """Builds the programs that are missing, and makes ``archive`` from them."""
     started = time.monotonic()
     os.nice(NICENESS)
-    version = projects.version(projects.RELEASES[release][0])
+    version = projects.version(folders[0])
     say(f"building Kubernetes {version} from Go modules: up to half an hour on two processors")
     install_packages(PACKAGES + ([] if shutil.which("go") else ["golang-go"]))
     go = Go(CACHE / "go", run("dpkg", "--print-architecture").strip())
-    for folder in projects.RELEASES[release]:
+    for folder in folders:
         if not programs_directory(folder).is_dir():
             go.build(folder, programs_directory(folder))
     part = archive.with_name(archive.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    assemble(part, release)
+    assemble(part, folders)
     part.rename(archive)
     say(f"ready after {time.monotonic() - started:.0f} s")
 
@@ -143,15 +151,19 @@ def build(archive: pathlib.Path, release: str) -> None:
 def main(arguments: list[str]) -> str:
     """Builds what is missing, unless --cached is given, and returns the archive; empty when it is not there."""
     cached = arguments[:1] == ["--cached"]
-    (release,) = arguments[cached:] or [projects.CURRENT]
+    release, *runtimes = arguments[cached:] or [projects.CURRENT]
     if release not in projects.RELEASES:
         raise SystemExit(
             f"build_modules.py: Kubernetes {release} is not among the releases that can be built from Go modules: "
             f"give one of {', '.join(projects.RELEASES)}"
         )
-    archive = archive_directory(release)
+    unknown = [name for name in runtimes if name not in projects.RUNTIMES]
+    if unknown:
+        raise SystemExit(f"build_modules.py: {unknown[0]} is not one of {', '.join(projects.RUNTIMES)}")
+    folders = folders_of(release, runtimes)
+    archive = archive_directory(release, runtimes)
     if archive.is_dir():
-        for path in (archive, *map(programs_directory, projects.RELEASES[release])):
+        for path in (archive, *map(programs_directory, folders)):
             if path.is_dir():
                 cache.use(path)
         return str(archive)
@@ -168,7 +180,7 @@ def main(arguments: list[str]) -> str:
     with open(archive.parent / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.is_dir():  # another run may have built it meanwhile
-            build(archive, release)
+            build(archive, folders)
             for path in cache.clean(archive.parent):
                 say(f"{path.name}: removed, it has not been used for a month")
     return str(archive)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from host import run, say
-from projects import MODULES, programs, project, version
+from projects import MODULES, programs, project, sources, version
 
 PROGRESS_SECONDS = 20
 #: A build goes on for minutes: it gets SIGTERM when the process that wants it ends, however that ends (setpriv(1)).
@@ -72,6 +72,9 @@ class Go:
         self.compile(folder, found.packages, f"{part}/")
         for name, other in found.renamed.items():
             (part / name).rename(part / other)
+        for name, source in sources(folder).items():
+            files = sorted((self.directory(folder) / source).glob("*.c"))
+            run("gcc", "-std=c99", "-Os", "-static", "-s", "-o", part / name, *files)
         missing = [name for name in programs(folder) if not (part / name).exists()]
         if missing:
             raise SystemExit(f"{folder}: go build made no {', '.join(missing)}")

@@ -17,6 +17,8 @@ RELEASES = {
     "1.37": ("kubernetes-1.37", "etcd-3.7", "coredns-1.14", "cri-tools-1.37", "containerd-2.3", "runc-1.5"),
 }
 CURRENT = "1.37"
+#: The folders of further container runtimes, by the name that the variable container_runtime has for them.
+RUNTIMES = {"crio": "crio-1.34", "docker": "cri-dockerd-0.4"}
 
 
 class Project(NamedTuple):
@@ -76,7 +78,28 @@ PROJECTS = {
         tags="seccomp,urfave_cli_no_docs,netgo,osusergo",
         cgo=True,
     ),
+    "crio": Project(
+        "github.com/cri-o/cri-o",
+        ("github.com/cri-o/cri-o/cmd/crio",),
+        tags="containers_image_openpgp,containers_image_ostree_stub,exclude_graphdriver_btrfs,btrfs_noversion,"
+        "seccomp,selinux,netgo,osusergo",
+        cgo=True,
+    ),
+    "cri-dockerd": Project(
+        "github.com/Mirantis/cri-dockerd",
+        ("github.com/Mirantis/cri-dockerd",),
+        variables=("github.com/Mirantis/cri-dockerd/cmd/version.Version={version}",),
+    ),
 }
+
+
+#: A project's programs in C: by name the folder in its module that has their files.
+SOURCES = {"crio": {"pinns": "pinns/src"}}
+
+
+def sources(folder: str) -> dict[str, str]:
+    """The programs in C of a folder below modules/."""
+    return SOURCES.get(folder.rpartition("-")[0], {})
 
 
 def project(folder: str) -> Project:
@@ -97,4 +120,4 @@ def programs(folder: str) -> list[str]:
     """The names of a folder's programs: `go build` names one after its package, without a major version's suffix."""
     found = project(folder)
     names = [re.sub(r"/v\d+$", "", package).rpartition("/")[2] for package in found.packages]
-    return [found.renamed.get(name, name) for name in names]
+    return [found.renamed.get(name, name) for name in names] + [*sources(folder)]

@@ -48,9 +48,11 @@ def requirements(folder):
 
 def test_every_folder_is_used_and_every_release_has_one_of_each_project(build):
     releases = build["projects"].RELEASES
-    assert sorted({folder for folders in releases.values() for folder in folders}) == FOLDERS
+    others = build["projects"].RUNTIMES.values()
+    assert sorted({folder for folders in releases.values() for folder in folders}.union(others)) == FOLDERS
     for folders in releases.values():
-        assert [folder.rpartition("-")[0] for folder in folders] == list(build["projects"].PROJECTS)
+        projects = [folder.rpartition("-")[0] for folder in [*folders, *others]]
+        assert projects == list(build["projects"].PROJECTS)
     assert max(releases) == build["projects"].CURRENT
 
 
