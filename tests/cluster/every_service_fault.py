@@ -18,6 +18,8 @@ from faults.world import World, pods
 from .conftest import NAME, NETWORK
 
 NAMESPACE = "podnet-verify"
+#: The cluster itself takes longer than a test may on a busy machine.
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,10 @@ add rule inet foreign shut udp dport != 98 accept
 
 
 @pytest.fixture
-def ruled(netns):
+def ruled(netns, eventually):
     netns.run("nft", "-f", "-", input=RULES)
     netns.run(f"ip address add {OTHER6} dev lo nodad")
+    eventually("the address' local route", lambda: netns.ip(f"-6 route show table local {OTHER6}"), 60)
     netns.run(f"iptables -A OUTPUT -d {OTHER} -p udp --dport 97 -j DROP")
     return netns
 
