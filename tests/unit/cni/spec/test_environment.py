@@ -42,7 +42,7 @@ def test_del_needs_no_namespace_and_bears_malformed_args():
     call.check_netns()
     assert call.args == {"MAC": "02::"}
     with pytest.raises(CniError):
-        _ = Environment({**ADD, "CNI_ARGS": "IP"}).args
+        list(Environment({**ADD, "CNI_ARGS": "IP"}).args)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a:b", "eth%d", "a b", "a\0", "sixteen-letters-", "\u00fc" * 8])
