@@ -141,10 +141,12 @@ def _culprit(
     # what may drop between the two; else what may on that node at all, the nearest first, but not where they passed
     near = [number for number, fault in enumerate(hops) if fault.hop.node == after.node and number >= last]
     near.sort(key=lambda number: (abs(number - first), number))
-    for fault in [*region, *(hops[number] for number in near)]:
-        if fault.hop.verdict == Verdict.SUSPECT:
-            fault.hop.convict(loss)
-            return fault
+    nearest = [*region, *(hops[number] for number in near)]
+    suspects = [fault for fault in nearest if fault.hop.verdict == Verdict.SUSPECT]
+    if suspects:
+        accused = _cause(suspects)
+        accused.hop.convict(loss)
+        return accused
     silent = _unresolved(hops[last:], after, found)
     if silent:
         silent.hop.evidence = loss
@@ -160,6 +162,14 @@ def _culprit(
         loss = Finding(Code.PACKETS_EXPIRED, loss.node, loss.subject, more)
     _fail_as(after, loss)
     return hops[first]
+
+
+def _cause(suspects: list[PathHop]) -> PathHop:
+    """The first of them; where that is a neighbor that did not answer, the pod which is set not to."""
+    if suspects[0].hop.suspected[0].code != Code.NEIGHBOR_FAILED:
+        return suspects[0]
+    silent = (fault for fault in suspects if fault.hop.suspected[0].code == Code.POD_ARP_IGNORED)
+    return next(silent, suspects[0])
 
 
 def _fail_as(hop: Hop, finding: Finding) -> Hop:

@@ -177,7 +177,7 @@ def test_what_a_restored_cluster_lacks_is_dropped(server, follow, bump):
     follower.names("node2", "node3")
     server.do("POST", NODES, node("node8", 8))
     follower.names("node2", "node3", "node8")
-    assert follower.source.status()["lists"] == 2
+    assert follower.source.status().counters["lists"] == 2
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

@@ -13,7 +13,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding im
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import UnresolvedNeighbor
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import NODE, CapturePoint
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import BaseChain, Qdisc
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import BaseChain, NeighborState, Qdisc
 
 ETH0_IN, ETH0_OUT = CapturePoint(NODE, "eth0", "in"), CapturePoint(NODE, "eth0", "out")
 TUNNEL_IN, TUNNEL_OUT = CapturePoint(NODE, "flannel.1", "in"), CapturePoint(NODE, "flannel.1", "out")
@@ -109,6 +109,17 @@ def test_an_unresolved_neighbor_is_named_where_nothing_is_suspected(between_node
     assert between_nodes.verdict() == ("node2", "deliver", Code.NEIGHBOR_REPLY_UNHEARD)
     evidence.arp = []
     assert between_nodes.verdict() == ("node2", "deliver", Code.NEIGHBOR_UNRESOLVED)
+
+
+def test_a_neighbor_that_failed_is_no_cause_where_its_pod_ignores_arp(between_nodes):
+    """Who has tried before the trace leaves such an entry."""
+    node = between_nodes.other
+    node.neighbors = [each for each in node.neighbors if each.dst != "10.244.2.2"]
+    node.neighbors.append(NeighborState("cni0", "10.244.2.2", state="failed"))
+    between_nodes.lose("node2", BRIDGE_OUT)
+    assert between_nodes.verdict() == ("node2", "deliver", Code.NEIGHBOR_FAILED)
+    between_nodes.pod("a2").sysctls["net/ipv4/conf/eth0/arp_ignore"] = "8"
+    assert between_nodes.verdict() == ("node2", "pod", Code.POD_ARP_IGNORED)
 
 
 def test_a_pod_that_does_not_learn_its_gateway(between_nodes):
