@@ -56,8 +56,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -104,6 +104,9 @@ families: venv ## A cluster of IPv6 alone, from nothing to nothing
 repository: BINDEP += tests/repository/bindep.txt
 repository: venv ## Kubernetes from a package repository and a registry of the site: dual-stack, nftables, upgrades
 	pytest -v tests/repository $(ARGS)
+
+restore: venv ## A cluster that is lost with all its machines comes back from its backup
+	pytest -xv tests/restore $(ARGS)
 
 hosts: BINDEP += tests/hosts/bindep.txt
 hosts: venv ## The lab's own tests on Debian 12 and 13 as they are installed, in QEMU

@@ -49,6 +49,7 @@ PARTS = (
     "overlay",
     "packets",
     "policy",
+    "provision",
     "verify",
 )
 #: The CNI executables: one name for each plugin type of ours. A test compares them with the plugins.

@@ -20,7 +20,12 @@ from pathlib import Path
 
 from . import apiserver, client
 
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
+#: By image.
+PROGRAMS = {
+    "etcd": ("etcd", "etcdctl", "etcdutl"),
+    "kube-apiserver": ("kube-apiserver",),
+    "kube-controller-manager": ("kube-controller-manager",),
+}
 START = 120
 
 
@@ -33,15 +38,16 @@ def archive() -> Path | None:
 
 def unpack(source: Path, target: Path) -> None:
     """Takes the programs out of the archive's images, kubectl from its side."""
-    for name in PROGRAMS:
+    for name, wanted in PROGRAMS.items():
         with tarfile.open(source / "images" / f"{name}.tar") as image:
             layers = [image.extractfile(each) for each in image.getmembers() if each.name.endswith("layer.tar")]
             for layer in layers:
                 with tarfile.open(fileobj=io.BufferedReader(layer)) as files:  # type: ignore[arg-type]
                     for each in files:
-                        if Path(each.name).name == name and each.isfile():
-                            (target / name).write_bytes(files.extractfile(each).read())  # type: ignore[union-attr]
-        (target / name).chmod(0o755)
+                        program = target / Path(each.name).name
+                        if program.name in wanted and each.isfile():
+                            program.write_bytes(files.extractfile(each).read())  # type: ignore[union-attr]
+                            program.chmod(0o755)
     (target / "kubectl").symlink_to(source / "bin/kubectl")
     (target / "manifest.json").symlink_to(source / "manifest.json")
 
@@ -110,6 +116,7 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.processes.clear()
 
     def _ready(self) -> bool:
         dead = [process.args for process in self.processes if process.poll() is not None]

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from ..agent import client
 from ..agent import settings as configuration
 from ..agent.sources.source import DIRECTORY, FileSource
+from ..converge.plan import Plan
 from ..findings import render
 from ..findings.codes import Code
 from ..findings.finding import Finding
@@ -131,6 +132,28 @@ def load_policies(options: argparse.Namespace, _channel: Channel) -> int:
     return 2 if failures else 0
 
 
+def make_backup(options: argparse.Namespace, _channel: Channel) -> int:
+    """Writes a backup of the cluster; prints what it did, a line each."""
+    from ..provision import backup  # loaded where it is used only
+
+    return _carry_out(Plan(then=backup.plan(options.directory, options.keep, options.recipient, {})))
+
+
+def renew_certificates(options: argparse.Namespace, _channel: Channel) -> int:
+    """Renews the node's certificates that expire soon; prints what it did, a line each."""
+    from ..provision import certificates  # loaded where it is used only
+
+    return _carry_out(Plan(then=certificates.plan(options.node, options.days, options.force, 240)))
+
+
+def _carry_out(todo: Plan) -> int:
+    failures = todo.apply()
+    for line in todo.describe():
+        print(line)
+    _report(failures)
+    return 2 if failures else 0
+
+
 def _known(options: argparse.Namespace) -> tuple[Config, Leases]:
     """What the agent goes by; where none runs, what it last knew of the API, or the files. Raises ConfigError."""
     return client.known(options.run) or _kept(options.config) or FileSource(options.config).read()
@@ -203,6 +226,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--port", metavar="PORT", help="of that connection, such as 80/tcp (any protocol: none)")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.set_defaults(action=explain_policies)
+    command = commands.add_parser("backup", help="back up the cluster, on a control plane")
+    command.add_argument("--directory", default="/var/backups/podnet", metavar="DIR", help="where to (%(default)s)")
+    command.add_argument("--keep", type=int, default=7, metavar="N", help="how many stay there (%(default)s)")
+    command.add_argument("--recipient", default="", metavar="FILE", help="certificate to encrypt it for")
+    command.set_defaults(action=make_backup)
+    command = commands.add_parser("renew-certificates", help="renew the node's certificates that expire soon")
+    command.add_argument("--node", required=True, metavar="NAME", help="the node's name in Kubernetes")
+    command.add_argument("--days", type=int, default=90, metavar="N", help="what they have left then (%(default)s)")
+    command.add_argument("--force", action="store_true", help="all of them, whatever they have left")
+    command.set_defaults(action=renew_certificates)
     verify.register(commands)
     return parser
 

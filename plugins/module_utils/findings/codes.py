@@ -276,9 +276,20 @@ class Code(str, Enum):
     AGENT_RELEASE_FAILED = "agent.release-failed"
     AGENT_RESTORE_FAILED = "agent.restore-failed"
 
-    # -- certificates of Kubernetes on a node
+    # -- a control plane's data, its certificates and its backups
+    ETCD_SILENT = "etcd.silent"
+    ETCD_ALARM = "etcd.alarm"
+    ETCD_SPACE_LOW = "etcd.space-low"
     CERTIFICATE_EXPIRES = "certificate.expires"
     CERTIFICATE_EXPIRED = "certificate.expired"
+    BACKUP_FAILED = "backup.failed"
+    BACKUP_DAMAGED = "backup.damaged"
+    BACKUP_ENCRYPTED = "backup.encrypted"
+    BACKUP_NOT_DECRYPTED = "backup.not-decrypted"
+    BACKUP_OF_OTHER_CLUSTER = "backup.of-other-cluster"
+    BACKUP_RELEASE_DIFFERS = "backup.release-differs"
+    BACKUP_KEYS_MISSING = "backup.keys-missing"
+    NODE_IN_CLUSTER = "node.in-cluster"
 
     # -- a plan that is applied
     CHANGE_REFUSED = "change.refused"

@@ -42,6 +42,8 @@ class CheckName(str, Enum):
     NO_NAT_BETWEEN_PODS = "no NAT between pods"
     POLICIES_IN_FORCE = "network policies in force"
     CERTIFICATES_VALID = "certificates valid"
+    ETCD_HEALTHY = "etcd healthy"
+    BACKUPS_MADE = "backups made"
     # -- of the cluster
     NODE_READY = "node Ready"
     POD_READY = "pod Ready"
