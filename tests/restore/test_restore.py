@@ -111,7 +111,7 @@ def archives(directory: Path) -> list[Path]:
 
 def test_check_mode_tells_of_a_backup_and_makes_none(lab, directory):
     run = lab.play("backup", "--check", "-e", f"backup_directory={directory}")
-    assert "Write the backup" in run.changed_tasks
+    assert run.changed_tasks == {"podnet.cluster.backup : Write the backup"}
     assert archives(directory) == [] and lab.node("node1", "ls /var/backups/podnet 2>/dev/null || true") == ""
 
 
@@ -217,7 +217,9 @@ def test_certificates_that_end_tomorrow_are_told_and_renewed(lab):
     told = {each["code"] for each in json.loads(lab.node("node1", "podnetctl status --json"))["warnings"]}
     assert "certificate.expires" in told
     would = lab.play("renew_certificates", "--check")
-    assert "Renew the certificates" in would.changed_tasks and set(would.changed) == {"node1"}
+    assert "podnet.cluster.certificates : Renew the certificates" in would.changed_tasks and set(would.changed) == {
+        "node1"
+    }
     before = lab.node(
         "node1", "crictl ps --quiet --name '^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)$'"
     )
