@@ -8,7 +8,6 @@ import os
 import tempfile
 from typing import Any
 
-import yaml
 from ansible import constants
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
@@ -28,7 +27,7 @@ class ActionModule(Judge):
                 "key": {"type": "path", "default": ""},
                 "cluster": {"type": "str", "default": ""},
                 "release": {"type": "str", "required": True},
-                "encryption": {"type": "list", "elements": "dict", "default": []},
+                "encryption": {"type": "str", "default": ""},
                 "hosts": {"type": "list", "elements": "str", "required": True},
             }
         )
@@ -45,7 +44,7 @@ class ActionModule(Judge):
         except backup_file.BackupError as error:
             findings.insert(0, error.finding._replace(subject=given["path"]))
         else:
-            settings = backup_file.text_of(plain, backup_file.ENCRYPTION), yaml.safe_dump(given["encryption"])
+            settings = backup_file.text_of(plain, backup_file.ENCRYPTION), given["encryption"]
             findings += backup_file.misfits(manifest, given["path"], given["cluster"], given["release"], settings)
         result = self.verdict(findings, "backup and nodes")
         return {**result, "plain": plain, "manifest": manifest._asdict() if manifest else None}

@@ -37,10 +37,9 @@ options:
     type: str
     required: true
   encryption:
-    description: What the API server will decrypt by, as C(resources) of an EncryptionConfiguration has it.
-    type: list
-    elements: dict
-    default: []
+    description: What the API server will decrypt by, as C(resources) of an EncryptionConfiguration has it, in YAML.
+    type: str
+    default: ""
   hosts:
     description: The hosts to check. M(podnet.cluster.node_facts) has gathered C(podnet_node) on each.
     type: list
