@@ -234,9 +234,9 @@ def _encrypted(file: IO[bytes], recipient: str) -> Iterator[IO[bytes]]:
         if process.stdin is None or process.stderr is None:
             raise OSError("openssl: no pipe")
         try:
-            yield process.stdin
-            process.stdin.close()
-        except BrokenPipeError:  # it has ended, and says why
+            with suppress(BrokenPipeError):  # it has ended, and says why
+                yield process.stdin
+        finally:
             with suppress(BrokenPipeError):
                 process.stdin.close()
         said = process.stderr.read().decode(errors="replace").strip()
