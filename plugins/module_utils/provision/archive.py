@@ -19,7 +19,7 @@ import os
 import re
 import subprocess
 import tempfile
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ..findings.codes import Code
 from ..findings.finding import Finding
@@ -126,10 +126,18 @@ def architecture(archive: Archive) -> str:
 
 def sha256(path: str) -> str:
     """A file's SHA-256 in hexadecimal. Raises OSError."""
-    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+        return hashed(file)
+
+
+def hashed(source: IO[bytes], target: IO[bytes] | None = None) -> str:
+    """The SHA-256, in hexadecimal, of what is read from ``source``, and written to ``target`` meanwhile. Raises
+    OSError."""
+    digest = hashlib.sha256()
+    while chunk := source.read(1 << 20):
+        digest.update(chunk)
+        if target:
+            target.write(chunk)
     return digest.hexdigest()
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -20,7 +19,7 @@ from ..converge import files
 from ..converge.plan import Change, StateError
 from ..ipam.files import make_directory
 from . import facts
-from .archive import Archive, ArchiveError, sha256
+from .archive import Archive, ArchiveError, hashed, sha256
 
 #: What is installed: SHA-256, size in bytes and time of change in ns, by path. Saves hashing 200 MB at each run.
 RECORD = "/var/lib/podnet/artifacts.json"
@@ -120,19 +119,16 @@ def plan(executables: Sequence[Executable], images: Sequence[Image], check_mode:
 def _copy(wanted: Executable | Image, copy: str) -> Iterator[str]:
     """A copy of the file, which has the right SHA-256 whatever becomes of the file; it is removed afterwards, unless it
     was moved. Raises StateError."""
-    digest = hashlib.sha256()
     make_directory(os.path.dirname(copy))
     try:
         try:
             with open(wanted.file, "rb", buffering=0) as source, open(copy, "wb", buffering=0) as target:
-                while chunk := source.read(1 << 20):
-                    digest.update(chunk)
-                    target.write(chunk)
+                found = hashed(source, target)
         except OSError as error:
             raise StateError(f"{wanted.file} cannot be copied ({error.strerror}): copy it again") from None
-        if wanted.sha256 not in ("", digest.hexdigest()):
+        if wanted.sha256 not in ("", found):
             should = f"and should have {wanted.sha256}"
-            raise StateError(f"{wanted.file} has the SHA-256 {digest.hexdigest()} {should}: copy it again")
+            raise StateError(f"{wanted.file} has the SHA-256 {found} {should}: copy it again")
         yield copy
     finally:
         with contextlib.suppress(FileNotFoundError):

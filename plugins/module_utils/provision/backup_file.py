@@ -15,7 +15,6 @@ podnet-<cluster's UID>-<time>.tar.gz          a gzipped tar, or with ``.cms`` be
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import os
@@ -30,6 +29,7 @@ from typing import IO, Any, NamedTuple
 from ..findings.codes import Code
 from ..findings.finding import Finding
 from . import releases
+from .archive import hashed, sha256
 
 MANIFEST = "manifest.json"
 SNAPSHOT = "etcd/snapshot.db"
@@ -81,7 +81,7 @@ def superfluous(directory: str, cluster: str, keep: int) -> list[str]:
 def write(path: str, sources: Mapping[str, str], facts: Mapping[str, Any], recipient: str) -> Manifest:
     """Writes a backup, whole or not at all: ``sources`` are files by their name in it, ``facts`` the manifest's values
     but ``files``, ``recipient`` a certificate's path, "" for a backup that is not encrypted. Raises OSError."""
-    manifest = Manifest(**facts, files={inside: _sha256(source) for inside, source in sources.items()})
+    manifest = Manifest(**facts, files={inside: sha256(source) for inside, source in sources.items()})
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.tmp")
     try:
         with _sink(temporary, recipient) as sink:
@@ -196,17 +196,8 @@ def _target(directory: str, inside: str, manifest: Manifest) -> str:
 
 
 def _copy(source: IO[bytes], target: str) -> str:
-    digest = hashlib.sha256()
     with open(target, "wb", opener=_private) as file:
-        while chunk := source.read(1 << 20):
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.hexdigest()
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return _copy(file, os.devnull)
+        return hashed(source, file)
 
 
 def _private(path: str, flags: int) -> int:
