@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding, finding_from
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import between, membership
 from ansible_collections.podnet.cluster.plugins.module_utils.provision.inventory import Node
 from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import NODE, Judge
@@ -27,8 +27,8 @@ class ActionModule(Judge):
             }
         )
         found = {each["node"]: each for each in given["found"]}
-        findings = [finding_from(finding) for each in found.values() for finding in each["findings"]]
-        warnings = [finding_from(finding) for each in found.values() for finding in each["warned"]]
+        findings = [Finding.from_json(finding) for each in found.values() for finding in each["findings"]]
+        warnings = [Finding.from_json(finding) for each in found.values() for finding in each["warned"]]
         nodes = {node: each["ansible_facts"]["podnet_node"] for node, each in found.items()}
         wanted = [Node(**each) for each in given["nodes"]]
         absent = between.unreachable(wanted, found)

@@ -16,11 +16,11 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 from ansible_collections.podnet.cluster.plugins.module_utils import install
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
+from ansible_collections.podnet.cluster.plugins.module_utils.records.codec import from_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import answer_from
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.codec import from_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import NodeState, state_from
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.trace import Trace

@@ -56,10 +56,10 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.podnet.cluster.plugins.module_utils.records.codec import from_json, to_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import resolve
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.codec import from_json, to_json
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import ProbeResult
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import (
     DISCARD,

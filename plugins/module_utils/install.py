@@ -50,6 +50,7 @@ PARTS = (
     "packets",
     "policy",
     "provision",
+    "records",
     "verify",
 )
 #: The CNI executables: one name for each plugin type of ours. A test compares them with the plugins.

@@ -95,8 +95,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.cli.render_checks import check_as_json
 from ..module_utils.converge.module import run as end
 from ..module_utils.netlink.wire import NetlinkError
+from ..module_utils.records.codec import from_json, to_json
 from ..module_utils.verify.checks.node import about, checks
-from ..module_utils.verify.model.codec import from_json, to_json
 from ..module_utils.verify.model.request import TraceRequest
 from ..module_utils.verify.observe.node import at, collect
 from ..module_utils.verify.trace import run

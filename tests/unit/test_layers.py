@@ -11,7 +11,8 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parents[2] / "plugins/module_utils"
 LAYERS = (
-    "launcher install netlink packets ipam findings converge nat cni overlay policy kube agent verify provision lab cli"
+    "launcher install records netlink packets ipam findings converge nat cni overlay policy kube agent verify "
+    "provision lab cli"
 ).split()
 
 

@@ -90,7 +90,7 @@ ELSEWHERE = {
     "policy/model.py": "unit/policy/test_read.py",
     "policy/program.py": "unit/policy/test_compile.py",
     "policy/ranges.py": "unit/policy/test_evaluate.py",
-    "policy/reason.py": "unit/policy/test_explain.py",
+    "policy/explanation.py": "unit/policy/test_explain.py",
     "policy/rules.py": "integration/policy/test_traps.py",
     "provision/archive.py": "unit/provision/test_artifacts.py",
     "provision/conflist_state.py": "integration/modules/test_cni.py",

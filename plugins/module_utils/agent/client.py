@@ -11,7 +11,7 @@ import os
 import socket
 from typing import Any
 
-from ..findings.finding import finding_from
+from ..findings.finding import Finding
 from ..overlay import admission
 from ..overlay import config as configs
 from ..overlay.config import Config
@@ -30,7 +30,7 @@ def known(run: str) -> tuple[Config, Leases] | None:
         return None
     config = configs.parse(reported["config"])
     leases = admission.admit(config, reported["leases"])
-    refused = {name: finding_from(each) for name, each in reported["refused"].items()}
+    refused = {name: Finding.from_json(each) for name, each in reported["refused"].items()}
     return config, leases._replace(refused={**refused, **leases.refused})
 
 

@@ -291,11 +291,14 @@ class Daemon:
         }
 
     def _policy(self, question: str) -> Answer:
-        from .policies import answers  # only where somebody asks
+        from ..records.codec import to_json  # only where somebody asks
+        from .policies import answers
 
         known = answers.of_agent(self.enforcer) if self.enforcer else None
         try:
-            return _json(answers.answer(known, question)) if known else Answer("404 Not Found", TEXT, b"no policies\n")
+            if known is None:
+                return Answer("404 Not Found", TEXT, b"no policies\n")
+            return _json(to_json(answers.answer(known, question)))
         except (ValueError, LookupError, OSError) as error:
             return Answer("400 Bad Request", TEXT, f"{error}\n".encode())
 

@@ -11,16 +11,26 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from ..findings import render
-from ..verify.model.codec import to_json
-from ..verify.model.policy import PolicyFlow
+from ..policy.explanation import (
+    BlockText,
+    Matches,
+    PeerText,
+    PodAnswer,
+    PolicyFlow,
+    PolicyOrigin,
+    Ports,
+    PortText,
+    RuleText,
+    Sides,
+)
+from ..records.codec import to_json
 from ..verify.observe.policy import KINDS, PolicyReader
 from ..verify.trace.hops import policy as hops
 
 #: The number of the JSON's shape: it goes up with every change that an older reader would misread.
-SCHEMA = 1
+SCHEMA = 2
 #: So many pods of a rule are printed.
 SHOWN = 6
 
@@ -35,15 +45,18 @@ def explain(options: argparse.Namespace, _channel: object) -> int:
     found = reader.pod(name)
     if found is None:
         return _refuse("podnetd does not answer, and has left no policies on disk: systemctl status podnetd")
-    if found["policies"] is None:
+    if found.policies is None:
         return _refuse(f"{name} is not a pod of this node: kubectl get pods --all-namespaces --output wide shows where")
     if other:
         return _connection(options, reader, found, (name, other) if options.to else (other, name))
-    print(json.dumps({"schema": SCHEMA, **found}, indent=1) if options.json else "\n".join(_pod(found)))
+    if options.json:
+        print(json.dumps({"schema": SCHEMA, **to_json(found)}, indent=1))
+    else:
+        print("\n".join(_pod(found, found.policies)))
     return 0
 
 
-def _connection(options: argparse.Namespace, reader: PolicyReader, found: dict[str, Any], ends: tuple[str, str]) -> int:
+def _connection(options: argparse.Namespace, reader: PolicyReader, found: PodAnswer, ends: tuple[str, str]) -> int:
     number, _slash, protocol = (options.port or "").partition("/")
     kind = (protocol or "tcp").lower() if number else "icmp"
     if kind not in (*KINDS, "sctp") or (number and not number.isdecimal()):
@@ -52,10 +65,10 @@ def _connection(options: argparse.Namespace, reader: PolicyReader, found: dict[s
     if not flows:
         return _refuse(f"no address of {ends[0]} or {ends[1]} is known here: give an address instead of a pod")
     if options.json:
-        told = {"schema": SCHEMA, "origin": found["origin"], "from": ends[0], "to": ends[1], "flows": to_json(flows)}
-        print(json.dumps(told, indent=1))
+        told = {"origin": found.origin, "from": ends[0], "to": ends[1], "flows": flows}
+        print(json.dumps({"schema": SCHEMA, **to_json(told)}, indent=1))
     else:
-        print("\n".join([_origin(found["origin"]), *(line for flow in flows for line in _flow(flow, ends))]))
+        print("\n".join([_origin(found.origin), *(line for flow in flows for line in _flow(flow, ends))]))
     return int(any(not judged.accepted for flow in flows for judged in flow.judgements))
 
 
@@ -75,58 +88,57 @@ def _flow(flow: PolicyFlow, ends: tuple[str, str]) -> Iterator[str]:
             yield f"  {direction}: not this node's to decide: {end} is not here"
 
 
-def _pod(found: dict[str, Any]) -> Iterator[str]:
-    yield f"{found['pod']} ({', '.join(found['addresses'])})"
-    yield _origin(found["origin"])
-    for direction in (hops.INGRESS, hops.EGRESS):
-        side = found["policies"][direction]
-        yield f"{direction}: {'isolated' if side['isolated'] else 'not isolated'}"
-        for policy in side["policies"]:
-            yield f"  {policy['tier']} {policy['policy']}" + ("" if policy["rules"] else ": no rules")
-            yield from (f"    {rule['number']}. {_rule(rule, direction)}" for rule in policy["rules"])
-        yield f"  otherwise: {side['otherwise']}"
+def _pod(found: PodAnswer, policies: Sides) -> Iterator[str]:
+    yield f"{found.pod} ({', '.join(found.addresses)})"
+    yield _origin(found.origin)
+    for direction, side in ((hops.INGRESS, policies.ingress), (hops.EGRESS, policies.egress)):
+        yield f"{direction}: {'isolated' if side.isolated else 'not isolated'}"
+        for policy in side.policies:
+            yield f"  {policy.tier} {policy.policy}" + ("" if policy.rules else ": no rules")
+            yield from (f"    {rule.number}. {_rule(rule, direction)}" for rule in policy.rules)
+        yield f"  otherwise: {side.otherwise}"
 
 
-def _rule(rule: dict[str, Any], direction: str) -> str:
+def _rule(rule: RuleText, direction: str) -> str:
     preposition = "from" if direction == hops.INGRESS else "to"
-    peers = [_peer(each) for each in rule["pods"] or ()] + [_block(each) for each in rule["blocks"] or ()]
-    if rule["pods"] is None:
+    peers = [_peer(each) for each in rule.pods or ()] + [_block(each) for each in rule.blocks or ()]
+    if rule.pods is None:
         peers = ["anywhere"]
-    ports = [_port(each) for each in rule["ports"]]
-    words = f"{rule['action']} {preposition} {' or '.join(peers) or 'nothing'}"
+    ports = [_port(each) for each in rule.ports]
+    words = f"{rule.action} {preposition} {' or '.join(peers) or 'nothing'}"
     words += f" on {', '.join(ports)}" if ports else ""
-    return words + (f" (now: {_matches(rule['matches'])})" if rule["matches"] else "")
+    return words + (f" (now: {_matches(rule.matches)})" if rule.matches else "")
 
 
-def _peer(peer: dict[str, str]) -> str:
-    pods = f"pods {peer['pods']}" if peer["pods"] else "all pods"
-    if "namespace" in peer:
-        return f"{pods} in namespace {peer['namespace']}"
-    return f"{pods} in namespaces {peer['namespaces']}" if peer["namespaces"] else f"{pods} in all namespaces"
+def _peer(peer: PeerText) -> str:
+    pods = f"pods {peer.pods}" if peer.pods else "all pods"
+    if peer.namespace:
+        return f"{pods} in namespace {peer.namespace}"
+    return f"{pods} in namespaces {peer.namespaces}" if peer.namespaces else f"{pods} in all namespaces"
 
 
-def _block(block: dict[str, Any]) -> str:
-    return block["cidr"] + (f" except {', '.join(block['except'])}" if block["except"] else "")
+def _block(block: BlockText) -> str:
+    return block.cidr + (f" except {', '.join(block.excepts)}" if block.excepts else "")
 
 
-def _port(port: dict[str, Any]) -> str:
-    if port["name"]:
-        return f"{port['protocol']} port named {port['name']}".lstrip()
-    return ", ".join(hops.ports([hops.Ports(hops.PROTOCOLS[port["protocol"]], port["first"], port["last"])]))
+def _port(port: PortText) -> str:
+    if port.name:
+        return f"{port.protocol} port named {port.name}".lstrip()
+    return ", ".join(hops.ports([Ports(hops.PROTOCOLS[port.protocol], port.first, port.last)]))
 
 
-def _matches(matches: dict[str, Any]) -> str:
-    more = len(matches["pods"]) - SHOWN
-    names = ", ".join(matches["pods"][:SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"{matches['addresses']} addresses: {names}" if names else f"{matches['addresses']} addresses"
+def _matches(matches: Matches) -> str:
+    more = len(matches.pods) - SHOWN
+    names = ", ".join(matches.pods[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"{matches.addresses} addresses: {names}" if names else f"{matches.addresses} addresses"
 
 
-def _origin(origin: dict[str, Any]) -> str:
-    force = "in force" if origin["in_force"] else "not in force"
-    if origin["source"] == hops.DISK:
-        age = max(0, int(time.time() - origin["time"]))
+def _origin(origin: PolicyOrigin) -> str:
+    force = "in force" if origin.in_force else "not in force"
+    if origin.source == hops.DISK:
+        age = max(0, int(time.time() - origin.time))
         return f"policies as podnetd left them on disk {age} s ago, {force}; podnetd does not answer"
-    return f"policies of podnetd, {force}" + ("" if origin["following"] else "; the API server is not followed")
+    return f"policies of podnetd, {force}" + ("" if origin.following else "; the API server is not followed")
 
 
 def _refuse(reason: str) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..findings import render as words
 from ..findings.finding import Finding
+from ..records.codec import to_json
 from ..verify.model.answer import NodeAnswer
 from ..verify.model.check import Check
-from ..verify.model.codec import to_json
 from ..verify.model.evidence import ProbeResult
 
 

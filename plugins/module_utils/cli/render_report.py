@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..findings import render as words
+from ..policy.explanation import PolicyState
+from ..records.codec import to_json
 from ..verify.checks.report import Failure, Report
 from ..verify.model.check import Check
-from ..verify.model.codec import to_json
 from ..verify.model.evidence import ProbeResult
-from ..verify.model.policy import PolicyState
 from ..verify.model.trace import Trace
 from . import render_trace
 from .render_checks import check_as_json, finding_as_json, probe_as_json

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..findings import render as words
 from ..findings.finding import Finding
-from ..verify.model.codec import to_json
+from ..records.codec import to_json
 from ..verify.model.endpoint import Endpoint
 from ..verify.model.evidence import ProbeResult
 from ..verify.model.hop import Hop, Step, Verdict

@@ -37,7 +37,8 @@ class Finding(NamedTuple):
             "parameters": dict(self.parameters),
         }
 
-
-def finding_from(values: Mapping[str, Any]) -> Finding:
-    """A finding from its JSON, with or without words. Raises ValueError for an unknown code: from another version."""
-    return Finding(Code(values["code"]), values["node"], values["subject"], dict(values["parameters"]))
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Finding:
+        """A finding from its JSON, with or without words. Raises ValueError for an unknown code: from another
+        version."""
+        return Finding(Code(values["code"]), values["node"], values["subject"], dict(values["parameters"]))

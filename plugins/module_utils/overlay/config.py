@@ -81,7 +81,7 @@ class Config(NamedTuple):
         return next((network for network in self.networks if network.version == version), None)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON-ready data; ``parse`` reads it back."""
+        """The same as JSON-ready data; ``from_json`` reads it back."""
         return {
             "node_name": self.node_name,
             "networks": [str(network) for network in self.networks],
@@ -93,6 +93,11 @@ class Config(NamedTuple):
             "service_networks": [str(block) for block in self.service_networks],
             "underlay_networks": [str(block) for block in self.underlay_networks],
         }
+
+    @staticmethod
+    def from_json(data: object) -> Config:
+        """As ``parse``."""
+        return parse(data)
 
 
 def parse(data: object) -> Config:

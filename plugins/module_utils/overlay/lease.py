@@ -64,7 +64,7 @@ class Lease(NamedTuple):
     public_key: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON-ready data; ``parse`` reads it back."""
+        """The same as JSON-ready data; ``from_json`` reads it back."""
         key = {} if self.public_key is None else {"public_key": self.public_key}
         return {
             "name": self.name,
@@ -74,6 +74,11 @@ class Lease(NamedTuple):
             "addresses": list(self.addresses),
             **key,
         }
+
+    @staticmethod
+    def from_json(data: object) -> Lease:
+        """As ``parse``."""
+        return parse(data)
 
 
 class Leases(NamedTuple):

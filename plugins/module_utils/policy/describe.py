@@ -5,7 +5,7 @@
 """A policy's rules as JSON, for people: what of them a chain's lines no longer show.
 
     {"action": "accept", "pods": [{"namespaces": SELECTOR, "pods": SELECTOR}], "blocks": [{"cidr": "10.0.0.0/8",
-     "except": []}], "ports": [{"protocol": "TCP", "first": 80, "last": 80, "name": ""}]}
+     "excepts": []}], "ports": [{"protocol": "TCP", "first": 80, "last": 80, "name": ""}]}
 
 ``pods`` and ``blocks`` are null where every address is meant, ``ports`` is empty for every protocol and port. A
 SELECTOR is written as kubectl takes it, "" for all; instead of ``namespaces`` stands ``namespace`` for a single one.
@@ -39,7 +39,7 @@ def _rule(found: Rule) -> dict[str, Any]:
         "pods": None if everyone else [_peer(each) for each in found.peers or ()],
         "blocks": None
         if everyone
-        else [{"cidr": str(each.cidr), "except": [str(cut) for cut in each.excepts]} for each in found.blocks],
+        else [{"cidr": str(each.cidr), "excepts": [str(cut) for cut in each.excepts]} for each in found.blocks],
         "ports": [
             {"protocol": NAMES.get(each.protocol, ""), "first": each.first, "last": each.last, "name": each.name}
             for each in found.ports

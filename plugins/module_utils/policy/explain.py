@@ -7,35 +7,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..records.codec import from_json
 from .evaluate import Flow, between, holds, is_local, through
+from .explanation import PolicyJudgement, PolicyText, Ports, Reason, RuleText, Side, Sides
 from .model import ANY_PROTOCOL, LAST_PORT
 from .program import ACCEPT, DROP, EGRESS, INGRESS, JUMP, Line, Local, Program, in_family
-from .reason import Ports, Reason
 
 #: So many pods of a rule are named.
 NAMED = 20
 NETWORK_POLICY = "NetworkPolicy"
 
 
-class Judgement(NamedTuple):
-    """What one direction does to a flow. ``policies``: that whose ``rule`` decides, or all that isolate the pod.
-    ``allowed``: what these let pass between the two addresses instead, where the flow is dropped."""
-
-    direction: str
-    accepted: bool
-    reason: Reason
-    policies: tuple[str, ...] = ()
-    rule: int = 0
-    allowed: tuple[Ports, ...] = ()
-
-
 #: From packed addresses to the pods ("namespace/name") that have them, as far as they are known.
 Names = Callable[[Collection[bytes]], "dict[bytes, str]"]
 
 
-def judge(program: Program, flow: Flow) -> list[Judgement]:
+def judge(program: Program, flow: Flow) -> list[PolicyJudgement]:
     """Of each direction that this node decides: of the source if it is here, and of the target."""
     return [
         judge_direction(program, flow, direction)
@@ -44,24 +33,26 @@ def judge(program: Program, flow: Flow) -> list[Judgement]:
     ]
 
 
-def judge_direction(program: Program, flow: Flow, direction: str) -> Judgement:
+def judge_direction(program: Program, flow: Flow, direction: str) -> PolicyJudgement:
     """What one direction does, whose end is one of this node's."""
     address = flow.source if direction == EGRESS else flow.target
     if not holds(program, f"known{flow.family}", address):
-        return Judgement(direction, False, Reason.ADDRESS_UNKNOWN)
+        return PolicyJudgement(direction, False, Reason.ADDRESS_UNKNOWN)
     passage = through(program, flow, direction)
     source = program.sources.get(passage.chain)
     if passage.verdict not in (ACCEPT, DROP):
-        return Judgement(direction, True, Reason.NOT_ISOLATED)
+        return PolicyJudgement(direction, True, Reason.NOT_ISOLATED)
     accepted = passage.verdict == ACCEPT
     if passage.rule:
         policies = (source.policy if source else passage.chain,)
         allowed = () if accepted else _allowed(program, flow, direction, address)
-        return Judgement(direction, accepted, Reason.RULE, policies, passage.rule, allowed)
+        return PolicyJudgement(direction, accepted, Reason.RULE, policies, passage.rule, allowed)
     if accepted:
-        return Judgement(direction, True, Reason.TO_ITSELF)
+        return PolicyJudgement(direction, True, Reason.TO_ITSELF)
     isolated_by = isolating(program, passage.chain)
-    return Judgement(direction, False, Reason.NO_RULE, isolated_by, 0, _allowed(program, flow, direction, address))
+    return PolicyJudgement(
+        direction, False, Reason.NO_RULE, isolated_by, 0, _allowed(program, flow, direction, address)
+    )
 
 
 def isolating(program: Program, chain: str) -> tuple[str, ...]:
@@ -104,19 +95,19 @@ def _ports(program: Program, flow: Flow, line: Line) -> Iterator[Ports]:
         yield Ports(line.protocol or ANY_PROTOCOL, 0, LAST_PORT)
 
 
-def pod(program: Program, key: str, names: Names) -> dict[str, Any] | None:
-    """Who may reach a pod of this node and whom it may reach, JSON-ready (docs/policy.md has the keys); None where no
-    such pod is known."""
+def pod(program: Program, key: str, names: Names) -> Sides | None:
+    """Who may reach a pod of this node and whom it may reach; None where no such pod is known. Raises ValueError where
+    another version wrote the policies' rules."""
     local = program.locals.get(key)
     if local is None:
         return None
-    return {
-        INGRESS: _side(program, local, (local.ingress_admin, local.ingress), names),
-        EGRESS: _side(program, local, (local.egress_admin, local.egress), names),
-    }
+    return Sides(
+        _side(program, local, (local.ingress_admin, local.ingress), names),
+        _side(program, local, (local.egress_admin, local.egress), names),
+    )
 
 
-def _side(program: Program, local: Local, combinations: tuple[str, ...], names: Names) -> dict[str, Any]:
+def _side(program: Program, local: Local, combinations: tuple[str, ...], names: Names) -> Side:
     family = 4 if not local.addresses or len(local.addresses[0]) == 4 else 6
     policies = []
     isolated = False
@@ -124,17 +115,17 @@ def _side(program: Program, local: Local, combinations: tuple[str, ...], names: 
         for line in program.chains.get(in_family(combination, family), ()):
             source = program.sources.get(line.chain)
             if line.verdict == JUMP and source:
-                rules = [
-                    {"number": number, **rule, "matches": _matches(program, line.chain, number, names)}
-                    for number, rule in enumerate(source.rules, 1)
-                ]
-                policies.append({"policy": source.policy, "tier": source.tier or NETWORK_POLICY, "rules": rules})
+                rules = tuple(
+                    from_json(RuleText, {**rule, "number": at, "matches": _matches(program, line.chain, at, names)})
+                    for at, rule in enumerate(source.rules, 1)
+                )
+                policies.append(PolicyText(source.policy, source.tier or NETWORK_POLICY, rules))
             isolated = isolated or line.verdict == DROP
-    return {"isolated": isolated, "policies": policies, "otherwise": DROP if isolated else ACCEPT}
+    return Side(isolated, tuple(policies), DROP if isolated else ACCEPT)
 
 
 def _matches(program: Program, chain: str, rule: int, names: Names) -> dict[str, Any] | None:
-    """The pods that a rule's selectors find now; None where it has none."""
+    """Matches: the pods that a rule's selectors find now; None where it has none."""
     sets = {line.source or line.target for line in program.chains.get(chain, ()) if line.rule == rule}
     pods = [program.sets[name] for name in sets if name and not program.sets[name].kind.interval]
     if not pods:

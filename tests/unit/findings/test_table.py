@@ -10,7 +10,7 @@ import string
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding, finding_from
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.texts import ENTRIES
 
 
@@ -34,4 +34,4 @@ def test_every_code_can_be_told(code):
     assert entry.cause.endswith(".")
     assert render.fix(found)
     assert not render.text(found).endswith(".")
-    assert finding_from(render.as_json(found)) == found
+    assert Finding.from_json(render.as_json(found)) == found

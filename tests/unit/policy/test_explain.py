@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import pack_ip
 from ansible_collections.podnet.cluster.plugins.module_utils.policy import explain, files
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import Flow, judge
-from ansible_collections.podnet.cluster.plugins.module_utils.policy.reason import Ports, Reason
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.explanation import Ports, Reason
 from policies.cases import cases
 from policies.cluster import address, cluster_policy, nine, policy
 from policies.events import compilers, of_case
@@ -90,10 +90,10 @@ def test_the_tier_that_decides():
     assert judged(found, flow("y/a", A))[1] == ("ingress", False, Reason.RULE, ("guard",), 1)
     assert judged(found, flow("z/a", A))[1] == ("ingress", True, Reason.RULE, ("x/own",), 1)
     assert judged(found, flow("z/a", C))[1] == ("ingress", False, Reason.RULE, ("base",), 1)
-    side = explain.pod(found, C, lambda _wanted: {})["ingress"]
-    assert [(each["policy"], each["tier"]) for each in side["policies"]] == [("guard", "Admin"), ("base", "Baseline")]
-    assert [rule["action"] for rule in side["policies"][0]["rules"]] == ["deny", "pass"]
-    assert not side["isolated"] and side["otherwise"] == "accept"
+    side = explain.pod(found, C, lambda _wanted: {}).ingress
+    assert [(each.policy, each.tier) for each in side.policies] == [("guard", "Admin"), ("base", "Baseline")]
+    assert [rule.action for rule in side.policies[0].rules] == ["deny", "pass"]
+    assert not side.isolated and side.otherwise == "accept"
 
 
 def test_the_reasons_outlive_podnetd(tmp_path):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from ..model.record import record
+from ...records.record import record
 
 
 @record

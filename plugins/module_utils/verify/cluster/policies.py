@@ -21,9 +21,7 @@ from ...policy.compile import Compiler
 from ...policy.evaluate import Flow, holds
 from ...policy.model import PROTOCOLS, Pod
 from ...policy.program import EGRESS, INGRESS
-from ..model.codec import from_json, to_json
 from ..model.evidence import ProbeResult
-from ..model.policy import PolicyJudgement
 from ..trace.hops.policy import denial
 from .api import Cluster, Service
 from .api import Pod as ApiPod
@@ -155,7 +153,7 @@ class Policies:
             if not judged.accepted:
                 pod = self._pods[source if direction == EGRESS else target]
                 traffic = ["ICMP" if kind == "icmp" else f"{kind.upper()} {port}"]
-                return denial(pod.node, from_json(PolicyJudgement, to_json(judged)), pod.name, peer, traffic)
+                return denial(pod.node, judged, pod.name, peer, traffic)
         return None
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...findings.codes import Code
 from ...findings.finding import Finding, Value
-from .record import record
+from ...records.record import record
 
 
 class Step(str, Enum):

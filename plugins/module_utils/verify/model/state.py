@@ -16,7 +16,9 @@ from typing import Any, Optional
 from ...findings.finding import Finding
 from ...overlay.config import Config
 from ...overlay.lease import Lease
-from .codec import from_json, to_json
+from ...policy.explanation import PolicyState
+from ...records.codec import from_json, to_json
+from ...records.record import record
 from .evidence import Evidence
 from .judged import JudgedPacket
 from .kernel import (
@@ -33,8 +35,6 @@ from .kernel import (
     RouteState,
     XfrmPolicy,
 )
-from .policy import PolicyState
-from .record import record
 
 #: The number of these shapes: it goes up with every change that an older or newer reader would misread.
 SCHEMA = 4

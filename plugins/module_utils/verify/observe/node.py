@@ -22,7 +22,7 @@ from ...agent.sources.source import DIRECTORY, FileSource
 from ...converge.kernel_objects import ObjectChange
 from ...converge.plan import Plan
 from ...findings.codes import Code
-from ...findings.finding import Finding, finding_from
+from ...findings.finding import Finding
 from ...ipam.ip import parse_address
 from ...netlink import address as addresses
 from ...netlink import link as links
@@ -265,7 +265,7 @@ def _agent(places: Places, node: str) -> AgentState:
 def _finding(reason: Any, node: str) -> Finding:
     """A reason of the agent's: its finding, or what another version of it says."""
     try:
-        return finding_from(reason)
+        return Finding.from_json(reason)
     except (ValueError, KeyError, TypeError):
         return Finding(Code.AGENT_NOT_READY, node, "podnetd", {"reason": str(reason)})
 

@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...agent import settings as configuration
 from ...agent.policies import options
 from ...agent.policies.options import Options
 from ...overlay.config import ConfigError
-from ..model.codec import from_json
-from ..model.policy import PolicyDrops, PolicyFlow, PolicyJudgement, PolicyState
+from ...policy.explanation import FlowsAnswer, PodAnswer, PolicyDrops, PolicyFlow, PolicyState
 from .fib import Flow
+
+if TYPE_CHECKING:
+    from ...agent.policies.answers import Answer
 
 KINDS = ("icmp", "tcp", "udp")
 
@@ -43,40 +44,35 @@ class PolicyReader:
         if self.options is None:
             return None
         found = self._ask("state")
-        if found is None:
+        if not isinstance(found, PolicyState):
             return PolicyState()
-        state = from_json(PolicyState, found)
+        judged: list[PolicyFlow] = []
         for source, target in dict.fromkeys(flows):
             for kind in KINDS:
                 behind = (translated or {}).get((target, kind))
                 for flow in self.flow(source, target, kind, behind or port):
-                    state.flows.append(replace(flow, translated=behind is not None))
-        return state
+                    judged.append(flow._replace(translated=behind is not None))
+        return found._replace(flows=tuple(judged))
 
-    def drops_since(self, before: list[PolicyDrops]) -> list[PolicyDrops]:
+    def drops_since(self, before: Iterable[PolicyDrops]) -> list[PolicyDrops]:
         """What policies have dropped since ``state`` has counted."""
         found = self._ask("state")
         counted = {each.chain: each.packets for each in before}
-        now = from_json(PolicyState, found).drops if found else []
-        more = [replace(each, packets=each.packets - counted.get(each.chain, 0)) for each in now]
+        now = found.drops if isinstance(found, PolicyState) else ()
+        more = [each._replace(packets=each.packets - counted.get(each.chain, 0)) for each in now]
         return [each for each in more if each.packets > 0]
 
     def flow(self, source: str, target: str, kind: str, port: int) -> list[PolicyFlow]:
         """What the node decides of a connection; an end is an address or a pod ("namespace/name")."""
-        found = self._ask(f"flow/{source},{target},{kind},{port}") or {"flows": []}
-        return [
-            PolicyFlow(
-                each["source"], each["target"], kind, port,
-                [from_json(PolicyJudgement, judged) for judged in each["judgements"]],
-            )
-            for each in found["flows"]
-        ]  # fmt: skip
+        found = self._ask(f"flow/{source},{target},{kind},{port}")
+        return list(found.flows) if isinstance(found, FlowsAnswer) else []
 
-    def pod(self, name: str) -> dict[str, Any] | None:
-        """Who may reach a pod and whom it may reach (docs/policy.md has the keys)."""
-        return self._ask(f"pod/{name}")
+    def pod(self, name: str) -> PodAnswer | None:
+        """Who may reach a pod and whom it may reach; None where nothing is known."""
+        found = self._ask(f"pod/{name}")
+        return found if isinstance(found, PodAnswer) else None
 
-    def _ask(self, question: str) -> dict[str, Any] | None:
+    def _ask(self, question: str) -> Answer | None:
         if not self.options:
             return None
         from ...agent.policies import answers  # most nodes enforce none

@@ -42,7 +42,7 @@ def test_who_may_reach_a_pod_and_why(shop, eventually):
     eventually("the policies", lambda: settled(shop))
     server, client = name(shop, "server"), name(shop, "client")
     found = asked(shop, server)
-    assert (found["schema"], found["pod"], found["addresses"]) == (1, server, shop.server.addresses)
+    assert (found["schema"], found["pod"], found["addresses"]) == (2, server, shop.server.addresses)
     assert found["origin"]["source"] == "podnetd" and found["origin"]["in_force"] and found["origin"]["following"]
     assert found["policies"]["egress"] == {"isolated": False, "policies": [], "otherwise": "accept"}
     ingress = found["policies"]["ingress"]
@@ -51,7 +51,9 @@ def test_who_may_reach_a_pod_and_why(shop, eventually):
     assert (policy["policy"], policy["tier"]) == (name(shop, "clients"), "NetworkPolicy")
     (rule,) = policy["rules"]
     assert rule["action"] == "accept" and rule["number"] == 1
-    assert rule["pods"] == [{"namespace": server.partition("/")[0], "pods": "role=client"}] and rule["blocks"] == []
+    namespace = server.partition("/")[0]
+    assert rule["pods"] == [{"pods": "role=client", "namespace": namespace, "namespaces": None}]
+    assert rule["blocks"] == []
     assert [port["name"] for port in rule["ports"]] == ["web"]
     assert rule["matches"]["pods"] == [client]
     text = shop.node.ctl("policy", server).stdout

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import finding_from
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.ipam.prefix import parse_prefix
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.node import nat_between_pods
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import CheckName
@@ -37,7 +37,7 @@ def failures(node):
     assert len(checks) >= 15
     failing = [check for check in checks if not check["ok"]]
     assert all(check["finding"]["fix"] for check in failing)
-    return [(check["name"], check["subject"], finding_from(check["finding"])) for check in failing]
+    return [(check["name"], check["subject"], Finding.from_json(check["finding"])) for check in failing]
 
 
 def only(node, name, code, subject, **parameters):

@@ -13,8 +13,8 @@ from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes impo
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.netlink.conntrack import Connection
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import config, lease
+from ansible_collections.podnet.cluster.plugins.module_utils.records import codec
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.node import about, checks, nat_between_pods
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import Check, CheckName
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import Step
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import (

@@ -11,10 +11,10 @@ import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import lease
+from ansible_collections.podnet.cluster.plugins.module_utils.records import codec
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import Count, report
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import About, NodeAnswer, answer_from
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import CheckName
 from ansible_collections.podnet.cluster.plugins.plugin_utils.table import export_svg, render

@@ -10,15 +10,15 @@ from xml.etree import ElementTree
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.resolve import requests
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.policy import (
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.explanation import (
     PolicyDrops,
     PolicyOrigin,
     PolicyState,
 )
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.resolve import requests
 from ansible_collections.podnet.cluster.plugins.plugin_utils import junit, page, table
 from policies.cluster import cluster_policy, policy
 

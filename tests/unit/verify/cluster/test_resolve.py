@@ -9,9 +9,9 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cluster.plugins.filter.trace_requests import trace_requests
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay import lease
+from ansible_collections.podnet.cluster.plugins.module_utils.records import codec
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.resolve import nodes, requests, resolve
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import codec
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.endpoint import Endpoint, EndpointError
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import ProbeResult
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import AddressState

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 
 from ....findings.codes import Code
 from ....findings.finding import Finding, Value
+from ....policy.explanation import PolicyDrops, PolicyFlow, PolicyJudgement, PolicyState, Ports, Reason
 from ....policy.model import LAST_PORT, PROTOCOLS
-from ....policy.reason import Ports, Reason
 from ...model.endpoint import Endpoint
 from ...model.hop import Hop, Step, Verdict
 from ...model.path import Path
-from ...model.policy import PolicyDrops, PolicyFlow, PolicyJudgement, PolicyState
 from ...model.state import NodeState
 from .node_view import NodeView
 
@@ -71,13 +70,13 @@ def forbidden(states: Iterable[NodeState], source: str, target: str) -> dict[str
     return found
 
 
-def prove(hop: Hop, drops: list[PolicyDrops]) -> None:
+def prove(hop: Hop, drops: Iterable[PolicyDrops]) -> None:
     """Enter what the table has counted meanwhile: drops by the policies that the hop names."""
     if hop.finding is None:
         return
     named = hop.finding.parameters.get("policies", [])
     for each in drops:
-        if each.policies == named:
+        if list(each.policies) == named:
             hop.evidence = Finding(Code.POLICY_DROPS_COUNTED, hop.node, each.chain, {"packets": each.packets})
 
 
@@ -87,13 +86,13 @@ def denial(node: str, judged: PolicyJudgement, pod: str, peer: str, traffic: lis
     if judged.reason == Reason.ADDRESS_UNKNOWN:
         return Finding(Code.POLICY_ADDRESS_UNKNOWN, node, pod, there)
     namespace, _slash, name = judged.policies[0].rpartition("/") if judged.policies else ("", "", "")
-    there.update(policies=judged.policies, namespace=namespace, name=name, allowed=ports(judged.allowed))
+    there.update(policies=list(judged.policies), namespace=namespace, name=name, allowed=ports(judged.allowed))
     if judged.reason == Reason.RULE:
         return Finding(Code.POLICY_RULE_DENIES, node, pod, {**there, "rule": judged.rule})
     return Finding(Code.POLICY_DENIED, node, pod, there)
 
 
-def ports(found: list[Ports]) -> list[str]:
+def ports(found: Iterable[Ports]) -> list[str]:
     """Ports for people: "TCP 80", "UDP 8000-8080", "TCP" for all."""
     words = []
     for each in found:

@@ -6,26 +6,21 @@
 
 The field's type decides: they nest, ``Optional``, ``list``, ``dict`` with text keys, ``tuple[X, ...]`` and
 unions of scalars do what they say. A dataclass with ``OBJECT`` writes that as ``object``, by which a union of such is
-read; properties in ``DERIVED`` are written, not read. Configuration, leases and findings are read by their own parsers.
+read; properties in ``DERIVED`` are written, not read. What has ``as_json`` and ``from_json`` (configuration, leases,
+findings) is written and read by these.
+
+podnetd answers by this, so ``dataclasses``, whose ``inspect`` takes 2 MB, are loaded only where one is written or read.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any, Callable, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from ...findings.finding import Finding, finding_from
-from ...overlay import config, lease
-from ...overlay.config import Config
-from ...overlay.lease import Lease
-
 T = TypeVar("T")
 
-#: Types that bring their own ``as_json``, and what reads it back.
-PARSERS: dict[Any, Callable[[Any], Any]] = {Config: config.parse, Lease: lease.parse, Finding: finding_from}
 NONE = type(None)
 #: What JSON has as it is; a run of verification on a thousand nodes has millions of them.
 PLAIN = frozenset((str, int, float, bool, NONE))
@@ -40,9 +35,9 @@ def to_json(value: Any) -> Any:
 @functools.cache
 def _writer(kind: Any) -> Callable[[Any], Any]:
     """What turns a value of that type into JSON."""
-    if kind in PARSERS:
+    if hasattr(kind, "from_json"):
         return lambda value: value.as_json()
-    if is_dataclass(kind) or hasattr(kind, "_fields"):
+    if _is_record(kind):
         return _record_writer(kind)
     if issubclass(kind, Enum):
         return lambda value: value.value
@@ -92,9 +87,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     origin = get_origin(kind)
     if kind is Any:
         return lambda value: value
-    if kind in PARSERS or (isinstance(kind, type) and issubclass(kind, Enum)):
-        return _parser(PARSERS.get(kind, kind))
-    if is_dataclass(kind) or hasattr(kind, "_fields"):
+    if hasattr(kind, "from_json") or (isinstance(kind, type) and issubclass(kind, Enum)):
+        return _parser(getattr(kind, "from_json", kind))
+    if _is_record(kind):
         return _record_reader(kind)
     if origin is Union:
         return _union_reader(get_args(kind))
@@ -152,15 +147,25 @@ def _refuse(kind: Any, value: dict[str, Any], ignored: Collection[str]) -> NoRet
     raise _WrongError(f"unknown: {unknown}; missing: {missing}")
 
 
+def _is_record(kind: Any) -> bool:
+    return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "_fields")
+
+
 def _names(kind: Any) -> list[str]:
     """The fields of a dataclass or named tuple."""
-    return [each.name for each in fields(kind)] if is_dataclass(kind) else list(kind._fields)
+    if hasattr(kind, "_fields"):
+        return list(kind._fields)
+    from dataclasses import fields
+
+    return [each.name for each in fields(kind)]
 
 
 def _needed(kind: Any) -> frozenset[str]:
     """Those of them without a default."""
-    if not is_dataclass(kind):
+    if hasattr(kind, "_fields"):
         return frozenset(name for name in kind._fields if name not in kind._field_defaults)
+    from dataclasses import MISSING, fields
+
     return frozenset(e.name for e in fields(kind) if e.default is MISSING and e.default_factory is MISSING)
 
 
