@@ -11,21 +11,16 @@ sent. The kubernetes.io/kube-apiserver-client signer checks no subject itself (K
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ..module_utils.findings.codes import Code
 from ..module_utils.findings.finding import Finding, Value
 from ..module_utils.kube.rbac import GROUP, user
-
-#: What a request or a certificate of the wrong kind makes of cryptography, besides its own errors.
-_UNREADABLE = (ValueError, TypeError, InvalidSignature)
+from .signing_requests import CURVE, UNREADABLE, curve, is_exactly, read, subject
 
 
 class Refused(Exception):
@@ -39,19 +34,16 @@ class Refused(Exception):
 def checked_request(node: str, pem: object) -> str:
     """The request for the agent of ``node``, PEM of what was checked alone. Raises Refused."""
     try:
-        request = x509.load_pem_x509_csr(str(pem).encode())
-        if not request.is_signature_valid:
-            raise InvalidSignature("its signature is not by its key")
+        request = read(pem)
         asked = [each.oid.dotted_string for each in request.attributes]
         key = request.public_key()
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _refused(Code.REQUEST_UNREADABLE, node, error=str(error)) from None
     _check_subject(Code.REQUEST_SUBJECT, node, request)
     if asked:
         raise _refused(Code.REQUEST_EXTENSIONS, node, found=asked)
-    if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
-        found = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
-        raise _refused(Code.REQUEST_KEY_TYPE, node, found=found, expected=ec.SECP256R1.name)
+    if curve(key) != CURVE:
+        raise _refused(Code.REQUEST_KEY_TYPE, node, found=curve(key), expected=CURVE)
     return request.public_bytes(Encoding.PEM).decode()
 
 
@@ -61,7 +53,7 @@ def checked_certificate(node: str, pem: object, request: str) -> str:
         certificate = x509.load_pem_x509_certificate(str(pem).encode())
         key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         more = list(_more(certificate.extensions))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _refused(Code.CERTIFICATE_UNREADABLE, node, error=str(error)) from None
     _check_subject(Code.CERTIFICATE_SUBJECT, node, certificate)
     asked = x509.load_pem_x509_csr(request.encode()).public_key()
@@ -73,13 +65,9 @@ def checked_certificate(node: str, pem: object, request: str) -> str:
 
 
 def _check_subject(code: Code, node: str, thing: x509.CertificateSigningRequest | x509.Certificate) -> None:
-    """The subject is two RDNs of one attribute each, in the order in which the node makes them and Go writes them."""
-    wanted = [[(NameOID.ORGANIZATION_NAME, GROUP)], [(NameOID.COMMON_NAME, user(node))]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names longer than 64 characters, which Kubernetes has
-        subject = thing.subject
-    if [[(each.oid, each.value) for each in rdn] for rdn in subject.rdns] != wanted:
-        raise _refused(code, node, found=subject.rfc4514_string(), expected=f"CN={user(node)},O={GROUP}")
+    found = subject(thing)
+    if not is_exactly(found, GROUP, user(node)):
+        raise _refused(code, node, found=found.rfc4514_string(), expected=f"CN={user(node)},O={GROUP}")
 
 
 def _more(extensions: x509.Extensions) -> Iterator[str]:

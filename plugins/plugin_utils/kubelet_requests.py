@@ -12,19 +12,17 @@ signers"), which checks no names, and the names.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import ExtensionOID
 
 from ..module_utils.findings.codes import Code
 from ..module_utils.findings.finding import Finding
 from ..module_utils.kube.serving import GROUP, user
+from .signing_requests import CURVE, UNREADABLE, curve, is_exactly, read, subject
 
 _USAGES = {"digital signature", "key encipherment", "server auth"}
 _OPTIONAL = {"digital signature", "key encipherment"}
@@ -34,16 +32,12 @@ def refusal(node: str, names: Collection[str], request: dict[str, Any]) -> Findi
     """Why the request (``kube.serving.essence``) is not by the kubelet of ``node`` for some of ``names`` (its name, its
     addresses); None where it is."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names longer than 64 characters, which Kubernetes has
-            asked = x509.load_pem_x509_csr(str(request["request"]).encode())
-            if not asked.is_signature_valid:
-                raise InvalidSignature("its signature is not by its key")
-            for part, found, expected in _parts(node, asked, request):
-                if found != expected:
-                    return _invalid(node, part, found, expected)
-            wanted = sorted(_names(asked))
-    except (ValueError, TypeError, InvalidSignature) as error:
+        asked = read(request["request"])
+        for part, found, expected in _parts(node, asked, request):
+            if found != expected:
+                return _invalid(node, part, found, expected)
+        wanted = sorted(_names(asked))
+    except UNREADABLE as error:
         return _invalid(node, "encoding", str(error), "a signed PKCS #10 request")
     known = {_canonical(each) for each in names}
     unknown = [each for each in wanted if each not in known]
@@ -59,15 +53,11 @@ def _parts(node: str, asked: x509.CertificateSigningRequest, request: dict[str, 
     right = _USAGES >= usages >= _USAGES - _OPTIONAL
     expected = ", ".join(sorted(_USAGES))
     yield "usages", expected if right else ", ".join(sorted(usages)), expected
-    wanted = [[(NameOID.ORGANIZATION_NAME, GROUP)], [(NameOID.COMMON_NAME, user(node))]]
-    subject = [[(each.oid, each.value) for each in rdn] for rdn in asked.subject.rdns]
-    expected = f"CN={user(node)},O={GROUP}"
-    yield "subject", expected if subject == wanted else asked.subject.rfc4514_string(), expected
+    name, expected = subject(asked), f"CN={user(node)},O={GROUP}"
+    yield "subject", expected if is_exactly(name, GROUP, user(node)) else name.rfc4514_string(), expected
     oid = ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string
     yield "extensions", ", ".join(each.oid.dotted_string for each in asked.extensions), oid
-    key = asked.public_key()
-    curve = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
-    yield "key", curve, ec.SECP256R1.name
+    yield "key", curve(asked.public_key()), CURVE
 
 
 def _names(asked: x509.CertificateSigningRequest) -> Iterator[str]:

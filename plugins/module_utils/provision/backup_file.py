@@ -19,6 +19,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import tarfile
 import time
@@ -39,6 +40,7 @@ _NAME = re.compile(r"podnet-(?P<cluster>[0-9a-f-]{36})-\d{8}T\d{6}Z\.tar\.gz(\.c
 #: Where an encrypted file begins: the DER of a SEQUENCE.
 _DER = b"\x30"
 _FORMAT = 1
+_DECRYPT = ("openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in")
 
 
 class BackupError(Exception):
@@ -152,7 +154,7 @@ def decrypt(path: str, key: str, plain: str) -> None:
     need be the certificate. Raises BackupError, OSError."""
     with open(plain, "wb", opener=_private):
         pass
-    command = ["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", path, "-inkey", key, "-out", plain]
+    command = [*_DECRYPT, path, "-inkey", key, "-out", plain]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         error = (done.stderr.strip() or "openssl failed").splitlines()[-1]
@@ -170,7 +172,12 @@ def misfits(manifest: Manifest, path: str, cluster: str, release: str, settings:
         yield Finding(Code.BACKUP_RELEASE_DIFFERS, "", path, there)
     lacking = len(_secrets(settings[0]) - _secrets(settings[1]))
     if lacking:
-        yield Finding(Code.BACKUP_KEYS_MISSING, "", path, {"count": lacking})
+        yield Finding(Code.BACKUP_KEYS_MISSING, "", path, {"count": lacking, "plain": _plain_by(path)})
+
+
+def _plain_by(path: str) -> str:
+    """The command that writes a backup unencrypted."""
+    return f"{shlex.join([*_DECRYPT, path])} -inkey FILE" if is_encrypted(path) else shlex.join(["cat", path])
 
 
 def _secrets(text: str) -> set[str]:

@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import backup_file
 
@@ -94,6 +95,16 @@ def test_only_the_recipient_opens_it(tmp_path, sources, keys):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     assert refusal(backup_file.decrypt, str(path), str(keys["ours"][0]), plain) == Code.BACKUP_NOT_DECRYPTED
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_the_fix_shows_the_keys(tmp_path, sources, keys, encrypted):
+    path = str(tmp_path / backup_file.name(UID, FACTS["time"], encrypted))
+    manifest = backup_file.write(path, sources, FACTS, str(keys["ours"][1]) if encrypted else "")
+    (found,) = backup_file.misfits(manifest, path, "", "1.37", (SETTINGS.format("old"), "[]"))
+    command = render.fix(found).partition(": ")[2].replace("-inkey FILE", f"-inkey {keys['ours'][0]}")
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert ran.stdout == SETTINGS.format("old")
 
 
 def test_each_way_of_being_damaged(backup, tmp_path):

@@ -77,8 +77,8 @@ ENTRIES = {
     Code.BACKUP_KEYS_MISSING: Entry(
         "backup {subject} has {count} keys that control_plane_encryption lacks, so what they encrypted would be lost",
         "Secrets are encrypted in etcd by these keys; the backup has them in kubernetes/podnet/encryption.yaml.",
-        "add them to control_plane_encryption: tar --extract --to-stdout --gzip --file {subject} "
-        "kubernetes/podnet/encryption.yaml",
+        "add them to control_plane_encryption: {plain} | "
+        "tar --extract --to-stdout --gzip kubernetes/podnet/encryption.yaml",
     ),
     Code.NODE_IN_CLUSTER: Entry(
         "node {subject} is in a cluster already, so nothing is restored onto it",
