@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,7 +129,8 @@ def netns(make_netns: Callable[[], Netns]) -> Netns:
 
 @pytest.fixture
 def needs(netns: Netns) -> Callable[..., None]:
-    """A function that skips the test, with the reason, where this kernel has no links of one of the kinds named.
+    """A function that skips the test, with the reason, where this kernel has no links of one of the kinds named, or no
+    sockets of "sctp".
 
     Tests with this fixture bear the mark ``needs``; ``make guest`` runs them under a kernel that has all kinds. There
     (PODNET_GUEST=1) one that is missing fails the test: somewhere each must run. What the host's own kernel has
@@ -138,13 +140,18 @@ def needs(netns: Netns) -> Callable[..., None]:
     def need(*kinds: str) -> None:
         if kinds and set(kinds) <= set(os.environ.get("PODNET_HOST_KINDS", "").split()):
             pytest.skip(f"the host's own kernel has links of kind {', '.join(kinds)}: this test runs there")
-        for kind in kinds:
+        tell = pytest.fail if os.environ.get("PODNET_GUEST") else pytest.skip
+        if "sctp" in kinds:
+            try:
+                socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+            except OSError:
+                tell("this kernel has no SCTP; make guest runs this test under one that has")
+        for kind in set(kinds) - {"sctp"}:
             # an unknown kind is refused before what the kind itself asks for is looked at (rtnl_newlink)
             result = netns.run(f"ip link add name probe type {kind}", check=False)
             if result.returncode == 0:
                 netns.run("ip link delete probe")
             elif "Unknown device type" in result.stderr:
-                tell = pytest.fail if os.environ.get("PODNET_GUEST") else pytest.skip
                 tell(f"this kernel has no links of kind {kind}; make guest runs this test under one that has")
 
     return need

@@ -10,6 +10,7 @@ import contextlib
 import select
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -59,6 +60,7 @@ class Fabric:
         node.run(f"ip address add 192.0.2.{10 + number}/24 dev eth0")
         node.run(f"ip address add 2001:db8::{10 + number}/64 dev eth0 nodad")
         other = 3 - number
+        subprocess.run(["modprobe", "--quiet", "br_netfilter"], check=False)  # where it is none of the kernel's own
         for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.bridge.bridge-nf-call-iptables"):
             node.sysctl(name, "1")
         node.sysctl("net.bridge.bridge-nf-call-ip6tables", "1")

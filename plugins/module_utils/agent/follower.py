@@ -32,12 +32,14 @@ UNAUTHORIZED, NOT_FOUND = 401, 404
 
 class Collection(NamedTuple):
     """``path`` of the API, ``selector`` of fields; ``read``: object to record, None for one that does not count, raises
-    ValueError; ``optional``: the API may not serve it, which is as good as empty."""
+    ValueError; ``optional``: the API may not serve it, which is as good as empty; ``older``: paths of equal versions,
+    of which it may serve one instead."""
 
     path: str
     selector: str
     read: Callable[[dict[str, Any]], Any | None]
     optional: bool = False
+    older: tuple[str, ...] = ()
 
 
 #: What changed: the record by key, None for one that is gone.
@@ -126,11 +128,22 @@ class Follower:
         """One connection's life."""
         self._client = client = Client(credentials)
         try:
-            self.reflector.follow(client)
+            self._ask(client, self.collection.path, *self.collection.older)
         finally:
             self._client = None
             client.close()
             self.received += client.received
+
+    def _ask(self, client: Client, path: str, *older: str) -> None:
+        """Follows the first of these paths that the API serves."""
+        if self.reflector.path != path:
+            self.reflector = Reflector(self, path, self.collection.selector)
+        try:
+            self.reflector.follow(client)
+        except ApiError as error:
+            if error.code != NOT_FOUND or not older:
+                raise
+            self._ask(client, *older)
 
     def _lost(self, error: Exception, credentials: Credentials | None) -> float:
         """Notes why the API cannot be followed; returns the seconds to wait at least."""

@@ -103,6 +103,11 @@ class Response:
                 yield piece
 
 
+def _encoded(host: str) -> bytes:
+    """A host's name for the resolver and TLS, which would load the codec idna for any text: a quarter of a megabyte."""
+    return host.encode("ascii" if host.isascii() else "idna")
+
+
 class Connection:
     """One connection; requests follow each other on it, each answer read to its end before the next.
 
@@ -114,10 +119,10 @@ class Connection:
         self.host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.received = 0
         self.reusable = True
-        plain = socket.create_connection((host, port), PATIENCE)
+        plain = socket.create_connection((cast(str, _encoded(host)), port), PATIENCE)
         try:
             _keep_alive(plain)
-            self._socket = context.wrap_socket(plain, server_hostname=name)
+            self._socket = context.wrap_socket(plain, server_hostname=_encoded(name))
         except BaseException:
             plain.close()
             raise

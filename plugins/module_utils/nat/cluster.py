@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 
 #: The sets whose elements are the cluster's; those of the others are single pods'.
-SETS = ("pod_networks4", "pod_networks6", "not_masqueraded4", "not_masqueraded6", "nodes4", "nodes6", *guard.SETS)
+PREFIXES = ("pod_networks", "not_masqueraded", "seen_by_nodes")
+SETS = (*(f"{name}{family}" for name in PREFIXES for family in (4, 6)), *guard.SETS)
 
 
-def network_differences(
-    channel: Channel, pod_networks: list[str], not_masqueraded: list[str]
-) -> tuple[list[Request], list[Difference]]:
-    """The requests that leave ``pod_networks*`` and ``not_masqueraded*`` with exactly these prefixes, and what they do.
+def network_differences(channel: Channel, wanted: Mapping[str, list[str]]) -> tuple[list[Request], list[Difference]]:
+    """The requests that leave the sets of ``PREFIXES`` with exactly these prefixes, by set, and what they do.
 
     Works for a missing table, too: then all prefixes are added. Carry the requests out together with
     those of ``table.differences`` in one ``nftables.transaction``.
@@ -36,18 +35,18 @@ def network_differences(
     changes: list[Difference] = []
     present = nftables.exists(channel, TABLE)
     known = nftables.read_sets(channel, TABLE) if present else {}
-    for kind, prefixes in (("pod_networks", pod_networks), ("not_masqueraded", not_masqueraded)):
+    for kind, prefixes in wanted.items():
         for family in (4, 6):
             name = f"{kind}{family}"
-            wanted = {nftables.prefix_range(item): item for item in prefixes if (":" in item) == (family == 6)}
+            ranges = {nftables.prefix_range(item): item for item in prefixes if (":" in item) == (family == 6)}
             actual = nftables.read_prefixes(channel, TABLE, name) if name in known else []
-            if sorted(wanted) == sorted(actual):
+            if sorted(ranges) == sorted(actual):
                 continue
             if actual:
                 requests.append(nftables.flush_set(TABLE, name))
-            if wanted:
-                requests.append(nftables.add_prefixes(TABLE, name, wanted.values()))
-            content = ", ".join(wanted.values()) or "no elements"
+            if ranges:
+                requests.append(nftables.add_prefixes(TABLE, name, ranges.values()))
+            content = ", ".join(ranges.values()) or "no elements"
             changes.append(Difference("change", f"set {name} of {TABLE.title()}", content))
     return requests, changes
 

@@ -9,7 +9,7 @@ is added and removed is an element:
 
 ``pod_networks4|6``        prefixes: sources that are masqueraded, unless their destination is in
 ``not_masqueraded4|6``     these prefixes (the pod network itself, and other networks that see pod addresses)
-``nodes4|6``               the other nodes' own addresses, which see pod addresses too
+``seen_by_nodes4|6``       prefixes: sources that the other nodes (``peers4|6``) see as they are, too
 ``masquerade_from4|6``     single pod addresses (the bridge plugin's ipMasq) → the chain that masquerades what leaves
                            the pod's own subnet
 ``hostports4|6``           protocol, port → pod address, port: on every local address
@@ -20,8 +20,9 @@ is added and removed is an element:
 ``hostport_conditions4|6`` protocol, port → a chain that lets packets go untranslated unless they meet a network's
                            conditions; ``hostport_conditions_at4|6`` the same for a port at one address
 ``hostport_links4``        link, pod address: links out of which packets from 127.0.0.1 may go to pods with host ports
-``overlay_ports``, ``peers4|6``, ``vteps4|6``
-                           who may send to the tunnels' ports (guard.py)
+``peers4|6``               the other nodes' addresses
+``overlay_ports``, ``vteps4|6``
+                           where only they may send to: the tunnels' ports at this node's addresses (guard.py)
 
 Chains to which elements lead come and go with these. An element of a single pod carries its owner as comment
 ("container ID, interface, network"), so that it is removed with its owner and never with another owner's. The packet's
@@ -135,14 +136,21 @@ def _source_rules(family: int) -> list[Rule]:
             nft.map_to(f"masquerade_from{family}", nft.REG, nft.VERDICT_REG),
         ),
         Rule(
+            f"IPv{family} pods to the other nodes",
+            only,
+            nft.source(family),
+            nft.in_set(f"seen_by_nodes{family}"),
+            nft.destination(family),
+            nft.in_set(f"peers{family}"),
+            nft.verdict("return"),
+        ),
+        Rule(
             f"IPv{family} pods out of the cluster",
             only,
             nft.source(family),
             nft.in_set(f"pod_networks{family}"),
             nft.destination(family),
             nft.in_set(f"not_masqueraded{family}", inverted=True),
-            nft.destination(family),
-            nft.in_set(f"nodes{family}", inverted=True),
             not_multicast(family),
             nft.masquerade(),
         ),
@@ -156,7 +164,7 @@ def _sets(family: int) -> list[Set]:
     return [
         Set(f"pod_networks{family}", (address,), interval=True),
         Set(f"not_masqueraded{family}", (address,), interval=True),
-        Set(f"nodes{family}", (address,)),
+        Set(f"seen_by_nodes{family}", (address,), interval=True),
         Set(f"masquerade_from{family}", (address,), ("verdict",)),
         Set(f"hostports{family}", port, target),
         Set(f"hostports_at{family}", (address, *port), target),
@@ -181,6 +189,7 @@ TABLE = Table(
         Chain("postrouting", [*_source_rules(4), *_source_rules(6)], "nat", "postrouting", SRCNAT),
         *guard.chains(),
     ],
+    former=("nodes4", "nodes6"),
 )
 
 

@@ -6,6 +6,9 @@
 
 Every request's outcome is known when the call returns. The kernel handles messages in order, answers each failure,
 and acknowledges the last message. A request without a failure before that acknowledgement was carried out.
+
+No variable holds an exception that is raised: with its traceback's frames it would be a circle, and keep all that these
+know (the whole plan of a node) until a search for garbage.
 """
 
 from __future__ import annotations
@@ -147,9 +150,9 @@ class Channel:
 
     def request(self, request: Request) -> None:
         """Carry out one request. Raises NetlinkError if the kernel refuses it."""
-        (error,) = self.batch([request])
-        if error:
-            raise error
+        refused = [error for error in self.batch([request]) if error]
+        if refused:
+            raise refused.pop()
 
     def get(self, request: Request) -> bytes:
         """The body of the one message that answers ``request``. Raises NetlinkError (ENODEV, ENOENT …) if there is
@@ -161,8 +164,9 @@ class Channel:
                 if sequence != self.sequence:
                     continue
                 if reply == NLMSG_ERROR:
-                    error = refusal(_flags, payload, what)
-                    raise error if error else NetlinkError(61, what, "acknowledged without an answer")
+                    if refuses(payload):
+                        raise failure(_flags, payload, what)
+                    raise NetlinkError(61, what, "acknowledged without an answer")
                 return payload
 
     def dump(self, request: Request) -> list[bytes]:
@@ -200,9 +204,8 @@ class Channel:
                         raise NetlinkError(code, what, strerror(code))
                     return found, not interrupted
                 if reply == NLMSG_ERROR:
-                    error = refusal(reply_flags, payload, what)
-                    if error:
-                        raise error
+                    if refuses(payload):
+                        raise failure(reply_flags, payload, what)
                     return found, True
                 found.append(payload)
 
@@ -217,9 +220,8 @@ class Channel:
                 if sequence != self.sequence:
                     continue
                 if reply in (NLMSG_DONE, NLMSG_ERROR):
-                    error = refusal(reply_flags, payload, what) if len(payload) >= 4 else None
-                    if error:
-                        raise error
+                    if len(payload) >= 4 and refuses(payload):
+                        raise failure(reply_flags, payload, what)
                     return
                 yield payload
 
@@ -287,13 +289,13 @@ class Channel:
                 position = sequence - first
                 if reply != NLMSG_ERROR or not 0 <= position <= len(requests):
                     continue
-                error = refusal(flags, payload, messages[position][3])
-                if error:
-                    failed.append((position, error))
+                if refuses(payload):
+                    failed.append((position, failure(flags, payload, messages[position][3])))
                 # an answer to the batch's begin is for the whole batch, and may be the only one
                 waiting = waiting and position not in (0, len(requests))
         if failed:
-            raise min(failed, key=lambda entry: entry[0] or len(messages))[1]
+            failed.sort(key=lambda entry: entry[0] or len(messages), reverse=True)
+            raise failed.pop()[1]
 
     def _next(self) -> int:
         self.sequence = self.sequence % 0x7FFFFFFF + 1
@@ -319,9 +321,17 @@ class Channel:
 
 def refusal(flags: int, payload: bytes, what: str) -> NetlinkError | None:
     """The error that an NLMSG_ERROR carries, None for an acknowledgement."""
+    return failure(flags, payload, what) if refuses(payload) else None
+
+
+def refuses(payload: bytes) -> bool:
+    """Whether an NLMSG_ERROR is no acknowledgement."""
+    return bool(S32.unpack_from(payload)[0])
+
+
+def failure(flags: int, payload: bytes, what: str) -> NetlinkError:
+    """The error that an NLMSG_ERROR which ``refuses`` carries."""
     code = -S32.unpack_from(payload)[0]
-    if not code:
-        return None
     reason = strerror(code)
     if flags & NLM_F_ACK_TLVS:
         # struct nlmsgerr: the code, the request's header, its payload unless capped, then attributes

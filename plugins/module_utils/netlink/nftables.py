@@ -149,15 +149,16 @@ class Set:
 
 
 class Table:
-    """A table of ours with everything in it but the elements."""
+    """A table of ours with everything in it but the elements. ``former``: sets that older versions of us made."""
 
-    __slots__ = ("chains", "family", "name", "sets")
+    __slots__ = ("chains", "family", "former", "name", "sets")
 
-    def __init__(self, family: str, name: str, sets: list[Set], chains: list[Chain]):
+    def __init__(self, family: str, name: str, sets: list[Set], chains: list[Chain], former: tuple[str, ...] = ()):
         self.family = family
         self.name = name
         self.sets = sets
         self.chains = chains
+        self.former = former
 
     def header(self) -> bytes:
         return INFO.pack(FAMILIES[self.family], 0, 0)
@@ -220,9 +221,11 @@ def differences(channel: Channel, table: Table) -> tuple[list[Request], list[Dif
     wrong = [chain for chain in table.chains if chain in moved or chain.name not in chains or not chain.is_in(rules)]
     requests = new_sets(table, missing)
     requests += [delete_chain(table, chain.name) for chain in moved]  # the kernel moves no chain to another hook
-    requests += put_chains(table, wrong)
+    former = [name for name in table.former if name in sets]
+    requests += [*put_chains(table, wrong), *(delete_set(table, name) for name in former)]
     changes = [Difference("add", f"set {entry.name} of {table.title()}") for entry in missing]
     changes += [Difference("restore", f"chain {chain.name} of {table.title()}") for chain in wrong]
+    changes += [Difference("delete", f"set {name} of {table.title()}") for name in former]
     return requests, changes
 
 

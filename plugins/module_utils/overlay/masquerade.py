@@ -43,11 +43,16 @@ def present(
     """
     networks = [str(network) for network in config.networks] if config.masquerade else []
     kept = [*networks, *(str(block) for block in config.not_masqueraded)] if networks else []
+    prefixes = {
+        "pod_networks": networks,
+        "not_masqueraded": _disjoint(kept),
+        "seen_by_nodes": [] if config.masquerade_nodes else networks,
+    }
 
     def planner(channel: Channel) -> tuple[list[Request], list[Difference]]:
         found = [
             table.differences(channel),
-            cluster.network_differences(channel, networks, _disjoint(kept)),
+            cluster.network_differences(channel, prefixes),
         ]
         if not own_only:
             of_peers = peers_elements(config, leases.peers)
@@ -60,20 +65,16 @@ def present(
 
 
 def peers_elements(config: Config, peers: Iterable[Lease]) -> dict[str, set[bytes]]:
-    """By set the packed addresses of ``peers``: those that see pods by their own addresses, and those that may send to
-    the tunnel's port."""
-    found: dict[str, set[bytes]] = {name: set() for name in ("nodes4", "nodes6", "peers4", "peers6")}
-    open_to = config.masquerade and not config.masquerade_nodes
-    of_version = {
-        version: [found[f"nodes{version}"]] * bool(open_to and config.network(version))
-        + [found[f"peers{version}"]] * _trusting(config)
-        for version in (4, 6)
-    }
+    """By set the packed addresses of ``peers``, where a rule asks for them: they see pods' addresses, or may
+    send to the tunnel's port."""
+    found: dict[str, set[bytes]] = {"peers4": set(), "peers6": set()}
+    seeing = config.masquerade and not config.masquerade_nodes
+    asked = {version for version in (4, 6) if _trusting(config) or (seeing and config.network(version))}
     for peer in peers:
         for address in peer.addresses:
-            packed = pack_ip(address)
-            for elements in of_version[4 if len(packed) == 4 else 6]:
-                elements.add(packed)
+            version = version_of(address)
+            if version in asked:
+                found[f"peers{version}"].add(pack_ip(address))
     return found
 
 

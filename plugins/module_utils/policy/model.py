@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What policies are made of, as typed records: pods and namespaces with labels, NetworkPolicies (networking.k8s.io/v1)
-and ClusterNetworkPolicies (policy.networking.k8s.io/v1alpha2), every default of the API applied."""
+and ClusterNetworkPolicies (policy.networking.k8s.io/v1alpha2, v1beta1), every default of the API applied."""
 
 from __future__ import annotations
 

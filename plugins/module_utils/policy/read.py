@@ -4,8 +4,8 @@
 
 """Objects of the Kubernetes API → records of ``model``, with the API's defaults.
 
-Sources: types.go of core/v1, networking/v1 and policy.networking.k8s.io/v1alpha2. Every function raises Malformed,
-which names the object, for one that the API server would have refused.
+Sources: types.go of core/v1, networking/v1 and policy.networking.k8s.io/v1alpha2, which v1beta1 is equal to. Every
+function raises Malformed, which names the object, for one that the API server would have refused.
 """
 
 from __future__ import annotations

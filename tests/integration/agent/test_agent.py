@@ -92,7 +92,7 @@ DAMAGE = {
     "bridge's address": "ip address del 10.244.1.1/24 dev cni0",
     "bridge down": "ip link set cni0 down",
     "table": "nft delete table inet podnet",
-    "set": "nft flush set inet podnet nodes4",
+    "set": "nft flush set inet podnet seen_by_nodes4",
     "peers": "nft flush set inet podnet peers4",
     "overlay's port": "nft flush set inet podnet overlay_ports",
     "own addresses": "nft add element inet podnet vteps4 {{ 10.244.1.1 }}",
@@ -424,5 +424,5 @@ def test_the_underlays_drop_of_pod_addresses_is_got_around(make_nodes, eventuall
     nodes[1].netns.run("nft add rule ip strict input iifname eth0 ip saddr 10.244.0.0/16 drop")
     assert ping(nodes[0].pod, "10.77.0.12")
     nodes[0].write([node.lease() for node in nodes])
-    eventually("known", lambda: "10.77.0.12" in nodes[0].netns.run("nft list set inet podnet nodes4").stdout)
+    eventually("known", lambda: "10.244" in nodes[0].netns.run("nft list set inet podnet seen_by_nodes4").stdout)
     assert nodes[0].pod.run("ping", "-c", "1", "-W", "1", "10.77.0.12", check=False).returncode

@@ -34,11 +34,10 @@ def filled(host, tmp_path):
     for name, conf in (("portmap", ports), ("firewall", firewall)):
         host.call(name, "ADD", conf, "c1", pod)
     with host.netns.entered(), Channel(wire.NETLINK_NETFILTER) as channel:
-        requests, _changes = cluster.network_differences(
-            channel, ["10.9.0.0/16", "fd09::/48"], ["10.0.0.0/8", "fd00::/8"]
-        )
+        pods, kept = ["10.9.0.0/16", "fd09::/48"], ["10.0.0.0/8", "fd00::/8"]
+        requests, _changes = cluster.network_differences(channel, dict(zip(cluster.PREFIXES, (pods, kept, pods))))
         for family, ip in ((4, "192.0.2.7"), (6, "fd02::7")):
-            for name in ("nodes", "peers", "vteps"):
+            for name in ("peers", "vteps"):
                 requests += cluster.key_requests(f"{name}{family}", [wire.pack_ip(ip)], [])
         requests += cluster.key_requests("overlay_ports", [(8472).to_bytes(2, "big")], [])
         nftables.transaction(channel, requests)

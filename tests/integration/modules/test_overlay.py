@@ -116,13 +116,13 @@ def test_other_leases_change_what_differs_only(run_module, node, paths):
     run_module(node, "overlay", config=CONFIG, leases=LEASES, **paths)
     result = run_module(node, "overlay", config=CONFIG, leases=LEASES[:1], **paths)
     changed = [line.split() for line in result["changes"]]
-    assert [words[:2] for words in changed[:-2]] == [
+    assert [words[:2] for words in changed[:-1]] == [
         ["change", "file"],
         ["delete", "neighbour"],
         ["delete", "fdb"],
         ["delete", "route"],
     ]
-    assert [words[:3] for words in changed[-2:]] == [["change", "set", "nodes4"], ["change", "set", "peers4"]]
+    assert changed[-1][:3] == ["change", "set", "peers4"]
     assert "10.244.1." not in seen(node)
 
 
@@ -135,13 +135,12 @@ def test_peers_that_the_agent_knows_are_left_to_it(run_module, node, paths):
         node.run(f"ip neigh add 10.244.{number}.0 lladdr 02:00:00:00:00:0{number} dev flannel.1 nud permanent")
         node.run(f"bridge fdb append 02:00:00:00:00:0{number} dev flannel.1 dst 192.0.2.{number}7")
         node.run(f"ip route add 10.244.{number}.0/24 via 10.244.{number}.0 dev flannel.1 onlink proto 112")
-    for name in ("nodes4", "peers4"):
-        node.run(f"nft add element inet podnet {name} {{ 192.0.2.77 }}")
+    node.run("nft add element inet podnet peers4 { 192.0.2.77 }")
     node.run("nft add element inet podnet overlay_ports { 8472 }")
 
     def ways() -> list:
         neighbours = [each for each in node.ip("neigh show dev flannel.1") if "PERMANENT" in each["state"]]
-        nodes = [node.nft(f"list set inet podnet {name}") for name in ("nodes4", "peers4", "overlay_ports")]
+        nodes = [node.nft(f"list set inet podnet {name}") for name in ("peers4", "overlay_ports")]
         return [node.ip("route show proto 112"), neighbours, node.bridge("fdb show dev flannel.1"), nodes]
 
     before = ways()

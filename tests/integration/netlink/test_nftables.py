@@ -161,3 +161,14 @@ def test_a_set_of_another_shape_is_replaced(netns, netfilter):
     netns.run("nft", "add set inet ours pod_networks4 { type ipv6_addr; }")
     assert [str(each) for each in nftables.ensure(netfilter, table())] == ["recreate table inet ours"]
     assert nftables.ensure(netfilter, table()) == []
+
+
+def test_a_set_of_an_older_version_goes_when_no_rule_asks_for_it_any_more(netns, netfilter):
+    ours = table()
+    nftables.ensure(netfilter, ours)
+    netns.run("nft", "add set inet ours nodes4 { type ipv4_addr; elements = { 192.0.2.7 } }")
+    netns.run(f"nft add rule inet ours {ours.chains[0].name} ip saddr @nodes4 accept")
+    ours.former = ("nodes4",)
+    done = [str(each) for each in nftables.ensure(netfilter, ours)]
+    assert done == [f"restore chain {ours.chains[0].name} of table inet ours", "delete set nodes4 of table inet ours"]
+    assert nftables.ensure(netfilter, ours) == []

@@ -158,7 +158,7 @@ def test_who_comes_and_goes_is_a_peer_as_long(make_nodes, eventually):
 
 @pytest.mark.parametrize("backend", ["host-gw", "wireguard"])
 def test_other_back_ends_open_and_close_nothing(make_nodes, backend, needs):
-    """They have no port that believes everybody; what vxlan had is gone with it."""
+    """They have no port that believes everybody; what opened that of vxlan is gone with it."""
     if backend == "wireguard":
         needs("wireguard")
     (node, _peer), _switch = make_nodes(2)
@@ -171,6 +171,6 @@ def test_other_back_ends_open_and_close_nothing(make_nodes, backend, needs):
         backend={"type": backend, "private_key_file": str(node.directory / "key")},
     )
     node.ctl("apply")
-    for name in ("overlay_ports", "peers4", "peers6", "vteps4", "vteps6"):
+    for name in ("overlay_ports", "vteps4", "vteps6"):
         assert elements(node, name) == []
     assert node.plan() == []

@@ -104,6 +104,39 @@ def test_a_collection_that_the_api_does_not_serve_is_empty_where_it_may_be(owner
     assert (follower.errors, owner.reasons) == ((0, []) if optional else (1, ["404 NotFound"]))
 
 
+def test_an_older_version_is_asked_where_the_newer_one_is_not_served(owner, monkeypatch):
+    """ClusterNetworkPolicy was v1alpha2 before it was v1beta1."""
+    asked = []
+
+    class Api:
+        """Serves `served`; stands for the connection and for what follows over it."""
+
+        served: tuple[str, ...] = ()
+
+        def __init__(self, sink=None, path="", selector=""):
+            self.path, self.received = path, 0
+
+        def follow(self, client):
+            asked.append(self.path)
+            if self.path not in self.served:
+                raise ApiError(404, "NotFound", "")
+
+        def close(self):
+            pass
+
+    for name in ("Client", "Reflector"):
+        monkeypatch.setattr(module, name, Api)
+    follower = module.Follower(module.Collection("/new", "", read.policy, True, ("/old",)), "/none", owner)
+    for served, paths in ((("/old",), ["/new", "/old"]), (("/old", "/new"), ["/new"]), (("/new",), ["/new"])):
+        Api.served = served
+        follower._follow(object())
+        assert asked == paths
+        asked.clear()
+    Api.served = ()
+    with pytest.raises(ApiError):
+        follower._follow(object())
+
+
 def test_a_certificate_that_has_expired_is_the_reason_for_a_refusal(follower, owner, monkeypatch):
     found = Finding(Code.AGENT_CERTIFICATE_EXPIRES, "", "/node.crt", {"when": "2026-01-01 00:00:00"})
     monkeypatch.setattr(module, "expiring", lambda _credentials: found)

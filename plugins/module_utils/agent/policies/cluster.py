@@ -22,6 +22,8 @@ from ..follower import Collection, Follower, News
 from ..log import Log
 from ..sources.wakeup import Wakeup
 
+#: Its versions from v1alpha2 to v1beta1 have one shape.
+CLUSTER = "/apis/policy.networking.k8s.io/{}/clusternetworkpolicies"
 SELECTOR = "status.phase!=Succeeded,status.phase!=Failed,spec.hostNetwork=false"
 #: In a mirror pod's annotations: the UID of the kubelet's static pod (core/v1 annotation_key_constants.go).
 MIRROR = "kubernetes.io/config.mirror"
@@ -59,7 +61,7 @@ class Cluster:
             Namespace: Collection("/api/v1/namespaces", "", read.namespace),
             Policy: Collection("/apis/networking.k8s.io/v1/networkpolicies", "", read.policy),
             ClusterPolicy: Collection(
-                "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies", "", read.cluster_policy, True
+                CLUSTER.format("v1beta1"), "", read.cluster_policy, True, (CLUSTER.format("v1alpha2"),)
             ),
             Pod: Collection("/api/v1/pods", SELECTOR, self._pod),
         }

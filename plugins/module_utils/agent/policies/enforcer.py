@@ -173,6 +173,7 @@ class Enforcer:
             if not self.in_force and time.monotonic() >= self._retry_at:
                 self.reconcile("retry" if self.problem else "start")
         self._answer()
+        self._keep()  # no ADD waits for the disk
 
     def pause(self) -> float | None:
         """Seconds until ``settle`` should be called again though nothing happens, None for never."""
@@ -227,7 +228,6 @@ class Enforcer:
             self.files.changed()
             if self.cutter:
                 self.cutter.changed(delta.narrows)
-        self._keep()
 
     def _out_of_sync(self, why: Finding) -> Finding:
         error = f"{why.subject}: {why.parameters['error']}"

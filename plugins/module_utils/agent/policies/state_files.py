@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
 
 from ...converge import files as whole_files
 from ...policy import files
@@ -25,7 +24,8 @@ class StateFiles:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self._announced = ""
+        #: The namespaces of the gate's file, () where nothing is known of it.
+        self._announced: set[str] | tuple[()] | None = ()
         self._written = -PAUSE
         self._changed_at: float | None = None
 
@@ -33,18 +33,18 @@ class StateFiles:
         """Whether an agent has announced itself before."""
         return os.path.exists(self.places.gate)
 
-    def announce(self, namespaces: Iterable[str] | None) -> None:
+    def announce(self, namespaces: set[str] | None) -> None:
         """Has ADD ask from now on, and know in which ``namespaces`` (None: all) it cannot do without the answer.
         Raises OSError."""
+        if namespaces == self._announced:
+            return
         told = {
             "socket": self.places.socket,
             "records": self.places.records,
             "namespaces": None if namespaces is None else sorted(namespaces),
         }
-        text = json.dumps(told) + "\n"
-        if text != self._announced:
-            whole_files.write(self.places.gate, text)
-            self._announced = text
+        whole_files.write(self.places.gate, json.dumps(told) + "\n")
+        self._announced = None if namespaces is None else set(namespaces)
 
     def changed(self) -> None:
         """The program is another than the one on disk."""

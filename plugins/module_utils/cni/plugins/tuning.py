@@ -128,6 +128,14 @@ def add(call: Call) -> dict:
         except BaseException:
             _restore(inside, call, settings.data_dir)
             raise
+    if "mac" in settings.link:
+        from .bridge import macspoof  # an earlier bridge of the chain may guard the pod by its MAC address
+
+        try:
+            macspoof.follow(call, settings.link["mac"])
+        except BaseException:
+            delete(call)
+            raise
     for item in result["interfaces"]:
         if item.get("name") == call.env.ifname and item.get("sandbox"):
             item.update({key: settings.link[key] for key in ("mac", "mtu") if key in settings.link})

@@ -242,3 +242,25 @@ def test_sample_is_a_link_of_a_chain(tuned, host, failure):
     tuned.pod.run("ip link set eth0 down")
     with pytest.raises(failure, match="is down"):
         host.call("sample", "CHECK", told, "c1", tuned.pod)
+
+
+def test_the_check_of_source_addresses_follows_a_changed_one(host, tmp_path, empty, failure):
+    """bridge's macspoofchk before tuning in a chain: the pod speaks by its new MAC address, and by no other."""
+    pod, conf = host.pod(), host.conf(isDefaultGateway=True, macspoofchk=True)
+    tuning = {"cniVersion": "1.1.0", "name": "net", "type": "tuning", "dataDir": str(tmp_path / "notes")}
+    tuning["mac"] = ALL["mac"]
+    first = host.call("bridge", "ADD", conf, "c1", pod)
+    result = host.call("tuning", "ADD", {**tuning, "prevResult": first}, "c1", pod)
+    assert pod.run("ping -c 1 -W 5 10.9.0.1").returncode == 0
+    for name, link in (("tuning", tuning), ("bridge", conf)):
+        host.call(name, "CHECK", {**link, "prevResult": result}, "c1", pod)
+    own = host.netns.run("nft list set bridge podnet own").stdout
+    assert ALL["mac"] in own
+    assert first["interfaces"][2]["mac"] not in own
+
+    host.netns.run("nft flush set bridge podnet own")
+    with pytest.raises(failure, match="not guarded"):
+        host.call("bridge", "CHECK", {**conf, "prevResult": result}, "c1", pod)
+    for name, link in (("tuning", tuning), ("bridge", conf)):
+        host.call(name, "DEL", {**link, "prevResult": result}, "c1", pod)
+    assert host.state()["elements"] == empty["elements"]

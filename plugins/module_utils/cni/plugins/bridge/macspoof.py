@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BEFORE_ALL = -300  # linux/netfilter_bridge.h NF_BR_PRI_NAT_DST_BRIDGED
 LINK_HEADER = 0
+NAME = 16  # linux/if.h IFNAMSIZ
 ENOENT, EEXIST, ERESTART = 2, 17, 85
 
 _FROM_GUARDED = nft.meta("iifname") + nft.in_set("guarded")
@@ -49,7 +50,7 @@ TABLE = Table(
 
 
 def _keys(port: str, mac: str) -> list[tuple[str, bytes]]:
-    name = port.encode().ljust(16, b"\0")
+    name = port.encode().ljust(NAME, b"\0")
     return [("guarded", name), ("own", nftables.pack(("", ""), name, pack_mac(mac)))]
 
 
@@ -65,6 +66,24 @@ def add(call: Call, port: str, mac: str) -> None:
             nftables.transaction(channel, requests)
         except NetlinkError as error:
             raise CniError(INTERNAL, f"failed to guard {port} against spoofed MAC addresses: {error}") from None
+
+
+def follow(call: Call, mac: str) -> None:
+    """Where the attachment is guarded, frames must come from `mac` from now on: a later plugin of the chain set it."""
+    comment = pods.owner_comment(call.network, *call.owner)
+    with Unhurried(NETLINK_NETFILTER) as channel:
+        try:
+            if not nftables.exists(channel, TABLE):
+                return
+            elements = nftables.read_elements(channel, TABLE, "own")
+            former = [key for key, (_data, owner) in elements.items() if owner == comment]
+            requests = [nftables.delete_elements(TABLE, "own", former)] if former else []
+            for key in former:
+                new = key[:NAME] + nftables.pack(("",) * 2, b"", pack_mac(mac))
+                requests.append(nftables.add_elements(TABLE, "own", [(new, None)], comment=comment))
+            nftables.transaction(channel, requests)
+        except NetlinkError as error:
+            raise CniError(INTERNAL, f"failed to guard {call.env.ifname} by its new MAC address: {error}") from None
 
 
 def _ensure(channel: Channel) -> None:
