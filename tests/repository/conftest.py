@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab of two bare nodes, Debian 12 and 13, at a site with a package repository and an image registry of its own.
 
-To the nodes they are pkgs.k8s.io and a mirror of registry.k8s.io: https, with the site's authority. build/repository/
-has the output of every playbook.
+To the nodes they are pkgs.k8s.io, whose address only the site's proxy knows, and a mirror of registry.k8s.io, which is
+reached without it: https, with the site's authority. build/repository/ has the output of every playbook.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ import build_modules
 
 NAME, NETWORK, HOST = "depot", "10.78.0.0/24", "10.78.0.1"
 PLACE = ROOT / "build/repository"
+#: The registry's other name, which only the proxy knows, too.
+DEPOT = "depot.example"
 AUTHORITY = "/usr/local/share/ca-certificates/site.crt"
 #: The image that verify runs where Kubernetes comes from the repository (roles/verify/defaults).
 TOOLBOX, VERIFY_IMAGE = "podnet.local/toolbox:1", "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
@@ -39,12 +41,13 @@ VARIABLES = {
 
 
 class Site(NamedTuple):
-    """The lab, and what it is served by; ``asked`` are the paths that were asked of the package repository."""
+    """The lab, and what serves it; ``asked`` are the paths that were asked of the package repository."""
 
     lab: Lab
     repository: packages.Repository
     registry: servers.Registry
     asked: list[str]
+    proxy: servers.Proxy
 
     def publish(self, archive: Archive) -> None:
         """A release comes out."""
@@ -66,20 +69,22 @@ def _site() -> Iterator[Site]:
     variables = {"lab_network": NETWORK, "lab_nodes": 2, "lab_variant": "bare", "lab_suites": ["trixie", "bookworm"]}
     repository = packages.Repository(PLACE / "www")
     trusted = {"kubernetes_repository_fingerprints": [repository.fingerprint]}
+    trusted |= {"cluster_proxy": {"http_proxy": servers.proxy_url(HOST)}}
     variables |= {"lab_family": "dual", "lab_variables": VARIABLES | trusted}
+    names = ["pkgs.k8s.io", DEPOT]
     try:
         lab.lab("up", "-e", json.dumps(variables))
-        authority.make(PLACE / "tls", ["pkgs.k8s.io"], HOST)
+        authority.make(PLACE / "tls", names, HOST)
         for name in lab.names:
-            lab.node(name, f"echo {HOST} pkgs.k8s.io >> /etc/hosts")
             lab.node(
                 name, f"cat > {AUTHORITY} <<'END'\n{(PLACE / 'tls/ca.crt').read_text()}END\nupdate-ca-certificates"
             )
         with (
             servers.files(PLACE / "www", HOST, PLACE / "tls") as asked,
             servers.registry(PLACE / "registry", HOST, PLACE / "tls") as registry,
+            servers.proxy(PLACE / "proxy", HOST, dict.fromkeys(names, HOST)) as proxy,
         ):
-            yield Site(lab, repository, registry, asked)
+            yield Site(lab, repository, registry, asked, proxy)
     finally:
         repository.close()
         lab.lab("down")

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from .conftest import NAME, VERIFY_IMAGE, Site, archive
+from .conftest import DEPOT, HOST, NAME, VERIFY_IMAGE, Site, archive
 
 MINOR, PATCH, NEXT_PATCH, NEXT = "1.36", "1.36.3", "1.36.4", "1.37"
 COMPONENTS = ("kubelet", "kubeadm", "kubectl")
@@ -57,6 +57,17 @@ def test_a_minor_release_brings_its_newest_patch(milestone):
 def test_keys_packages_and_images_came_from_the_site(site):
     assert {"/core:/stable:/v1.36/deb/Release.key", "/core:/stable:/v1.36/deb/InRelease"} <= set(site.asked)
     assert {"kube-apiserver", "kube-proxy", "coredns/coredns", "etcd", "pause"} <= site.registry.pulled()
+
+
+def test_the_proxy_is_used_and_mirrors_are_reached_without(site):
+    """apt, the key and containerd's pulls; the password has a percent-encoded character."""
+    (pause,) = (name.partition("/")[2] for name in archive(MINOR).images() if "/pause:" in name)
+    assert not site.lab.node("node2", f"getent hosts {DEPOT}", check=False)
+    crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock"
+    site.lab.node("node2", f"{crictl} pull {DEPOT}:5000/{pause}")
+    asked = site.proxy.asked()
+    assert {"pkgs.k8s.io:443", f"{DEPOT}:5000"} <= asked
+    assert not [each for each in asked if HOST in each]
 
 
 def test_the_second_run_changes_nothing(site):

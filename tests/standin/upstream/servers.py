@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two servers: files over https by a thread of this process, and Debian's docker-registry."""
+"""The servers: files over https by a thread of this process, Debian's docker-registry, and tinyproxy before both."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import contextlib
 import functools
 import http.server
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from .archive import Archive
 
@@ -101,6 +103,43 @@ def registry(directory: pathlib.Path, address: str, certificates: pathlib.Path) 
         process.wait()
 
 
+def proxy_url(address: str) -> str:
+    """The URL of the proxy that runs at an address; it wants a user and a password."""
+    return f"http://ops:batt%33ry@{address}:3128"
+
+
+class Proxy(NamedTuple):
+    """A proxy that runs, and its log."""
+
+    log: pathlib.Path
+
+    def asked(self) -> set[str]:
+        """What connections were asked for, as HOST:PORT, and the URLs of plain HTTP."""
+        return set(re.findall(r"Request .*: [A-Z]+ (\S+) HTTP", self.log.read_text()))
+
+
+@contextlib.contextmanager
+def proxy(directory: pathlib.Path, address: str, hosts: dict[str, str]) -> Iterator[Proxy]:
+    """Runs tinyproxy at port 3128, which alone knows the addresses of ``hosts``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "hosts").write_text("".join(f"{each} {name}\n" for name, each in hosts.items()))
+    log = directory / "log"
+    (directory / "tinyproxy.conf").write_text(
+        f"Port 3128\nListen {address}\nTimeout 600\nMaxClients 100\nBasicAuth ops batt3ry\n"
+        f'LogFile "{log}"\nLogLevel Connect\n'
+    )
+    script = 'mount --bind "$1/hosts" /etc/hosts && exec tinyproxy -d -c "$1/tinyproxy.conf"'
+    process = subprocess.Popen(
+        ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh", directory], stdout=subprocess.DEVNULL
+    )
+    try:
+        _wait(address, 3128, process)
+        yield Proxy(log)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def _wait(address: str, port: int, process: subprocess.Popen) -> None:
     """Waits until the port accepts connections."""
     end = time.monotonic() + 20
@@ -108,5 +147,5 @@ def _wait(address: str, port: int, process: subprocess.Popen) -> None:
         with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
             return
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"docker-registry does not answer at {address}:{port}")
+            raise RuntimeError(f"no server answers at {address}:{port}")
         time.sleep(0.1)
