@@ -27,6 +27,8 @@ NODES, CONTROLLER = ("node1", "node2", "node3"), "node4"
 USER, PASSWORD, PROXY_PASSWORD = "ops", "corr%ct h0rse", "batt3ry%40staple"
 ANSIBLE = "ansible-core==2.21.*"
 PROXY_FILES = ["/etc/apt/apt.conf.d/90podnet-proxy", "/etc/systemd/system/containerd.service.d/podnet-proxy.conf"]
+#: A login's proxy that nobody answers at: nothing that asks the cluster's API goes by it.
+LOGIN_PROXY = "http://192.0.2.1:3128"
 #: The variables by which the lab's inventory reaches nodes without ssh.
 NOT_SSH = ("ansible_connection", "ansible_nspawn_lab", "ansible_python_interpreter", "lab_name", "lab_network")
 ADD_USER = f"useradd --create-home --shell /bin/bash {USER} && echo '{USER}:{PASSWORD}' | chpasswd"
@@ -97,10 +99,12 @@ def world():
 
 
 def test_the_machines(world):
-    """Debian as an operator finds it: sshd, sudo, and a user with a password."""
+    """Debian as an operator finds it: sshd, sudo, a user with a password, and a proxy for every login."""
     world.lab("up", lab_nodes=4, lab_suites=["bookworm", "bookworm", "trixie", "trixie"])
     for name in NODES:
         world.run(name, f"{INSTALL} openssh-server sudo && {ADD_USER} && adduser -q {USER} sudo && systemctl start ssh")
+        for variable in ("https_proxy", "HTTPS_PROXY"):
+            world.run(name, f"echo {variable}={LOGIN_PROXY} >> /etc/environment")
     world.run(CONTROLLER, f"{INSTALL} openssh-client python3-venv && {ADD_USER}")
 
 
@@ -126,6 +130,8 @@ def test_the_controller(world, tmp_path):
 
 def test_site_and_verify(world):
     world.inventory("node2")
+    login = "ansible -i inventory.yml cluster -a 'printenv https_proxy HTTPS_PROXY'"
+    assert world.run(CONTROLLER, login, user=USER).count(LOGIN_PROXY) == 4
     world.play("site")
     assert "probes arrived" in world.play("verify")  # without rich, which the controller need not have
     for arguments in ("", "--limit node2"):  # a node alone keeps what it knows of the others
@@ -165,7 +171,7 @@ def test_add_and_remove_a_node(world):
     world.play("verify")
     world.play("remove_node", "-e node=node3")
     world.inventory("node2")
-    kubectl = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
+    kubectl = "NO_PROXY='*' KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
     assert world.run("node1", f"{kubectl} get nodes -o name").split() == ["node/node1", "node/node2"]
 
 
