@@ -5,6 +5,7 @@
 collection from its archive, and nodes that are reached over ssh by a user with a password and sudo with a password.
 
 The controller is a machine of the lab, too: node4, with Debian 13. Nothing of this checkout is on it but the archive.
+node5 is a bastion.
 The tests are the steps of one life and run in this order; build/ssh/ has what the playbooks print.
 """
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(1800)
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "build/ssh"
 NAME, NETWORK = "ssh", "10.88.0.0/24"
-NODES, CONTROLLER = ("node1", "node2", "node3"), "node4"
+NODES, CONTROLLER, BASTION = ("node1", "node2", "node3"), "node4", "node5"
 USER, PASSWORD, PROXY_PASSWORD = "ops", "corr%ct h0rse", "batt3ry%40staple"
 ANSIBLE = "ansible-core==2.21.*"
 PROXY_FILES = ["/etc/apt/apt.conf.d/90podnet-proxy", "/etc/systemd/system/containerd.service.d/podnet-proxy.conf"]
@@ -71,7 +72,7 @@ class World:
         return json.loads(subprocess.run(command, env=self.environment, capture_output=True, check=True).stdout)
 
     def addresses(self) -> dict[str, str]:
-        return {name: self.listed()["_meta"]["hostvars"][name]["node_address"] for name in NODES}
+        return {name: self.listed()["_meta"]["hostvars"][name]["node_address"] for name in (*NODES, BASTION)}
 
     def inventory(self, *workers: str) -> None:
         """Writes the controller's inventory: as README and inventories/cloud have it."""
@@ -100,9 +101,10 @@ def world():
 
 def test_the_machines(world):
     """Debian as an operator finds it: sshd, sudo, a user with a password, and a proxy for every login."""
-    world.lab("up", lab_nodes=4, lab_suites=["bookworm", "bookworm", "trixie", "trixie"])
-    for name in NODES:
+    world.lab("up", lab_nodes=5, lab_suites=["bookworm", "bookworm", "trixie", "trixie", "bookworm"])
+    for name in (*NODES, BASTION):
         world.run(name, f"{INSTALL} openssh-server sudo && {ADD_USER} && adduser -q {USER} sudo && systemctl start ssh")
+    for name in NODES:
         for variable in ("https_proxy", "HTTPS_PROXY"):
             world.run(name, f"echo {variable}={LOGIN_PROXY} >> /etc/environment")
     world.run(CONTROLLER, f"{INSTALL} openssh-client python3-venv && {ADD_USER}")
@@ -197,11 +199,12 @@ def test_the_cloud_inventory(world):
     world.run(CONTROLLER, f"ln -sfn /srv/kubernetes /srv/kubernetes-{archive}")
     world.run(CONTROLLER, "ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519 <<<y >/dev/null", user=USER)
     key = world.run(CONTROLLER, "cat .ssh/id_ed25519.pub", user=USER)
-    for name in NODES:
+    for name in (*NODES, BASTION):
         world.run(name, "mkdir -p .ssh && cat > .ssh/authorized_keys", key.encode(), user=USER)
+    for name in NODES:
         world.run(name, f"echo {addresses['node1']} api.example.internal >> /etc/hosts")
     theirs = {"10.20.0.11": addresses["node1"], "10.20.0.21": addresses["node2"], "10.20.1.22": addresses["node3"]}
-    theirs |= {"admin@192.0.2.10": f"{USER}@{addresses['node1']}", "ansible_user: debian": f"ansible_user: {USER}"}
+    theirs |= {"admin@192.0.2.10": f"{USER}@{addresses[BASTION]}", "ansible_user: debian": f"ansible_user: {USER}"}
     theirs |= {"1.37.2": archive}
     for file in ("hosts.yml", "group_vars/all.yml"):
         text = (ROOT / "inventories/cloud" / file).read_text()
