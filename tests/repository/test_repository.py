@@ -62,9 +62,10 @@ def test_keys_packages_and_images_came_from_the_site(site):
 def test_the_proxy_is_used_and_mirrors_are_reached_without(site):
     """apt, the key and containerd's pulls; the password has a percent-encoded character."""
     (pause,) = (name.partition("/")[2] for name in archive(MINOR).images() if "/pause:" in name)
-    assert not site.lab.node("node2", f"getent hosts {DEPOT}", check=False)
-    crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock"
-    site.lab.node("node2", f"{crictl} pull {DEPOT}:5000/{pause}")
+    assert not site.lab.node("node2", f"getent hosts {DEPOT}", check=False)  # it is the proxy that finds it
+    site.lab.kubectl("run", "pulled", "--restart=Never", f"--image={DEPOT}:5000/{pause}")
+    site.lab.kubectl("wait", "--for=condition=Ready", "pod/pulled", "--timeout=180s")
+    site.lab.kubectl("delete", "pod", "pulled", "--now")
     asked = site.proxy.asked()
     assert {"pkgs.k8s.io:443", f"{DEPOT}:5000"} <= asked
     assert not [each for each in asked if HOST in each]
