@@ -49,7 +49,7 @@ def test_a_minor_release_brings_its_newest_patch(milestone):
     milestone.lab.play("site", "-e", f"kubernetes_release={MINOR}")
     for node in milestone.lab.names:
         assert installed(milestone, node) == dict.fromkeys(COMPONENTS, f"{PATCH}-1.1")
-        assert held(milestone, node) == set(COMPONENTS)
+        assert held(milestone, node) == {*COMPONENTS, "cri-tools"}
     assert server(milestone) == f"v{PATCH}"
     assert kubelets(milestone) == {f"v{PATCH}"}
 
@@ -105,7 +105,7 @@ def test_upgrade(milestone, release, version):
     assert kubelets(milestone) == {version}
     for node in milestone.lab.names:
         assert installed(milestone, node) == dict.fromkeys(COMPONENTS, f"{version[1:]}-1.1")
-        assert held(milestone, node) == set(COMPONENTS)
+        assert held(milestone, node) == {*COMPONENTS, "cri-tools"}
     run = milestone.lab.play("site", "-e", f"kubernetes_release={release}")
     assert run.changed == {}, run.changed_tasks
     assert milestone.lab.verify()["ok"]
@@ -114,6 +114,6 @@ def test_upgrade(milestone, release, version):
 def test_reset_takes_the_packages_and_the_repository_away(site):
     site.lab.play("reset", "-e", f"kubernetes_release={NEXT}")
     for node in site.lab.names:
-        left = site.lab.node(node, "ls /etc/apt/keyrings /etc/apt/sources.list.d; dpkg-query -l kubelet 2>&1; true")
+        left = site.lab.node(node, "ls /etc/apt/keyrings /etc/apt/sources.list.d; dpkg -l kubelet cri-tools 2>&1; true")
         assert "podnet" not in left
-        assert "ii  kubelet" not in left
+        assert not re.search("^.i  (kubelet|cri-tools)", left, re.MULTILINE)

@@ -432,6 +432,8 @@ def test_mirrors_are_reached_without_the_proxy():
     variables = {"containerd_proxy": {"a": "b"}, "containerd_registry_mirrors": mirrors}
     text = render("containerd", "proxy.conf.j2", **variables)
     (hosts,) = re.findall('NO_PROXY=(.*)"', text)
+    # in the order of the variables, whatever the hash of a string is in this process
+    assert hosts.startswith("localhost,127.0.0.1,10.244.0.0/16,10.96.0.0/12,.svc,.cluster.local,10.77.0.11,10.77.0.12,")
     assert {"depot.example", "fd00::9"} <= set(hosts.split(","))
 
 
@@ -489,6 +491,26 @@ def test_kubelet_flags():
 )
 def test_the_ip_versions_of_a_node_are_those_of_the_pod_network(network, versions):
     assert evaluate("node", "{{ _cluster_ip_versions }}", overlay_network=network) == versions
+
+
+@pytest.mark.parametrize("family", ["debian", "redhat"])
+def test_packages_of_the_repository(family):
+    """crictl is not kubeadm's dependency since 1.32, and certificates, backups and checks of etcd want it."""
+    (*_, task) = [
+        each
+        for each in yaml.safe_load((ROLES / f"kubernetes/tasks/repository_{family}.yml").read_text())
+        if each["name"] == "Install the packages"
+    ]
+    (given,) = [task[name] for name in task if name.startswith("ansible.builtin")]
+    names = {"debian": ["kubelet=1.36.*", "cri-tools"], "redhat": ["kubelet-1.36.*", "cri-tools"]}[family]
+    variables = {"kubernetes_release": "1.36", "kubernetes_components": ["kubelet"], "kubernetes_source": "repository"}
+    assert evaluate("kubernetes", given["name"], **variables) == names
+    packages, held = {"kubelet": "1.36.3-1.1"}, ["kubelet"]
+    variables["ansible_facts"] = {
+        "podnet_node": {"packages": packages, "held": held, "distribution": {"family": family}}
+    }
+    assert evaluate("kubernetes", "{{ _kubernetes_outdated }}", **variables) == ["cri-tools"]
+    assert evaluate("kubernetes", "{{ _kubernetes_own_packages }}", **variables) == ["kubelet"]
 
 
 def test_hosts():
