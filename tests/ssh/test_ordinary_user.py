@@ -197,7 +197,8 @@ def test_the_cloud_inventory(world):
     addresses = world.addresses()
     archive = json.loads(world.run(CONTROLLER, "cat /srv/kubernetes/manifest.json"))["release"]
     world.run(CONTROLLER, f"ln -sfn /srv/kubernetes /srv/kubernetes-{archive}")
-    world.run(CONTROLLER, "ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519 <<<y >/dev/null", user=USER)
+    keygen = "mkdir -p -m 700 .ssh && ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519"
+    world.run(CONTROLLER, keygen, user=USER)
     key = world.run(CONTROLLER, "cat .ssh/id_ed25519.pub", user=USER)
     for name in (*NODES, BASTION):
         world.run(name, "mkdir -p .ssh && cat > .ssh/authorized_keys", key.encode(), user=USER)
