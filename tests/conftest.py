@@ -14,6 +14,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def ansible(root: Path) -> Callable[..., subprocess.CompletedProcess]:
     def run(*command: str, **options) -> subprocess.CompletedProcess:
         environment = {
             **os.environ,
-            "PATH": f"{root}/.venv/bin:{os.environ['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # make controllers has others than .venv
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_FORCE_COLOR": "0",
             "ANSIBLE_CONFIG": str(root / "ansible.cfg"),

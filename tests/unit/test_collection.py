@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -29,7 +30,7 @@ PLAYBOOKS = sorted(
 def installed(tmp_path_factory):
     """The directory of collections into which a freshly built archive was installed, and the archive."""
     directory = tmp_path_factory.mktemp("galaxy")
-    galaxy = ROOT / ".venv/bin/ansible-galaxy"
+    galaxy = Path(sys.executable).with_name("ansible-galaxy")
     subprocess.run(
         [galaxy, "collection", "build", "--output-path", directory], cwd=ROOT, check=True, capture_output=True
     )

@@ -85,7 +85,7 @@ def test_the_cloud_s_example_as_it_stands(ansible, tmp_path):
     """site.yml judges on the controller, where the user is not root, and asks for the archive that is missing."""
     (tmp_path / "sudo").write_text("#!/bin/sh\necho sudo was called >&2; exit 1\n")
     (tmp_path / "sudo").chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    environment = {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = ansible("ansible-playbook", "-i", "inventories/cloud", "playbooks/site.yml", env=environment)
     output = done.stdout + done.stderr
     assert done.returncode == 2 and "archive.invalid" in output, output
