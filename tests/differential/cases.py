@@ -427,6 +427,11 @@ META = [
     ),
     Case("tuning, sysctl elsewhere", [bridge(FOUR), {**TUNING, "sysctl": {"kernel.panic": "1"}}], error="kernel"),
     Case("tuning, MAC", [bridge(FOUR), {**TUNING, "mac": "02:11:22:33:44:55"}], pods=1),
+    Case(
+        "tuning, MAC after a spoof check",
+        [bridge(FOUR, macspoofchk=True), {**TUNING, "mac": "02:11:22:33:44:55"}],
+        pods=1,
+    ),
     Case("tuning, MTU", [bridge(FOUR), {**TUNING, "mtu": 1300}]),
     Case("tuning, promiscuous", [bridge(FOUR), {**TUNING, "promisc": True}]),
     Case("tuning, allmulti", [bridge(FOUR), {**TUNING, "allmulti": True}]),
