@@ -56,8 +56,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -121,6 +121,9 @@ races: venv ## A thousand pods' first packets against their policies; podnetd ki
 peers: BINDEP += tests/kube_router/bindep.txt
 peers: venv ## A policy's enforcement beside kube-router's, and ADD with policies beside ADD without
 	pytest -sv tests/integration/agent/policies/every_peer.py $(ARGS)
+
+cluster-policy: venv ## ClusterNetworkPolicy's own conformance tests, with podnetd in network namespaces
+	pytest -sv tests/integration/agent/policies/every_conformance.py $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and the newest Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)

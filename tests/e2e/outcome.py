@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came of a run of tests, from ginkgo's JSON report (``ginkgo/v2/types.Report``)."""
+"""What came of a run of tests, from ginkgo's JSON report (``ginkgo/v2/types.Report``), or from what Go's own runner
+prints."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ from typing import Any, NamedTuple
 
 #: Of the states of a SpecReport; every other one (panicked, timedout, interrupted, aborted, pending) is FAILED.
 PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
+#: A line of Go's runner (testing.T.report).
+RESULT = re.compile(r"^ *--- (PASS|FAIL|SKIP): (\S+) \(([\d.]+)s\)$", re.MULTILINE)
+OUTCOMES = {"PASS": PASSED, "FAIL": FAILED, "SKIP": SKIPPED}
 
 
 class Spec(NamedTuple):
@@ -44,6 +48,17 @@ def _read(each: dict[str, Any], focus: str, left_out: dict[str, str]) -> Iterato
             return
         reason = next((why for part, why in left_out.items() if part in name), "left out by --skip")
     yield Spec(name, outcome, each.get("RunTime", 0) / 1e9, reason)
+
+
+def read_go(told: str) -> list[Spec]:
+    """The tests, each by its full name; one that only holds others is none."""
+    found = RESULT.findall(told)
+    holders = {name.rpartition("/")[0] for _result, name, _seconds in found}
+    return [
+        Spec(name.replace("_", " "), OUTCOMES[result], float(seconds), "see the log")
+        for result, name, seconds in found
+        if name not in holders
+    ]
 
 
 def passed(specs: list[Spec]) -> bool:

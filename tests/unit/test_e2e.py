@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a run of Kubernetes' own tests is judged from ginkgo's report."""
+"""How a run of Kubernetes' own tests is judged from ginkgo's report, or from what Go's own runner prints."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ def test_skipped_tests_have_their_reasons_and_others_are_not_told():
     )
     assert [each.reason for each in found] == ["", "needs a cloud", "no image", "left out by --skip"]
     assert outcome.summary(found).endswith("1 passed, 0 failed, 3 skipped")
+
+
+def test_subtests_are_judged_and_not_what_holds_them():
+    told = """=== RUN   TestConformance
+        helper.go:99: Expected connection to fail
+    --- FAIL: TestConformance/ClusterNetworkPolicyPriority (4.10s)
+        --- PASS: TestConformance/ClusterNetworkPolicyPriority/Should_drop (1.05s)
+        --- FAIL: TestConformance/ClusterNetworkPolicyPriority/Should_pass (3.05s)
+    --- SKIP: TestConformance/ClusterNetworkPolicyNodes (0.00s)
+--- FAIL: TestConformance (9.00s)
+"""
+    found = outcome.read_go(told)
+    assert [(each.name.rpartition("/")[2], each.outcome, each.seconds) for each in found] == [
+        ("Should drop", "passed", 1.05),
+        ("Should pass", "failed", 3.05),
+        ("ClusterNetworkPolicyNodes", "skipped", 0.0),
+    ]
+    assert not outcome.passed(found)
+    assert not outcome.passed(outcome.read_go("panic: no cluster"))
