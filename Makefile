@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 export PODNET_CACHE ?= /var/cache/podnet
 export PODNET_LAB ?= lab
 NODES ?= 3
+CONTROL_PLANES ?= 1
 FAMILY ?= ipv4
 NODE ?= node1
 DESTDIR ?= build/cni
@@ -25,12 +26,12 @@ SCENARIOS := node containerd kubernetes control_plane worker overlay cni verify 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo; echo "Variables: NODES=$(NODES) FAMILY=$(FAMILY) (ipv4, dual, ipv6) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
+	@echo; echo "Variables: NODES=$(NODES) CONTROL_PLANES=$(CONTROL_PLANES) FAMILY=$(FAMILY) (ipv4, dual, ipv6) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
 
 ## The lab: a cluster of nspawn machines on this host
 .PHONY: lab lab-status lab-down lab-shell lab-exec kubectl verify reset
-lab: venv ## Make NODES nodes (default 3), provision them, show the cluster
-	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES) -e lab_family=$(FAMILY)
+lab: venv ## Make NODES nodes (default 3; the first CONTROL_PLANES of them control planes), provision them, show the cluster
+	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES) -e '{"lab_control_planes": $(CONTROL_PLANES)}' -e lab_family=$(FAMILY)
 	ansible-playbook playbooks/site.yml
 	ansible-playbook playbooks/verify.yml -e verify_keep=true
 
@@ -56,8 +57,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository restore hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -107,6 +108,9 @@ repository: venv ## Kubernetes from a package repository and a registry of the s
 
 restore: venv ## A cluster that is lost with all its machines comes back from its backup
 	pytest -xv tests/restore $(ARGS)
+
+controlplanes: venv ## Three control planes: each loses its power, or its disk; three become one, and one three
+	pytest -xsv tests/control_planes $(ARGS)
 
 hosts: BINDEP += tests/hosts/bindep.txt
 hosts: venv ## The lab's own tests on Debian 12 and 13 as they are installed, in QEMU

@@ -22,9 +22,12 @@ from lab import machine, state  # noqa: E402
 
 
 def inventory(lab: state.Lab | None) -> dict:
-    """The inventory of `lab`: its first node is the control plane. No lab: the groups, empty."""
+    """The inventory of `lab`: its first nodes, or those that `lab_control_planes` names, are the control plane. No lab:
+    the groups, empty."""
     nodes = lab.nodes if lab else []
     names = [node.name for node in nodes]
+    heads = lab.variables.get("lab_control_planes", 1) if lab else 0
+    control_plane = [name for name in names if name in heads] if isinstance(heads, list) else names[: int(heads)]
     kind = "address6" if lab and lab.variables.get("lab_family") == "ipv6" else "address"
     hostvars = {node.name: {"node_address": getattr(node, kind), "node_interface": "eth0"} for node in nodes}
     everywhere = {"ansible_connection": "podnet.cluster.nspawn", "ansible_python_interpreter": "/usr/bin/python3"}
@@ -33,8 +36,8 @@ def inventory(lab: state.Lab | None) -> dict:
     return {
         "_meta": {"hostvars": hostvars},
         "cluster": {"children": ["control_plane", "workers"], "vars": everywhere},
-        "control_plane": {"hosts": names[:1]},
-        "workers": {"hosts": names[1:]},
+        "control_plane": {"hosts": control_plane},
+        "workers": {"hosts": [name for name in names if name not in control_plane]},
     }
 
 

@@ -24,4 +24,5 @@ class ActionModule(Judge):
         )
         asked = {name: [each.strip() for each in value.split(",")] for name, value in given["hosts"].items() if value}
         asked = {name: [each for each in hosts if not PATTERN & set(each)] for name, hosts in asked.items()}
-        return self.verdict(list(inventory.check_groups(given["groups"], asked)), "the inventory")
+        findings, warnings = inventory.check_groups(given["groups"], asked), inventory.doubts(given["groups"])
+        return self.verdict(list(findings), "the inventory", list(warnings))

@@ -34,6 +34,9 @@ class ActionModule(Judge):
         absent = between.unreachable(wanted, found)
         findings = between.without_silence_of(absent, findings) + between.check(nodes, given["mtu"] is not None)
         findings += membership.check_clusters(nodes, [node.host for node in wanted if node.control_plane])
+        # Without a control plane of the cluster a node that is away may be the one which has it.
+        is_known = any(facts.get("control_plane") for facts in nodes.values())
         for node in absent:
-            (findings if node.control_plane else warnings).append(Finding(Code.HOST_UNREACHABLE, "", node.host))
+            is_needed = node.control_plane and not is_known
+            (findings if is_needed else warnings).append(Finding(Code.HOST_UNREACHABLE, "", node.host))
         return self.verdict(findings, "the nodes", warnings)

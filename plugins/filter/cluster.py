@@ -35,6 +35,24 @@ def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> 
     ]
 
 
+def control_plane(hosts: list[str], hostvars: Any) -> str:
+    """The one of the control plane's ``hosts`` to ask about the cluster: the first that this run found to be one, else
+    the first that it reached, else the first."""
+    looked = [host for host in hosts if _looked_at(hostvars[host])]
+    made = [host for host in looked if _is_control_plane(hostvars[host])]
+    return (made or looked or hosts)[0]
+
+
+def _looked_at(known: Any) -> bool:
+    """Whether this run has reached the host. Facts alone may be a cache's."""
+    return "ansible_facts" in (known.get("__node_look") or {})
+
+
+def _is_control_plane(known: Any) -> bool:
+    made = (known.get("__control_plane_node") or {}).get("rc") == 0
+    return made or bool((known.get("ansible_facts") or {})["podnet_node"].get("control_plane"))
+
+
 def node_addresses(nodes: list[dict[str, Any]], known: dict[str, str]) -> dict[str, str]:
     """The addresses of ``nodes`` (cluster_nodes' result) by name; where a node has none, that of ``known``."""
     found = {node["name"]: node["address"] or known.get(node["name"]) for node in nodes}
@@ -110,6 +128,7 @@ class FilterModule:
         """For Ansible's loader."""
         return {
             "cluster_nodes": cluster_nodes,
+            "control_plane": control_plane,
             "node_addresses": node_addresses,
             "overlay_nodes": overlay_nodes,
             "underlay_networks": underlay_networks,

@@ -42,6 +42,18 @@ options:
     description: The network of the Services' addresses.
     type: raw
     required: true
+  control_plane_endpoint:
+    description: The API's name or address, and its port.
+    type: raw
+    required: true
+  control_plane_balancer:
+    description: Whether each node has a load balancer for the endpoint.
+    type: raw
+    required: true
+  control_plane_api_port:
+    description: The port of each API server.
+    type: raw
+    required: true
   containerd_registry_mirrors:
     description: Mirrors by registry, as the role C(containerd) takes them.
     type: raw
@@ -82,6 +94,9 @@ EXAMPLES = r"""
     overlay_node_prefix_ipv6: "{{ overlay_node_prefix_ipv6 }}"
     overlay_backend: "{{ overlay_backend }}"
     control_plane_service_network: "{{ control_plane_service_network }}"
+    control_plane_endpoint: "{{ control_plane_endpoint }}"
+    control_plane_balancer: "{{ control_plane_balancer }}"
+    control_plane_api_port: "{{ control_plane_api_port }}"
     kubernetes_release: "{{ kubernetes_release }}"
     kubernetes_source: "{{ kubernetes_source }}"
     kubernetes_archive: "{{ kubernetes_archive }}"

@@ -56,6 +56,25 @@ class Status(NamedTuple):
     alarms: list[str]
 
 
+class Member(NamedTuple):
+    """One of the cluster's members: its ID, its node's name ("" before it has started), its first peer URL."""
+
+    id: int
+    name: str
+    peer: str
+
+
+def members() -> list[Member]:
+    """The cluster's members. Raises StateError."""
+    found = json.loads(_ctl("member", "list", "--write-out=json"))["members"]
+    return [Member(each["ID"], each.get("name", ""), each["peerURLs"][0]) for each in found]
+
+
+def remove(member: Member) -> None:
+    """Removes it from the cluster. Raises StateError, also where etcd refuses: those left would be no majority."""
+    _ctl("member", "remove", f"{member.id:x}")
+
+
 @contextmanager
 def snapshot() -> Iterator[tuple[str, Snapshot]]:
     """A file with the member's content, which only root can read, and what is in it; the file is there until the block

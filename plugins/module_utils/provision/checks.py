@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..findings.codes import Code
 from ..findings.finding import Finding
 from ..overlay.config import ConfigError, parse_backend
-from . import archive, inventory, mirrors, networks, releases
+from . import archive, endpoint, inventory, mirrors, networks, releases
 from .variable import invalid
 
 SOURCES = ("repository", "archive", "modules")
@@ -32,7 +32,11 @@ def check(variables: Mapping[str, Any], nodes: Sequence[inventory.Node]) -> Outc
 
     An archive that is on the controller is read whole, to verify its checksums.
     """
-    findings = [*inventory.check_nodes(nodes), *_backend(variables.get("overlay_backend"))]
+    findings = [
+        *inventory.check_nodes(nodes),
+        *endpoint.check(variables, nodes),
+        *_backend(variables.get("overlay_backend")),
+    ]
     findings += networks.check(variables, nodes)
     findings += mirrors.check(variables.get("containerd_registry_mirrors", {}))
     release, wrong = _release(variables.get("kubernetes_release"))

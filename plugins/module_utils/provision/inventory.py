@@ -44,9 +44,6 @@ def check_groups(groups: Mapping[str, Sequence[str]], asked: Mapping[str, Sequen
     empty = [name for name, hosts in ((CLUSTER, cluster), (CONTROL_PLANE, control_plane)) if not hosts]
     if empty:
         yield Finding(Code.GROUP_EMPTY, "", ", ".join(empty), {"groups": sorted(named)})
-    if len(control_plane) > 1:
-        values: dict[str, Value] = {"count": len(control_plane), "hosts": control_plane}
-        yield Finding(Code.GROUP_TOO_MANY_HOSTS, "", CONTROL_PLANE, values)
     if cluster:
         for group, hosts in ((CONTROL_PLANE, control_plane), (WORKERS, workers)):
             for host in hosts:
@@ -61,6 +58,14 @@ def check_groups(groups: Mapping[str, Sequence[str]], asked: Mapping[str, Sequen
                     yield Finding(
                         Code.HOST_UNKNOWN, "", host, {"variable": variable, "group": CLUSTER, "hosts": cluster}
                     )
+
+
+def doubts(groups: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """What in ``groups`` works, and hardly is what was meant."""
+    count = len(groups.get(CONTROL_PLANE, ()))
+    if count and count % 2 == 0:
+        values: dict[str, Value] = {"count": count, "survives": (count - 1) // 2, "fewer": count - 1}
+        yield Finding(Code.CONTROL_PLANES_EVEN, "", CONTROL_PLANE, values)
 
 
 def check_nodes(nodes: Sequence[Node]) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ def check_removal(
         cluster = _cluster(facts)
         if facts["membership"] is None and (facts["joined"] or facts["ours"]):
             yield Finding(Code.NODE_UNMARKED, host, host, {"marker": MARKER})
-        elif host in control_plane and host not in stay and cluster not in ("", confirmed):
+        elif host in control_plane and not set(stay) & set(control_plane) and cluster not in ("", confirmed):
             values = {"cluster": cluster, "confirmed": confirmed or None}
             yield Finding(Code.CLUSTER_UNCONFIRMED, host, host, values)
     if stay:
@@ -75,9 +75,9 @@ def check_clusters(found: Mapping[str, Mapping[str, Any]], control_plane: Sequen
     """Whether the nodes' markers name the cluster of their control plane, where that was looked at. One that was made
     anew is in none yet, while the workers are still in the cluster of the former one."""
     heads = [found[host] for host in control_plane if host in found]
-    if not heads or (heads[0]["joined"] and not _cluster(heads[0])):
+    if not heads or any(head["joined"] and not _cluster(head) for head in heads):
         return
-    own = _cluster(heads[0])
+    own = next(filter(None, map(_cluster, heads)), "")
     for host, facts in found.items():
         cluster = _cluster(facts)
         if cluster and cluster != own:

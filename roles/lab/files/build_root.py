@@ -35,7 +35,7 @@ BARE = (
 ).split()
 # No containernetworking-plugins: a lab node has no CNI executables but those that the cni role installs.
 PREPARED = (
-    "iptables nftables ebtables conntrack ethtool socat ipset openssl util-linux mount tcpdump netcat-openbsd"
+    "iptables nftables ebtables conntrack ethtool socat ipset openssl util-linux mount tcpdump netcat-openbsd haproxy"
 ).split()
 # Documentation and translations are half of the files of a small system, and nobody reads them in a lab.
 SLIM = [f"path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "info", "locale", "lintian")]

@@ -22,10 +22,23 @@ spec:
     - --listen-client-urls=https://127.0.0.1:2379,https://10.77.0.11:2379
     image: registry.k8s.io/etcd:3.7.0-0
 """
+#: The second has not started yet: etcd does not know its name.
+MEMBERS = {
+    "members": [
+        {
+            "ID": 10501334649042878790,
+            "name": "node1",
+            "peerURLs": ["https://10.77.0.11:2380"],
+            "clientURLs": ["https://10.77.0.11:2379"],
+        },
+        {"ID": 255, "peerURLs": ["https://10.77.0.12:2380"], "isLearner": True},
+    ]
+}
 CRICTL = """#!/bin/sh
 case "$*" in
 "ps "*) echo {container} ;;
 *"endpoint status"*) echo '{status}' ;;
+*"member list"*) echo '{members}' ;;
 *"alarm list"*) echo '{alarms}' ;;
 *) echo "$*" >> {log} ;;
 esac
@@ -46,7 +59,11 @@ def member(tmp_path, monkeypatch):
         told = {"alarms": [{"memberID": member, "alarm": alarm} for member, alarm in alarms]}
         text = json.dumps([{"Endpoint": "x", "Status": {**status, "dbSizeQuota": 2048 * MIB}}])
         crictl = tmp_path / "crictl"
-        crictl.write_text(CRICTL.format(container=container, status=text, alarms=json.dumps(told), log=log))
+        crictl.write_text(
+            CRICTL.format(
+                container=container, status=text, alarms=json.dumps(told), members=json.dumps(MEMBERS), log=log
+            )
+        )
         crictl.chmod(0o755)
         return log.read_text
 
@@ -76,6 +93,14 @@ def test_defragmenting_ends_the_alarm_that_it_ends(member):
     etcd.defragment()
     assert "defrag" in changed() and "alarm disarm" in changed()
     assert "--endpoints=https://127.0.0.1:2379" in changed()
+
+
+def test_a_member_is_removed_by_its_id_in_hexadecimal(member):
+    changed = member()
+    first, second = etcd.members()
+    assert (first.name, second.name, second.peer) == ("node1", "", "https://10.77.0.12:2380")
+    etcd.remove(first)
+    assert "etcdctl member remove 91bc3c398fb3c146 --endpoints" in changed()
 
 
 def test_a_node_without_etcd(member, tmp_path):

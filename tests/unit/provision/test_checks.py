@@ -41,6 +41,7 @@ def test_a_right_cluster(variables, three):
         ({"overlay_backend": {"vlan": 3}}, Code.VARIABLE_INVALID, "overlay_backend"),
         ({"overlay_backend": {"vni": 1 << 24}}, Code.VARIABLE_INVALID, "overlay_backend.vni"),
         ({"overlay_backend": {"checksum_offload": "on"}}, Code.VARIABLE_INVALID, "overlay_backend.checksum_offload"),
+        ({"control_plane_endpoint": "api"}, Code.VARIABLE_INVALID, "control_plane_endpoint"),
         ({"containerd_registry_mirrors": []}, Code.VARIABLE_INVALID, "containerd_registry_mirrors"),
         ({"kubernetes_release": "1.99"}, Code.VARIABLE_INVALID, "kubernetes_release"),
         ({"kubernetes_release": "latest"}, Code.VARIABLE_INVALID, "kubernetes_release"),

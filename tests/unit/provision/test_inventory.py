@@ -30,7 +30,6 @@ def test_a_cluster_of_one_node_needs_no_workers():
     ("changed", "found"),
     [
         ({"control_plane": []}, [(Code.GROUP_EMPTY, "control_plane")]),
-        ({"control_plane": ["a", "b"]}, [(Code.GROUP_TOO_MANY_HOSTS, "control_plane")]),
         ({"cluster": ["a", "b", "c"]}, [(Code.HOST_WITHOUT_ROLE, "c")]),
         ({"workers": ["b", "c"]}, [(Code.HOST_OUTSIDE_CLUSTER, "c")]),
         ({"cluster": ["b"]}, [(Code.HOST_OUTSIDE_CLUSTER, "a")]),
@@ -38,6 +37,14 @@ def test_a_cluster_of_one_node_needs_no_workers():
 )
 def test_wrong_groups(changed, found):
     assert groups(changed) == found
+
+
+@pytest.mark.parametrize(("count", "survives"), [(1, None), (2, 0), (3, None), (4, 1), (5, None)])
+def test_an_even_number_of_control_planes_is_told(count, survives):
+    found = list(inventory.doubts({"control_plane": [f"n{number}" for number in range(count)]}))
+    assert [(each.code, each.parameters["survives"]) for each in found] == (
+        [] if survives is None else [(Code.CONTROL_PLANES_EVEN, survives)]
+    )
 
 
 def test_groups_of_another_collection():

@@ -24,13 +24,14 @@ PLAY = """
 @pytest.fixture
 def fetch(ansible, tmp_path):
     """Runs the role's tasks; the result, and the fetched file."""
-    (tmp_path / "admin.conf").write_text("client-key-data: hush\n")
+    (tmp_path / "admin.conf").write_text("server: https://api.podnet.internal:6444\nclient-key-data: hush\n")
     (tmp_path / "play.yml").write_text(PLAY)
     fetched = tmp_path / "kube" / "config"
     fetched.parent.mkdir()
     variables = {
         "_control_plane_admin_conf": str(tmp_path / "admin.conf"),
         "control_plane_fetch_kubeconfig": str(fetched),
+        "node_address": "192.0.2.11",
     }
 
     def run(*arguments):
@@ -44,7 +45,7 @@ def fetch(ansible, tmp_path):
 
 def test_a_fetched_kubeconfig(fetch):
     done, fetched = fetch()
-    assert fetched.read_text() == "client-key-data: hush\n"
+    assert fetched.read_text() == "server: https://192.0.2.11:6443\nclient-key-data: hush\n"
     assert stat.S_IMODE(fetched.stat().st_mode) == 0o600
     assert "hush" not in done.stdout + done.stderr
     assert "changed=0" in fetch()[0].stdout

@@ -76,6 +76,21 @@ def test_a_cluster_goes_only_if_it_is_named():
     assert removal({"a": facts("", joined=False)}) == [], "there was never a cluster"
 
 
+def test_one_of_several_control_planes_may_go():
+    findings = membership.check_removal({"a": HEAD, "b": HEAD}, ["a", "b"], ["b"], "")
+    assert [each.code for each in findings] == []
+    findings = membership.check_removal({"a": HEAD, "b": HEAD}, ["a", "b"], [], "")
+    assert [each.code for each in findings] == [Code.CLUSTER_UNCONFIRMED] * 2
+
+
+def test_a_control_plane_that_is_made_anew_is_no_other_cluster():
+    bare = facts(None, joined=False, ours=False)
+    assert list(membership.check_clusters({"a": bare, "b": HEAD, "c": facts("u1")}, ["a", "b"])) == []
+    assert [
+        each.subject for each in membership.check_clusters({"a": bare, "b": HEAD, "c": facts("u2")}, ["a", "b"])
+    ] == ["c"]
+
+
 def test_a_node_of_another_cluster_is_not_removed_from_this_one():
     assert removal({"a": HEAD, "b": facts("u2")}, stay=["a"]) == [(Code.NODE_OF_OTHER_CLUSTER, "b")]
     assert removal({"a": HEAD, "b": facts("u1")}, stay=["a"]) == []

@@ -118,6 +118,12 @@ def test_an_unreachable_control_plane_stops_all(judge):
     assert judge(looked("b", "10.77.0.0"), looked("c")) == [[("host.unreachable", "a")], []]
 
 
+def test_an_unreachable_control_plane_stops_nothing_where_another_is_in_the_cluster(judge):
+    member = looked("b")
+    member["ansible_facts"]["podnet_node"].update(control_plane=True)
+    assert judge(member, looked("c")) == [[], [("host.unreachable", "a")]]
+
+
 def test_an_upgrade_goes_on_without_a_worker_that_is_gone(ansible, tmp_path):
     """The plays of upgrade.yml on workers, with a message in the role's place: x is gone by then."""
     plays = [

@@ -94,7 +94,7 @@ def test_kubeadm():
     assert init["nodeRegistration"]["name"] == "node1"
     assert init["nodeRegistration"]["criSocket"].endswith("/run/containerd/containerd.sock")
     assert cluster["kubernetesVersion"] == "v1.37.2"
-    assert cluster["controlPlaneEndpoint"] == "10.77.0.11:6443"
+    assert cluster["controlPlaneEndpoint"] == "api.podnet.internal:6444"
     assert cluster["networking"] == {
         "podSubnet": "10.244.0.0/16",
         "serviceSubnet": "10.96.0.0/12",
@@ -513,15 +513,58 @@ def test_packages_of_the_repository(family):
     assert evaluate("kubernetes", "{{ _kubernetes_own_packages }}", **variables) == ["kubelet"]
 
 
+THREE = {f"node{number}": {"node_address": f"10.77.0.1{number}"} for number in (1, 2, 3, 4)}
+
+
+def balancer(control_planes, **variables):
+    groups = {"cluster": list(THREE), "control_plane": control_planes}
+    return render("node", "haproxy.cfg.j2", groups=groups, hostvars=THREE, **variables)
+
+
+def test_the_load_balancer_checks_where_it_has_a_choice():
+    alone = balancer(["node1"])
+    assert "server node1 10.77.0.11:6443\n" in alone and "check-ssl" not in alone and "bind 127.0.0.1:6444" in alone
+    several = balancer(["node1", "node3"])
+    assert re.findall(r"server (\S+) (\S+) check ", several) == [
+        ("node1", "10.77.0.11:6443"),
+        ("node3", "10.77.0.13:6443"),
+    ]
+    assert "inter 1s" in several and "node2" not in several
+    left = balancer(["node1", "node3"], cluster_hosts=["node2", "node3", "node4"])
+    assert "server node3 10.77.0.13:6443\n" in left and "node1" not in left, "what leaves the cluster leaves it first"
+
+
+def test_a_control_plane_joins():
+    invitation = {
+        "stdout": "kubeadm join api.podnet.internal:6444 --token ab.cd --discovery-token-ca-cert-hash sha256:ef"
+    }
+    text = render(
+        "control_plane", "join.yaml.j2",
+        kubernetes_release="1.37.2", __control_plane_invitation=invitation,
+        __control_plane_key={"stdout_lines": ["[upload]", "k3y"]},
+    )  # fmt: skip
+    joined = yaml.safe_load(text)
+    assert joined["controlPlane"] == {
+        "certificateKey": "k3y",
+        "localAPIEndpoint": {"advertiseAddress": "10.77.0.11", "bindPort": 6443},
+    }
+    assert joined["discovery"]["bootstrapToken"]["apiServerEndpoint"] == "api.podnet.internal:6444"
+
+
+HOSTS = "10.77.0.11 node1\n10.77.0.12 node2\n127.0.0.1 api.podnet.internal\n"
+
+
 def test_hosts():
-    assert render("node", "hosts.j2") == "10.77.0.11 node1\n10.77.0.12 node2\n"
+    assert render("node", "hosts.j2") == HOSTS
+    own = render("node", "hosts.j2", control_plane_endpoint="api.example.org:6443")
+    assert own + "127.0.0.1 api.podnet.internal\n" == HOSTS
 
 
 def test_hosts_of_a_run_that_looked_at_one_node():
     """With --limit, or where a node is unreachable, what a former run knew is kept; what left the cluster goes."""
     facts = {"podnet_node": {**NODE, "hosts": {"node1": "10.0.0.1", "node2": "10.77.0.12", "gone": "10.77.0.13"}}}
     alone = {"node1": {"node_address": "10.77.0.11"}, "node2": {}}
-    assert render("node", "hosts.j2", ansible_facts=facts, hostvars=alone) == "10.77.0.11 node1\n10.77.0.12 node2\n"
+    assert render("node", "hosts.j2", ansible_facts=facts, hostvars=alone) == HOSTS
     no_proxy = render("containerd", "proxy.conf.j2", ansible_facts=facts, hostvars=alone, containerd_proxy={"a": "b"})
     assert "10.77.0.12" in no_proxy
 

@@ -38,10 +38,20 @@ ENTRIES = {
         "The playbooks select nodes by cluster, control_plane and workers; other collections use other names.",
         "put the nodes into the groups control_plane and workers, and both under cluster, as inventories/cloud does",
     ),
-    Code.GROUP_TOO_MANY_HOSTS: Entry(
-        "inventory group {subject} has {count} hosts ({hosts}), but only one control-plane node is supported so far",
-        "The roles run kubeadm init on the control plane and join no further control-plane nodes.",
-        "leave exactly one host in the group {subject}",
+    Code.CONTROL_PLANES_EVEN: Entry(
+        "inventory group {subject} has {count} hosts, so etcd survives the loss of {survives}, as with {fewer} hosts",
+        "etcd needs a majority of its members: 3 survive the loss of one, 5 of two.",
+        "put another host into the group {subject}, then run site.yml; or remove one by remove_node.yml",
+    ),
+    Code.ENDPOINT_OF_ONE_NODE: Entry(
+        "{subject} {endpoint} is that of {host} alone, so without it no client would reach the {count} control planes",
+        "Kubelets, agents and administrators reach the API by the endpoint, which certificates and kubeconfigs have.",
+        "leave {subject} out, for a load balancer on each node, or set it to a name that leads to all of them",
+    ),
+    Code.ENDPOINT_PORT_TAKEN: Entry(
+        "{subject} has port {port}, on which the API server listens, so a node's load balancer cannot",
+        "An API server has its port on all addresses of its node, 127.0.0.1 included.",
+        "set {subject} to another port, or control_plane_api_port",
     ),
     Code.HOST_UNKNOWN: Entry(
         "{variable} names {subject}, which is not a host of the inventory group {group}",
