@@ -10,10 +10,12 @@ export PODNET_LAB ?= lab
 NODES ?= 3
 CONTROL_PLANES ?= 1
 FAMILY ?= ipv4
+RUNTIMES ?= containerd
 NODE ?= node1
 DESTDIR ?= build/cni
 CASES ?= 100000
 
+comma := ,
 HASH := $(shell { python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat requirements.txt; } | sha256sum | cut -c1-12)
 VENV := $(PODNET_CACHE)/venv-$(HASH)
 COLLECTION := build/collections/ansible_collections/podnet/cluster
@@ -26,12 +28,12 @@ SCENARIOS := node containerd kubernetes control_plane worker overlay cni verify 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo; echo "Variables: NODES=$(NODES) CONTROL_PLANES=$(CONTROL_PLANES) FAMILY=$(FAMILY) (ipv4, dual, ipv6) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
+	@echo; echo "Variables: NODES=$(NODES) CONTROL_PLANES=$(CONTROL_PLANES) FAMILY=$(FAMILY) (ipv4, dual, ipv6) RUNTIMES=$(RUNTIMES) (containerd,crio,docker) NODE=$(NODE) ARGS= DESTDIR=$(DESTDIR) PODNET_LAB=$(PODNET_LAB) PODNET_CACHE=$(PODNET_CACHE)"
 
 ## The lab: a cluster of nspawn machines on this host
 .PHONY: lab lab-status lab-down lab-shell lab-exec kubectl verify reset
 lab: venv ## Make NODES nodes (default 3; the first CONTROL_PLANES of them control planes), provision them, show the cluster
-	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES) -e '{"lab_control_planes": $(CONTROL_PLANES)}' -e lab_family=$(FAMILY)
+	ansible-playbook playbooks/lab/up.yml $(LAB) -e lab_nodes=$(NODES) -e '{"lab_control_planes": $(CONTROL_PLANES), "lab_runtimes": ["$(subst $(comma),"$(comma)",$(RUNTIMES))"]}' -e lab_family=$(FAMILY)
 	ansible-playbook playbooks/site.yml
 	ansible-playbook playbooks/verify.yml -e verify_keep=true
 

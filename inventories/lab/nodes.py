@@ -29,7 +29,15 @@ def inventory(lab: state.Lab | None) -> dict:
     heads = lab.variables.get("lab_control_planes", 1) if lab else 0
     control_plane = [name for name in names if name in heads] if isinstance(heads, list) else names[: int(heads)]
     kind = "address6" if lab and lab.variables.get("lab_family") == "ipv6" else "address"
-    hostvars = {node.name: {"node_address": getattr(node, kind), "node_interface": "eth0"} for node in nodes}
+    runtimes = (lab.variables.get("lab_runtimes") if lab else None) or ["containerd"]
+    hostvars = {
+        node.name: {
+            "node_address": getattr(node, kind),
+            "node_interface": "eth0",
+            "container_runtime": runtimes[number % len(runtimes)],
+        }
+        for number, node in enumerate(nodes)
+    }
     everywhere = {"ansible_connection": "podnet.cluster.nspawn", "ansible_python_interpreter": "/usr/bin/python3"}
     if lab:
         everywhere |= {"ansible_nspawn_lab": lab.name, "lab_name": lab.name, "lab_network": lab.network} | lab.variables

@@ -14,6 +14,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.provision import archive, artifacts
+from ..module_utils.verify.model.runtimes import DEFAULT
 
 MODULE = "podnet.cluster.artifacts"
 
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):
             }
             for file, copy in copies.items():
                 self._connection.put_file(file, copy)
-            arguments: dict[str, Any] = {"remote_src": True}
+            arguments: dict[str, Any] = {"remote_src": True, "runtime": wanted["runtime"]}
             for kind in ("executables", "images"):
                 arguments[kind] = [
                     {**each, "file": copies[each["file"]]} for each in wanted[kind] if each["file"] in copies
@@ -89,7 +90,8 @@ def _wanted(given: dict[str, Any], content: archive.Archive | None) -> dict[str,
         executables += [each._asdict() for each in more[0]]
         if boolean(given.get("import_images", True)):
             images += [each._asdict() for each in more[1]]
-    return {"executables": executables, "images": images, "remote_src": True}
+    runtime = given.get("runtime") or DEFAULT
+    return {"executables": executables, "images": images, "remote_src": True, "runtime": runtime}
 
 
 def _has_all(facts: dict[str, Any], wanted: dict[str, Any]) -> bool:

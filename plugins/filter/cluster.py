@@ -12,12 +12,13 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.provision import releases
+from ..module_utils.verify.model.runtimes import DEFAULT, RUNTIMES
 
 
 def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> list[dict[str, Any]]:
     """The nodes ``hosts`` as preflight wants them: host, name, address (None where it is left to be found),
-    control_plane. A node's name decides who its agent is to the Kubernetes API, so it is the inventory's word: Ansible
-    lets a fact of the same name, which the node itself reports, go before it."""
+    control_plane, runtime. A node's name decides who its agent is to the Kubernetes API, so it is the inventory's word:
+    Ansible lets a fact of the same name, which the node itself reports, go before it."""
     for host in hosts:
         if "node_name" in (hostvars[host].get("ansible_facts") or {}):
             raise AnsibleFilterError(
@@ -30,6 +31,7 @@ def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> 
             "name": hostvars[host].get("node_name", host),
             "address": hostvars[host].get("node_address"),
             "control_plane": host in control_plane,
+            "runtime": hostvars[host].get("container_runtime", DEFAULT),
         }
         for host in hosts
     ]
@@ -121,6 +123,14 @@ def kubernetes_release(value: Any) -> dict[str, Any]:
         raise AnsibleFilterError(f"kubernetes_release: {error}") from None
 
 
+def container_runtime(name: Any) -> dict[str, Any]:
+    """What follows from the container runtime ``name`` (see module_utils/verify/model/runtimes.py)."""
+    if name not in RUNTIMES:
+        raise AnsibleFilterError(f"container_runtime: {name!r} is none of {', '.join(RUNTIMES)}")
+    runtime = RUNTIMES[name]
+    return {"socket": runtime.socket, "unit": runtime.unit, "units": list(runtime.processes)}
+
+
 class FilterModule:
     """The filters by name."""
 
@@ -134,4 +144,5 @@ class FilterModule:
             "underlay_networks": underlay_networks,
             "certificate_requests": certificate_requests,
             "kubernetes_release": kubernetes_release,
+            "container_runtime": container_runtime,
         }

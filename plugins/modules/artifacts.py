@@ -11,8 +11,8 @@ short_description: Install executables and container images that come as files
 version_added: "0.1.0"
 description:
   - Used by this collection's roles. Its options may change with any release.
-  - Installs executables, and imports images into containerd, from files on the controller or on the node. Every file's
-    checksum is verified on the node before anything is installed.
+  - Installs executables, and imports images into the container runtime, from files on the controller or on the node.
+    Every file's checksum is verified on the node before anything is installed.
   - Only what the node lacks is copied to it. An executable is compared by its content, an image by its name.
 extends_documentation_fragment:
   - podnet.cluster.attributes
@@ -82,6 +82,11 @@ options:
         description: The file's SHA-256.
         type: str
         required: true
+  runtime:
+    description: The container runtime that gets the images. CRI-O takes docker-archives only.
+    type: str
+    choices: [containerd, crio, docker]
+    default: containerd
   remote_src:
     description: Whether the files are on the node.
     type: bool
@@ -125,6 +130,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Plan, StateError
 from ..module_utils.provision import archive, artifacts
+from ..module_utils.verify.model.runtimes import DEFAULT, RUNTIMES
 
 EXECUTABLE = {
     "path": {"type": "path", "required": True},
@@ -150,6 +156,7 @@ def main() -> None:
             "skip_images": {"type": "list", "elements": "str", "default": []},
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE},
             "executables": {"type": "list", "elements": "dict", "default": [], "options": EXECUTABLE},
+            "runtime": {"type": "str", "choices": list(RUNTIMES), "default": DEFAULT},
             "remote_src": {"type": "bool", "default": False},
             "facts": {"type": "dict"},
             "plan": {"type": "bool", "default": False},
@@ -166,7 +173,7 @@ def main() -> None:
             executables, images = executables + more[0], images + (more[1] if given["import_images"] else [])
         named = [each.name for each in images]
         wanted = executables
-        executables, images = artifacts.lacking(wanted, images, module.check_mode)
+        executables, images = artifacts.lacking(wanted, images, module.check_mode, given["runtime"])
         if not module.check_mode:
             artifacts.note([each for each in wanted if each not in executables])
     except StateError as error:
@@ -176,7 +183,7 @@ def main() -> None:
     module.check_mode = module.check_mode or given["plan"]
     run(
         module,
-        Plan(then=artifacts.plan(executables, images, module.check_mode)),
+        Plan(then=artifacts.plan(executables, images, module.check_mode, given["runtime"])),
         images=named,
         files=list(dict.fromkeys(each.file for each in [*executables, *images])),
     )

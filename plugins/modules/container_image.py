@@ -62,6 +62,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.converge.module import run
 from ..module_utils.converge.plan import Change, Plan
 from ..module_utils.findings import render
+from ..module_utils.verify.model.runtimes import DEFAULT, RUNTIMES
 from ..module_utils.verify.observe import cri_image
 
 
@@ -71,7 +72,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "node": {"type": "str", "required": True},
-            "socket": {"type": "path", "default": cri_image.SOCKET},
+            "socket": {"type": "path", "default": RUNTIMES[DEFAULT].socket},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,

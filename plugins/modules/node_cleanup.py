@@ -31,6 +31,16 @@ options:
     type: list
     elements: str
     default: []
+  pods:
+    description: Unix sockets of container runtimes whose pods go, by the CRI.
+    type: list
+    elements: path
+    default: []
+  images:
+    description: Unix sockets of container runtimes whose images go, by the CRI.
+    type: list
+    elements: path
+    default: []
   mounts:
     description: Directories below which mounts go; a mount on the directory itself stays.
     type: list
@@ -119,7 +129,7 @@ TEXTS = (
     "chain_prefixes",
     "cgroups",
 )
-PATHS = ("mounts", "paths", "empty_directories")
+PATHS = ("pods", "images", "mounts", "paths", "empty_directories")
 
 
 def main() -> None:

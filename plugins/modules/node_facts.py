@@ -43,9 +43,14 @@ options:
     description: Packages whose installed versions are of interest; by distribution family.
     type: dict
     default: {}
+  runtime:
+    description: The container runtime that the node should have.
+    type: str
+    choices: [containerd, crio, docker]
+    default: containerd
   artifacts:
     description: Whether to list the executables that M(podnet.cluster.artifacts) installed, and the images that
-      containerd has.
+      the container runtime has.
     type: bool
     default: false
   in_sync:
@@ -225,7 +230,7 @@ ansible_facts:
             since; with O(artifacts).
           type: dict
         images:
-          description: The images that containerd has; with O(artifacts).
+          description: The images that the container runtime has; with O(artifacts).
           type: list
           elements: str
         archive:
@@ -241,6 +246,15 @@ ansible_facts:
           type: dict
         containerd:
           description: containerd's version, null without it.
+          type: str
+        crio:
+          description: CRI-O's version, null without it.
+          type: str
+        docker:
+          description: Docker Engine's version, null without it.
+          type: str
+        cri_dockerd:
+          description: cri-dockerd's version, null without it.
           type: str
         containerd_active:
           description: Whether it runs.
@@ -293,6 +307,7 @@ from ..module_utils.findings.finding import Finding
 from ..module_utils.provision import archive, artifacts, facts, fitness, kernel, ping, remembered
 from ..module_utils.provision.place import place
 from ..module_utils.provision.releases import ReleaseError, parse
+from ..module_utils.verify.model.runtimes import DEFAULT, RUNTIMES
 
 #: Where an agent has its credentials.
 AGENT = "/etc/podnet/kube"
@@ -325,6 +340,7 @@ def main() -> None:
             "interface": {"type": "str"},
             "ip_versions": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4]},
             "packages": {"type": "dict", "default": {}},
+            "runtime": {"type": "str", "choices": list(RUNTIMES), "default": DEFAULT},
             "artifacts": {"type": "bool", "default": False},
             "in_sync": {"type": "bool", "default": False},
             "kernel_modules": {"type": "list", "elements": "str", "default": []},
@@ -345,15 +361,15 @@ def main() -> None:
         node.update(address=found.address, addresses=list(found.addresses), interface=found.interface)
         if given["artifacts"]:
             node.update(executables=artifacts.recorded(), images=[], archive=_archive(given["check"]))
-            with suppress(StateError):  # a containerd that is yet to be started: who needs an image asks again
-                node["images"] = facts.images()
+            with suppress(StateError):  # a runtime that is yet to be started: who needs an image asks again
+                node["images"] = facts.images(given["runtime"])
         if given["in_sync"]:
             node["in_sync"] = remembered.in_sync()
         node["kernel_modules_lacking"] = kernel.lacking(given["kernel_modules"], given["kernel_module_proofs"])
         node["iptables_modules_lacking"] = kernel.lacking(fitness.IPTABLES, {})
         node.update(library=install.installed(), agent=_agent((node["membership"] or {"node": name})["node"]))
         if given["check"]:
-            wanted = _wanted(given["check"])
+            wanted = _wanted(given["check"])._replace(runtime=given["runtime"])
             findings += [*found.findings, *fitness.check(name, node, wanted)]
             findings += ping.silent(name, [peer for peer in given["check"]["peers"] if peer != node["address"]])
             warnings += fitness.warnings(name, node, wanted)

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.runtimes import DEFAULT
 
 #: A node as the filter cluster_nodes lists it, for an argument spec.
 NODE = {
@@ -20,6 +21,7 @@ NODE = {
     "name": {"type": "raw"},
     "address": {"type": "raw"},
     "control_plane": {"type": "bool", "default": False},
+    "runtime": {"type": "raw", "default": DEFAULT},
 }
 
 

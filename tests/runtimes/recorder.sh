@@ -1,6 +1,6 @@
 #!/bin/sh
 # A CNI plugin that notes how it is called in the file "calls" above its directory, which CRI-O watches.
-config=$(tr -d '\n')
+config=$(cat | tr -d '\n')
 printf '{"command": "%s", "id": "%s", "netns": "%s", "args": "%s", "config": %s}\n' \
     "$CNI_COMMAND" "$CNI_CONTAINERID" "$CNI_NETNS" "$CNI_ARGS" "${config:-null}" >>"$(dirname "$0")/../calls"
 case $CNI_COMMAND in

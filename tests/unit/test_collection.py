@@ -112,7 +112,7 @@ def test_role_names_are_its_own(role):
     defaults_file = ROOT / "roles" / role / "defaults/main.yml"
     defaults = (yaml.safe_load(defaults_file.read_text()) or {}) if defaults_file.exists() else {}
     names = ROLES if role == SHARED else [role]
-    assert [name for name in defaults if not re.match(rf"_?({'|'.join(names)})_", name)] == []
+    assert [name for name in defaults if not re.match(rf"_?({'|'.join(names)})(_|$)", name)] == []
 
 
 def test_what_roles_share_has_one_default():

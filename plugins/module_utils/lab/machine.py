@@ -16,9 +16,9 @@ import uuid
 from . import host, network
 from .state import RUN, LabError
 
-# Directories that must not lie on the node's overlayfs: containerd mounts overlays of its own, etcd and kubelet want a
+# Directories that must not lie on the node's overlayfs: runtimes mount overlays of their own, etcd and kubelet want a
 # file system that reports its true size and syncs.
-DISK = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd")
+DISK = ("/var/lib/containerd", "/var/lib/crio", "/var/lib/docker", "/var/lib/kubelet", "/var/lib/etcd")
 
 # Cgroup version 1 comes read-only from systemd-nspawn, and kubelet and runc write to it; kubelet wants its mounts to
 # propagate.

@@ -18,11 +18,21 @@ from typing import Any, NamedTuple
 from ..converge import files
 from ..converge.plan import Change, StateError
 from ..ipam.files import make_directory
+from ..verify.model.runtimes import DEFAULT
 from . import facts
 from .archive import Archive, ArchiveError, hashed, sha256
 
 #: What is installed: SHA-256, size in bytes and time of change in ns, by path. Saves hashing 200 MB at each run.
 RECORD = "/var/lib/podnet/artifacts.json"
+#: What imports an image from a file: the file's place and the image's name are filled in.
+IMPORT = {
+    "containerd": ("ctr", "--namespace", "k8s.io", "images", "import", "{file}"),
+    "crio": (
+        "skopeo", "--policy=/etc/crio/policy.json", "copy", "docker-archive:{file}:{name}",
+        "containers-storage:[overlay@/var/lib/crio/storage+/run/crio/storage]{name}",
+    ),
+    "docker": ("docker", "load", "--input", "{file}"),
+}  # fmt: skip
 
 
 class Executable(NamedTuple):
@@ -63,14 +73,14 @@ def of_archive(
 
 
 def lacking(
-    executables: Sequence[Executable], images: Sequence[Image], check_mode: bool
+    executables: Sequence[Executable], images: Sequence[Image], check_mode: bool, runtime: str = DEFAULT
 ) -> tuple[list[Executable], list[Image]]:
-    """Those that the node does not have: executables with another content, images whose name containerd does not
-    know. Raises StateError where containerd does not answer; in check mode it may be yet to start."""
+    """Those that the node does not have: executables with another content, images whose name the runtime does not
+    know. Raises StateError where it does not answer; in check mode it may be yet to start."""
     record = _record()
     present: list[str] = []
     try:
-        present = facts.images() if images else []
+        present = facts.images(runtime) if images else []
     except StateError:
         if not check_mode:
             raise
@@ -92,7 +102,9 @@ def recorded() -> dict[str, str]:
     return {path: entry[0] for path, entry in _record().items() if _is_unchanged(path, entry)}
 
 
-def plan(executables: Sequence[Executable], images: Sequence[Image], check_mode: bool) -> Iterator[Change]:
+def plan(
+    executables: Sequence[Executable], images: Sequence[Image], check_mode: bool, runtime: str = DEFAULT
+) -> Iterator[Change]:
     """Installs them from copies of their files, once all copies have the right checksums; in check mode the files may
     not be on the node yet. Each is applied before the next is asked for. Raises StateError for a wrong checksum."""
     with contextlib.ExitStack() as stack:
@@ -111,7 +123,7 @@ def plan(executables: Sequence[Executable], images: Sequence[Image], check_mode:
             install = partial(_install, each, copies.get(each.path, ""))
             yield Change("executable", each.path, f"install {each.path}", "", f"sha256:{each.sha256}\n", install)
         for image in images:
-            load = partial(_import, image, copies.get(image.file, ""))
+            load = partial(_import, image, copies.get(image.file, ""), runtime)
             yield Change("image", image.name, f"install {image.name}", "", f"{image.name}\n", load)
 
 
@@ -141,18 +153,18 @@ def _install(executable: Executable, copy: str) -> None:
     note([executable])
 
 
-def _import(image: Image, copy: str) -> None:
+def _import(image: Image, copy: str, runtime: str) -> None:
     """Imports the image's archive, unless it came with another one's."""
-    if image.name in facts.images():
+    if image.name in facts.images(runtime):
         return
-    command = ["ctr", "--namespace", "k8s.io", "images", "import", copy]
+    command = [word.format(file=copy, name=image.name) for word in IMPORT[runtime]]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        raise StateError("ctr is not installed, which imports images: install containerd first") from None
+        raise StateError(f"{command[0]} is not installed, which imports images: install {runtime} first") from None
     if done.returncode:
         raise StateError(f"{' '.join(command)}: {done.stderr.strip()}")
-    if image.name not in facts.images():
+    if image.name not in facts.images(runtime):
         raise StateError(f"{image.file} does not hold an image {image.name}: correct the name")
 
 

@@ -38,7 +38,9 @@ def check(variables: Mapping[str, Any], nodes: Sequence[inventory.Node]) -> Outc
         *_backend(variables.get("overlay_backend")),
     ]
     findings += networks.check(variables, nodes)
-    findings += mirrors.check(variables.get("containerd_registry_mirrors", {}))
+    wanted = variables.get("containerd_registry_mirrors", {})
+    findings += mirrors.check(wanted)
+    findings += [each for node in nodes for each in mirrors.check_runtime(wanted, node.runtime, node.host)]
     release, wrong = _release(variables.get("kubernetes_release"))
     findings += [*wrong, *_source(variables.get("kubernetes_source"), release)]
     content = None

@@ -28,6 +28,7 @@ from ..ipam.prefix import parse_prefix
 from ..netlink import link, nftables, route
 from ..netlink.channel import Channel
 from ..netlink.nftables import Table
+from . import pods
 
 NETNS = "/run/netns"
 MNT_DETACH = 2
@@ -39,6 +40,10 @@ IPTABLES = ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legac
 def find(given: dict[str, Any]) -> Iterator[Change]:
     """All that is left of ``given`` (node_cleanup's options), in the order in which it can go. Lazy: what follows is
     looked for once the change before it is applied."""
+    for socket in given["pods"]:
+        yield from pods.pods(socket)
+    for socket in given["images"]:
+        yield from pods.images(socket)
     for namespace in given["container_namespaces"]:
         yield from containers(namespace)
     for namespace in given["image_namespaces"]:

@@ -19,6 +19,8 @@ from ..converge.plan import StateError
 from ..converge.units import show
 from ..netlink import address, link, route
 from ..netlink.channel import Channel
+from ..verify.model.runtimes import DEFAULT, RUNTIMES
+from ..verify.observe import cri_image
 from . import kernel, membership
 
 _DEBIAN = ("debian", "ubuntu")
@@ -53,6 +55,9 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "packages": installed(distribution["family"], packages),
         "held": held(distribution["family"], packages),
         "containerd": _version("containerd", "--version"),
+        "crio": _version("crio", "--version"),
+        "docker": _version("dockerd", "--version"),
+        "cri_dockerd": _version("cri-dockerd", "--version"),
         "containerd_active": units["containerd.service"].get("ActiveState") == "active",
         "kubelet": _version("kubelet", "--version"),
         "kubelet_active": units["kubelet.service"].get("ActiveState") == "active",
@@ -153,12 +158,18 @@ def hosts(text: str) -> dict[str, str]:
     return {name: words[0] for words in (line.split() for line in lines) for name in words[1:]}
 
 
-def images(namespace: str = "k8s.io") -> list[str]:
-    """Names of the images that containerd has; none where it is not installed. Raises StateError where it does not
+def images(runtime: str = DEFAULT) -> list[str]:
+    """Names of the images that the runtime has; none where it is not installed. Raises StateError where it does not
     answer."""
+    if runtime != DEFAULT:
+        socket_path, unit = RUNTIMES[runtime].socket, RUNTIMES[runtime].unit
+        try:
+            return cri_image.names(socket_path) if os.path.exists(socket_path) else []
+        except OSError as error:
+            raise StateError(f"{unit} does not list its images ({error}): systemctl restart {unit}") from None
     try:
         done = subprocess.run(
-            ["ctr", "--namespace", namespace, "images", "list", "--quiet"], check=False, capture_output=True, text=True
+            ["ctr", "--namespace", "k8s.io", "images", "list", "--quiet"], check=False, capture_output=True, text=True
         )
     except FileNotFoundError:
         return []

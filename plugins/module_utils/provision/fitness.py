@@ -16,6 +16,7 @@ from ..findings.codes import Code
 from ..findings.finding import Finding, Value
 from ..ipam.prefix import parse_network_of, parse_prefix
 from ..overlay import kernel
+from ..verify.model.runtimes import DEFAULT
 from . import archive, membership
 from .releases import Release
 
@@ -54,7 +55,8 @@ class Wanted(NamedTuple):
     ``backend``: the overlay's type; ``ignored``: kubeadm's own checks that are left out, by their names; ``cgroup_v1``:
     whether the kubelet should accept cgroup v1; ``adopt``: whether a node of a cluster that another tool made is
     accepted; ``firewalls``: those that the role opens, where they run; ``kube_proxy_mode``: kube-proxy's;
-    ``archive_keyring``: a file of keys, one of which must have signed the archive."""
+    ``archive_keyring``: a file of keys, one of which must have signed the archive; ``runtime``: the container
+    runtime's."""
 
     release: Release
     control_plane: bool = False
@@ -69,6 +71,7 @@ class Wanted(NamedTuple):
     firewalls: tuple[str, ...] = ()
     kube_proxy_mode: str = "iptables"
     archive_keyring: str = ""
+    runtime: str = DEFAULT
 
 
 def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
@@ -76,7 +79,7 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     findings = [
         *_system(node, found, wanted),
         *_kernel(node, found, wanted),
-        *_runtime(node, found["containerd"], wanted.release),
+        *_runtime(node, found["containerd"], wanted),
         *_membership(node, found, wanted),
         *_networks(node, found["interfaces"], wanted.networks),
     ]
@@ -101,7 +104,7 @@ def warnings(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Findin
     if found["cloud_setup"]:
         findings.append(Finding(Code.RULES_OF_CLOUD_SETUP, node, "nm-cloud-setup"))
     tested = TESTED.get(wanted.release.minor)
-    if tested and found["containerd"]:
+    if tested and found["containerd"] and wanted.runtime == DEFAULT:
         major, minor, patch = _numbers(found["containerd"])
         if patch < tested.get((major, minor), 0 if (major, minor) > max(tested) else patch + 1):
             least = [f"{branch[0]}.{branch[1]}.{first}" for branch, first in sorted(tested.items())]
@@ -147,10 +150,10 @@ def _modules(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Fi
         yield Finding(Code.KERNEL_WITHOUT_IPTABLES, node, found["kernel"], values)
 
 
-def _runtime(node: str, containerd: str | None, release: Release) -> Iterator[Finding]:
-    if containerd and _numbers(containerd)[:2] < CRI_V1:
+def _runtime(node: str, containerd: str | None, wanted: Wanted) -> Iterator[Finding]:
+    if containerd and wanted.runtime == DEFAULT and _numbers(containerd)[:2] < CRI_V1:
         yield Finding(
-            Code.RUNTIME_TOO_OLD, node, containerd, {"release": release.name, "least": "{}.{}".format(*CRI_V1)}
+            Code.RUNTIME_TOO_OLD, node, containerd, {"release": wanted.release.name, "least": "{}.{}".format(*CRI_V1)}
         )
 
 

@@ -14,6 +14,7 @@ from ..findings.codes import Code
 from ..findings.finding import Finding, Value
 from ..ipam.ip import parse_address, to_text
 from ..overlay.config import ConfigError, node_name
+from ..verify.model.runtimes import DEFAULT, RUNTIMES
 from .special import special_address
 from .variable import invalid
 
@@ -28,12 +29,14 @@ _ALIKE = 0.88
 
 class Node(NamedTuple):
     """A host of the group cluster: its name in the inventory, its name and underlay address in the cluster (None where
-    the address is left to be found), both as the inventory has them, and whether it is the control plane."""
+    the address is left to be found), both as the inventory has them, whether it is the control plane, and its container
+    runtime."""
 
     host: str
     name: Any
     address: Any
     control_plane: bool
+    runtime: Any = DEFAULT
 
 
 def check_groups(groups: Mapping[str, Sequence[str]], asked: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
@@ -69,7 +72,11 @@ def doubts(groups: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
 
 
 def check_nodes(nodes: Sequence[Node]) -> Iterator[Finding]:
-    """Whether each of ``nodes`` has a name that Kubernetes and the kernel accept, and an address of its own."""
+    """Whether each of ``nodes`` has a name that Kubernetes and the kernel accept, an address of its own, and a known
+    container runtime."""
+    for node in nodes:
+        if node.runtime not in RUNTIMES:
+            yield invalid("container_runtime", node.runtime, f"one of {', '.join(RUNTIMES)}", node.host)
     for variable, of in (("node_name", _name), ("node_address", _address)):
         holders: dict[str, str] = {}
         for node in nodes:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""containerd's registry mirrors as the variables give them (containerd's docs/hosts.md)."""
+"""Registry mirrors as the variables give them (containerd's docs/hosts.md), and what other runtimes know of it."""
 
 from __future__ import annotations
 
@@ -35,6 +35,29 @@ def check(value: object) -> Iterator[Finding]:
             continue
         for number, mirror in enumerate(mirrors):
             yield from _mirror(f"{where}[{number}]", mirror)
+
+
+#: What a runtime other than containerd can be told: the registries (None: any but ``_default``) and a mirror's keys
+#: (containers-registries.conf(5) and containers-certs.d(5); dockerd's registry-mirrors).
+LIMITS: dict[str, tuple[set[str] | None, set[str]]] = {
+    "crio": (None, {"url", "ca", "skip_verify"}),
+    "docker": ({"docker.io"}, {"url", "ca"}),
+}
+
+
+def check_runtime(value: object, runtime: object, host: str) -> Iterator[Finding]:
+    """What of ``value``, which is valid, ``runtime`` of ``host`` can't be told."""
+    if runtime not in LIMITS or not isinstance(value, dict):
+        return
+    registries, keys = LIMITS[str(runtime)]
+    for registry, mirrors in value.items():
+        where = f"{VARIABLE}[{registry!r}]"
+        if registry == "_default" or (registries is not None and registry not in registries):
+            wanted = "registries by name" if registries is None else "docker.io alone"
+            yield invalid(where, mirrors, f"{wanted}: the runtime of {host} is {runtime}", host)
+        for mirror in mirrors if isinstance(mirrors, (list, tuple)) else []:
+            for name in sorted(set(mirror) - keys) if isinstance(mirror, dict) else []:
+                yield invalid(f"{where}.{name}", mirror[name], f"left out: the runtime of {host} is {runtime}", host)
 
 
 def _mirror(where: str, mirror: Any) -> Iterator[Finding]:

@@ -31,7 +31,6 @@ OLDEST, NEWEST = min(MINORS), max(MINORS)
 #: kubeadm's configuration API that all of them read (kubeadm-config.v1beta4).
 KUBEADM_API = "v1beta4"
 REGISTRY = "registry.k8s.io"
-CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 
 _RELEASE = re.compile(r"v?1\.(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?")
 
@@ -72,7 +71,6 @@ class Release(NamedTuple):
             "version": None if self.patch is None else f"v{self.name}",
             "kubeadm_api": KUBEADM_API,
             "pause_image": self.pause_image,
-            "cri_socket": CRI_SOCKET,
         }
 
 

@@ -112,7 +112,7 @@ def test_of_a_mount_point_the_content_goes(monkeypatch, tmp_path):
         assert change.apply() == []
     assert os.listdir(tmp_path) == ["mounted"] and os.listdir(tmp_path / "mounted") == []
     given = dict.fromkeys(("container_namespaces", "image_namespaces", "mounts", "namespaces", "links"), ())
-    given |= dict.fromkeys(("route_networks", "nft_tables", "chain_prefixes", "cgroups", "paths"), ())
+    given |= dict.fromkeys(("pods", "images", "route_networks", "nft_tables", "chain_prefixes", "cgroups", "paths"), ())
     directories = [str(tmp_path / "mounted"), str(tmp_path)]
     assert list(cleanup.find({**given, "empty_directories": directories})) == []
     (tmp_path / "empty").mkdir()

@@ -101,6 +101,12 @@ def test_a_name_that_kubernetes_or_the_kernel_does_not_accept(nodes, name):
     assert found(nodes("10.77.0.11", "10.77.0.12", names={2: name})) == [(Code.VARIABLE_INVALID, "host2", "node_name")]
 
 
+def test_a_runtime_that_is_not_known(nodes):
+    one, two = nodes("10.77.0.11", "10.77.0.12")
+    (finding,) = inventory.check_nodes([one, two._replace(runtime="dockerd")])
+    assert (finding.code, finding.node, finding.subject) == (Code.VARIABLE_INVALID, two.host, "container_runtime")
+
+
 def test_a_name_longer_than_a_host_name_can_be(nodes):
     name = ".".join(["a" * 30] * 3)
     assert found(nodes("10.77.0.11", names={1: name})) == [(Code.VARIABLE_INVALID, "host1", "node_name")]

@@ -21,6 +21,22 @@ def test_right_mirrors():
 
 
 @pytest.mark.parametrize(
+    ("runtime", "value", "where"),
+    [
+        ("containerd", {"_default": [FULL]}, []),
+        ("crio", {"docker.io": [URL, {"url": URL, "ca": "/a", "skip_verify": True}], "quay.io": [URL]}, []),
+        ("crio", {"_default": [URL]}, ["['_default']"]),
+        ("crio", {"docker.io": [{"url": URL, "header": {}}]}, ["['docker.io'].header"]),
+        ("docker", {"docker.io": [URL, {"url": URL, "ca": "/a"}]}, []),
+        ("docker", {"quay.io": [{"url": URL, "skip_verify": True}]}, ["['quay.io']", "['quay.io'].skip_verify"]),
+    ],
+)
+def test_what_a_runtime_cannot_be_told(runtime, value, where):
+    found = [(each.code, each.node, each.subject) for each in mirrors.check_runtime(value, runtime, "a")]
+    assert found == [(Code.VARIABLE_INVALID, "a", f"containerd_registry_mirrors{each}") for each in where]
+
+
+@pytest.mark.parametrize(
     ("value", "where"),
     [
         ([URL], ""),

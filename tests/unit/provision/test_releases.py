@@ -19,7 +19,6 @@ def test_data(release, pause):
     found = kubernetes_release(release)
     assert found["kubeadm_api"] == "v1beta4"
     assert found["pause_image"] == f"registry.k8s.io/pause:{pause}"
-    assert found["cri_socket"] == "unix:///run/containerd/containerd.sock"
 
 
 def test_a_branch_has_no_version_and_a_patch_release_has():
@@ -50,8 +49,8 @@ def test_the_filter_fails_as_filters_do():
 
 
 def test_nodes_of_the_inventory():
-    hostvars = {"a": {"node_name": "one", "node_address": "10.0.0.1"}, "b": {}}
+    hostvars = {"a": {"node_name": "one", "node_address": "10.0.0.1"}, "b": {"container_runtime": "crio"}}
     assert cluster_nodes(["a", "b"], hostvars, ["a"]) == [
-        {"host": "a", "name": "one", "address": "10.0.0.1", "control_plane": True},
-        {"host": "b", "name": "b", "address": None, "control_plane": False},
+        {"host": "a", "name": "one", "address": "10.0.0.1", "control_plane": True, "runtime": "containerd"},
+        {"host": "b", "name": "b", "address": None, "control_plane": False, "runtime": "crio"},
     ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cluster contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configurations as rendered: kubeadm's, and containerd's for each version of its file."""
+"""The configurations as rendered: kubeadm's, containerd's for each version of its file, CRI-O's, Docker's."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model import runtimes
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ROOT / "roles"
-NODE = {"kubelet": None, "containerd": "1.7.24", "distribution": {"family": "debian"}}
+NODE = {
+    "kubelet": None, "containerd": "1.7.24", "crio": "1.34.0", "docker": "26.1.5", "cri_dockerd": "0.4.0",
+    "distribution": {"family": "debian"}, "packages": {},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,6 +67,7 @@ def evaluate(role, expression, containerd="1.7.24", **variables):
     known.update(
         ansible_facts={"podnet_node": {**NODE, "containerd": containerd}},
         ansible_search_path=[str(ROLES / role)],
+        role_path=str(ROLES / role),
         node_name="node1",
         node_address="10.77.0.11",
         groups={"cluster": ["node1", "node2"], "control_plane": ["node1"]},
@@ -370,6 +375,71 @@ def test_a_unit_for_containerd_where_no_package_brings_one(source, state):
     assert ("containerd 2.3.7" in unit["content"]) is (state == "file")
 
 
+def files_of(role, **variables):
+    """A runtime's files by path, as configured with one mirror of its own authority and without CAP_SYS_RESOURCE."""
+    mirrors = {"docker.io": ["http://plain.example:5000", {"url": "https://own.example/a", "ca": "/etc/ssl/own.crt"}]}
+    names = {
+        "crio": "_crio_files + _crio_authorities",
+        "docker": "_docker_engine_files + _docker_cri_files + _docker_authorities",
+    }
+    found = evaluate(
+        role, "{{ " + names[role] + " }}", kubernetes_release="1.37.0", container_runtime=role,
+        containerd_registry_mirrors=mirrors, containerd_restrict_oom_score_adj=True, **variables,
+    )  # fmt: skip
+    return {each["path"]: each for each in found}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+@pytest.mark.parametrize(("driver", "conmon"), [("systemd", "system.slice"), ("cgroupfs", "pod")])
+def test_crio(driver, conmon):
+    import tomllib
+
+    files = files_of("crio", containerd_cgroup_driver=driver, kubernetes_source="archive")
+    crio = tomllib.loads(files["/etc/crio/crio.conf.d/10-podnet.conf"]["content"])["crio"]
+    assert crio["network"] == {"network_dir": "/etc/cni/net.d", "plugin_dirs": ["/opt/podnet/current/bin"]}
+    assert crio["image"]["pause_image"] == "registry.k8s.io/pause:3.10.2"
+    assert (crio["runtime"]["cgroup_manager"], crio["runtime"]["conmon_cgroup"]) == (driver, conmon)
+    assert crio["runtime"]["runtimes"]["crun"]["runtime_path"] == "/usr/local/sbin/podnet-oci-runtime"
+    assert "CRI-O 1.34.0" in files["/etc/systemd/system/crio.service"]["content"]
+    assert files["/etc/containers/certs.d/own.example/podnet.crt"]["target"] == "/etc/ssl/own.crt"
+    assert "oomScoreAdj" in files["/usr/local/sbin/podnet-oci-runtime"]["content"]
+    (registries,) = evaluate(
+        "crio", "{{ _crio_files }}", containerd_registry_mirrors={"docker.io": ["http://plain.example:5000/"]},
+        kubernetes_release="1.37.0", container_runtime="crio",
+    )[2:3]  # fmt: skip
+    (registry,) = tomllib.loads(registries["content"])["registry"]
+    assert registry == {"location": "docker.io", "mirror": [{"location": "plain.example:5000", "insecure": True}]}
+
+
+def test_docker():
+    """Docker Engine touches no packet filter; where results of ADD lie is the same as with other runtimes."""
+    files = files_of("docker", kubernetes_source="archive", overlay_network="10.244.0.0/16,fd00:244::/56")
+    daemon = json.loads(files["/etc/docker/daemon.json"]["content"])
+    assert [daemon[key] for key in ("bridge", "iptables", "ip6tables", "live-restore")] == ["none", False, False, True]
+    assert daemon["exec-opts"] == ["native.cgroupdriver=systemd"] and daemon["default-runtime"] == "podnet"
+    assert daemon["runtimes"]["podnet"]["path"] == "/usr/local/sbin/podnet-oci-runtime"
+    assert daemon["registry-mirrors"] == ["http://plain.example:5000", "https://own.example/a"]
+    unit = files["/etc/systemd/system/cri-docker.service"]["content"]
+    flags = re.findall(r"--\S+", unit.replace("\\\n", ""))
+    assert {
+        "--container-runtime-endpoint=unix:///run/cri-dockerd.sock", "--cni-bin-dir=/opt/podnet/current/bin",
+        "--cni-conf-dir=/etc/cni/net.d", "--cni-cache-dir=/var/lib/cni", "--ipv6-dual-stack",
+        "--pod-infra-container-image=registry.k8s.io/pause:3.10.2",
+    } <= set(flags)  # fmt: skip
+    assert "cri-dockerd 0.4.0: Docker Engine 26.1.5" in unit
+
+
+@pytest.mark.parametrize(("runtime", "socket"), [("crio", "/run/crio/crio.sock"), ("docker", "/run/cri-dockerd.sock")])
+def test_kubeadm_and_crictl_ask_the_runtime_of_the_node(runtime, socket):
+    init = documents("1.37.2", container_runtime=runtime)["InitConfiguration"]
+    assert init["nodeRegistration"]["criSocket"] == f"unix://{socket}"
+    crictl = render("kubernetes", "crictl.yaml.j2", container_runtime=runtime)
+    assert runtimes.of_crictl(crictl) is runtimes.RUNTIMES[runtime]
+    # a build serves all nodes
+    more = {"node2": {"container_runtime": runtime}, "node1": {}}
+    assert evaluate("kubernetes", "{{ _kubernetes_runtimes }}", hostvars=more) == [runtime]
+
+
 def test_mirrors():
     mirrors = {
         "docker.io": ["https://one.example", "https://two.example"],
@@ -417,7 +487,7 @@ def test_the_sandbox_image_is_of_the_same_registry(repository, image):
 
 def test_proxy():
     text = render(
-        "containerd", "proxy.conf.j2", containerd_proxy={"https_proxy": "http://proxy:3128", "no_proxy": "a.example"}
+        "cluster", "proxy.conf.j2", containerd_proxy={"https_proxy": "http://proxy:3128", "no_proxy": "a.example"}
     )
     assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text
     assert "HTTP_PROXY=" not in text.replace("HTTPS_PROXY=", "")
@@ -441,7 +511,7 @@ def test_mirrors_are_reached_without_the_proxy():
 def test_a_proxy_s_password_is_what_systemd_reads():
     """systemd.exec(5), Environment=: % begins a specifier, quotes and backslashes are escaped."""
     password = 'a%b"c\\d'
-    text = render("containerd", "proxy.conf.j2", containerd_proxy={"http_proxy": f"http://u:{password}@proxy:3128"})
+    text = render("cluster", "proxy.conf.j2", containerd_proxy={"http_proxy": f"http://u:{password}@proxy:3128"})
     assert r'Environment="HTTP_PROXY=http://u:a%%b\"c\\d@proxy:3128"' in text.splitlines()
 
 
@@ -566,7 +636,7 @@ def test_hosts_of_a_run_that_looked_at_one_node():
     facts = {"podnet_node": {**NODE, "hosts": {"node1": "10.0.0.1", "node2": "10.77.0.12", "gone": "10.77.0.13"}}}
     alone = {"node1": {"node_address": "10.77.0.11"}, "node2": {}}
     assert render("node", "hosts.j2", ansible_facts=facts, hostvars=alone) == HOSTS
-    no_proxy = render("containerd", "proxy.conf.j2", ansible_facts=facts, hostvars=alone, containerd_proxy={"a": "b"})
+    no_proxy = render("cluster", "proxy.conf.j2", ansible_facts=facts, hostvars=alone, containerd_proxy={"a": "b"})
     assert "10.77.0.12" in no_proxy
 
 

@@ -44,7 +44,7 @@ ENTRIES = {
     ),
     Code.CNI_CONFIGURATION_INVALID: Entry(
         "CNI configuration {subject} is invalid: {error}",
-        "containerd loads no network while this is the first file by name; CRI-O skips it.",
+        "containerd loads no network while this is the first file by name; CRI-O and cri-dockerd skip it.",
         "python3 -m json.tool {subject}; mv {subject} {subject}.disabled",
     ),
     Code.CNI_PLUGIN_MISSING: Entry(
@@ -75,23 +75,23 @@ ENTRIES = {
     Code.RUNTIME_OTHER_CONF_DIR: Entry(
         "{subject} reads CNI configurations from {actual}, ours is in {expected}",
         "The runtime's configuration, a drop-in or an import has another conf_dir.",
-        'set conf_dir = "{expected}" in /etc/containerd/config.toml; systemctl restart containerd',
+        "set {setting} in {file}; systemctl daemon-reload; systemctl restart {subject}",
     ),
     Code.RUNTIME_FOREIGN_PLUGIN: Entry(
         "{subject} executes {path}, which is not ours",
         "The runtime's bin_dir is another package's directory, or its plugins were put over ours.",
-        'set bin_dir = "{expected}" in /etc/containerd/config.toml; systemctl restart containerd',
+        "set {setting} in {file}; systemctl daemon-reload; systemctl restart {subject}",
     ),
     Code.RUNTIME_NETWORK_NOT_READY: Entry(
         "{subject} reports NetworkReady=false, so {node} is NotReady and no pod can start: {error}",
         "A CNI plugin's STATUS fails, or the configuration could not be loaded.",
-        "journalctl -u containerd -g cni -n 20; podnet-cni status {network}",
+        "journalctl -u {subject} -g cni -n 20; podnet-cni status {network}",
     ),
     Code.RUNTIME_OTHER_CONFIGURATION: Entry(
         "{subject} has loaded {loaded}, and not {path} as the file is now",
         "containerd notices a file that is written or renamed within the directory, but not one that is moved in from "
         "elsewhere.",
-        "systemctl restart containerd",
+        "systemctl restart {subject}",
     ),
     Code.IPAM_LEAKED: Entry(
         "{subject} is reserved for {owner}, which has no pod on {node}",

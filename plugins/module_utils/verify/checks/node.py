@@ -15,6 +15,7 @@ from ...netlink.conntrack import Connection
 from ..model.answer import About
 from ..model.check import Check, CheckName
 from ..model.hop import Hop, Step, Verdict
+from ..model.runtimes import RUNTIMES
 from ..model.state import MISSING, MODIFIED, NOT_EXECUTABLE, DriftStep, HostPortMismatch, NodeState, PodState
 from ..trace.hops import bridge as bridge_hops
 from ..trace.hops import pod as pod_hops
@@ -136,24 +137,25 @@ def _runtime(view: NodeView, found: _Found) -> None:
     runtime = cni.runtime
     if not runtime:
         return
-    elsewhere = []
+    elsewhere, unit = [], runtime.unit
+    used = next(each for each in RUNTIMES.values() if each.unit == unit)
     if runtime.conf_dir != cni.conf_dir:
-        there = {"actual": runtime.conf_dir, "expected": cni.conf_dir}
-        elsewhere.append(found.finding(Code.RUNTIME_OTHER_CONF_DIR, "containerd", **there))
+        there: dict[str, Value] = {"actual": runtime.conf_dir, "expected": cni.conf_dir}
+        there |= {"setting": used.conf_dir.format(cni.conf_dir), "file": used.file}
+        elsewhere.append(found.finding(Code.RUNTIME_OTHER_CONF_DIR, unit, **there))
     if cni.foreign:
-        there = {"path": cni.foreign[0], "expected": f"{cni.library_dir}/current/bin"}
-        elsewhere.append(found.finding(Code.RUNTIME_FOREIGN_PLUGIN, "containerd", **there))
+        expected = f"{cni.library_dir}/current/bin"
+        there = {"path": cni.foreign[0], "setting": used.bin_dir.format(expected), "file": used.file}
+        elsewhere.append(found.finding(Code.RUNTIME_FOREIGN_PLUGIN, unit, **there))
     found.add(CheckName.RUNTIME_DIRECTORIES, Step.CNI, elsewhere)
     if conflist or invalid or elsewhere:
         return  # then what it has loaded is no surprise
     other = []
     if runtime.error:
-        other.append(
-            found.finding(Code.RUNTIME_NETWORK_NOT_READY, "containerd", error=runtime.error, network=cni.network)
-        )
-    elif not runtime.loaded_ours:
+        other.append(found.finding(Code.RUNTIME_NETWORK_NOT_READY, unit, error=runtime.error, network=cni.network))
+    elif runtime.loaded_ours is False:
         loaded = ", ".join(runtime.loaded) or "no network"
-        other.append(found.finding(Code.RUNTIME_OTHER_CONFIGURATION, "containerd", path=cni.ours, loaded=loaded))
+        other.append(found.finding(Code.RUNTIME_OTHER_CONFIGURATION, unit, path=cni.ours, loaded=loaded))
     found.add(CheckName.RUNTIME_LOADED, Step.CNI, other)
 
 

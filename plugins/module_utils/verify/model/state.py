@@ -37,7 +37,7 @@ from .kernel import (
 )
 
 #: The number of these shapes: it goes up with every change that an older or newer reader would misread.
-SCHEMA = 4
+SCHEMA = 5
 
 #: What is the matter with a file.
 MISSING, NOT_EXECUTABLE, MODIFIED = "missing", "not-executable", "modified"
@@ -158,15 +158,17 @@ class Reservation:
 
 @record
 class RuntimeState:
-    """What containerd says of its CNI configuration: its directories, the names of the networks that it has ``loaded``,
-    whether our configuration list is one of them as its file is now (``loaded_ours``), and why it reports
-    NetworkReady=false ("" where it does not)."""
+    """What the runtime says of its CNI configuration: its directories, the names of the networks that it has
+    ``loaded``, whether our configuration list is one of them as its file is now (``loaded_ours``, None where it does
+    not say what it has loaded), and why it reports NetworkReady=false ("" where it does not). ``unit``: its systemd
+    unit."""
 
     bin_dirs: list[str]
     conf_dir: str
     loaded: list[str] = field(default_factory=list)
-    loaded_ours: bool = False
+    loaded_ours: Optional[bool] = None
     error: str = ""
+    unit: str = "containerd"
 
 
 @record
@@ -185,7 +187,7 @@ class CniState:
     configuration list ("" where it is not there), ``network`` its name, ``bridge``, ``hairpin`` and ``maps_ports``
     what it asks for; ``needs_overlay``: it delegates to flannel. ``lacking`` are plugins that can't be executed
     (MISSING, NOT_EXECUTABLE), ``foreign`` the paths of those that are not our executables. ``runtime`` is None where
-    containerd does not answer. ``reservations`` by address."""
+    it does not answer. ``reservations`` by address."""
 
     conf_dir: str
     bin_dirs: list[str]

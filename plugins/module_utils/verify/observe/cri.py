@@ -15,6 +15,7 @@ from typing import Any
 
 from ... import install, launcher
 from ...cni.spec import conflist
+from ..model.runtimes import CRICTL, Runtime, of_crictl
 from ..model.state import (
     MISSING,
     MODIFIED,
@@ -29,15 +30,15 @@ from . import cri_status
 CONF_DIR = "/etc/cni/net.d"
 CONFLIST = "10-podnet.conflist"
 LIBRARY = install.ROOT
-CONTAINERD = "/run/containerd/containerd.sock"
 #: Where host-local keeps its reservations by default.
 DATA_DIR = "/var/lib/cni/networks"
 
 
-def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) -> CniState:
-    """What the container runtime goes by; ``file`` in ``conf_dir`` is our configuration list, ``containerd`` the
-    runtime's socket. ``root`` goes before all paths."""
-    runtime = cri_status.ask(root + containerd, _content(root + os.path.join(conf_dir, file)))
+def collect(root: str, conf_dir: str, file: str, library: str) -> CniState:
+    """What the container runtime goes by; ``file`` in ``conf_dir`` is our configuration list. ``root`` goes before all
+    paths."""
+    used = runtime_of(root)
+    runtime = cri_status.ask(root + used.socket, _content(root + os.path.join(conf_dir, file)), used)
     bin_dirs = runtime.bin_dirs if runtime else [os.path.join(library, "current/bin")]
     found = CniState(conf_dir, bin_dirs, library, _library(root + library), runtime=runtime)
     for path in conflist.files(root + conf_dir):
@@ -53,6 +54,14 @@ def collect(root: str, conf_dir: str, file: str, containerd: str, library: str) 
             _ours(found, read, root)
             found.ours = entry.path
     return found
+
+
+def runtime_of(root: str = "") -> Runtime:
+    """The runtime of the node whose files are below ``root``, as crictl knows it."""
+    try:
+        return of_crictl(_read(root + CRICTL))
+    except OSError:
+        return of_crictl("")
 
 
 def _ours(found: CniState, read: conflist.Conflist, root: str) -> None:

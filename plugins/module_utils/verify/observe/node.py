@@ -66,7 +66,6 @@ class Places(NamedTuple):
     results: str = RESULTS
     conf_dir: str = cri.CONF_DIR
     conflist: str = cri.CONFLIST
-    containerd: str = cri.CONTAINERD
     library: str = cri.LIBRARY
     run: str = client.RUN
 
@@ -82,7 +81,7 @@ def at(conflist: str) -> Places:
 
 def collect(places: Places = NODE) -> NodeState:
     """The node's state. Raises NetlinkError when the kernel can't be asked; all else that is wrong is part of it."""
-    cni = cri.collect(places.root, places.conf_dir, places.conflist, places.containerd, places.library)
+    cni = cri.collect(places.root, places.conf_dir, places.conflist, places.library)
     with Channel() as channel, Ruleset() as ruleset:
         all_links = links.dump(channel)
         names = {link.index: link.name for link in all_links}
@@ -270,16 +269,15 @@ def _finding(reason: Any, node: str) -> Finding:
         return Finding(Code.AGENT_NOT_READY, node, "podnetd", {"reason": str(reason)})
 
 
-#: systemd units without which a node has no pods.
-UNITS = ("containerd", "kubelet")
 ENABLED = "/etc/systemd/system/multi-user.target.wants"
 
 
 def _units(root: str) -> dict[str, bool]:
-    """Those of UNITS that are enabled here, and whether each has a process."""
-    enabled = [name for name in UNITS if os.path.lexists(f"{root}{ENABLED}/{name}.service")]
-    running = proc.names() if enabled else set()
-    return {name: name in running for name in enabled}
+    """The units without which a node has no pods, if they are enabled here, and whether each has its process."""
+    processes = {**cri.runtime_of(root).processes, "kubelet": "kubelet"}
+    enabled = [name for name in processes if os.path.lexists(f"{root}{ENABLED}/{name}.service")]
+    running = proc.names() if enabled else {}
+    return {name: processes[name] in running for name in enabled}
 
 
 def _kube_proxy(ruleset: Ruleset) -> KubeProxyState:

@@ -67,15 +67,24 @@ def nameservers(netns: str) -> list[str]:
     return []
 
 
-def names() -> set[str]:
-    """The names of all processes, as far as the kernel keeps them: 15 bytes. Those of containers and machines on this
+def names() -> dict[str, str]:
+    """All processes by their names, as far as the kernel keeps them: 15 bytes. Those of containers and machines on this
     host have a PID namespace of their own and do not count."""
-    own, found = os.readlink("/proc/self/ns/pid"), set()
+    own, found = os.readlink("/proc/self/ns/pid"), {}
     for process in _processes():
         try:
             if os.readlink(f"{process}/ns/pid") == own:
                 with open(f"{process}/comm", encoding="utf-8", errors="replace") as file:
-                    found.add(file.read().strip())
+                    found[file.read().strip()] = process
         except OSError:  # it has ended
             continue
     return found
+
+
+def command_line(name: str) -> list[str]:
+    """The words with which a process of that name was started; [] where none runs."""
+    try:
+        with open(f"{names()[name]}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\0").split("\0")
+    except (OSError, KeyError):
+        return []

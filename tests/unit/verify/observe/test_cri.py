@@ -15,7 +15,7 @@ FILES = install.read_tree(os.path.dirname(install.__file__))
 
 
 def library(root):
-    found = cri.collect("", str(root / "net.d"), "none", str(root / "config.toml"), str(root)).library
+    found = cri.collect("", str(root / "net.d"), "none", str(root)).library
     return found.version, found.whole, found.changed
 
 

@@ -51,6 +51,19 @@ def test_a_runtime_that_does_not_answer(tmp_path):
         cri_image.is_present(str(tmp_path / "none.sock"), "a:1")
 
 
+def test_the_names_of_all_images(runtime, tmp_path):
+    """Docker calls busybox what has its registry's name in full with the others."""
+    tags = (["registry.k8s.io/pause:3.10.2", "localhost/a:1"], ["busybox:1", "group/b:2", "registry:5000/c:1"])
+    images = [text(1, f"sha256:{number}") + b"".join(text(2, tag) for tag in each) for number, each in enumerate(tags)]
+    runtime.frames = answer(b"".join(text(1, each) for each in images))
+    path = str(tmp_path / "containerd.sock")
+    assert cri_image.names(path) == [
+        "registry.k8s.io/pause:3.10.2", "localhost/a:1",
+        "docker.io/library/busybox:1", "docker.io/group/b:2", "registry:5000/c:1",
+    ]  # fmt: skip
+    assert cri_image.identifiers(path) == ["sha256:0", "sha256:1"]
+
+
 @pytest.mark.parametrize("length", [1, 125, 126, 200, 20000])
 def test_the_request(length):
     """By an encoder of its own."""
