@@ -365,6 +365,7 @@ class Code(str, Enum):
     CGROUP_WITHOUT_MEMORY = "cgroup.without-memory"
     MEMORY_TOO_SMALL = "memory.too-small"
     RUNTIME_TOO_OLD = "runtime.too-old"
+    RUNTIME_DOCKER_TOO_OLD = "runtime.docker-too-old"
     RUNTIME_UNTESTED = "runtime.untested"
     PORT_IN_USE = "tcp-port.in-use"
     NODE_ROLE_DIFFERS = "node.role-differs"

@@ -35,6 +35,8 @@ CONTROL_PLANE_MEMORY = 1700
 WITHOUT_CGROUP_V1 = 35
 #: The oldest containerd that speaks CRI v1, as every kubelet since 1.26 wants (CHANGELOGs of both).
 CRI_V1 = (1, 6)
+#: The oldest Docker Engine with version 1.42 of its API, as cri-dockerd 0.4 wants (docs.docker.com, "Engine API").
+DOCKER_API = 23
 #: By minor release the oldest tested patch release of each branch of containerd ("Kubernetes Support" in RELEASES.md).
 TESTED = {
     34: {(1, 7): 28, (2, 0): 6, (2, 1): 3},
@@ -79,7 +81,7 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     findings = [
         *_system(node, found, wanted),
         *_kernel(node, found, wanted),
-        *_runtime(node, found["containerd"], wanted),
+        *_runtime(node, found, wanted),
         *_membership(node, found, wanted),
         *_networks(node, found["interfaces"], wanted.networks),
     ]
@@ -150,11 +152,13 @@ def _modules(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Fi
         yield Finding(Code.KERNEL_WITHOUT_IPTABLES, node, found["kernel"], values)
 
 
-def _runtime(node: str, containerd: str | None, wanted: Wanted) -> Iterator[Finding]:
+def _runtime(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
+    containerd, docker = found["containerd"], found["docker"]
     if containerd and wanted.runtime == DEFAULT and _numbers(containerd)[:2] < CRI_V1:
-        yield Finding(
-            Code.RUNTIME_TOO_OLD, node, containerd, {"release": wanted.release.name, "least": "{}.{}".format(*CRI_V1)}
-        )
+        values = {"release": wanted.release.name, "least": "{}.{}".format(*CRI_V1)}
+        yield Finding(Code.RUNTIME_TOO_OLD, node, containerd, values)
+    if docker and wanted.runtime == "docker" and _numbers(docker)[0] < DOCKER_API:
+        yield Finding(Code.RUNTIME_DOCKER_TOO_OLD, node, docker, {"least": DOCKER_API})
 
 
 def _membership(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:

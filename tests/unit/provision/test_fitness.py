@@ -38,6 +38,7 @@ def node(vagrant):
         "ours": True,
         "kubelet": None,
         "containerd": "1.7.28",
+        "docker": None,
     }
 
 
@@ -51,6 +52,8 @@ def found(node, release="1.34", **wanted):
 def test_a_bare_node_fits(node):
     assert found(node, networks={"overlay_network": "10.244.0.0/16, fd00:244::/56"}) == []
     assert found(node, control_plane=True) == []
+    assert found({**node, "containerd": "1.5.9", "docker": "26.1.5+dfsg1"}, runtime="docker") == []
+    assert found({**node, "docker": "20.10.24"}) == []
 
 
 JOINED = {"joined": True, "kubelet": "1.34.0"}
@@ -72,6 +75,7 @@ JOINED = {"joined": True, "kubelet": "1.34.0"}
         ({**JOINED, "control_plane": True}, {}, Code.NODE_ROLE_DIFFERS, "n"),
         ({**JOINED, "kubelet": "1.33.4"}, {}, Code.NODE_RELEASE_DIFFERS, "n"),
         ({"containerd": "1.5.9"}, {}, Code.RUNTIME_TOO_OLD, "1.5.9"),
+        ({"docker": "20.10.24"}, {"runtime": "docker"}, Code.RUNTIME_DOCKER_TOO_OLD, "20.10.24"),
         ({"kernel": "4.18.0-553.el8.x86_64"}, {}, Code.KERNEL_TOO_OLD, "4.18.0-553.el8.x86_64"),
         ({"cgroup": 1}, {"release": "1.35"}, Code.CGROUP_VERSION, "1"),
         ({"cgroup_memory": False}, {}, Code.CGROUP_WITHOUT_MEMORY, "memory"),

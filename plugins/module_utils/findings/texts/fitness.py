@@ -113,6 +113,11 @@ ENTRIES = {
         "containerd has CRI v1 since 1.6.",
         "apt-get install --only-upgrade containerd (or dnf upgrade containerd.io), to {least} or newer",
     ),
+    Code.RUNTIME_DOCKER_TOO_OLD: Entry(
+        "Docker Engine {subject} is too old for cri-dockerd, without which no pod starts",
+        "cri-dockerd 0.4 speaks version 1.42 of Docker's API, which Docker Engine has since {least}; Debian 12's has not.",
+        "apt-get install docker.io of Debian 13, or docker-ce (dnf upgrade docker-ce), {least} or newer",
+    ),
     Code.RUNTIME_UNTESTED: Entry(
         "containerd {subject} is not among those tested with Kubernetes {release} ({tested} or newer of the branch)",
         "The containerd project lists for each release of Kubernetes the versions that it supports.",
