@@ -17,8 +17,9 @@ from ..module_utils.verify.model.runtimes import DEFAULT, RUNTIMES
 
 def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> list[dict[str, Any]]:
     """The nodes ``hosts`` as preflight wants them: host, name, address (None where it is left to be found),
-    control_plane, runtime. A node's name decides who its agent is to the Kubernetes API, so it is the inventory's word:
-    Ansible lets a fact of the same name, which the node itself reports, go before it."""
+    control_plane, runtime, cni_version (None: the role's). A node's name decides who its agent is to the Kubernetes
+    API, so it is the inventory's word: Ansible lets a fact of the same name, which the node itself reports, go before
+    it."""
     for host in hosts:
         if "node_name" in (hostvars[host].get("ansible_facts") or {}):
             raise AnsibleFilterError(
@@ -32,6 +33,7 @@ def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> 
             "address": hostvars[host].get("node_address"),
             "control_plane": host in control_plane,
             "runtime": hostvars[host].get("container_runtime", DEFAULT),
+            "cni_version": hostvars[host].get("cni_version"),
         }
         for host in hosts
     ]

@@ -22,6 +22,7 @@ NODE = {
     "address": {"type": "raw"},
     "control_plane": {"type": "bool", "default": False},
     "runtime": {"type": "raw", "default": DEFAULT},
+    "cni_version": {"type": "raw"},
 }
 
 

@@ -29,14 +29,15 @@ _ALIKE = 0.88
 
 class Node(NamedTuple):
     """A host of the group cluster: its name in the inventory, its name and underlay address in the cluster (None where
-    the address is left to be found), both as the inventory has them, whether it is the control plane, and its container
-    runtime."""
+    the address is left to be found), both as the inventory has them, whether it is the control plane, its container
+    runtime, and the version of CNI's specification that is set for it (None: the default)."""
 
     host: str
     name: Any
     address: Any
     control_plane: bool
     runtime: Any = DEFAULT
+    cni_version: Any = None
 
 
 def check_groups(groups: Mapping[str, Sequence[str]], asked: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
@@ -77,6 +78,9 @@ def check_nodes(nodes: Sequence[Node]) -> Iterator[Finding]:
     for node in nodes:
         if node.runtime not in RUNTIMES:
             yield invalid("container_runtime", node.runtime, f"one of {', '.join(RUNTIMES)}", node.host)
+        # cri-dockerd 0.4's libcni knows no later version: it has the plugins work in it, and refuses their results
+        if node.runtime == "docker" and str(node.cni_version) == "1.1.0":
+            yield invalid("cni_version", node.cni_version, "1.0.0 or older with container_runtime docker", node.host)
     for variable, of in (("node_name", _name), ("node_address", _address)):
         holders: dict[str, str] = {}
         for node in nodes:

@@ -107,6 +107,14 @@ def test_a_runtime_that_is_not_known(nodes):
     assert (finding.code, finding.node, finding.subject) == (Code.VARIABLE_INVALID, two.host, "container_runtime")
 
 
+def test_docker_with_a_version_of_cni_that_it_refuses(nodes):
+    (one,) = nodes("10.77.0.11")
+    newest = one._replace(cni_version="1.1.0")
+    (finding,) = inventory.check_nodes([newest._replace(runtime="docker")])
+    assert (finding.code, finding.node, finding.subject) == (Code.VARIABLE_INVALID, one.host, "cni_version")
+    assert not [*inventory.check_nodes([newest])] and not [*inventory.check_nodes([one._replace(runtime="docker")])]
+
+
 def test_a_name_longer_than_a_host_name_can_be(nodes):
     name = ".".join(["a" * 30] * 3)
     assert found(nodes("10.77.0.11", names={1: name})) == [(Code.VARIABLE_INVALID, "host1", "node_name")]

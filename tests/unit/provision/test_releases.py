@@ -49,8 +49,13 @@ def test_the_filter_fails_as_filters_do():
 
 
 def test_nodes_of_the_inventory():
-    hostvars = {"a": {"node_name": "one", "node_address": "10.0.0.1"}, "b": {"container_runtime": "crio"}}
-    assert cluster_nodes(["a", "b"], hostvars, ["a"]) == [
-        {"host": "a", "name": "one", "address": "10.0.0.1", "control_plane": True, "runtime": "containerd"},
-        {"host": "b", "name": "b", "address": None, "control_plane": False, "runtime": "crio"},
-    ]
+    other = {"container_runtime": "crio", "cni_version": "1.1.0"}
+    hostvars = {"a": {"node_name": "one", "node_address": "10.0.0.1"}, "b": other}
+    one, two = cluster_nodes(["a", "b"], hostvars, ["a"])
+    assert one == {
+        "host": "a", "name": "one", "address": "10.0.0.1", "control_plane": True, "runtime": "containerd",
+        "cni_version": None,
+    }  # fmt: skip
+    assert two == {
+        "host": "b", "name": "b", "address": None, "control_plane": False, "runtime": "crio", "cni_version": "1.1.0",
+    }  # fmt: skip
