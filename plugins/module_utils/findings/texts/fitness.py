@@ -115,7 +115,7 @@ ENTRIES = {
     ),
     Code.RUNTIME_DOCKER_TOO_OLD: Entry(
         "Docker Engine {subject} is too old for cri-dockerd, without which no pod starts",
-        "cri-dockerd 0.4 speaks version 1.42 of Docker's API, which Docker Engine has since {least}; Debian 12 has 20.10.",
+        "cri-dockerd 0.4 speaks version 1.42 of Docker's API, which Docker Engine has since {least}; Debian 12 has 20.",
         "apt-get install --only-upgrade docker-ce (or dnf upgrade docker-ce), to {least} or newer",
     ),
     Code.RUNTIME_UNTESTED: Entry(
