@@ -59,8 +59,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes mixed fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes mixed fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run all parts below and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -142,6 +142,9 @@ podman: venv ## Podman with our CNI plugins: networks, published ports, several 
 
 runtimes: venv ## What each container runtime does with CNI, by running it: ARGS="containerd docker crio"
 	python3 tests/runtimes/run.py $(ARGS)
+
+mixed: venv ## A cluster of containerd, CRI-O and Docker; nodes that change their runtime
+	pytest -xv tests/runtimes $(ARGS)
 
 fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
 	python3 tests/fuzz/run.py --cases $(CASES) --jobs 2 --progress $(ARGS)
