@@ -145,6 +145,7 @@ runtimes: venv ## What each container runtime does with CNI, by running it: ARGS
 
 mixed: venv ## A cluster of containerd, CRI-O and Docker; nodes that change their runtime
 	pytest -xv tests/runtimes $(ARGS)
+	RUNTIMES=crio,docker molecule test -s container_runtime
 
 fuzz: venv ## Fuzzed input for every CNI plugin: CASES=100000, two processes
 	python3 tests/fuzz/run.py --cases $(CASES) --jobs 2 --progress $(ARGS)
