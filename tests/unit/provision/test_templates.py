@@ -493,14 +493,14 @@ def test_proxy():
     assert "HTTP_PROXY=" not in text.replace("HTTPS_PROXY=", "")
     for part in ("a.example", "10.77.0.11", "10.77.0.12", "10.244.0.0/16", "10.96.0.0/12"):
         assert part in text
-    text = render("containerd", "proxy.conf.j2", containerd_proxy={"http_proxy": "http://proxy:3128"})
+    text = render("cluster", "proxy.conf.j2", containerd_proxy={"http_proxy": "http://proxy:3128"})
     assert 'Environment="HTTPS_PROXY=http://proxy:3128"' in text  # as the package manager takes it
 
 
 def test_mirrors_are_reached_without_the_proxy():
     mirrors = {"docker.io": ["https://depot.example:5000"], "_default": [{"url": "https://[fd00::9]:5000/v2"}]}
     variables = {"containerd_proxy": {"a": "b"}, "containerd_registry_mirrors": mirrors}
-    text = render("containerd", "proxy.conf.j2", **variables)
+    text = render("cluster", "proxy.conf.j2", **variables)
     (hosts,) = re.findall('NO_PROXY=(.*)"', text)
     # in the order of the variables, whatever the hash of a string is in this process
     own = "localhost,127.0.0.1,10.244.0.0/16,10.96.0.0/12,.svc,.cluster.local,api.podnet.internal,10.77.0.11,10.77.0.12"
