@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ROLES = ROOT / "roles"
 NODE = {
     "kubelet": None, "containerd": "1.7.24", "crio": "1.34.0", "docker": "26.1.5", "cri_dockerd": "0.4.0",
-    "distribution": {"family": "debian"}, "packages": {},
+    "distribution": {"family": "debian"}, "packages": {}, "cgroup": 2,
 }  # fmt: skip
 
 
@@ -390,16 +390,20 @@ def files_of(role, **variables):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
-@pytest.mark.parametrize(("driver", "conmon"), [("systemd", "system.slice"), ("cgroupfs", "pod")])
-def test_crio(driver, conmon):
+@pytest.mark.parametrize(
+    ("driver", "conmon", "cgroup", "oci"), [("systemd", "system.slice", 2, "crun"), ("cgroupfs", "pod", 1, "runc")]
+)
+def test_crio(driver, conmon, cgroup, oci):
     import tomllib
 
-    files = files_of("crio", containerd_cgroup_driver=driver, kubernetes_source="archive")
+    facts = {"podnet_node": {**NODE, "cgroup": cgroup}}
+    files = files_of("crio", containerd_cgroup_driver=driver, kubernetes_source="archive", ansible_facts=facts)
     crio = tomllib.loads(files["/etc/crio/crio.conf.d/10-podnet.conf"]["content"])["crio"]
     assert crio["network"] == {"network_dir": "/etc/cni/net.d", "plugin_dirs": ["/opt/podnet/current/bin"]}
     assert crio["image"]["pause_image"] == "registry.k8s.io/pause:3.10.2"
     assert (crio["runtime"]["cgroup_manager"], crio["runtime"]["conmon_cgroup"]) == (driver, conmon)
-    assert crio["runtime"]["runtimes"]["crun"]["runtime_path"] == "/usr/local/sbin/podnet-oci-runtime"
+    assert crio["runtime"]["default_runtime"] == oci
+    assert crio["runtime"]["runtimes"][oci]["runtime_path"] == "/usr/local/sbin/podnet-oci-runtime"
     assert "CRI-O 1.34.0" in files["/etc/systemd/system/crio.service"]["content"]
     assert files["/etc/containers/certs.d/own.example/podnet.crt"]["target"] == "/etc/ssl/own.crt"
     assert "oomScoreAdj" in files["/usr/local/sbin/podnet-oci-runtime"]["content"]
