@@ -87,6 +87,6 @@ def api(stop: str, host: str, port: int) -> dict:
 
 if __name__ == "__main__":
     stop, kind, place = sys.argv[1:4]
-    host, _, port = place.rpartition(":")
+    host, _colon, port = place.rpartition(":")
     run = {"ping": lambda: ping(stop, host), "service": lambda: service(stop, host, int(port))}
     print(json.dumps(run.get(kind, lambda: api(stop, host, int(port)))()))

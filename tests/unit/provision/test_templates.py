@@ -571,7 +571,7 @@ def test_the_ip_versions_of_a_node_are_those_of_the_pod_network(network, version
 @pytest.mark.parametrize("family", ["debian", "redhat"])
 def test_packages_of_the_repository(family):
     """crictl is not kubeadm's dependency since 1.32, and certificates, backups and checks of etcd want it."""
-    (*_, task) = [
+    (*_others, task) = [
         each
         for each in yaml.safe_load((ROLES / f"kubernetes/tasks/repository_{family}.yml").read_text())
         if each["name"] == "Install the packages"

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from ...findings.codes import Code
 from ...findings.finding import Finding
 from ...policy.explanation import PolicyState
-from ...records.record import record
 from ..cluster.api import Cluster, Node, Pod
 from ..cluster.policies import Policies
 from ..cluster.policies import bypassed as bypassed_by
 from ..model.answer import NodeAnswer, Vtep
 from ..model.check import Check
 from ..model.evidence import IN, OUT, ProbeResult, VxlanFlow
+from ..model.record import record
 from ..model.trace import Fault, Trace
 from . import cluster as cluster_checks
 

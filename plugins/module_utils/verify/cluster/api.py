@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from ...records.record import record
+from ..model.record import record
 
 
 @record

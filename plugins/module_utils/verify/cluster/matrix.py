@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TypeVar
 
-from ...records.record import record
 from ..model.evidence import QUESTION, SMALL
+from ..model.record import record
 from .api import Cluster, Node, Pod
 
 T = TypeVar("T")

@@ -12,10 +12,10 @@ from typing import Any, Optional
 from ...overlay.lease import Lease
 from ...policy.explanation import PolicyState
 from ...records.codec import from_json
-from ...records.record import record
 from .check import Check
 from .evidence import ProbeResult, VxlanFlow
 from .kernel import Scalar
+from .record import record
 from .state import Attachment
 
 

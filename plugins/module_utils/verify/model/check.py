@@ -10,8 +10,8 @@ from enum import Enum
 from typing import ClassVar, Optional
 
 from ...findings.finding import Finding
-from ...records.record import record
 from .hop import Step
+from .record import record
 
 
 class CheckName(str, Enum):

@@ -10,8 +10,8 @@ from dataclasses import field, replace
 
 from ...ipam.ip import parse_address, to_text
 from ...ipam.prefix import Prefix
-from ...records.record import record
 from .endpoint import Endpoint, EndpointError
+from .record import record
 
 
 @record

@@ -11,9 +11,9 @@ from typing import NamedTuple, Optional
 
 from ...findings.finding import Finding
 from ...policy.explanation import PolicyDrops
-from ...records.record import record
 from .hop import CapturePoint
 from .path import Direction
+from .record import record
 
 #: Bytes of the usual echo's IP packet: what ``ping`` sends by default. Larger ones test the path's MTU.
 SMALL = 84

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...findings.codes import Code
 from ...findings.finding import Finding, Value
-from ...records.record import record
+from .record import record
 
 
 class Step(str, Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Optional
 
-from ...records.record import record
+from .record import record
 
 #: Protocols whose packets are judged for each pair of addresses.
 ICMP, TCP, UDP = 1, 6, 17

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import ClassVar, Optional, Union
 
-from ...records.record import record
+from .record import record
 
 Scalar = Union[str, int, bool, None]
 

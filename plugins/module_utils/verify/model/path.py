@@ -10,9 +10,9 @@ from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
 
-from ...records.record import record
 from .endpoint import Endpoint
 from .hop import Hop, Step
+from .record import record
 
 
 class Direction(str, Enum):

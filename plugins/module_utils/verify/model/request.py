@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from dataclasses import field
 
-from ...records.record import record
 from .endpoint import Endpoint
+from .record import record
 
 #: What is probed where nothing says which port: the discard service (RFC 863), where a refusal proves as much as an
 #: answer.

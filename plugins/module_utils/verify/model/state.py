@@ -18,7 +18,6 @@ from ...overlay.config import Config
 from ...overlay.lease import Lease
 from ...policy.explanation import PolicyState
 from ...records.codec import from_json, to_json
-from ...records.record import record
 from .evidence import Evidence
 from .judged import JudgedPacket
 from .kernel import (
@@ -35,6 +34,7 @@ from .kernel import (
     RouteState,
     XfrmPolicy,
 )
+from .record import record
 
 #: The number of these shapes: it goes up with every change that an older or newer reader would misread.
 SCHEMA = 5

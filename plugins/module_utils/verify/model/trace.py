@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import field
 
 from ...findings.finding import Finding
-from ...records.record import record
 from .endpoint import Endpoint
 from .evidence import ProbeResult
 from .path import Path, PathHop
+from .record import record
 
 #: The broken hop that explains the loss.
 Fault = PathHop

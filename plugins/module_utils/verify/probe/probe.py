@@ -19,8 +19,8 @@ from ...findings.codes import Code
 from ...findings.finding import Finding, Value
 from ...netlink.netns import Netns
 from ...packets import icmp
-from ...records.record import record
 from ..model.evidence import SMALL
+from ..model.record import record
 from .loop import WRITE, Task, ready
 
 KINDS = ("icmp", "tcp", "udp")

@@ -11,9 +11,9 @@ from ....findings.codes import Code
 from ....findings.finding import Value
 from ....netlink.route import ANYWHERE
 from ....overlay.backend import ROUTE_PROTOCOL
-from ....records.record import record
 from ...model.hop import Hop, Step, Verdict
 from ...model.kernel import AddressState, LinkState, Lookup, RouteState
+from ...model.record import record
 from .node_view import (
     KERNEL,
     NodeView,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import field, fields
 
-from ansible_collections.podnet.cluster.plugins.module_utils.records.record import record
+from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.record import record
 
 
 @record
