@@ -40,7 +40,7 @@ def check(variables: Mapping[str, Any], nodes: Sequence[Node]) -> Iterator[Findi
 
 def split(value: object) -> tuple[str, int]:
     """Host, without an IPv6 address's brackets, and port; ("", 0) for what is no endpoint."""
-    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    host, _colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if host.startswith("[") and host.endswith("]") and ":" in _address(host[1:-1]):
         host = host[1:-1]
     elif ":" in host or "/" in host:
