@@ -68,7 +68,7 @@ class Cluster:
         self.kubeconfig.write_text(json.dumps(apiserver.kubeconfig(directory, "admin", self.admin.server)))
 
     def start(self) -> None:
-        """Returns when the server is ready."""
+        """Returns when the server is ready and has made the namespace default, which it does some time after."""
         here, url = self.directory, f"http://127.0.0.1:{self.etcd}"
         peers = f"http://127.0.0.1:{client.free_port()}"
         self.run("etcd", data_dir=here / "etcd.data", listen_client_urls=url, advertise_client_urls=url,
@@ -83,6 +83,7 @@ class Cluster:
                  enable_admission_plugins="NodeRestriction", service_cluster_ip_range="10.96.0.0/16",
                  endpoint_reconciler_type="none", **self.gates)  # fmt: skip
         client.wait(self._ready, bool, START)
+        client.wait(lambda: self.admin.call("GET", "/api/v1/namespaces/default")[0] == 200, bool, START)
 
     def controllers(self, names: str, **flags: object) -> subprocess.Popen:
         """Starts kube-controller-manager with these controllers only."""
