@@ -319,7 +319,12 @@ def _install(files: dict[str, bytes], root: str, interpreter: str, socket: str, 
             os.utime(os.path.join(root, before))  # since when it isn't current
         link = os.path.join(root, f".current.{os.getpid()}")
         os.symlink(version, link)
-        os.rename(link, os.path.join(root, "current"))
+        try:
+            _make_way(root)
+            os.rename(link, os.path.join(root, "current"))
+        except OSError:
+            os.unlink(link)
+            raise
     _prune(root, version)
     return version
 
@@ -328,6 +333,7 @@ def remove(root: str = ROOT) -> None:
     """Removes everything that ``install`` makes below `root`, and `root` if it is empty then."""
     for name in _versions(root):
         shutil.rmtree(os.path.join(root, name))
+    _make_way(root)
     try:
         os.unlink(os.path.join(root, "current"))
     except FileNotFoundError:
@@ -336,6 +342,15 @@ def remove(root: str = ROOT) -> None:
         os.rmdir(root)
     except OSError:
         pass
+
+
+def _make_way(root: str) -> None:
+    """Removes the empty directories that CRI-O makes of ``current/bin`` where it starts before the library is there.
+    Raises OSError where something is in them."""
+    current = os.path.join(root, "current")
+    if not os.path.islink(current):
+        for directory, _directories, _files in os.walk(current, topdown=False):
+            os.rmdir(directory)
 
 
 def present(root: str = ROOT) -> bool:

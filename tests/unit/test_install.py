@@ -109,6 +109,22 @@ def test_archive_that_leads_elsewhere_is_refused(name):
         install.unpack(install.pack({name: b""}))
 
 
+def test_a_runtime_may_have_made_its_plugin_directory_before(tmp_path):
+    """CRI-O makes those of its configuration when it starts; what is in them is somebody's."""
+    (tmp_path / "current/bin").mkdir(parents=True)
+    version = install.install(FILES, str(tmp_path))
+    assert os.readlink(tmp_path / "current") == version
+    (tmp_path / "current").unlink()
+    (tmp_path / "current/bin").mkdir(parents=True)
+    install.remove(str(tmp_path))
+    assert not tmp_path.exists()
+    (tmp_path / "current/bin").mkdir(parents=True)
+    (tmp_path / "current/bin/mine").touch()
+    with pytest.raises(OSError, match="not empty"):
+        install.install(FILES, str(tmp_path))
+    assert (tmp_path / "current/bin/mine").exists() and not list(tmp_path.glob(".current*"))
+
+
 def test_removal_leaves_others_alone(tmp_path):
     root = tmp_path / "opt"
     install.install(FILES, str(root))
