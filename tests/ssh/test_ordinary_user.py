@@ -107,6 +107,8 @@ def test_the_machines(world):
     for name in NODES:
         for variable in ("https_proxy", "HTTPS_PROXY"):
             world.run(name, f"echo {variable}={LOGIN_PROXY} >> /etc/environment")
+        # as Ubuntu has it: sudo's commands read that file, too
+        world.run(name, "echo 'session required pam_env.so readenv=1' >> /etc/pam.d/sudo")
     world.run(CONTROLLER, f"{INSTALL} openssh-client python3-venv && {ADD_USER}")
 
 
