@@ -113,10 +113,13 @@ def show(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return dict(zip(names, blocks))
 
 
-def systemctl(*arguments: str) -> str:
-    """Runs systemctl, returns what it prints. Raises StateError with what it says of its failure."""
+def systemctl(*arguments: str, **environment: str) -> str:
+    """Runs systemctl, with ``environment`` besides its own, returns what it prints. Raises StateError with what it says
+    of its failure."""
     try:
-        done = subprocess.run(["systemctl", *arguments], check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            ["systemctl", *arguments], check=False, capture_output=True, text=True, env={**os.environ, **environment}
+        )
     except FileNotFoundError:
         raise StateError("systemctl is not installed: podnet needs a node with systemd") from None
     if done.returncode:

@@ -277,12 +277,16 @@ class Code(str, Enum):
     AGENT_RESTORE_FAILED = "agent.restore-failed"
 
     # -- a control plane's data, its certificates and its backups
+    API_SERVER_NOT_READY = "api.server-not-ready"
     ETCD_SILENT = "etcd.silent"
+    ETCD_MEMBER_SILENT = "etcd.member-silent"
     ETCD_ALARM = "etcd.alarm"
     ETCD_SPACE_LOW = "etcd.space-low"
     CERTIFICATE_EXPIRES = "certificate.expires"
     CERTIFICATE_EXPIRED = "certificate.expired"
     BACKUP_FAILED = "backup.failed"
+    BACKUP_TIMER_STOPPED = "backup.timer-stopped"
+    BACKUP_OLD = "backup.old"
     BACKUP_DAMAGED = "backup.damaged"
     BACKUP_ENCRYPTED = "backup.encrypted"
     BACKUP_NOT_DECRYPTED = "backup.not-decrypted"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import StateError
@@ -83,9 +84,30 @@ def member(tmp_path, monkeypatch):
     ],
     ids=["healthy", "room", "little room", "no space", "corrupt", "another member's alarm", "not running"],
 )
-def test_what_is_found(member, said, wanted):
+def test_what_is_found(member, said, wanted, monkeypatch):
     member(**said)
-    assert [each.code for each in control_plane._etcd("node1")] == wanted
+    monkeypatch.setattr(control_plane.expiry, "ends", dict)
+    monkeypatch.setattr(control_plane.api_servers, "findings", lambda _node: [])
+    monkeypatch.setattr(control_plane.backups, "findings", lambda _node, _now: [])
+    monkeypatch.setattr(control_plane, "_refusal", lambda _url: "")
+    assert [each.finding.code for each in control_plane.checks("node1") if each.finding] == wanted
+
+
+def test_members_that_cannot_be_reached():
+    """One that has not started has no name yet."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as here,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+    ):
+        peers = [f"https://127.0.0.1:{here.getsockname()[1]}", f"https://[::1]:{six.getsockname()[1]}"]
+        members = [etcd.Member(at, f"node{at}", peer) for at, peer in enumerate(peers, 1)]
+        assert control_plane.of_members("node1", members) == []
+        dead = etcd.Member(9, "", "https://127.0.0.2:1")
+        (finding,) = control_plane.of_members("node1", [*members, dead])
+    assert (finding.code, finding.node, finding.subject) == (Code.ETCD_MEMBER_SILENT, "node1", dead.peer)
+    assert finding.parameters["spare"] == 0 and "refused" in finding.parameters["error"]
+    (finding,) = control_plane.of_members("node1", [etcd.Member(3, "node3", dead.peer)])
+    assert finding.subject == "node3"
 
 
 def test_defragmenting_ends_the_alarm_that_it_ends(member):
@@ -108,13 +130,3 @@ def test_a_node_without_etcd(member, tmp_path):
     (tmp_path / "etcd.yaml").unlink()
     with pytest.raises(StateError, match="no etcd of kubeadm's"):
         etcd.status()
-
-
-def test_a_last_backup_that_failed_is_told(member, monkeypatch):
-    member()
-    states = {control_plane.BACKUPS: {"ActiveState": "failed"}}
-    monkeypatch.setattr(control_plane, "show", lambda _names: states)
-    found = [each.finding.code for each in control_plane.checks("node1") if each.finding]
-    assert found.count(Code.BACKUP_FAILED) == 1
-    states[control_plane.BACKUPS] = {"LoadState": "not-found", "ActiveState": "inactive"}
-    assert Code.BACKUP_FAILED not in [each.finding.code for each in control_plane.checks("node1") if each.finding]

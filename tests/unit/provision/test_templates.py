@@ -599,6 +599,8 @@ def balancer(control_planes, **variables):
 
 
 def test_the_load_balancer_checks_where_it_has_a_choice():
+    from ansible_collections.podnet.cluster.plugins.module_utils.kube import api_servers
+
     alone = balancer(["node1"])
     assert "server node1 10.77.0.11:6443\n" in alone and "check-ssl" not in alone and "bind 127.0.0.1:6444" in alone
     several = balancer(["node1", "node3"])
@@ -607,6 +609,8 @@ def test_the_load_balancer_checks_where_it_has_a_choice():
         ("node3", "10.77.0.13:6443"),
     ]
     assert "inter 1s" in several and "node2" not in several
+    assert api_servers.listed(several) == [("node1", "10.77.0.11", 6443), ("node3", "10.77.0.13", 6443)]
+    assert api_servers.listed(alone) == [("node1", "10.77.0.11", 6443)]
     left = balancer(["node1", "node3"], cluster_hosts=["node2", "node3", "node4"])
     assert "server node3 10.77.0.13:6443\n" in left and "node1" not in left, "what leaves the cluster leaves it first"
 

@@ -14,11 +14,23 @@ _BACKUP = "ansible-playbook -i INVENTORY podnet.cluster.backup"
 _RENEW = "ansible-playbook -i INVENTORY podnet.cluster.renew_certificates"
 
 ENTRIES = {
+    Code.API_SERVER_NOT_READY: Entry(
+        "the API server of {subject} ({address}) is not ready, so {node} uses the others: {error}",
+        "Its machine is down, it has no etcd that answers, or a firewall is in between. With none left, the node keeps "
+        "its pods and learns of no change.",
+        "kubectl get --raw='/readyz?verbose' --server=https://{address}:6443 (on a control plane)",
+    ),
     Code.ETCD_SILENT: Entry(
         "etcd of {subject} does not answer: {error}",
         "The member does not run, or has no quorum. The API server on this node can neither read nor write. The "
         "command is for that node.",
         "crictl ps --all --name etcd; crictl logs $(crictl ps --all --quiet --name etcd | head -1)",
+    ),
+    Code.ETCD_MEMBER_SILENT: Entry(
+        "member {subject} of etcd ({peer}) cannot be reached from {node}, so {spare} more may be lost: {error}",
+        "Its machine is down, or was removed by other means than remove_node.yml. While it is a member, it counts for "
+        "the majority that etcd needs.",
+        "ansible-playbook -i INVENTORY podnet.cluster.remove_node -e node={subject} (or start its machine)",
     ),
     Code.ETCD_ALARM: Entry(
         "etcd of {subject} has the alarm {alarm}, so the API accepts no change",
@@ -48,6 +60,16 @@ ENTRIES = {
         "the last run of {subject} on {node} failed, so there is no backup since the one before",
         "etcd did not answer, or the disk is full. The command is for that node.",
         "journalctl -u podnet-backup; systemctl start podnet-backup",
+    ),
+    Code.BACKUP_TIMER_STOPPED: Entry(
+        "{subject} on {node} does not run, so no backup will be made",
+        "The timer was stopped or disabled by hand. The command is for that node.",
+        "systemctl enable --now {subject}",
+    ),
+    Code.BACKUP_OLD: Entry(
+        "the newest backup in {subject} on {node} is of {newest}, but the timer's turn was at {due} UTC",
+        "The backup still runs after an hour, or its file was moved away or deleted.",
+        "systemctl status podnet-backup; ls -l {subject}; systemctl start podnet-backup",
     ),
     Code.BACKUP_DAMAGED: Entry(
         "backup {subject} is damaged: {error}",

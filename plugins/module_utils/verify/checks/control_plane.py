@@ -2,47 +2,47 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of what a node needs besides the pod network: certificates; on a control plane etcd, and its backups."""
+"""Checks of what a node needs besides the pod network: certificates, API servers; on a control plane etcd, and its
+backups."""
 
 from __future__ import annotations
 
 import os
+import socket
 import time
+from urllib.parse import urlsplit
 
 from ...converge.plan import StateError
-from ...converge.units import show
 from ...findings.codes import Code
 from ...findings.finding import Finding
-from ...kube import etcd, expiry
+from ...kube import api_servers, backups, etcd, expiry
 from ..model.check import Check, CheckName
 
 #: The share of etcd's quota from which on a finding tells of it.
 FULL = 0.8
-#: What a timer of the role backup starts; a unit that does not exist has not failed.
-BACKUPS = "podnet-backup.service"
+#: Seconds for a connection to another member.
+PATIENCE = 2.0
 
 
 def checks(node: str) -> list[Check]:
-    """What there is to check on this node. Asks etcd."""
+    """What there is to check on this node. Asks API servers and etcd."""
     found = [*_checks(CheckName.CERTIFICATES_VALID, node, expiry.findings(node, expiry.ends(), time.time()))]
+    found += _checks(CheckName.API_SERVERS_READY, node, api_servers.findings(node))
     if os.path.exists(etcd.MANIFEST):
-        found += _checks(CheckName.ETCD_HEALTHY, node, _etcd(node))
-        failed = show([BACKUPS])[BACKUPS].get("ActiveState") == "failed"
-        old = [Finding(Code.BACKUP_FAILED, node, BACKUPS)] if failed else []
-        found += _checks(CheckName.BACKUPS_MADE, node, old)
+        try:
+            status, members = etcd.status(), etcd.members()
+        except StateError as error:
+            silent = Finding(Code.ETCD_SILENT, node, node, {"error": str(error)})
+            found += _checks(CheckName.ETCD_HEALTHY, node, [silent])
+        else:
+            found += _checks(CheckName.ETCD_HEALTHY, node, of_etcd(node, status))
+            found += _checks(CheckName.ETCD_MEMBERS, node, of_members(node, members))
+        found += _checks(CheckName.BACKUPS_MADE, node, backups.findings(node, time.time()))
     return found
 
 
 def _checks(name: CheckName, node: str, findings: list[Finding]) -> list[Check]:
     return [Check(name, each.subject, node, None, each) for each in findings] or [Check(name, node, node)]
-
-
-def _etcd(node: str) -> list[Finding]:
-    try:
-        status = etcd.status()
-    except StateError as error:
-        return [Finding(Code.ETCD_SILENT, node, node, {"error": str(error)})]
-    return of_etcd(node, status)
 
 
 def of_etcd(node: str, status: etcd.Status) -> list[Finding]:
@@ -52,3 +52,26 @@ def of_etcd(node: str, status: etcd.Status) -> list[Finding]:
         there = {"used": status.used >> 20, "quota": status.quota >> 20}
         found.append(Finding(Code.ETCD_SPACE_LOW, node, node, there))
     return found
+
+
+def of_members(node: str, members: list[etcd.Member]) -> list[Finding]:
+    """Those whose peers' port cannot be reached from here; one that waits to start has no name, but its URL."""
+    lost = {member: error for member in members if (error := _refusal(member.peer))}
+    spare = (len(members) - 1) // 2 - len(lost)
+    return [
+        Finding(
+            Code.ETCD_MEMBER_SILENT, node, member.name or member.peer,
+            {"peer": member.peer, "error": error, "spare": max(0, spare)},
+        )
+        for member, error in lost.items()
+    ]  # fmt: skip
+
+
+def _refusal(url: str) -> str:
+    """Why nothing accepts connections at the URL's place; "" where something does."""
+    place = urlsplit(url)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 2380), PATIENCE).close()
+    except OSError as error:
+        return str(error)
+    return ""

@@ -42,7 +42,9 @@ class CheckName(str, Enum):
     NO_NAT_BETWEEN_PODS = "no NAT between pods"
     POLICIES_IN_FORCE = "network policies in force"
     CERTIFICATES_VALID = "certificates valid"
+    API_SERVERS_READY = "API servers ready"
     ETCD_HEALTHY = "etcd healthy"
+    ETCD_MEMBERS = "etcd members reachable"
     BACKUPS_MADE = "backups made"
     # -- of the cluster
     NODE_READY = "node Ready"
