@@ -248,6 +248,8 @@ def stop(lab, node, timeout=60):
 
 def kill(lab, node):
     """Kills the node like a power cut, without any shutdown. Raises LabError if a process survives."""
+    # the network first: the kernel would tell the other ends of the processes' connections that they end
+    network.detach(lab, node)
     pid = leader(lab, node)
     for victim in [pid] if pid else []:  # a PID namespace dies with its PID 1
         with contextlib.suppress(ProcessLookupError):

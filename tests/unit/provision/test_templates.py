@@ -609,6 +609,7 @@ def test_the_load_balancer_checks_where_it_has_a_choice():
         ("node3", "10.77.0.13:6443"),
     ]
     assert "inter 1s" in several and "node2" not in several
+    assert "tcp-ut 2s" in several and not re.search(r"^ *(default-)?server .* on-marked-down", several, re.MULTILINE)
     assert api_servers.listed(several) == [("node1", "10.77.0.11", 6443), ("node3", "10.77.0.13", 6443)]
     assert api_servers.listed(alone) == [("node1", "10.77.0.11", 6443)]
     left = balancer(["node1", "node3"], cluster_hosts=["node2", "node3", "node4"])
