@@ -9,13 +9,6 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-#: What stands for the fault of a trace that found none.
-UNEXPLAINED = {
-    "code": "trace.unexplained",
-    "text": "packets are lost, and every inspected hop looks correct",
-    "fix": "podnetctl inspect on the nodes of the path",
-}
-
 
 def render(report: dict[str, Any]) -> str:
     """The report as the text of an XML file."""
@@ -29,16 +22,17 @@ def render(report: dict[str, Any]) -> str:
          entry["failure"], (entry["ms"] or 0) / 1000)
         for entry in report["probes"]
     ]  # fmt: skip
+    lost = {entry["trace"]: entry["finding"] for entry in report["failures"] if entry["kind"] == "trace"}
     cases += [
-        ("traces", f"{entry['from']['name']} → {entry['to']['name']}", entry["ok"], entry["verdict"], 0.0)
-        for entry in report["traces"]
+        ("traces", f"{entry['from']['name']} → {entry['to']['name']}", entry["ok"], lost.get(number), 0.0)
+        for number, entry in enumerate(report["traces"])
     ]
     failed = sum(not ok for _group, _name, ok, _finding, _seconds in cases)
     suite = ElementTree.Element("testsuite", name="podnet.cluster.verify", tests=str(len(cases)), failures=str(failed))
     for group, name, ok, finding, seconds in cases:
         case = ElementTree.SubElement(suite, "testcase", classname=group, name=name, time=f"{seconds:.6f}")
         if not ok:
-            code, text, fix = ((finding or UNEXPLAINED)[key] for key in ("code", "text", "fix"))
+            code, text, fix = (finding[key] for key in ("code", "text", "fix"))
             ElementTree.SubElement(case, "failure", message=text, type=code).text = f"{text}\nfix: {fix}"
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -48,10 +48,10 @@ def _policies(state: PolicyState) -> dict[str, Any]:
 
 def _failure(failure: Failure) -> dict[str, Any]:
     kind, title = _title(failure.failed)
-    why = words.text(failure.finding) if failure.finding else "packets are lost, and every inspected hop looks correct"
+    why = [words.text(failure.finding)] if failure.finding else []
     return {
         "kind": kind,
-        "text": f"{title}: {why}" if title else why,
+        "text": ": ".join([*title, *why]),
         "finding": finding_as_json(failure.finding),
         "fault": _fault(failure),
         "trace": failure.trace,
@@ -69,12 +69,12 @@ def _fault(failure: Failure) -> dict[str, Any] | None:
     return {**words.as_json(check.finding), "step": to_json(check.step), "suspected": [], "evidence": None}
 
 
-def _title(failed: Check | ProbeResult | Trace | None) -> tuple[str, str]:
-    """The kind of what failed, and its name."""
+def _title(failed: Check | ProbeResult | Trace | None) -> tuple[str, list[str]]:
+    """The kind of what failed, and its name; none of the run itself."""
     if isinstance(failed, Check):
-        return "check", f"{failed.name}, {failed.subject}"
+        return "check", [f"{failed.name}, {failed.subject}"]
     if isinstance(failed, Trace):
-        return "trace", f"{failed.source.name} → {failed.target.name}"
+        return "trace", [f"{failed.source.name} → {failed.target.name}"]
     if isinstance(failed, ProbeResult):
-        return "probe", f"{failed.scope}, {failed.kind}, {failed.source} → {failed.target}"
-    return "run", ""
+        return "probe", [f"{failed.scope}, {failed.kind}, {failed.source} → {failed.target}"]
+    return "run", []

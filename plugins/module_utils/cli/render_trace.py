@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..findings import render as words
-from ..findings.finding import Finding
 from ..records.codec import to_json
 from ..verify.model.endpoint import Endpoint
 from ..verify.model.evidence import ProbeResult
@@ -127,18 +126,16 @@ def _probe(probe: ProbeResult) -> str:
 
 def verdict(trace: Trace) -> list[str]:
     """The verdict in a few lines."""
-    if trace.fault is None:
-        return ["Path OK." if trace.ok else "Packets are lost, but every inspected hop looks correct."]
-    path, hop = trace.fault
-    assert hop.finding is not None
-    findings: list[tuple[str, Finding]] = [("cause:   ", hop.finding)]
-    findings += [("or:      ", each) for each in hop.suspected]
-    findings += [("evidence:", hop.evidence)] if hop.evidence else []
-    return [
-        f"Broken at {hop.node}, {hop.name} ({path.direction} path):",
-        *(f"  {word} {words.text(each)}" for word, each in findings),
-        f"  fix:      {words.fix(hop.finding)}",
-    ]
+    if trace.finding is None:
+        return ["Path OK."]
+    where, findings = "Broken:", [("cause:   ", trace.finding)]
+    if trace.fault:
+        path, hop = trace.fault
+        where = f"Broken at {hop.node}, {hop.name} ({path.direction} path):"
+        findings += [("or:      ", each) for each in hop.suspected]
+        findings += [("evidence:", hop.evidence)] if hop.evidence else []
+    told = [f"  {word} {words.text(each)}" for word, each in findings]
+    return [where, *told, f"  fix:      {words.fix(trace.finding)}"]
 
 
 def _end(end: Endpoint) -> str:

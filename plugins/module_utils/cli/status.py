@@ -111,7 +111,7 @@ def as_text(status: Status) -> str:
     lines += [f"warning: {render.warning(each)}" for each in status.warnings]
     agent = status.agent
     if agent is None:
-        lines.append("podnetd is not running: drift will not be repaired; fix: systemctl start podnetd")
+        lines.append(f"warning: {render.warning(Finding(Code.AGENT_SILENT, status.node, status.node))}")
     else:
         repaired = ", ".join(f"{count} {kind}" for kind, count in agent["drift"].items()) or "nothing"
         lines.append(

@@ -178,6 +178,7 @@ class Code(str, Enum):
     PACKETS_IGNORED = "packets.ignored"
     PACKETS_EXPIRED = "packets.expired"
     PACKETS_ANSWERED_BY_OTHER = "packets.answered-by-other"
+    TRACE_UNEXPLAINED = "trace.unexplained"
     TRACE_WINDOW_MISSED = "trace.window-missed"
 
     # -- a node's agent and its client certificate

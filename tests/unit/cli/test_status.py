@@ -10,6 +10,7 @@ import json
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.cli import status
 from ansible_collections.podnet.cluster.plugins.module_utils.cli.status import Status
+from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
 from ansible_collections.podnet.cluster.plugins.module_utils.overlay.admission import admit
@@ -50,9 +51,9 @@ def test_each_peer_has_its_drift_and_each_finding_its_fix(found):
     assert lines[0] == "node1  10.77.0.11  10.244.1.0/24  vxlan (flannel.1, MTU 1450)"
     assert lines[1] == "2 peers, 1 refused, out of sync: 1 changes pending"
     assert lines[2].endswith("in sync") and lines[3].endswith("add route 10.244.3.0/24")
-    (warning,) = [line for line in lines if line.startswith("warning: ")]
-    assert "; fix: " in warning
-    assert lines[-1] == "podnetd is not running: drift will not be repaired; fix: systemctl start podnetd"
+    warnings = [line for line in lines if line.startswith("warning: ")]
+    assert len(warnings) == 2 and all("; fix: " in line for line in warnings)
+    assert lines[-1] == f"warning: {render.warning(Finding(Code.AGENT_SILENT, 'node1', 'node1'))}"
 
 
 def test_json_has_what_the_text_shows(found):

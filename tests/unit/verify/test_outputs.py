@@ -68,11 +68,11 @@ def test_junit_has_a_case_for_each_check_probe_and_trace(spoiled):
     assert all(float(case.get("time")) >= 0 for case in cases)
 
 
-def test_junit_has_a_code_for_a_trace_that_found_no_fault(judged):
-    judged.traces[0].fault = None
+def test_junit_has_a_code_for_a_trace_that_found_no_fault(items, found):
+    judged = report(cluster(items), found, NAMESPACE, PORT, True, [Trace(A, B, False, None, [], [])])
     suite = ElementTree.fromstring(render(render_report.report_as_json(judged)).encode())
     (case,) = [case for case in suite.findall("testcase") if case.get("classname") == "traces"]
-    assert case.find("failure").get("type") == "trace.unexplained"
+    assert case.find("failure").get("type") == Code.TRACE_UNEXPLAINED
 
 
 def test_a_failure_carries_code_parameters_and_the_fault_that_explains_it(spoiled):

@@ -50,6 +50,11 @@ ENTRIES = {
         "A filter that rejects with a TCP reset, or a proxy, answers in the target's name.",
         "nft list ruleset | grep -E 'reject|tproxy|dnat'",
     ),
+    Code.TRACE_UNEXPLAINED: Entry(
+        "packets from {source} to {subject} are lost, and every inspected hop is as desired",
+        "What loses them is on a node or device that was not inspected, or of a kind that the trace does not read.",
+        "tcpdump -ni any host {address} (on each node of the path); nft list ruleset; tc filter show",
+    ),
     Code.TRACE_WINDOW_MISSED: Entry(
         "{subject} missed the probe window (busy node or clock skew), so its packets are unknown",
         "A node watches for packets for a few seconds around the time that the source's node sends them.",

@@ -58,9 +58,9 @@ class Tunnel(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What failed: a Check, a ProbeResult or a Trace, None for the run itself. ``finding`` says why (None for a trace
-    that found no fault); ``trace`` is the number of the trace that explains it, whose ``fault`` stands beside; ``ends``
-    are the nodes (or addresses) at both ends of a probe or trace."""
+    """What failed: a Check, a ProbeResult or a Trace, None for the run itself. ``finding`` says why; ``trace`` is the
+    number of the trace that explains it, whose ``fault`` stands beside; ``ends`` are the nodes (or addresses) at both
+    ends of a probe or trace."""
 
     failed: Check | ProbeResult | Trace | None
     finding: Finding | None
@@ -196,8 +196,7 @@ def _failures(checks: list[Check], results: list[ProbeResult], traces: list[Trac
         ends = trace.source.node, trace.target.node or trace.target.address
         numbers[ends] = number
         if not trace.ok:
-            finding = trace.fault.hop.finding if trace.fault else None
-            found.append(Failure(trace, finding, trace.fault, number, ends))
+            found.append(Failure(trace, trace.finding, trace.fault, number, ends))
     where = {pod.name: pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
     at = {pod.address: pod.node for pod in cluster.pods if pod.address}
     at.update({node.address: node.name for node in cluster.nodes})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from ...findings.codes import Code
 from ...findings.finding import Finding
 from .endpoint import Endpoint
 from .evidence import ProbeResult
@@ -30,3 +31,13 @@ class Trace:
     probes: list[ProbeResult]
     notes: list[Finding] = field(default_factory=list)
     swapped: bool = False
+
+    @property
+    def finding(self) -> Finding | None:
+        """Why packets are lost; None where they are not."""
+        if self.ok:
+            return None
+        if self.fault:
+            return self.fault.hop.finding
+        more = {"source": str(self.source), "address": self.target.address}
+        return Finding(Code.TRACE_UNEXPLAINED, self.source.node, str(self.target), more)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
+from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.hop import NODE, CapturePoint, Step
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.kernel import BaseChain
 
@@ -38,6 +39,16 @@ def test_a_healthy_path_in_words(between_nodes):
     shown = render_trace.render(between_nodes.judge())
     assert shown.endswith("Path OK.\n")
     assert "→ default/a1 (10.244.1.2) on node1 to default/a2 (10.244.2.2) on node2" in shown
+
+
+def test_a_loss_that_no_hop_explains_is_a_finding_too(between_nodes):
+    trace = between_nodes.judge()
+    trace.ok = False
+    assert trace.finding.code == Code.TRACE_UNEXPLAINED and trace.finding.node == "node1"
+    shown = render_trace.render(trace)
+    assert "packets from default/a1 (10.244.1.2) to default/a2 (10.244.2.2) are lost" in shown
+    assert "fix:      tcpdump -ni any host 10.244.2.2" in shown
+    assert render_trace.as_json(trace)["verdict"] is None
 
 
 def documented(after: str) -> set[str]:
