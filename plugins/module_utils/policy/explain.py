@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
 
-from ..records.codec import from_json
 from .evaluate import Flow, between, holds, is_local, through
-from .explanation import PolicyJudgement, PolicyText, Ports, Reason, RuleText, Side, Sides
+from .explanation import Matches, PolicyJudgement, PolicyText, Ports, Reason, Side, Sides
 from .model import ANY_PROTOCOL, LAST_PORT
 from .program import ACCEPT, DROP, EGRESS, INGRESS, JUMP, Line, Local, Program, in_family
 
@@ -96,8 +94,7 @@ def _ports(program: Program, flow: Flow, line: Line) -> Iterator[Ports]:
 
 
 def pod(program: Program, key: str, names: Names) -> Sides | None:
-    """Who may reach a pod of this node and whom it may reach; None where no such pod is known. Raises ValueError where
-    another version wrote the policies' rules."""
+    """Who may reach a pod of this node and whom it may reach; None where no such pod is known."""
     local = program.locals.get(key)
     if local is None:
         return None
@@ -116,19 +113,18 @@ def _side(program: Program, local: Local, combinations: tuple[str, ...], names: 
             source = program.sources.get(line.chain)
             if line.verdict == JUMP and source:
                 rules = tuple(
-                    from_json(RuleText, {**rule, "number": at, "matches": _matches(program, line.chain, at, names)})
-                    for at, rule in enumerate(source.rules, 1)
+                    rule._replace(matches=_matches(program, line.chain, rule.number, names)) for rule in source.rules
                 )
                 policies.append(PolicyText(source.policy, source.tier or NETWORK_POLICY, rules))
             isolated = isolated or line.verdict == DROP
     return Side(isolated, tuple(policies), DROP if isolated else ACCEPT)
 
 
-def _matches(program: Program, chain: str, rule: int, names: Names) -> dict[str, Any] | None:
-    """Matches: the pods that a rule's selectors find now; None where it has none."""
+def _matches(program: Program, chain: str, rule: int, names: Names) -> Matches | None:
+    """The pods that a rule's selectors find now; None where it has none."""
     sets = {line.source or line.target for line in program.chains.get(chain, ()) if line.rule == rule}
     pods = [program.sets[name] for name in sets if name and not program.sets[name].kind.interval]
     if not pods:
         return None
     addresses = {address for each in pods for address in each.members}
-    return {"addresses": len(addresses), "pods": sorted(names(addresses).values())[:NAMED]}
+    return Matches(len(addresses), tuple(sorted(names(addresses).values())[:NAMED]))

@@ -106,7 +106,8 @@ class FlowsAnswer(NamedTuple):
 
 
 class PeerText(NamedTuple):
-    """Pods by a selector, in the one ``namespace`` or in those that the selector ``namespaces`` finds."""
+    """Pods by a selector (as kubectl takes it, "" for all), in the one ``namespace`` or in those that the selector
+    ``namespaces`` finds."""
 
     pods: str
     namespace: Optional[str] = None
@@ -137,15 +138,15 @@ class Matches(NamedTuple):
 
 
 class RuleText(NamedTuple):
-    """A policy's rule, as describe.py writes it, with its ``number`` and what it ``matches``: None without selectors.
-    ``pods`` and ``blocks`` are None where every address is meant."""
+    """A policy's rule by its ``number``, from 1 on. ``pods`` and ``blocks`` are None where every address is meant,
+    ``ports`` are none for all. ``matches``: what its selectors find now, None without selectors."""
 
     number: int
     action: str
     pods: Optional[tuple[PeerText, ...]]
     blocks: Optional[tuple[BlockText, ...]]
     ports: tuple[PortText, ...]
-    matches: Optional[Matches]
+    matches: Optional[Matches] = None
 
 
 class PolicyText(NamedTuple):

@@ -10,10 +10,11 @@ import json
 from typing import Any
 
 from ..converge import files
+from ..records.codec import from_json, to_json
 from .program import Elements, Kind, Line, Local, Program, Source
 
 #: Of the file's form; one of another version is not read.
-VERSION = 1
+VERSION = 2
 #: Who may read which pod talks to which: root.
 MODE = 0o600
 
@@ -25,7 +26,8 @@ def save(path: str, program: Program) -> None:
         for name, elements in program.sets.items()
     }
     known = {key: [[each.hex() for each in local.addresses], *local[1:]] for key, local in program.locals.items()}
-    whole = {"version": VERSION, "sets": sets, "chains": program.chains, "locals": known, "sources": program.sources}
+    whole = {"version": VERSION, "sets": sets, "chains": program.chains, "locals": known}
+    whole["sources"] = to_json(program.sources)
     files.write(path, json.dumps(whole, separators=(",", ":")), MODE)
 
 
@@ -47,8 +49,7 @@ def _program(whole: dict[str, Any]) -> Program | None:
         kind = Kind(tuple(value["key"]), value["interval"], value["verdict"])
         program.sets[name] = Elements(kind, {bytes.fromhex(key): data for key, data in value["members"].items()})
     program.chains = {name: tuple(Line(*line) for line in lines) for name, lines in whole["chains"].items()}
-    for name, (policy, tier, direction, rules) in whole.get("sources", {}).items():  # older files have none
-        program.sources[name] = Source(policy, tier, direction, tuple(rules))
+    program.sources = {name: from_json(Source, value) for name, value in whole["sources"].items()}
     for key, (addresses, *chains) in whole["locals"].items():
         program.locals[key] = Local(tuple(bytes.fromhex(each) for each in addresses), *chains)
     return program

@@ -12,10 +12,11 @@ hashes of what they stand for, so that equal content has equal names in every ru
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, NamedTuple, Union
+from typing import NamedTuple, Union
 
 from ..netlink.nftables import ADDRESS
 from ..netlink.wire import U16BE
+from .explanation import RuleText
 
 FAMILIES = (4, 6)
 EGRESS, INGRESS = "egress", "ingress"
@@ -72,12 +73,12 @@ class Line(NamedTuple):
 
 class Source(NamedTuple):
     """What a policy's chain stands for: a policy ("namespace/name", or a ClusterNetworkPolicy's "name" and ``tier``) in
-    one direction. ``rules`` are JSON, see describe.py."""
+    one direction."""
 
     policy: str
     tier: str
     direction: str
-    rules: tuple[dict[str, Any], ...]
+    rules: tuple[RuleText, ...]
 
 
 class Local(NamedTuple):
