@@ -23,7 +23,6 @@ class ActionModule(ActionBase):
     """Nothing reaches the control plane that was not checked here, and nothing comes back that was not."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         try:

@@ -23,7 +23,6 @@ class ActionModule(ActionBase):
     """Asks the node what it lacks, unless its facts say that it lacks nothing, copies that, and has it installed."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         given = dict(self._task.args)
         facts = given.pop("facts", None) or {}

@@ -14,7 +14,6 @@ class ActionModule(Judge):
     """Report why a node was not drained; documented in plugins/modules/drain_report.py."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(
             argument_spec={

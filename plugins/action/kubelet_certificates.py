@@ -22,7 +22,6 @@ class ActionModule(ActionBase):
     """Nothing is approved that was not judged here. A request that is refused keeps no other from its certificate."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         arguments = {**self._task.args, "approve": []}
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)

@@ -21,7 +21,6 @@ class ActionModule(ActionBase):
     the archive and has it installed."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if arguments.get("state", "present") != "present":

@@ -21,7 +21,6 @@ class ActionModule(ActionBase):
     """Asks the node, unless its facts say that it is in the state of this name and digest."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         facts = arguments.pop("facts", None) or {}

@@ -32,7 +32,6 @@ class ActionModule(Judge):
     """Check a cluster's variables; documented in plugins/modules/preflight.py."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(
             argument_spec={

@@ -17,7 +17,6 @@ class ActionModule(Judge):
     """Judge what node_facts found on the nodes; documented in plugins/modules/preflight_nodes.py."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(
             argument_spec={

@@ -14,7 +14,6 @@ class ActionModule(Judge):
     """Check that nodes may be taken out of their cluster; documented in plugins/modules/preflight_removal.py."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         names = {"type": "list", "elements": "str", "default": []}
         _validation, given = self.validate_argument_spec(

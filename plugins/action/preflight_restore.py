@@ -19,7 +19,6 @@ class ActionModule(Judge):
     """Check a backup and the nodes that it is for; documented in plugins/modules/preflight_restore.py."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(
             argument_spec={

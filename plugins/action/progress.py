@@ -22,7 +22,6 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset({"argv", "environment"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         _result, given = self.validate_argument_spec(
             {

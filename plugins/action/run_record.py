@@ -26,7 +26,6 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset({"state"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the action."""
         super().run(tmp, task_vars)
         own = this_run(" ".join(context.CLIARGS.get("args") or ()))
         given = {"state": self._task.args.get("state", "begun"), "run": own._asdict()}

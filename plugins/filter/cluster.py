@@ -134,10 +134,7 @@ def container_runtime(name: Any) -> dict[str, Any]:
 
 
 class FilterModule:
-    """The filters by name."""
-
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """For Ansible's loader."""
         return {
             "cluster_nodes": cluster_nodes,
             "control_plane": control_plane,

@@ -30,8 +30,5 @@ def pod_cidrs(
 
 
 class FilterModule:
-    """The filters by name."""
-
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """For Ansible's loader."""
         return {"pod_cidrs": pod_cidrs}

@@ -70,7 +70,5 @@ def probes(items: list[dict], node: str, namespace: str, port: int, sample: int 
 
 
 class FilterModule:
-    """Filters of the verify role."""
-
     def filters(self) -> dict:
         return {"probes": probes}

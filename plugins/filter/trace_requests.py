@@ -94,7 +94,5 @@ def trace_requests(
 
 
 class FilterModule:
-    """Filters of the verify role."""
-
     def filters(self) -> dict:
         return {"trace_requests": trace_requests}

@@ -145,7 +145,6 @@ IMAGE = {
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "archive": {"type": "path"},

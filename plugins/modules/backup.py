@@ -78,7 +78,6 @@ from ..module_utils.provision import backup
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "default": backup.DIRECTORY},

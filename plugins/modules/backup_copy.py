@@ -73,7 +73,6 @@ from ..module_utils.provision import backup
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path", "required": True},

@@ -73,7 +73,6 @@ from ..module_utils.provision import backup, backup_file
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},

@@ -60,7 +60,6 @@ from ..module_utils.provision import certificates
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "node": {"type": "str", "required": True},

@@ -52,7 +52,6 @@ from ..module_utils.provision import membership
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={"node": {"type": "str", "required": True}, "cluster": {"type": "str", "default": ""}},
         supports_check_mode=True,

@@ -67,7 +67,6 @@ from ..module_utils.verify.observe import cri_image
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

@@ -58,7 +58,6 @@ from ..module_utils.kube import etcd
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

@@ -133,7 +133,6 @@ PATHS = ("pods", "images", "mounts", "paths", "empty_directories")
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             **{name: {"type": "list", "elements": "str", "default": []} for name in TEXTS},

@@ -330,7 +330,6 @@ CHECK = {
 
 
 def main() -> None:
-    """Runs the module."""
     now = time.time()
     module = AnsibleModule(
         argument_spec={

@@ -206,7 +206,6 @@ UNIT = {
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str"},

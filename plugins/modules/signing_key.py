@@ -71,7 +71,6 @@ from ..module_utils.provision import signing_key
 
 
 def main() -> None:
-    """Runs the module."""
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},

@@ -28,7 +28,6 @@ def read(pem: object) -> x509.CertificateSigningRequest:
 
 
 def subject(thing: x509.CertificateSigningRequest | x509.Certificate) -> x509.Name:
-    """Its subject."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names longer than 64 characters, which Kubernetes has
         return thing.subject

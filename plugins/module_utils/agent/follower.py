@@ -95,7 +95,6 @@ class Follower:
             client.interrupt()
 
     def close(self) -> None:
-        """Ends the thread."""
         self._closing = True
         self.reread()
         if self._thread.is_alive():

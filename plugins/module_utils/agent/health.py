@@ -96,7 +96,6 @@ def known(state: State) -> dict[str, Any]:
 
 
 def status(state: State) -> dict[str, Any]:
-    """The agent's state, JSON-ready."""
     reconciler = state.reconciler
     return {
         "schema": SCHEMA,

@@ -59,7 +59,6 @@ class Watch:
         self.reason = "" if self.active else f"inotify: {os.strerror(error)}"
 
     def close(self) -> None:
-        """Ends the watch."""
         self._readable.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)

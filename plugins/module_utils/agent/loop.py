@@ -78,7 +78,6 @@ class Loop:
             time.sleep(PAUSE)
 
     def close(self) -> None:
-        """Stops waiting."""
         signal.set_wakeup_fd(-1)
         for each in self._wakeup:
             each.close()

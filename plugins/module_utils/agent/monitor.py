@@ -116,7 +116,6 @@ class Monitor:
         return reasons
 
     def close(self) -> None:
-        """Stops listening."""
         self.kernel.close()
         self.packets.close()
 

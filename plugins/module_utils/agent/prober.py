@@ -107,7 +107,6 @@ class Prober:
         return sorted((name, figures) for name, figures in self.figures.items() if figures.sent)
 
     def close(self) -> None:
-        """Asks no more."""
         for each in self.sockets.values():
             each.close()
 

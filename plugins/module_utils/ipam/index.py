@@ -89,7 +89,6 @@ class Index:
         unlink(self.path)
 
     def close(self) -> None:
-        """Closes the file."""
         if self.file >= 0:
             posix.close(self.file)
         self.file = -1

@@ -115,7 +115,6 @@ class Store:
         return True
 
     def close(self) -> None:
-        """Releases the lock."""
         self.index.close()
         if self.lock >= 0:
             posix.close(self.lock)

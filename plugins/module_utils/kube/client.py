@@ -72,7 +72,6 @@ class Credentials(NamedTuple):
 
     @property
     def server(self) -> str:
-        """The API server's URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"https://{host}:{self.port}{self.prefix}"
 

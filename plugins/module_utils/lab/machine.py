@@ -304,7 +304,6 @@ def share_packages(lab, source, target):
 
 
 def erase(lab, node):
-    """Deletes the node's disk."""
     share_packages(lab, lab.path(node, "upper", ARCHIVES), lab.packages)
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(os.path.join(lab.directory, lab.name, node.name))

@@ -133,7 +133,6 @@ def add(index: int, dst: str, mac: str, *, state: str = "permanent") -> Request:
 
 
 def delete(index: int, dst: str) -> Request:
-    """Delete a neighbor entry."""
     body = INFO.pack(family_of(dst), index, 0, 0, 0) + attr(NDA_DST, pack_ip(dst))
     return RTM_DELNEIGH, 0, body, f"delete neighbor entry {dst}"
 

@@ -122,12 +122,10 @@ def map_to(name: str, register: int = REG, result: int = REG) -> bytes:
 
 
 def load(value: bytes, register: int = REG) -> bytes:
-    """Load a constant."""
     return expression("immediate", attr_u32be(1, register), nest(2, attr(DATA_VALUE, value)))
 
 
 def address(ip: str, register: int = REG) -> bytes:
-    """Load an address."""
     return load(pack_ip(ip), register)
 
 
@@ -190,5 +188,4 @@ def original_port(register: int = REG) -> bytes:
 
 
 def counter() -> bytes:
-    """Count packets and bytes."""
     return expression("counter")

@@ -67,6 +67,5 @@ def _decode(values: dict[int, bytes]) -> Found:
 
 
 def delete(table: Table, rule: Found) -> Request:
-    """Remove one rule."""
     body = table.header() + attr_str(RULE_TABLE, table.name) + attr_str(RULE_CHAIN, rule.chain)
     return DELRULE, 0, body + attr(RULE_HANDLE, rule.handle), f"delete a rule of {rule.chain}"

@@ -130,7 +130,6 @@ def parse(body: bytes, offset: int = 0) -> dict[int, bytes]:
 
 
 def text(payload: bytes) -> str:
-    """A string attribute's value."""
     return payload.rstrip(b"\0").decode("utf-8", "replace")
 
 

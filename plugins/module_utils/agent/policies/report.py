@@ -44,7 +44,6 @@ class EnforcerStatus(NamedTuple):
 
 
 def status(enforcer: Enforcer) -> EnforcerStatus:
-    """The state now."""
     followers = enforcer.cluster.followers if enforcer.cluster else {}
     names = {follower: follower.collection.path.rpartition("/")[2] for follower in followers.values()}
     local = list(enforcer.compiler.program.locals.values()) if enforcer.compiler else []

@@ -142,7 +142,6 @@ class KubeSource:
             self._changed.notify()
 
     def status(self) -> SourceStatus:
-        """The connection's state."""
         nodes, reflector = self._nodes, self._nodes.reflector
         counters = {
             "nodes": len(nodes.records),

@@ -98,7 +98,6 @@ class FileSource:
         self.watch = Watch(self.directory)
 
     def fileno(self) -> int:
-        """The watch's descriptor."""
         assert self.watch is not None
         return self.watch.fileno()
 
@@ -114,7 +113,6 @@ class FileSource:
         return SourceStatus("file", self.directory, watched, self.watch.reason if self.watch and not watched else "")
 
     def close(self) -> None:
-        """Ends the watch."""
         if self.watch:
             self.watch.close()
             self.watch = None

@@ -121,7 +121,6 @@ def reserve(call: Call, ipam: str, undo: Undo) -> dict:
 
 
 def release(call: Call, ipam: str) -> None:
-    """Calls the IPAM plugin's DEL."""
     if ipam:
         delegate.call(ipam, "DEL", call)
 

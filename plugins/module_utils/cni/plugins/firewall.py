@@ -106,8 +106,6 @@ OWNED = ("firewall_pods4", "firewall_pods6", "firewall_admin4", "firewall_admin6
 
 
 class Settings:
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         self.backend = config.string(call.conf, "backend")
         self.admin = config.string(call.conf, "iptablesAdminChainName", ADMIN)

@@ -41,8 +41,6 @@ ALTNAME_MAX = 127  # linux/if.h, ALTIFNAMSIZ without its zero byte
 
 
 class Settings(interface.Settings):
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self.device, self.hwaddr, self.kernelpath, self.bus_id = [config.string(call.conf, key) for key in KEYS]

@@ -22,8 +22,6 @@ MODES = {"l2": 0, "l3": 1, "l3s": 2}
 
 
 class Settings(parent_link.Settings):
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         mode = config.string(call.conf, "mode", "l2")

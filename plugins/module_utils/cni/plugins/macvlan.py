@@ -25,8 +25,6 @@ MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
 
 
 class Settings(parent_link.Settings):
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self.mode = config.string(call.conf, "mode", "bridge")

@@ -34,8 +34,6 @@ FINE = ((route.RTM_DELROUTE, ESRCH), (route.RTM_NEWROUTE, EEXIST), (address.RTM_
 
 
 class Settings(interface.Settings):
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         super().__init__(call, ipam_wanted=True)
         self.masquerade = config.boolean(call.conf, "ipMasq")

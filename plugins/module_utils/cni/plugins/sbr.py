@@ -32,8 +32,6 @@ LINK_LOCAL = "fe80::/64"
 
 
 class Settings:
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         self.table = config.integer(call.conf, "table", 0, 0, TABLE_MAX)
         self.source_hints = config.boolean(call.conf, "addSourceHints")

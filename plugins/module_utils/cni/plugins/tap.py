@@ -39,8 +39,6 @@ add_tap(name, int(owner) if owner else None, int(group) if group else None, queu
 
 
 class Settings(interface.Settings):
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         conf = call.conf

@@ -19,8 +19,6 @@ VLAN_MAX = 4094
 
 
 class Settings(parent_link.Settings):
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         if not self.master:

@@ -30,8 +30,6 @@ RESERVED = {253, 254, 255}
 
 
 class Settings:
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         self.name = config.string(call.conf, "vrfname")
         if not self.name:

@@ -31,7 +31,6 @@ class Call:
 
     @property
     def network(self) -> str:
-        """The network's name."""
         return self.conf["name"]
 
     @property

@@ -30,7 +30,6 @@ def family(address: str) -> int:
 
 
 def new() -> dict:
-    """An empty result."""
     return {"interfaces": [], "ips": [], "routes": [], "dns": {}}
 
 

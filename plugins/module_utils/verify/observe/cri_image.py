@@ -57,7 +57,6 @@ def remove(path: str, image: str) -> None:
 
 
 def text(value: int | bytes) -> str:
-    """A field's text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 

@@ -41,8 +41,6 @@ EEXIST = 17
 
 
 class Settings:
-    """The configuration's keys, checked."""
-
     def __init__(self, call: Call) -> None:
         conf = call.conf
         self.bridge = config.string(conf, "bridge", BRIDGE)
