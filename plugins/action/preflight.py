@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.provision import archive, inventory
-from ansible_collections.podnet.cluster.plugins.module_utils.provision.checks import check
-from ansible_collections.podnet.cluster.plugins.plugin_utils import role_variables
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import NODE, Judge
+from ..module_utils.provision import archive, inventory
+from ..module_utils.provision.checks import check
+from ..plugin_utils import role_variables
+from ..plugin_utils.judge import NODE, Judge
 
 #: The cluster's variables that are checked.
 VARIABLES = (

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.provision import inventory
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+from ..module_utils.provision import inventory
+from ..plugin_utils.judge import Judge
 
 #: Characters that make a host a pattern of hosts, which is Ansible's to resolve.
 PATTERN = set("*?[]:!&~")

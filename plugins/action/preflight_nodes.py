@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.provision import between, membership
-from ansible_collections.podnet.cluster.plugins.module_utils.provision.inventory import Node
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import NODE, Judge
+from ..module_utils.findings.codes import Code
+from ..module_utils.findings.finding import Finding
+from ..module_utils.provision import between, membership
+from ..module_utils.provision.inventory import Node
+from ..plugin_utils.judge import NODE, Judge
 
 
 class ActionModule(Judge):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.podnet.cluster.plugins.module_utils.provision import membership
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+from ..module_utils.provision import membership
+from ..plugin_utils.judge import Judge
 
 
 class ActionModule(Judge):

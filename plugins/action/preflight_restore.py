@@ -9,10 +9,11 @@ import tempfile
 from typing import Any
 
 from ansible import constants
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.provision import backup_file
-from ansible_collections.podnet.cluster.plugins.plugin_utils.judge import Judge
+
+from ..module_utils.findings.codes import Code
+from ..module_utils.findings.finding import Finding
+from ..module_utils.provision import backup_file
+from ..plugin_utils.judge import Judge
 
 
 class ActionModule(Judge):

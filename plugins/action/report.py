@@ -14,18 +14,19 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
-from ansible_collections.podnet.cluster.plugins.module_utils import install
-from ansible_collections.podnet.cluster.plugins.module_utils.cli.render_report import report_as_json
-from ansible_collections.podnet.cluster.plugins.module_utils.records.codec import from_json
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.checks.report import report
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer import answer_from
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import NodeState, state_from
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.trace import Trace
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
-from ansible_collections.podnet.cluster.plugins.plugin_utils import junit, page
+
+from ..module_utils import install
+from ..module_utils.cli.render_report import report_as_json
+from ..module_utils.records.codec import from_json
+from ..module_utils.verify.checks.report import report
+from ..module_utils.verify.cluster.api import cluster
+from ..module_utils.verify.cluster.policies import Policies
+from ..module_utils.verify.model.answer import answer_from
+from ..module_utils.verify.model.request import TraceRequest
+from ..module_utils.verify.model.state import NodeState, state_from
+from ..module_utils.verify.model.trace import Trace
+from ..module_utils.verify.trace import verdict
+from ..plugin_utils import junit, page
 
 #: A pipe has no width; these columns hold the tables of a small cluster.
 COLUMNS = 110
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
             }
         )
         try:
-            from ansible_collections.podnet.cluster.plugins.plugin_utils import table
+            from ..plugin_utils import table
         except ImportError as error:
             table = None
             if wanted["svg"]:

@@ -12,10 +12,11 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.action import ActionBase
-from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.provision.run_record import PATH, Run, is_over
+
+from ..module_utils.findings import render
+from ..module_utils.findings.codes import Code
+from ..module_utils.findings.finding import Finding
+from ..module_utils.provision.run_record import PATH, Run, is_over
 
 
 class ActionModule(ActionBase):

@@ -11,11 +11,12 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.podnet.cluster.plugins.module_utils.cli import render_trace
-from ansible_collections.podnet.cluster.plugins.module_utils.records.codec import from_json
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import TraceRequest
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.state import state_from
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.trace import verdict
+
+from ..module_utils.cli import render_trace
+from ..module_utils.records.codec import from_json
+from ..module_utils.verify.model.request import TraceRequest
+from ..module_utils.verify.model.state import state_from
+from ..module_utils.verify.trace import verdict
 
 
 class ActionModule(ActionBase):

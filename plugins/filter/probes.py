@@ -56,8 +56,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.matrix import probes as due
+
+from ..module_utils.verify.cluster.api import cluster
+from ..module_utils.verify.cluster.matrix import probes as due
 
 
 def probes(items: list[dict], node: str, namespace: str, port: int, sample: int = 0) -> list[dict[str, Any]]:

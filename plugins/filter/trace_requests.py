@@ -56,24 +56,17 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cluster.plugins.module_utils.records.codec import from_json, to_json
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster import resolve
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.api import cluster
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.cluster.policies import Policies
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.evidence import ProbeResult
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.request import (
-    DISCARD,
-    TraceRequest,
-    new_mark,
-)
+
+from ..module_utils.records.codec import from_json, to_json
+from ..module_utils.verify.cluster import resolve
+from ..module_utils.verify.cluster.api import cluster
+from ..module_utils.verify.cluster.policies import Policies
+from ..module_utils.verify.model.evidence import ProbeResult
+from ..module_utils.verify.model.request import DISCARD, TraceRequest, new_mark
 
 
 def trace_requests(
-    items: list[dict],
-    ends: list[str] | None = None,
-    port: int = 0,
-    results: list[dict] | None = None,
-    most: int = 4,
+    items: list[dict], ends: list[str] | None = None, port: int = 0, results: list[dict] | None = None, most: int = 4
 ) -> list[dict[str, Any]]:
     try:
         there = cluster(items)

@@ -11,9 +11,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.podnet.cluster.plugins.module_utils.findings import render
-from ansible_collections.podnet.cluster.plugins.module_utils.findings.finding import Finding
-from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.runtimes import DEFAULT
+
+from ..module_utils.findings import render
+from ..module_utils.findings.finding import Finding
+from ..module_utils.verify.model.runtimes import DEFAULT
 
 #: A node as the filter cluster_nodes lists it, for an argument spec.
 NODE = {
