@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.provision import drain
+from ..plugin_utils.arguments import arguments
 from ..plugin_utils.judge import Judge
 
 
@@ -15,12 +16,6 @@ class ActionModule(Judge):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={
-                "items": {"type": "list", "elements": "dict", "required": True},
-                "node": {"type": "str", "required": True},
-                "timeout": {"type": "int", "required": True},
-            }
-        )
+        given = arguments(self)
         findings = drain.blocked(given["items"], given["node"], given["timeout"])
         return self.verdict(findings, "the drain", outcome="the node is in the cluster as before")

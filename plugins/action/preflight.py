@@ -9,23 +9,8 @@ from typing import Any
 from ..module_utils.provision import archive, inventory
 from ..module_utils.provision.checks import check
 from ..plugin_utils import role_variables
-from ..plugin_utils.judge import NODE, Judge
-
-#: The cluster's variables that are checked.
-VARIABLES = (
-    "overlay_network",
-    "overlay_node_prefix",
-    "overlay_node_prefix_ipv6",
-    "overlay_backend",
-    "control_plane_service_network",
-    "control_plane_endpoint",
-    "control_plane_balancer",
-    "control_plane_api_port",
-    "containerd_registry_mirrors",
-    "kubernetes_release",
-    "kubernetes_source",
-    "kubernetes_archive",
-)
+from ..plugin_utils.arguments import arguments
+from ..plugin_utils.judge import Judge
 
 
 class ActionModule(Judge):
@@ -33,15 +18,7 @@ class ActionModule(Judge):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={
-                "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
-                "kubernetes_archive_remote": {"type": "bool", "default": False},
-                "kubernetes_archive_keyring": {"type": "str", "default": ""},
-                "own_variables": {"type": "list", "elements": "str", "default": []},
-                **{name: {"type": "raw", "required": True} for name in VARIABLES},
-            }
-        )
+        given = arguments(self)
         nodes = [inventory.Node(**each) for each in given["nodes"]]
         outcome = check(given, nodes)
         hostvars = (task_vars or {}).get("hostvars", {})

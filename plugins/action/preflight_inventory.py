@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.provision import inventory
+from ..plugin_utils.arguments import arguments
 from ..plugin_utils.judge import Judge
 
 #: Characters that make a host a pattern of hosts, which is Ansible's to resolve.
@@ -18,9 +19,7 @@ class ActionModule(Judge):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={"groups": {"type": "dict", "required": True}, "hosts": {"type": "dict", "default": {}}}
-        )
+        given = arguments(self)
         asked = {name: [each.strip() for each in value.split(",")] for name, value in given["hosts"].items() if value}
         asked = {name: [each for each in hosts if not PATTERN & set(each)] for name, hosts in asked.items()}
         findings, warnings = inventory.check_groups(given["groups"], asked), inventory.doubts(given["groups"])

@@ -10,7 +10,8 @@ from ..module_utils.findings.codes import Code
 from ..module_utils.findings.finding import Finding
 from ..module_utils.provision import between, membership
 from ..module_utils.provision.inventory import Node
-from ..plugin_utils.judge import NODE, Judge
+from ..plugin_utils.arguments import arguments
+from ..plugin_utils.judge import Judge
 
 
 class ActionModule(Judge):
@@ -18,13 +19,7 @@ class ActionModule(Judge):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={
-                "found": {"type": "list", "elements": "dict", "required": True},
-                "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
-                "mtu": {"type": "int"},
-            }
-        )
+        given = arguments(self)
         found = {each["node"]: each for each in given["found"]}
         findings = [Finding.from_json(finding) for each in found.values() for finding in each["findings"]]
         warnings = [Finding.from_json(finding) for each in found.values() for finding in each["warned"]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.provision import membership
+from ..plugin_utils.arguments import arguments
 from ..plugin_utils.judge import Judge
 
 
@@ -15,15 +16,7 @@ class ActionModule(Judge):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        names = {"type": "list", "elements": "str", "default": []}
-        _validation, given = self.validate_argument_spec(
-            argument_spec={
-                "hosts": {"type": "list", "elements": "str", "required": True},
-                "control_plane": names,
-                "stay": names,
-                "confirm": {"type": "str", "default": ""},
-            }
-        )
+        given = arguments(self)
         hostvars = (task_vars or {})["hostvars"]
         found = {host: hostvars[host]["ansible_facts"]["podnet_node"] for host in given["hosts"]}
         findings = membership.check_removal(found, given["control_plane"], given["stay"], given["confirm"])

@@ -13,6 +13,7 @@ from ansible import constants
 from ..module_utils.findings.codes import Code
 from ..module_utils.findings.finding import Finding
 from ..module_utils.provision import backup_file
+from ..plugin_utils.arguments import arguments
 from ..plugin_utils.judge import Judge
 
 
@@ -21,16 +22,7 @@ class ActionModule(Judge):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={
-                "path": {"type": "path", "required": True},
-                "key": {"type": "path", "default": ""},
-                "cluster": {"type": "str", "default": ""},
-                "release": {"type": "str", "required": True},
-                "encryption": {"type": "str", "default": ""},
-                "hosts": {"type": "list", "elements": "str", "required": True},
-            }
-        )
+        given = arguments(self)
         hostvars = (task_vars or {})["hostvars"]
         findings = [
             Finding(Code.NODE_IN_CLUSTER, host, host)

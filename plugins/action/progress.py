@@ -13,6 +13,8 @@ from ansible.errors import AnsibleActionFail, AnsibleActionSkip
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ..plugin_utils.arguments import arguments
+
 
 class ActionModule(ActionBase):
     """Runs a program and passes on each line of its standard error."""
@@ -23,12 +25,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(
-            {
-                "argv": {"type": "list", "elements": "str", "required": True},
-                "environment": {"type": "dict", "default": {}},
-            }
-        )
+        given = arguments(self)
         if self._task.check_mode:
             raise AnsibleActionSkip("nothing is run in check mode")
         environment = {**os.environ, **{name: str(value) for name, value in given["environment"].items()}}

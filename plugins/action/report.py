@@ -27,6 +27,7 @@ from ..module_utils.verify.model.state import NodeState, state_from
 from ..module_utils.verify.model.trace import Trace
 from ..module_utils.verify.trace import verdict
 from ..plugin_utils import junit, page
+from ..plugin_utils.arguments import arguments
 
 #: A pipe has no width; these columns hold the tables of a small cluster.
 COLUMNS = 110
@@ -42,23 +43,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validation, wanted = self.validate_argument_spec(
-            argument_spec={
-                "items": {"type": "list", "elements": "dict", "required": True},
-                "found": {"type": "list", "elements": "dict", "required": True},
-                "namespace": {"type": "str", "required": True},
-                "port": {"type": "int", "required": True},
-                "tunnel": {"type": "bool", "default": False},
-                "path": {"type": "path"},
-                "svg": {"type": "path"},
-                "html": {"type": "path"},
-                "junit": {"type": "path"},
-                "inspected": {"type": "list", "elements": "dict", "default": []},
-                "requests": {"type": "list", "elements": "dict", "default": []},
-                "sample": {"type": "int", "default": 0},
-                "title": {"type": "str", "default": "podnet.cluster"},
-            }
-        )
+        wanted = arguments(self)
         try:
             from ..plugin_utils import table
         except ImportError as error:

@@ -17,6 +17,7 @@ from ..module_utils.records.codec import from_json
 from ..module_utils.verify.model.request import TraceRequest
 from ..module_utils.verify.model.state import state_from
 from ..module_utils.verify.trace import verdict
+from ..plugin_utils.arguments import arguments
 
 
 class ActionModule(ActionBase):
@@ -27,13 +28,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validation, wanted = self.validate_argument_spec(
-            argument_spec={
-                "request": {"type": "dict", "required": True},
-                "states": {"type": "list", "elements": "dict", "required": True},
-                "path": {"type": "path"},
-            }
-        )
+        wanted = arguments(self)
         try:
             request = from_json(TraceRequest, wanted["request"])
             states = [state_from(state) for state in wanted["states"]]

@@ -28,4 +28,11 @@ options:
         description: Whether it is in the group C(control_plane).
         type: bool
         default: false
+      runtime:
+        description: Its container runtime.
+        type: raw
+        default: containerd
+      cni_version:
+        description: The version of its network configuration, if it is not the role's.
+        type: raw
 """

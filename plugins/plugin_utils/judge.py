@@ -14,17 +14,6 @@ from ansible.utils.display import Display
 
 from ..module_utils.findings import render
 from ..module_utils.findings.finding import Finding
-from ..module_utils.verify.model.runtimes import DEFAULT
-
-#: A node as the filter cluster_nodes lists it, for an argument spec.
-NODE = {
-    "host": {"type": "str", "required": True},
-    "name": {"type": "raw"},
-    "address": {"type": "raw"},
-    "control_plane": {"type": "bool", "default": False},
-    "runtime": {"type": "raw", "default": DEFAULT},
-    "cni_version": {"type": "raw"},
-}
 
 
 class Judge(ActionBase):
