@@ -212,15 +212,15 @@ def _approve(client: Client, node: str, name: str, pem: str) -> None:
         },
     }
     _delete(client, f"{REQUESTS}/{name}")
-    made = client.call("POST", REQUESTS, body)
-    approval = {
-        "type": "Approved",
-        "status": "True",
-        "reason": "PodnetAgent",
-        "message": f"the agent of node {node}",
-    }
-    status = {**made.get("status", {}), "conditions": [approval]}
-    client.call("PUT", f"{REQUESTS}/{name}/approval", {**made, "status": status})
+    approve(client, client.call("POST", REQUESTS, body), "PodnetAgent", f"the agent of node {node}")
+
+
+def approve(client: Client, request: dict[str, Any], reason: str, message: str) -> None:
+    """Approves a CertificateSigningRequest, which cannot be changed; the resource version says that it still is the one
+    that was judged. Raises what ``Client`` does."""
+    approval = {"type": "Approved", "status": "True", "reason": reason, "message": message}
+    status = {**request.get("status", {}), "conditions": [approval]}
+    client.call("PUT", f"{REQUESTS}/{request['metadata']['name']}/approval", {**request, "status": status})
 
 
 def _request_name(node: str, pem: str) -> str:

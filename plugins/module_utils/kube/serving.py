@@ -22,7 +22,7 @@ from ..converge.failure import failure
 from ..converge.plan import Diff, Line, StateError
 from ..findings.finding import Finding
 from .client import ApiError, Client
-from .rbac import PAUSE, REQUESTS, authority
+from .rbac import PAUSE, REQUESTS, approve, authority
 
 SIGNER = "kubernetes.io/kubelet-serving"
 GROUP = "system:nodes"
@@ -91,22 +91,13 @@ class Approvals:
     def apply(self) -> list[Finding]:
         try:
             for request in self.requests:
-                self._approve(request)
+                approve(
+                    self.client, request, "PodnetKubelet", "the node's kubelet, under the node's name and addresses"
+                )
             self._await()
         except (ApiError, OSError, ValueError, StateError) as error:
             return [failure(f"sign the serving certificates of {', '.join(self.users)}", error)]
         return []
-
-    def _approve(self, request: dict[str, Any]) -> None:
-        """A request cannot be changed, and the resource version says that it is still the one that was judged."""
-        approval = {
-            "type": "Approved",
-            "status": "True",
-            "reason": "PodnetKubelet",
-            "message": "the node's kubelet, under the node's name and addresses",
-        }
-        status = {**request.get("status", {}), "conditions": [approval]}
-        self.client.call("PUT", f"{REQUESTS}/{request['metadata']['name']}/approval", {**request, "status": status})
 
     def _await(self) -> None:
         deadline = time.monotonic() + self.timeout

@@ -50,12 +50,12 @@ def _to_loopback() -> bytes:
 
 
 def _state(bits: int, operator: int) -> bytes:
-    return nft.conntrack_state() + nft.mask(4, U32.pack(bits)) + nft.compare(bytes(4), operator)
+    return nft.conntrack(nft.CT_STATE) + nft.mask(4, U32.pack(bits)) + nft.compare(bytes(4), operator)
 
 
 def _loopback_rules() -> list[Rule]:
     drop = nft.verdict("drop")
-    untranslated = nft.conntrack_status() + nft.mask(4, U32.pack(nft.IPS_DNAT)) + nft.compare(bytes(4))
+    untranslated = nft.conntrack(nft.CT_STATUS) + nft.mask(4, U32.pack(nft.IPS_DNAT)) + nft.compare(bytes(4))
     return [
         Rule(
             "to loopback from outside, of no connection",

@@ -91,7 +91,7 @@ def _host_port_key(family: int, protocol: bytes) -> bytes:
     nft 1.0.6 reads its own listing of an original port only behind a match of one protocol.
     """
     return (
-        nft.conntrack_status()
+        nft.conntrack(nft.CT_STATUS)
         + nft.mask(4, nft.IPS_DNAT.to_bytes(4, byteorder))
         + nft.compare(bytes(4), nft.NOT_EQUAL)
         + nft.meta("l4proto")

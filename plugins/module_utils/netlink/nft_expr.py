@@ -167,19 +167,10 @@ def reverse_path(register: int = REG) -> bytes:
     return expression("fib", attr_u32be(1, register), attr_u32be(2, FIB_OIF), attr_u32be(3, flags))
 
 
-def conntrack_state(register: int = REG) -> bytes:
-    """Load the connection's state bits."""
-    return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_STATE))
-
-
-def conntrack_mark(register: int = REG) -> bytes:
-    """Load the connection's mark."""
-    return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_MARK))
-
-
-def conntrack_status(register: int = REG) -> bytes:
-    """Load the connection's status bits (IPS_DNAT: its destination was translated)."""
-    return expression("ct", attr_u32be(1, register), attr_u32be(2, CT_STATUS))
+def conntrack(key: int) -> bytes:
+    """Load what the connection has: the bits of CT_STATE, CT_STATUS (IPS_DNAT: its destination was translated), or
+    CT_MARK."""
+    return expression("ct", attr_u32be(1, REG), attr_u32be(2, key))
 
 
 def original_port(register: int = REG) -> bytes:

@@ -96,12 +96,12 @@ def _to_chain(verdicts: str, direction: str, family: int) -> Rule:
 
 def _cut() -> Rule:
     bit = nft.mask(4, CUT.to_bytes(4, byteorder)) + nft.compare(bytes(4), nft.NOT_EQUAL)
-    return Rule("connections cut by a policy", nft.conntrack_mark(), bit, nft.counter(), nft.verdict(DROP))
+    return Rule("connections cut by a policy", nft.conntrack(nft.CT_MARK), bit, nft.counter(), nft.verdict(DROP))
 
 
 def _established() -> Rule:
     bits = nft.mask(4, nft.ESTABLISHED_OR_RELATED.to_bytes(4, byteorder)) + nft.compare(bytes(4), nft.NOT_EQUAL)
-    return Rule("open connections", nft.conntrack_state(), bits, nft.verdict(ACCEPT))
+    return Rule("open connections", nft.conntrack(nft.CT_STATE), bits, nft.verdict(ACCEPT))
 
 
 def _discovery() -> list[Rule]:

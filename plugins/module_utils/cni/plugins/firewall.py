@@ -57,7 +57,7 @@ _BETWEEN_BRIDGES = (
     + nft.in_set("ingress_same", nft.REG32, inverted=True)
 )
 _ANSWER = (
-    nft.conntrack_state()
+    nft.conntrack(nft.CT_STATE)
     + nft.mask(4, nft.ESTABLISHED_OR_RELATED.to_bytes(4, byteorder))
     + nft.compare(bytes(4), nft.NOT_EQUAL)
 )

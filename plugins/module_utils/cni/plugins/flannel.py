@@ -13,6 +13,7 @@ from __future__ import annotations
 import posix
 
 from ...ipam.ip import parse_subnet
+from ..attach.undo import Undo, each
 from ..exec import delegate
 from ..spec import config
 from ..spec.errors import NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
@@ -32,26 +33,17 @@ def add(call: Call) -> dict | None:
     answer = delegate.call(inner.conf["type"], "ADD", inner)
     if not _has_ports(call):
         return answer
-    try:
+    with Undo() as undo:
+        undo.append(lambda: delegate.call(inner.conf["type"], "DEL", inner))
         return delegate.call("portmap", "ADD", call.with_previous(answer))
-    except BaseException:
-        try:
-            delegate.call(inner.conf["type"], "DEL", inner)
-        except (CniError, OSError):
-            pass  # report the first failure
-        raise
 
 
 def delete(call: Call) -> None:
     """Undoes ADD, even if subnet.env is gone or has another subnet by now."""
-    failures = []
-    for step in (_delete_delegated, _unmap_ports):
-        try:
-            step(call)
-        except (CniError, OSError) as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
+    each(
+        lambda: _delete_delegated(call),
+        lambda: delegate.call("portmap", "DEL", call) if _has_ports(call) else None,
+    )
 
 
 def _delete_delegated(call: Call) -> None:
@@ -60,11 +52,6 @@ def _delete_delegated(call: Call) -> None:
     delegate.call(inner.conf["type"], "DEL", inner)
     if noted:
         posix.unlink(_note(call))
-
-
-def _unmap_ports(call: Call) -> None:
-    if _has_ports(call):
-        delegate.call("portmap", "DEL", call)
 
 
 def _has_ports(call: Call) -> bool:
@@ -97,18 +84,14 @@ def status(call: Call) -> None:
 
 def gc(call: Call) -> None:
     """The delegate's GC, and the ports'; continues past errors and raises the first at the end."""
-    failures = []
     inner = _delegated(call, _subnet_or_none(call))
     inner.conf["cni.dev/valid-attachments"] = [
         {"containerID": container, "ifname": ifname} for container, ifname in sorted(call.valid_attachments())
     ]
-    for plugin, to in ((inner.conf["type"], inner), ("portmap", call)):
-        try:
-            delegate.call(plugin, "GC", to)
-        except (CniError, OSError) as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
+    each(
+        lambda: delegate.call(inner.conf["type"], "GC", inner),
+        lambda: delegate.call("portmap", "GC", call),
+    )
 
 
 class Subnet:
