@@ -129,8 +129,8 @@ def suspect_qdisc(hop: Hop, qdisc: Qdisc, place: str, enter: str = "") -> None:
 
 
 def _usual(chain: BaseChain) -> bool:
-    """Whether it is kube-proxy or the kubelet who drops there: what is marked or invalid, and so no reason to view
-    askance at a healthy node."""
+    """Whether kube-proxy or the kubelet drops there: packets that are marked or invalid, so it is no suspect on a
+    healthy node."""
     kubernetes = chain.table == "kube-proxy" or all(name.startswith("KUBE-") for name in chain.dropping)
     return kubernetes and not chain.policy_drops
 
