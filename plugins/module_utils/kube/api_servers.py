@@ -18,7 +18,7 @@ BALANCER = "/etc/podnet/haproxy.cfg"
 CA = "/etc/kubernetes/pki/ca.crt"
 #: Seconds for an answer; the balancer's own check has less.
 PATIENCE = 3.0
-_SERVER = re.compile(r"^\s*server (\S+) \[?([^\s\]]+)\]?:(\d+)(?: check .*)?$", re.MULTILINE)
+_SERVER = re.compile(r"^\s*server (\S+) \[?([^\s\]]+)\]?:(\d+)\b(?!.* backup)", re.MULTILINE)
 
 
 def findings(node: str) -> list[Finding]:

@@ -41,8 +41,8 @@ def judge(tmp_path, monkeypatch):
     monkeypatch.setattr(api_servers, "PATIENCE", 1.0)
 
     def found(*ports: int):
-        lines = [f"    server node{at} {HERE}:{port} check check-ssl\n" for at, port in enumerate(ports, 1)]
-        lines += [f"    server node{at}-unready {HERE}:{port} backup\n" for at, port in enumerate(ports, 1)]
+        lines = [f"    server node{at} {HERE}:{port} tcp-ut 2s check check-ssl\n" for at, port in enumerate(ports, 1)]
+        lines += [f"    server node{at}-unready {HERE}:{port} tcp-ut 2s backup\n" for at, port in enumerate(ports, 1)]
         (tmp_path / "haproxy.cfg").write_text(f"listen api\n    bind {HERE}:6444\n{''.join(lines)}")
         return api_servers.findings("node9")
 

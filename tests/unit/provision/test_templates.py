@@ -604,12 +604,13 @@ def test_the_load_balancer_checks_where_it_has_a_choice():
     alone = balancer(["node1"])
     assert "server node1 10.77.0.11:6443\n" in alone and "check-ssl" not in alone and "bind 127.0.0.1:6444" in alone
     several = balancer(["node1", "node3"])
-    assert re.findall(r"server (\S+) (\S+) check ", several) == [
+    assert re.findall(r"server (\S+) (\S+) tcp-ut 2s check ", several) == [
         ("node1", "10.77.0.11:6443"),
         ("node3", "10.77.0.13:6443"),
     ]
     assert "inter 1s" in several and "node2" not in several
-    assert "tcp-ut 2s" in several and not re.search(r"^ *(default-)?server .* on-marked-down", several, re.MULTILINE)
+    servers = re.findall(r"^ *server .*$", several, re.MULTILINE)
+    assert len(servers) == 4 and all(" tcp-ut 2s " in each and "on-marked-down" not in each for each in servers)
     assert api_servers.listed(several) == [("node1", "10.77.0.11", 6443), ("node3", "10.77.0.13", 6443)]
     assert api_servers.listed(alone) == [("node1", "10.77.0.11", 6443)]
     left = balancer(["node1", "node3"], cluster_hosts=["node2", "node3", "node4"])
