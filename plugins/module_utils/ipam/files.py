@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The store's files: read whole, written whole, and never through a symbolic link."""
+"""Files of a CNI call: read whole, written whole, and never through a symbolic link."""
 
 from __future__ import annotations
 
@@ -46,6 +46,22 @@ def write(file: int, data: bytes) -> None:
     """Writes all of `data`; OSError when the file system has no room."""
     while data:
         data = data[posix.write(file, data) :]
+
+
+def replace(path: str, fresh: str, data: bytes) -> None:
+    """Writes a file for root alone that is there whole or not at all, by way of ``fresh``, in the same directory, which
+    is made where it is missing. Raises OSError."""
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC
+    try:
+        file = open_for_writing(fresh, flags, 0o600)
+    except FileNotFoundError:
+        make_directory(path.rpartition("/")[0])
+        file = open_for_writing(fresh, flags, 0o600)
+    try:
+        write(file, data)
+    finally:
+        posix.close(file)
+    posix.rename(fresh, path)
 
 
 def exists(path: str) -> bool:

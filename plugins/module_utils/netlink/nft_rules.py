@@ -38,7 +38,7 @@ class Found:
 
 def read(channel: Channel, table: Table, chain: str) -> list[Found]:
     """The rules of a chain, in order; none without the chain."""
-    body = table.header() + attr_str(RULE_TABLE, table.name) + attr_str(RULE_CHAIN, chain)
+    body = table.header() + attr_str(RULE_CHAIN, chain)
     try:
         payloads = channel.dump((GETRULE, 0, body, f"list rules of chain {chain} of {table.title()}"))
     except NetlinkError as error:
@@ -67,5 +67,5 @@ def _decode(values: dict[int, bytes]) -> Found:
 
 
 def delete(table: Table, rule: Found) -> Request:
-    body = table.header() + attr_str(RULE_TABLE, table.name) + attr_str(RULE_CHAIN, rule.chain)
+    body = table.header() + attr_str(RULE_CHAIN, rule.chain)
     return DELRULE, 0, body + attr(RULE_HANDLE, rule.handle), f"delete a rule of {rule.chain}"

@@ -37,7 +37,7 @@ from .wire import (
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Union
 
     from .channel import Channel
@@ -161,7 +161,8 @@ class Table:
         self.former = former
 
     def header(self) -> bytes:
-        return INFO.pack(FAMILIES[self.family], 0, 0)
+        """How a request about the table, or about something in it, begins: its family and its name."""
+        return INFO.pack(FAMILIES[self.family], 0, 0) + attr_str(1, self.name)
 
     def title(self) -> str:
         return f"table {self.family} {self.name}"
@@ -242,7 +243,7 @@ def makes_table(requests: list[Request]) -> bool:
 def exists(channel: Channel, table: Table) -> bool:
     """Whether the kernel has a table of that family and name."""
     try:
-        channel.get((GETTABLE, 0, table.header() + attr_str(1, table.name), f"get {table.title()}"))
+        channel.get((GETTABLE, 0, table.header(), f"get {table.title()}"))
     except NetlinkError as error:
         if error.errno == ENOENT:
             return False
@@ -268,14 +269,13 @@ def dropping_chains(channel: Channel, hook: int) -> list[str]:
 
 def delete_table(table: Table) -> Request:
     """Remove the table with all that is in it."""
-    return DELTABLE, 0, table.header() + attr_str(1, table.name), f"delete {table.title()}"
+    return DELTABLE, 0, table.header(), f"delete {table.title()}"
 
 
 def read_sets(channel: Channel, table: Table) -> dict[str, tuple[int, int, int, int]]:
     """The table's sets and maps by name, each with its shape."""
-    body = table.header() + attr_str(1, table.name)
     found = {}
-    for payload in channel.dump((GETSET, 0, body, f"list sets of {table.title()}")):
+    for payload in channel.dump((GETSET, 0, table.header(), f"list sets of {table.title()}")):
         values = parse(payload, INFO.size)
         flags = _be32(values.get(3))
         if not flags & SET_ANONYMOUS:
@@ -299,11 +299,8 @@ def read_chains(channel: Channel, table: Table) -> dict[str, tuple[str, int, int
 def read_rules(channel: Channel, table: Table) -> dict[str, list[bytes]]:
     """The digests of the table's rules in order, by chain; ``b""`` for a foreign rule."""
     found: dict[str, list[bytes]] = {}
-    body = table.header() + attr_str(1, table.name)
-    for payload in channel.dump((GETRULE, 0, body, f"list rules of {table.title()}")):
-        values = parse(payload, INFO.size)
-        if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
-            found.setdefault(text(values[2]), []).append(user_data(values.get(7, b"")).get(DIGEST, b""))
+    for values in _rules(channel, table):
+        found.setdefault(text(values[2]), []).append(user_data(values.get(7, b"")).get(DIGEST, b""))
     return found
 
 
@@ -311,11 +308,7 @@ def counted_packets(channel: Channel, table: Table) -> dict[tuple[str, str], int
     """How many packets the table's counters have seen, by chain and the rule's comment; those of equal rules of one
     chain together."""
     found: dict[tuple[str, str], int] = {}
-    body = table.header() + attr_str(1, table.name)
-    for payload in channel.dump((GETRULE, 0, body, f"list rules of {table.title()}")):
-        values = parse(payload, INFO.size)
-        if payload[0] != FAMILIES[table.family] or text(values[1]) != table.name:
-            continue
+    for values in _rules(channel, table):
         for _kind, expression in attributes(values.get(4, b"")):
             parts = parse(expression)
             if text(parts[1]) == "counter":
@@ -325,19 +318,27 @@ def counted_packets(channel: Channel, table: Table) -> dict[tuple[str, str], int
     return found
 
 
+def _rules(channel: Channel, table: Table) -> Iterator[dict[int, bytes]]:
+    """The table's rules by their attributes."""
+    for payload in channel.dump((GETRULE, 0, table.header(), f"list rules of {table.title()}")):
+        values = parse(payload, INFO.size)
+        if payload[0] == FAMILIES[table.family] and text(values[1]) == table.name:
+            yield values
+
+
 def flush_chain(table: Table, name: str) -> Request:
     """Remove the rules of a chain."""
-    return DELRULE, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"flush chain {name}"
+    return DELRULE, 0, table.header() + attr_str(2, name), f"flush chain {name}"
 
 
 def delete_set(table: Table, name: str) -> Request:
     """Remove a set with its elements; the kernel refuses (EBUSY) while a rule looks into it."""
-    return DELSET, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"delete set {name}"
+    return DELSET, 0, table.header() + attr_str(2, name), f"delete set {name}"
 
 
 def delete_chain(table: Table, name: str) -> Request:
     """Remove a chain with its rules; the kernel refuses (EBUSY) while something jumps there."""
-    return DELCHAIN, 0, table.header() + attr_str(1, table.name) + attr_str(3, name), f"delete chain {name}"
+    return DELCHAIN, 0, table.header() + attr_str(3, name), f"delete chain {name}"
 
 
 def chain_use(channel: Channel, table: Table, name: str) -> int | None:
@@ -345,14 +346,14 @@ def chain_use(channel: Channel, table: Table, name: str) -> int | None:
 
     To ask is quick; a transaction that the kernel refuses waits for an RCU grace period (nf_tables_abort()).
     """
-    body = table.header() + attr_str(1, table.name) + attr_str(3, name)
+    body = table.header() + attr_str(3, name)
     try:
         use = _be32(parse(channel.get((GETCHAIN, 0, body, f"get chain {name}")), INFO.size).get(CHAIN_USE))
     except NetlinkError as error:
         if error.errno == ENOENT:
             return None
         raise
-    body = table.header() + attr_str(1, table.name) + attr_str(2, name)
+    body = table.header() + attr_str(2, name)
     return use - len(channel.dump((GETRULE, 0, body, f"list rules of chain {name}")))  # its own rules count too
 
 
@@ -388,7 +389,7 @@ def add_ranges(table: Table, name: str, ranges: Iterable[tuple[bytes, bytes]]) -
 
 def flush_set(table: Table, name: str) -> Request:
     """Remove all elements of a set or map."""
-    body = table.header() + attr_str(1, table.name) + attr_str(2, name)
+    body = table.header() + attr_str(2, name)
     return DELSETELEM, 0, body, f"flush set {name}"
 
 
@@ -461,7 +462,7 @@ def prefix_range(prefix: str) -> tuple[bytes, bytes]:
 
 def new_table(table: Table) -> list[Request]:
     """Make a table that is not there, with nothing in it."""
-    return [(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table.header() + attr_str(1, table.name), f"add {table.title()}")]
+    return [(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table.header(), f"add {table.title()}")]
 
 
 def new_sets(table: Table, sets: list[Set]) -> list[Request]:
@@ -469,7 +470,7 @@ def new_sets(table: Table, sets: list[Set]) -> list[Request]:
     requests = []
     for number, entry in enumerate(sets, 1):
         flags, kind, length, _data = entry.shape()
-        body = table.header() + attr_str(1, table.name) + attr_str(2, entry.name)
+        body = table.header() + attr_str(2, entry.name)
         body += attr_u32be(3, flags) + attr_u32be(4, kind) + attr_u32be(5, length)
         if entry.data:
             data_kind, data_length = _type(entry.data)
@@ -488,7 +489,7 @@ def put_chains(table: Table, chains: list[Chain]) -> list[Request]:
     """Chains with exactly these rules, present or not. All chains come before the first rule, which may jump to any."""
     requests = []
     for chain in chains:
-        body = table.header() + attr_str(1, table.name) + attr_str(3, chain.name)
+        body = table.header() + attr_str(3, chain.name)
         if chain.hook and chain.type:
             body += nest(CHAIN_HOOK, attr_u32be(1, HOOKS[chain.hook]), attr(2, I32BE.pack(chain.priority)))
             body += attr_str(CHAIN_TYPE, chain.type) + attr_u32be(CHAIN_POLICY, 1)
@@ -498,7 +499,7 @@ def put_chains(table: Table, chains: list[Chain]) -> list[Request]:
         for rule in chain.rules:
             comment = rule.comment.encode() + b"\0"
             user_data = bytes([COMMENT, len(comment)]) + comment + bytes([DIGEST, 8]) + rule.digest()
-            body = table.header() + attr_str(1, table.name) + attr_str(2, chain.name)
+            body = table.header() + attr_str(2, chain.name)
             body += nest(4, rule.expressions) + attr(7, user_data)
             requests.append((NEWRULE, NLM_F_CREATE | NLM_F_APPEND, body, f"add rule {rule.comment!r}"))
     return requests
@@ -512,7 +513,7 @@ def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], c
         if size % 4 == 0 and all(len(key) == size for key, _data in elements):
             before = nest(LIST_ELEM, nest(1, attr(DATA_VALUE, bytes(size))))[:-size]
             keys = b"".join([before + key for key, _data in elements])
-            return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, keys)
+            return table.header() + attr_str(2, name) + nest(3, keys)
     packed = []
     for key, data in elements:
         body = nest(1, attr(DATA_VALUE, key))
@@ -524,7 +525,7 @@ def _elements(table: Table, name: str, elements: Iterable[tuple[bytes, Data]], c
             shown = comment.encode()[:120] + b"\0"
             body += attr(6, bytes([COMMENT, len(shown)]) + shown)
         packed.append(nest(LIST_ELEM, body))
-    return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
+    return table.header() + attr_str(2, name) + nest(3, *packed)
 
 
 def _intervals(table: Table, name: str, ranges: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -536,7 +537,7 @@ def _intervals(table: Table, name: str, ranges: Iterable[tuple[bytes, bytes]]) -
         if after < 1 << (len(last) * 8):
             end = nest(1, attr(DATA_VALUE, after.to_bytes(len(last), "big")))
             packed.append(nest(LIST_ELEM, end, attr_u32be(3, ELEM_INTERVAL_END)))
-    return table.header() + attr_str(1, table.name) + attr_str(2, name) + nest(3, *packed)
+    return table.header() + attr_str(2, name) + nest(3, *packed)
 
 
 def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, Data, str]]:
@@ -547,7 +548,7 @@ def _read(channel: Channel, table: Table, name: str) -> list[tuple[bytes, int, D
     (net/netfilter/nf_tables_api.c, nf_tables_dump_set). So a dump is valid if it has one generation and equals the one
     before; else the result is the union of all dumps.
     """
-    request = (GETSETELEM, 0, table.header() + attr_str(1, table.name) + attr_str(2, name), f"list elements of {name}")
+    request = (GETSETELEM, 0, table.header() + attr_str(2, name), f"list elements of {name}")
     seen: dict[tuple[bytes, int, Data, str], None] = {}
     last = None
     for _attempt in range(READ_TRIES):

@@ -134,10 +134,6 @@ class Compiler:
         else:
             self._put_policy(kind, key, None)
 
-    def may_select(self, namespace: str) -> bool:
-        """Whether there is a policy that could select a pod of this namespace."""
-        return bool(self._policies_in[namespace] or self._policies[ClusterPolicy])
-
     def take(self) -> Delta:
         """Settles everything that has come since the last call; what has changed in ``program``."""
         unused: list[Combination] = []

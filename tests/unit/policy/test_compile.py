@@ -13,7 +13,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.netlink.wire import
 from ansible_collections.podnet.cluster.plugins.module_utils.policy import files, read
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.compile import Compiler
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.evaluate import Flow, allows, judge
-from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import Namespace, Pod, Policy
+from ansible_collections.podnet.cluster.plugins.module_utils.policy.model import Namespace, Pod
 from ansible_collections.podnet.cluster.plugins.module_utils.policy.program import (
     FIXED,
     Delta,
@@ -212,13 +212,6 @@ def test_a_node_of_one_family_has_chains_for_that_one_only():
     assert not any(name.endswith("_6") or name.startswith("peers6") for name in (*mirror.chains, *mirror.sets))
 
 
-def test_may_select():
-    compiler = of_nine(FROM_B)
-    assert compiler.may_select("x") and not compiler.may_select("y")
-    compiler.drop(Policy, "x/p")
-    assert not compiler.may_select("x")
-
-
 def test_a_program_on_disk(tmp_path):
     path = str(tmp_path / "policies.json")
     assert files.load(path) is None
@@ -237,12 +230,6 @@ def test_a_program_on_disk(tmp_path):
     assert loaded.sets["ingress4"].members[pack_ip("10.244.1.77")] == in_family(
         compiler.program.locals["x/a"].ingress, 4
     )
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version":0}', '{"version":1,"sets":{"a":1}}'])
-def test_a_file_that_is_no_program(tmp_path, text):
-    (tmp_path / "file").write_text(text)
-    assert files.load(str(tmp_path / "file")) is None
 
 
 @pytest.mark.parametrize("seed", range(100, 125))

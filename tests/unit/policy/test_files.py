@@ -45,5 +45,6 @@ def test_a_file_that_cannot_be_read_counts_as_none(tmp_path, program):
     for spoil in ({"version": files.VERSION - 1}, {"sets": 1}, {"sources": {"x": {**rule}}}):
         path.write_text(json.dumps({**whole, **spoil}))
         assert files.load(str(path)) is None, spoil
-    path.write_text("{")
-    assert files.load(str(path)) is None
+    for text in ("", "{", "[]", "{}"):
+        path.write_text(text)
+        assert files.load(str(path)) is None, text

@@ -24,6 +24,7 @@ import posix
 from _socket import socket as Socket
 from struct import pack
 
+from ...ipam.files import replace
 from ...netlink import nftables
 from ...netlink.channel import Channel
 from ...netlink.wire import NETLINK_NETFILTER, pack_ip
@@ -170,7 +171,11 @@ def _enter(path: str, call: Call, result: dict) -> Question | None:
         "uid": args.get("K8S_POD_UID", ""),
         "addresses": addresses,
     }
-    _write(gate["records"], _name(call), dumps(record))
+    path = f"{gate['records']}/{_name(call)}"
+    try:
+        replace(path, f"{gate['records']}/.{_name(call)}", dumps(record).encode())
+    except OSError as error:
+        raise CniError(TRY_AGAIN, f"{path}: {error.strerror}") from None
     return Question(gate, namespace, addresses, {"enter": _name(call), **record})
 
 
@@ -217,30 +222,6 @@ def _connect(path: str) -> Socket:
         connection.close()
         raise Away(f"{path}: {error.strerror}") from None
     return connection
-
-
-def _write(directory: str, name: str, text: str) -> None:
-    """A record, there whole or not at all."""
-    path = f"{directory}/{name}"
-    fresh = f"{directory}/.{name}"
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC | posix.O_NOFOLLOW
-    try:
-        try:
-            file = posix.open(fresh, flags, 0o600)
-        except FileNotFoundError:
-            for each in (directory.rpartition("/")[0], directory):
-                try:
-                    posix.mkdir(each, 0o755)
-                except FileExistsError:
-                    pass
-            file = posix.open(fresh, flags, 0o600)
-        try:
-            posix.write(file, text.encode())
-        finally:
-            posix.close(file)
-        posix.rename(fresh, path)
-    except OSError as error:
-        raise CniError(TRY_AGAIN, f"{path}: {error.strerror}") from None
 
 
 def _make_known(addresses: list[str]) -> None:

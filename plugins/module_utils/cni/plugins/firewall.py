@@ -207,7 +207,7 @@ def _add(channel: Channel, call: Call, settings: Settings, bridge: str | None) -
 
 
 def _chain(name: str) -> bytes:
-    return TABLE.header() + nftables.attr_str(1, TABLE.name) + nftables.attr_str(3, name)
+    return TABLE.header() + nftables.attr_str(3, name)
 
 
 def _isolate(call: Call) -> None:

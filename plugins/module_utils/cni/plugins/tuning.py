@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import posix
 
+from ...ipam.files import replace
 from ...netlink import link
 from ...netlink.channel import Channel
 from ..attach import interface, pod
@@ -42,12 +43,8 @@ class Settings:
         self.sysctls: dict[str, str] = {}
         for section in (conf, args):
             self.sysctls.update(_sysctls(section, call.env.ifname))
-        # The last source that has one wins: configuration, CNI_ARGS, args.cni, runtimeConfig.
-        mac = call.env.args.get("MAC", "") or config.string(conf, "mac")
-        mac = config.string(call.runtime(), "mac") or config.string(args, "mac") or mac
-        self.link: dict = {}
-        if mac:
-            self.link["mac"] = interface.unicast_mac(mac)
+        mac = interface.requested_mac(call)
+        self.link: dict = {"mac": mac} if mac else {}
         for section in (conf, args):
             for key, name, most in (("mtu", "mtu", MTU_MAX), ("txQLen", "txqlen", QUEUE_MAX)):
                 value = config.integer(section, key, 0, 0, most)
@@ -165,27 +162,9 @@ def _write_note(call: Call, settings: Settings, before: dict) -> None:
         return
     note = {**before, "set": {"sysctl": settings.sysctls, "link": settings.link}, "network": call.network}
     try:
-        _make_directory(settings.data_dir)
-        fresh = f"{path}.new"
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC
-        file = posix.open(fresh, flags, 0o600)
-        try:
-            posix.write(file, dumps(note).encode())
-        finally:
-            posix.close(file)
-        posix.rename(fresh, path)
+        replace(path, f"{path}.new", dumps(note).encode())
     except OSError as error:
         raise CniError(IO, f"tuning: {path}: {error.strerror}") from None
-
-
-def _make_directory(path: str) -> None:
-    at = 0
-    while at >= 0:
-        at = path.find("/", at + 1)
-        try:
-            posix.mkdir(path if at < 0 else path[:at], 0o755)
-        except FileExistsError:
-            pass
 
 
 def _load(path: str) -> dict | None:

@@ -16,7 +16,7 @@ from collections import Counter
 from ...ipam.ip import version_of
 from ...netlink import nft_expr, nftables
 from ...netlink.channel import Channel
-from ...netlink.wire import NETLINK_NETFILTER, attr_str, attr_u32be, pack_ip, parse, text
+from ...netlink.wire import NETLINK_NETFILTER, attr_u32be, pack_ip, parse, text
 from ..model.evidence import RuleDrop
 
 MSG_TRACE = nftables.SUBSYSTEM | 17
@@ -52,7 +52,7 @@ class RuleTrace:
         self._table = nftables.Table("inet", f"podnet_trace_{os.getpid()}_{next(_serial)}", [], chains)
 
     def __enter__(self) -> RuleTrace:
-        own = self._table.header() + attr_str(1, self._table.name) + attr_u32be(NFTA_TABLE_FLAGS, TABLE_OWNER)
+        own = self._table.header() + attr_u32be(NFTA_TABLE_FLAGS, TABLE_OWNER)
         made = (nftables.NEWTABLE, nftables.NLM_F_CREATE | nftables.NLM_F_EXCL, own, f"add {self._table.title()}")
         with contextlib.suppress(OSError):
             self._events.enlarge()
