@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from ..netlink import nftables
 from ..netlink.nftables import Difference
 from ..netlink.wire import NetlinkError
 from . import guard
-from .table import ENOENT, TABLE
+from .table import TABLE
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ and with no other.
 
 from __future__ import annotations
 
+from errno import EBUSY, EEXIST, ENOENT, ERESTART
+
 from ..netlink import nft_expr as nft
 from ..netlink import nftables
 from ..netlink.nftables import Chain, Rule, Table
 from ..netlink.wire import U16BE, NetlinkError, pack_ip
-from .table import EEXIST, ENOENT, ERESTART, LENGTH, TABLE, TRIES, not_multicast
+from .table import LENGTH, TABLE, TRIES, not_multicast
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ BY_PORT = ("hostports", "hostport_conditions")
 OWNED = ("masquerade_from", *HOST_PORTS, LINKS)
 #: How long the parts of a comment may be, in bytes, beside an interface's name: nft shows no more than 128.
 CONTAINER_MAX, NETWORK_MAX = 64, 39
-EBUSY = 16
 
 
 def owner_comment(network: str, container_id: str, ifname: str) -> str:

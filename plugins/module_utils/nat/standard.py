@@ -12,6 +12,8 @@ them: in nftables where iptables is iptables-nft, else in the kernel's own table
 
 from __future__ import annotations
 
+from errno import EBUSY, ENOENT
+
 from ..netlink import nft_rules, nftables
 from ..netlink.nftables import Table
 from ..netlink.wire import NetlinkError, pack_ip
@@ -45,7 +47,6 @@ MASQUERADING = "masq_checks"
 HOST_PORTS = [Table(family, "cni_hostport", [], []) for family in ("ip", "ip6")]
 HOST_PORT_CHAINS = ("hostports", "hostip_hostports", "masquerading")
 SPOOF_CHECK = Table("bridge", "nat", [], [])
-EBUSY, ENOENT = 16, 2
 
 
 def digest(content: str, length: int, prefix: str = "") -> str:

@@ -51,8 +51,7 @@ DSTNAT, SRCNAT = -95, 105
 #: linux/in.h IPPROTO_*
 PROTOCOLS = (b"\x06", b"\x11", b"\x84")
 LENGTH = {4: 4, 6: 16}
-#: The kernel's answers if another process changed the rules meanwhile, and the number of retries.
-ENOENT, EEXIST, ERESTART = 2, 17, 85
+#: How often a transaction is tried where another process changes the rules meanwhile.
 TRIES = 10
 
 

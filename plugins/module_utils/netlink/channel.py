@@ -14,6 +14,7 @@ know (the whole plan of a node) until a search for garbage.
 from __future__ import annotations
 
 from _socket import socket as Socket
+from errno import EBUSY, EINTR, ENOBUFS
 from posix import strerror
 
 from .wire import (
@@ -63,8 +64,6 @@ FEW = 16
 DUMP_TRIES = 16
 #: After so many interrupted dumps a tolerant channel takes the last one.
 TOLERATED = 3
-
-EINTR, EBUSY, ENOBUFS = 4, 16, 105
 
 
 class Channel:

@@ -9,6 +9,7 @@ Requests and replies are RTM_*LINK of rtnetlink(7); the numbers are those of lin
 
 from __future__ import annotations
 
+from errno import ENODEV, ERANGE
 from struct import Struct
 
 from .objects import KernelObject
@@ -364,7 +365,7 @@ def get(channel: Channel, name: str | None = None, index: int = 0) -> Link | Non
     try:
         return decode(channel.get((RTM_GETLINK, 0, body, f"get link {name or index}")))
     except NetlinkError as error:
-        if error.errno in (19, 34):  # ENODEV; ERANGE: no link has a name that long
+        if error.errno in (ENODEV, ERANGE):  # no link has a name that long
             return None
         raise
 

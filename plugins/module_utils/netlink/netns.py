@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import posix
+from errno import EINVAL
 from fcntl import ioctl
 from posix import O_CLOEXEC, O_RDONLY
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 NS_GET_NSTYPE = 0xB703  # linux/nsfs.h
-EINVAL = 22
 OWN = "/proc/thread-self/ns/net"
 
 

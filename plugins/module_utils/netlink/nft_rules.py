@@ -10,6 +10,8 @@ own structure (linux/netfilter/nf_tables.h, NFTA_MATCH_*; linux/netfilter/xt_com
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from .nft_expr import DATA_VALUE, DATA_VERDICT, VERDICT_CHAIN
 from .nftables import COMMENT, DELRULE, FAMILIES, GETRULE, INFO, Table, user_data
 from .wire import NetlinkError, Request, attr, attr_str, attributes, parse, text
@@ -22,7 +24,6 @@ RULE_TABLE, RULE_CHAIN, RULE_HANDLE, RULE_EXPRESSIONS, RULE_USERDATA = 1, 2, 3, 
 EXPR_NAME, EXPR_DATA = 1, 2
 IMMEDIATE_DATA, CMP_DATA = 2, 3
 MATCH_NAME, MATCH_INFO = 1, 3
-ENOENT = 2
 
 
 class Found:

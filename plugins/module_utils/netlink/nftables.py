@@ -12,6 +12,7 @@ are nft's own.
 
 from __future__ import annotations
 
+from errno import EEXIST, ENOENT, ERESTART
 from struct import Struct
 
 from .checksum import checksum
@@ -77,7 +78,8 @@ TYPES = {
 TYPE_VERDICT = 0xFFFFFF00
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
-ENOENT = 2
+#: What the kernel answers where another process has changed the rules meanwhile.
+RACED = (ENOENT, EEXIST, ERESTART)
 #: How often a set is read at most until nothing changed meanwhile.
 READ_TRIES = 20
 KEY_BYTEORDER, HOST_ENDIAN = 0, 1  # NFTNL_UDATA_SET_KEYBYTEORDER, and nft's enum byteorder

@@ -15,6 +15,7 @@ waits for that memory likewise (net/netfilter/nf_tables_api.c, nft_rcv_nl_event)
 from __future__ import annotations
 
 from _thread import allocate_lock, start_new_thread
+from errno import ENOBUFS, ENODEV
 
 from . import link
 from .channel import Channel, refusal
@@ -24,7 +25,6 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing typing cost
 if TYPE_CHECKING:
     from _thread import LockType
 
-ENODEV, ENOBUFS = 19, 105
 #: How many may be held back at a time.
 MOST = 16
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from struct import Struct
 
 from .objects import KernelObject
@@ -324,7 +325,7 @@ def dump(
         try:
             payloads = channel.dump(request)
         except NetlinkError as error:
-            if error.errno == 2:  # ENOENT: no route was ever put into that table
+            if error.errno == ENOENT:  # no route was ever put into that table
                 continue
             raise
         payloads = [payload for payload in payloads if not payload[9] & RTM_F_CLONED >> 8]

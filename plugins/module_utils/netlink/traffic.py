@@ -10,6 +10,7 @@ Rates are in bytes a second, bursts and limits in bytes.
 
 from __future__ import annotations
 
+from errno import EINVAL, ENODEV, ENOENT
 from struct import Struct
 
 from .wire import (
@@ -61,8 +62,6 @@ STOLEN, EGRESS_REDIRECT = 4, 1
 ALL, IPV4, IPV6 = 0x0003, 0x0800, 0x86DD  # linux/if_ether.h ETH_P_*
 TICK = 64  # nanoseconds, include/net/pkt_sched.h PSCHED_SHIFT
 MOST = 0xFFFFFFFF
-
-ENOENT, EINVAL, ENODEV = 2, 22, 19
 
 
 def _message(link: int, handle: int, parent: int, kind: str, options: bytes = b"", info: int = 0) -> bytes:

@@ -146,7 +146,7 @@ class Masquerade:
                     nftables.transaction(channel, self._requests)
                     break
                 except NetlinkError as error:
-                    if error.errno not in (table.EEXIST, table.ENOENT, table.ERESTART) or attempt == table.TRIES - 1:
+                    if error.errno not in nftables.RACED or attempt == table.TRIES - 1:
                         return [failure(error.what, error)]
         return []
 

@@ -28,11 +28,11 @@ from ..ipam.prefix import parse_prefix
 from ..netlink import link, nftables, route
 from ..netlink.channel import Channel
 from ..netlink.nftables import Table
+from ..netlink.wire import NETLINK_NETFILTER
 from . import pods
 
 NETNS = "/run/netns"
 MNT_DETACH = 2
-NETLINK_NETFILTER = 12
 #: Each of iptables' variants keeps rules of its own.
 IPTABLES = ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy")
 

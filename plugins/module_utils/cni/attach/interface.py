@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..spec.call import Call
 
 MTU_MAX = 65535
-ENODEV, EEXIST = 19, 17
 
 
 class Settings:

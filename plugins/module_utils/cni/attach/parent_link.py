@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from errno import EEXIST
+
 from ...netlink import link, route
 from ...netlink.channel import Channel
 from ...netlink.wire import NetlinkError, family_of
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from ...netlink.netns import Netns
     from ..spec.call import Call
     from .undo import Undo
-
-EEXIST = 17
 
 
 class Settings(interface.Settings):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posix
+from errno import EEXIST
 
 from ...netlink import address, link, removal, route
 from ...netlink.channel import Channel
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ...netlink.link import Link
     from ...netlink.route import Route
 
-EEXIST = 17
 #: rtnetlink.h; seconds without a change of them within which an IPv6 address has its local route.
 RTNLGRP_IPV6_ROUTE, SETTLE = 11, 1.0
 ANYWHERE = route.ANYWHERE

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from errno import EEXIST
+
 from ...netlink import link
 from ...netlink.channel import Channel
 from ..spec.errors import INTERNAL, CniError
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 KIND = "veth"
 #: The beginning of a host end's alias; network, container ID and interface follow.
 ALIAS = "podnet"
-EEXIST = 17
 
 
 def make(

@@ -10,6 +10,8 @@ sends arrives there, and is redirected through an ifb, a link that exists for it
 
 from __future__ import annotations
 
+from errno import EEXIST, ENOENT, EOPNOTSUPP
+
 from ...ipam.ip import parse_subnet
 from ...netlink import link, traffic
 from ...netlink.channel import Channel
@@ -34,7 +36,6 @@ NO_BURST = (1 << 32) - 1
 HEADER = 18
 BYTES_MAX = (1 << 32) - 1
 MTU_MAX = 65535  # linux/if_ether.h ETH_MAX_MTU
-EEXIST, EOPNOTSUPP, ENOENT = 17, 95, 2
 
 
 class Limit:

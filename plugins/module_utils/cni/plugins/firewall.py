@@ -18,6 +18,7 @@ An accept ends this table's rules for the packet. It does not override a drop in
 from __future__ import annotations
 
 import posix
+from errno import ENOENT
 from sys import byteorder
 
 from ...nat import pods, table
@@ -44,7 +45,6 @@ CHAIN_NAME_MAX = 28  # the limit of iptables; nft allows more
 BACKENDS = ("", "nftables", "iptables", "firewalld")
 POLICIES = ("open", "same-bridge", "isolated")
 FILTER = 0  # linux/netfilter_ipv4.h NF_IP_PRI_FILTER
-ENOENT, EEXIST, ERESTART = 2, 17, 85
 TRIES = 100
 
 _BETWEEN_BRIDGES = (
@@ -151,7 +151,7 @@ def _attempt(step, what: str) -> None:
             step()
             return
         except NetlinkError as error:
-            if error.errno not in (ERESTART, EEXIST, ENOENT) or attempt == TRIES - 1:
+            if error.errno not in nftables.RACED or attempt == TRIES - 1:
                 raise CniError(INTERNAL, f"failed to {what}: {error}") from None
 
 

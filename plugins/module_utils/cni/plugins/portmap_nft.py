@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posix
 from _socket import if_indextoname, if_nametoindex
+from errno import EEXIST
 
 from ...nat import pods, table
 from ...nat.pods import PortMapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from ..spec.call import Call
 
-EEXIST = 17
 UDP = pods.PROTOCOLS["udp"]
 #: Where libcni keeps the results of ADD, <network>-<container>-<interface>, until DEL.
 CACHE = "/var/lib/cni/results"

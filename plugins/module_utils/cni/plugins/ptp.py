@@ -10,6 +10,8 @@ subnet by the gateway. The host has a route to each of the pod's addresses.
 
 from __future__ import annotations
 
+from errno import EEXIST, ESRCH
+
 from ...ipam.ip import parse_subnet, width
 from ...netlink import address, neighbour, route
 from ...netlink.channel import Channel
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from ..spec.call import Call
 
 BACKENDS = ("nftables", "iptables")
-ESRCH, EEXIST = 3, 17
 #: Refusals that say that all is as wanted, by request: gone already, there already.
 FINE = ((route.RTM_DELROUTE, ESRCH), (route.RTM_NEWROUTE, EEXIST), (address.RTM_NEWADDR, EEXIST))
 

@@ -10,6 +10,8 @@ that DEL finds what ADD made without stored state.
 
 from __future__ import annotations
 
+from errno import EEXIST
+
 from ....ipam.ip import parse_interface, parse_subnet, to_text
 from ....netlink import address, link, neighbour
 from ....netlink.channel import Channel
@@ -37,7 +39,6 @@ VLAN_MAX = 4094
 
 #: How long the kernel may take to bring a port up, in seconds, before ADD fails.
 PORT_WAIT = 5.0
-EEXIST = 17
 
 
 class Settings:

@@ -9,6 +9,8 @@ A table of the family ``bridge``, since ``inet`` does not see bridged frames. It
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from ....nat import pods, table
 from ....netlink import nft_expr as nft
 from ....netlink import nftables
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 BEFORE_ALL = -300  # linux/netfilter_bridge.h NF_BR_PRI_NAT_DST_BRIDGED
 LINK_HEADER = 0
 NAME = 16  # linux/if.h IFNAMSIZ
-ENOENT, EEXIST, ERESTART = 2, 17, 85
 
 _FROM_GUARDED = nft.meta("iifname") + nft.in_set("guarded")
 _FROM_OTHERS = (
@@ -92,7 +93,7 @@ def _ensure(channel: Channel) -> None:
             nftables.ensure(channel, TABLE)
             return
         except NetlinkError as error:
-            if error.errno not in (EEXIST, ENOENT, ERESTART) or attempt == table.TRIES - 1:
+            if error.errno not in nftables.RACED or attempt == table.TRIES - 1:
                 raise
 
 

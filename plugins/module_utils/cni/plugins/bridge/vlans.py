@@ -9,6 +9,8 @@ Loaded only for ``vlan`` or ``vlanTrunk``.
 
 from __future__ import annotations
 
+from errno import EEXIST
+
 from ....netlink import bridge_vlan, link
 from ....netlink.channel import Channel
 from ....netlink.wire import NetlinkError
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 VLAN_MAX = 4094
 #: The native VLAN of a trunk that names none, as in Go's plugin.
 NATIVE_VLAN = 1
-EEXIST = 17
 
 
 def vlan_ranges(item: dict) -> list[tuple[int, int]]:
