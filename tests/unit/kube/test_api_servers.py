@@ -38,7 +38,7 @@ def judge(tmp_path, monkeypatch):
     authority(tmp_path, HERE)
     monkeypatch.setattr(api_servers, "CA", str(tmp_path / "ca.crt"))
     monkeypatch.setattr(api_servers, "BALANCER", str(tmp_path / "haproxy.cfg"))
-    monkeypatch.setattr(api_servers, "PATIENCE", 1.0)
+    monkeypatch.setattr(api_servers, "PATIENCE", 30.0)  # the machine may be busy
 
     def found(*ports: int):
         lines = [f"    server node{at} {HERE}:{port} tcp-ut 2s check check-ssl\n" for at, port in enumerate(ports, 1)]
@@ -75,15 +75,21 @@ def test_those_that_are_not_are_named(judge, serve, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     authority(other, HERE)
-    with socket.create_server((HERE, 0)) as silent, socket.create_server((HERE, 0)) as closed:
+    with socket.create_server((HERE, 0)) as closed:
         nothing = closed.getsockname()[1]
-        closed.close()
-        found = judge(serve(500), serve(200), serve(200, other), silent.getsockname()[1], nothing)
+    found = judge(serve(500), serve(200), serve(200, other), nothing)
     assert {each.code for each in found} == {Code.API_SERVER_NOT_READY} and {each.node for each in found} == {"node9"}
-    assert [each.subject for each in found] == ["node1", "node3", "node4", "node5"]
+    assert [each.subject for each in found] == ["node1", "node3", "node4"]
     assert found[0].parameters == {"address": HERE, "error": "status 500: [-]etcd failed"}
-    for each, word in zip(found[1:], ("certificate verify failed", "timed out", "refused")):
+    for each, word in zip(found[1:], ("certificate verify failed", "refused")):
         assert word in each.parameters["error"]
+
+
+def test_one_that_says_nothing(judge, monkeypatch):
+    monkeypatch.setattr(api_servers, "PATIENCE", 0.1)
+    with socket.create_server((HERE, 0)) as silent:
+        (finding,) = judge(silent.getsockname()[1])
+    assert "timed out" in finding.parameters["error"]
 
 
 def test_a_node_without_a_balancer(judge, tmp_path, monkeypatch):
