@@ -243,7 +243,7 @@ def test_three_become_one_and_one_becomes_three(lab):
     with traffic(lab):
         for node in HEADS[:2]:
             lab.play("remove_node", "-e", f"node={node}")
-            assert lab.node(node, "ls /etc/kubernetes /var/lib/etcd 2>/dev/null || true") == ""
+            assert lab.node(node, "find /etc/kubernetes /var/lib/etcd -mindepth 1", check=False) == ""
         assert members(lab, HEADS[2]) == {HEADS[2]}
         lab.until("the others are Ready", lambda: ready(lab, HEADS[2], *WORKERS), 60)
     with traffic(lab):
