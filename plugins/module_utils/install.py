@@ -350,7 +350,10 @@ def _make_way(root: str) -> None:
     current = os.path.join(root, "current")
     if not os.path.islink(current):
         for directory, _directories, _files in os.walk(current, topdown=False):
-            os.rmdir(directory)
+            try:
+                os.rmdir(directory)
+            except OSError as error:
+                raise OSError(error.errno, f"{directory} is not empty: move away what is in it") from None
 
 
 def present(root: str = ROOT) -> bool:

@@ -19,15 +19,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path[:0] = [str(ROOT / "roles/kubernetes/files"), str(ROOT / "tests/e2e")]
+sys.path[:0] = [str(ROOT / each) for each in ("build/collections", "roles/kubernetes/files", "tests/e2e")]
 
 import build_modules  # noqa: E402
 import images  # noqa: E402
 import outcome  # noqa: E402
 import projects  # noqa: E402
+from ansible_collections.podnet.cluster.plugins.module_utils.provision.artifacts import IMPORT  # noqa: E402
 from golang import Go  # noqa: E402
 from host import run  # noqa: E402
 
@@ -43,6 +45,8 @@ SKIPPED = {
 }
 #: Where the lab's nodes have what they are given: gone with their next boot.
 PLACE = "/run/podnet-e2e"
+#: Where an image lies until it is imported: too large for /run.
+IMAGE = "/var/tmp/podnet-e2e.tar"
 PROGRAMS = ("e2e.test", "ginkgo")
 
 
@@ -83,19 +87,31 @@ def on(node: str, *command: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(words, check=options.pop("check", False), **options)
 
 
-def install(programs: pathlib.Path, made: list[pathlib.Path], nodes: list[str]) -> None:
-    """Gives the nodes the images, and the first one the tests."""
-    for node in nodes:
+def install(programs: pathlib.Path, made: list[pathlib.Path], runtimes: dict[str, str]) -> None:
+    """Gives the nodes (each with its runtime) the images, and the first one the tests."""
+    for node, runtime in runtimes.items():
         for path in made:
-            with open(path, "rb") as file:
-                command = ["ctr", "--namespace", "k8s.io", "images", "import", "-"]
-                done = on(node, *command, stdin=file, capture_output=True)
-                if done.returncode:
-                    raise SystemExit(f"run.py: {node}: {path.name}: {done.stderr.decode()}")
+            _import(node, runtime, path)
     for name in PROGRAMS:
-        with open(programs / name, "rb") as file:
-            script = f"mkdir -p {PLACE} && cat > {PLACE}/{name} && chmod 755 {PLACE}/{name}"
-            on(nodes[0], "sh", "-c", script, stdin=file, check=True)
+        _copy(next(iter(runtimes)), programs / name, f"{PLACE}/{name}")
+
+
+def _import(node: str, runtime: str, path: pathlib.Path) -> None:
+    with tarfile.open(path) as archive:
+        (image,) = json.load(archive.extractfile("manifest.json"))
+    _copy(node, path, IMAGE)
+    words = {name: [word.format(file=IMAGE, name=name) for word in IMPORT[runtime]] for name in image["RepoTags"]}
+    for command in dict.fromkeys(map(tuple, words.values())):  # skopeo takes one name at a time
+        done = on(node, *command, capture_output=True)
+        if done.returncode:
+            raise SystemExit(f"run.py: {node}: {path.name}: {done.stderr.decode()}")
+    on(node, "rm", IMAGE, check=True)
+
+
+def _copy(node: str, path: pathlib.Path, target: str) -> None:
+    with open(path, "rb") as file:
+        script = f"mkdir -p {os.path.dirname(target)} && cat > {target} && chmod 755 {target}"
+        on(node, "sh", "-c", script, stdin=file, check=True)
 
 
 def archived(release: str, name: str) -> pathlib.Path:
@@ -143,7 +159,9 @@ def main() -> int:
     nodes = inventory["control_plane"]["hosts"] + inventory["workers"]["hosts"]
     if len(nodes) < 3:
         raise SystemExit("run.py: the tests need a lab with two workers: run make lab NODES=3")
-    install(programs, [*made, archived(given.release, "etcd")], nodes)
+    about = inventory["_meta"]["hostvars"]
+    runtimes = {node: about[node].get("container_runtime", "containerd") for node in nodes}
+    install(programs, [*made, archived(given.release, "etcd")], runtimes)
     skip = "|".join([*map(re.escape, SKIPPED), *filter(None, [given.skip])])
     focus = given.focus or SUITES[given.suite]
     told = run_tests(nodes[0], len(nodes) - 1, focus, skip, given.processes)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -120,8 +121,9 @@ def test_a_runtime_may_have_made_its_plugin_directory_before(tmp_path):
     assert not tmp_path.exists()
     (tmp_path / "current/bin").mkdir(parents=True)
     (tmp_path / "current/bin/mine").touch()
-    with pytest.raises(OSError, match="not empty"):
+    with pytest.raises(OSError, match=f"{tmp_path}/current/bin is not empty: move away") as raised:
         install.install(FILES, str(tmp_path))
+    assert raised.value.errno == errno.ENOTEMPTY
     assert (tmp_path / "current/bin/mine").exists() and not list(tmp_path.glob(".current*"))
 
 
