@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -405,13 +408,52 @@ def test_crio(driver, conmon, cgroup, oci):
     assert crio["runtime"]["runtimes"][oci]["runtime_path"] == "/usr/local/sbin/podnet-oci-runtime"
     assert "CRI-O 1.34.0" in files["/etc/systemd/system/crio.service"]["content"]
     assert files["/etc/containers/certs.d/own.example/podnet.crt"]["target"] == "/etc/ssl/own.crt"
-    assert "oomScoreAdj" in files["/usr/local/sbin/podnet-oci-runtime"]["content"]
+    assert f'\nRUNTIME = "{oci}"\n' in files["/usr/local/sbin/podnet-oci-runtime"]["content"]
     (registries,) = evaluate(
         "crio", "{{ _crio_files }}", containerd_registry_mirrors={"docker.io": ["http://plain.example:5000/"]},
         kubernetes_release="1.37.0", container_runtime="crio",
     )[2:3]  # fmt: skip
     (registry,) = tomllib.loads(registries["content"])["registry"]
     assert registry == {"location": "docker.io", "mirror": [{"location": "plain.example:5000", "insecure": True}]}
+
+
+@pytest.mark.skipif(os.geteuid() or not shutil.which("nft"), reason="needs root and nft")
+@pytest.mark.parametrize(("family", "pod"), [("ip", "10.244.1.2"), ("ip6", "fd00:244::2")])
+def test_a_pod_of_crio_s_reaches_its_own_host_port(family, pod):
+    """nft takes the file again and again, and before and after the table that CRI-O 1.34 makes."""
+    files = files_of("crio", kubernetes_source="archive")
+    address = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family]
+    theirs = f"""
+        add table {family} crio-hostports {{ comment "HostPort rules created by CRI-O"; }}
+        add set {family} crio-hostports hairpins {{ type {address} . {address}; comment "hostport"; }}
+        add element {family} crio-hostports hairpins {{ {pod} . {pod} comment "A" }}
+    """
+    ours = files[f"/etc/crio/hostports-{family}.nft"]["content"]
+    for order in ([ours, theirs, ours], [theirs, ours, ours]):
+        command = [
+            "unshare",
+            "--net",
+            "sh",
+            "-ec",
+            'for each; do echo "$each" | nft -f -; done; nft list ruleset',
+            "sh",
+        ]
+        ran = subprocess.run([*command, *order], text=True, capture_output=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        rule = f"{family} saddr . {family} daddr @hairpins masquerade"
+        assert ran.stdout.count(rule) == 1 and pod in ran.stdout
+    unit = files["/etc/systemd/system/crio.service.d/podnet-hostports.conf"]["content"]
+    assert f"nft --file /etc/crio/hostports-{family}.nft\n" in unit
+
+
+def test_the_stand_in_for_an_oci_runtime_changes_only_what_the_node_cannot_give():
+    stand_in: dict = {"__name__": "stand_in"}
+    exec((ROLES / "cluster/files/oci_runtime.py").read_text(), stand_in)
+    plain = {"process": {"oomScoreAdj": 0, "capabilities": {"bounding": ["CAP_CHOWN"]}}}
+    assert not stand_in["adapt"](plain, -100) and not stand_in["adapt"]({}, 0)
+    asking = {"process": {"oomScoreAdj": -998, "capabilities": {"bounding": ["CAP_CHOWN", "CAP_SYS_RESOURCE"]}}}
+    assert stand_in["adapt"](asking, 0)
+    assert asking == plain
 
 
 def test_docker():
@@ -560,6 +602,21 @@ def test_kubelet_flags():
     assert text.splitlines()[1] == "KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11 --v=4"
     text = render("kubernetes", "kubelet.env.j2", node_addresses=["10.77.0.11", "fd00:77::b"])
     assert text.splitlines()[1] == "KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11,fd00:77::b"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "release", "args", "gates"),
+    [
+        ("docker", "1.36", {}, " --feature-gates=ExtendWebSocketsToKubelet=false"),
+        ("docker", "1.37.2", {"feature-gates": "A=true"}, " --feature-gates=ExtendWebSocketsToKubelet=false,A=true"),
+        ("docker", "1.35", {}, ""),  # which does not know the gate, and would not start
+        ("crio", "1.37", {"feature-gates": "A=true"}, " --feature-gates=A=true"),
+    ],
+)
+def test_exec_and_attach_on_nodes_of_cri_dockerd(runtime, release, args, gates):
+    told = {"container_runtime": runtime, "kubernetes_release": release, "kubernetes_kubelet_args": args}
+    text = render("kubernetes", "kubelet.env.j2", **told)
+    assert text.splitlines()[1] == f"KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11{gates}"
 
 
 @pytest.mark.parametrize(
