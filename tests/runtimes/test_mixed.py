@@ -19,40 +19,66 @@ from userlab import ROOT, Lab
 pytestmark = pytest.mark.timeout(1800)
 
 
+#: What Docker Engine brings of containerd, too.
+OF_CONTAINERD = ("/usr/bin/containerd", "/run/containerd", "/var/lib/containerd/*")
+
+
 class Known(NamedTuple):
-    """A runtime: ``reported`` is how the kubelet names it, ``unit`` answers the CRI, and ``file`` tells it the
-    directory of the CNI configurations; ``kept`` is what a node without it does not have."""
+    """A runtime: ``reported`` is how the kubelet names it, ``unit`` answers the CRI at ``socket``, and ``file`` tells
+    it the directory of the CNI configurations. A node without it does not have the paths ``kept``, mounts below
+    ``mounts``, the ``processes``, network namespaces of pods that are named like ``namespaces``."""
 
     reported: str
     unit: str
+    socket: str
     file: str
     kept: tuple[str, ...]
+    mounts: str
+    processes: str
+    namespaces: str
 
 
 CONTAINERD, CRIO, DOCKER = (
     Known(
         "containerd://",
         "containerd",
+        "/run/containerd/containerd.sock",
         "/etc/containerd/config.toml",
-        ("/usr/bin/containerd", "/etc/containerd/config.toml", "/run/containerd", "/var/lib/containerd/*"),
+        ("/etc/containerd/config.toml", "/run/containerd/io.containerd.grpc.v1.cri/sandboxes/*", *OF_CONTAINERD),
+        "/run/containerd/io.containerd.(grpc.v1.cri|runtime.v2.task/k8s.io)/",
+        "containerd",
+        "cni-[0-9a-f-]{36}",
     ),
     Known(
         "cri-o://",
         "crio",
+        "/run/crio/crio.sock",
         "/etc/crio/crio.conf.d/10-podnet.conf",
-        ("/usr/bin/crio", "/etc/crio", "/etc/systemd/system/crio.service", "/run/crio", "/var/lib/crio/*"),
+        ("/usr/bin/crio", "/etc/crio", "/etc/systemd/system/crio.service*", "/run/crio", "/var/lib/crio/*"),
+        "/(var/lib|run)/crio/",
+        "crio|conmon",
+        "[0-9a-f-]{36}",
     ),
     Known(
         "docker://",
         "cri-docker",
+        "/run/cri-dockerd.sock",
         "/etc/systemd/system/cri-docker.service",
         ("/usr/bin/cri-dockerd", "/usr/sbin/dockerd", "/etc/docker/daemon.json", "/run/docker", "/var/lib/docker/*"),
+        "/(var/lib|run)/docker/",
+        "dockerd|cri-dockerd",
+        "",
     ),
 )
 NAMES = {CONTAINERD: "containerd", CRIO: "crio", DOCKER: "docker"}
 FIRST = (CONTAINERD, CRIO, DOCKER)
-#: What the nodes have afterwards, one change after the other: each is left once and had once more.
-CHANGES = ((CONTAINERD, DOCKER, CONTAINERD), (CONTAINERD, CONTAINERD, CRIO))
+#: What the nodes have afterwards: each pair once, in both directions, and another runtime for the control plane.
+CHANGES = (
+    (CONTAINERD, DOCKER, CRIO),
+    (CONTAINERD, CONTAINERD, CONTAINERD),
+    (CONTAINERD, CRIO, DOCKER),
+    (CRIO, CRIO, DOCKER),
+)
 
 
 def up(lab: Lab, runtimes: Sequence[Known]) -> None:
@@ -118,6 +144,7 @@ def test_pods_are_added_by_the_service(lab):
     for name in lab.names:
         lab.kubectl("wait", "--for=condition=Ready", "--timeout=120s", f"pod/added-{name}")
         assert wakes(name) > before[name]
+        lab.kubectl("exec", f"added-{name}", "--", "sleep", "0")
     lab.kubectl("delete", "pod", *(f"added-{name}" for name in lab.names))
 
 
@@ -142,21 +169,42 @@ def test_a_runtime_that_looks_into_another_directory_is_named(lab, number):
     assert set(run.changed) == {name}, run.changed_tasks
 
 
+def assert_nothing_kept(lab: Lab, name: str, old: Known, new: Known | None) -> None:
+    """A node that has ``new`` has nothing of the runtime ``old``."""
+    shared = OF_CONTAINERD if new is DOCKER else ()
+    paths = [path for path in old.kept if path not in shared]
+    assert not lab.node(name, f"ls -d {' '.join(paths)} 2>/dev/null", check=False), name
+    assert not lab.node(name, f"cut -d ' ' -f 2 /proc/mounts | grep -E '^{old.mounts}'", check=False), name
+    if not shared or old is not CONTAINERD:
+        assert lab.node(name, f"systemctl is-active {old.unit}", check=False).strip() == "inactive"
+        assert not lab.node(name, f"pgrep --list-name --full '^(/usr)?(/s?bin/)?({old.processes})( |$)'", check=False)
+    if old.namespaces:
+        assert not lab.node(name, f"ls /run/netns 2>/dev/null | grep -xE '{old.namespaces}'", check=False), name
+    if new is not CRIO:
+        assert "crio" not in lab.node(name, "nft list tables")
+
+
 @pytest.mark.parametrize("number", range(len(CHANGES)))
 def test_a_node_that_changes_its_runtime_keeps_nothing_of_it(lab, number):
+    """What kubeadm has noted is of the new one: kubeadm of 1.34 and newer notes it on the node, not in the API."""
     before, after = (FIRST, *CHANGES)[number], CHANGES[number]
     up(lab, after)
     lab.play("site")
     healthy(lab, after)
+    annotations = [each["metadata"]["annotations"] for each in lab.objects("nodes")]
+    assert not any("kubeadm.alpha.kubernetes.io/cri-socket" in each for each in annotations)
     for name, old, new in zip(lab.names, before, after):
+        noted = lab.node(name, "cat /var/lib/kubelet/config.yaml /var/lib/kubelet/instance-config.yaml")
+        sockets = {line.split("unix://")[1].strip('"') for line in noted.splitlines() if "unix://" in line}
+        assert sockets == {new.socket}
         if old is not new:
-            assert not lab.node(name, f"ls -d {' '.join(old.kept)} 2>/dev/null", check=False), name
-            assert lab.node(name, f"systemctl is-active {old.unit}", check=False).strip() == "inactive"
+            assert_nothing_kept(lab, name, old, new)
 
 
 def test_reset_leaves_bare_nodes(lab):
     """That nothing is left is what reset.yml proves itself."""
-    lab.play("reset")
+    uid = lab.kubectl("get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}")
+    lab.play("reset", "-e", f"reset_confirm={uid}")
     for name in lab.names:
         for runtime in FIRST:
-            assert not lab.node(name, f"ls -d {' '.join(runtime.kept)} 2>/dev/null", check=False), name
+            assert_nothing_kept(lab, name, runtime, None)
