@@ -8,6 +8,7 @@ The tests are the steps of one life and run in this order.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,7 @@ CONTAINERD, CRIO, DOCKER = (
 )
 NAMES = {CONTAINERD: "containerd", CRIO: "crio", DOCKER: "docker"}
 FIRST = (CONTAINERD, CRIO, DOCKER)
+KUBENET = ("-e", "cni_variant=kubenet")
 #: What the nodes have afterwards: each pair once, in both directions, and another runtime for the control plane.
 CHANGES = (
     (CONTAINERD, DOCKER, CRIO),
@@ -118,6 +120,12 @@ def pods(lab: Lab) -> list[str]:
     return [f"{found[name]['namespace']}/{found[name]['name']}" for name in lab.names]
 
 
+def run_pod(lab: Lab, pod: str, node: str) -> None:
+    spec = json.dumps({"spec": {"nodeName": node, "terminationGracePeriodSeconds": 0}})
+    image = ("--image=podnet.local/toolbox:1", f"--overrides={spec}")
+    lab.kubectl("run", pod, *image, "--", "sleep", "1000")
+
+
 def test_three_runtimes_make_one_cluster(lab):
     healthy(lab, FIRST)
 
@@ -138,9 +146,7 @@ def test_pods_are_added_by_the_service(lab):
 
     before = {name: wakes(name) for name in lab.names}
     for name in lab.names:
-        spec = json.dumps({"spec": {"nodeName": name, "terminationGracePeriodSeconds": 0}})
-        image = ("--image=podnet.local/toolbox:1", f"--overrides={spec}")
-        lab.kubectl("run", f"added-{name}", *image, "--", "sleep", "1000")
+        run_pod(lab, f"added-{name}", name)
     for name in lab.names:
         lab.kubectl("wait", "--for=condition=Ready", "--timeout=120s", f"pod/added-{name}")
         assert wakes(name) > before[name]
@@ -201,10 +207,38 @@ def test_a_node_that_changes_its_runtime_keeps_nothing_of_it(lab, number):
             assert_nothing_kept(lab, name, old, new)
 
 
+def test_kubenet_s_case_with_each_runtime(lab):
+    """Pods at a bridge of their node's own, with addresses of its podCIDR and the MTU of its interfaces."""
+    lab.kubectl("delete", "namespace", "podnet-verify")
+    lab.kubectl("scale", "deployment/coredns", "--namespace=kube-system", "--replicas=0")
+    lab.kubectl(
+        "wait", "--for=delete", "--timeout=120s", "--namespace=kube-system", "pod", "--selector=k8s-app=kube-dns"
+    )
+    for name in lab.names:
+        lab.node(name, "ip link delete cni0")
+    lab.play("site", *KUBENET)
+    pods = {f"{name}-{number}": name for name in lab.names for number in (1, 2)}
+    for pod, name in pods.items():
+        run_pod(lab, pod, name)
+    lab.kubectl("wait", "--for=condition=Ready", "--timeout=120s", *(f"pod/{pod}" for pod in pods))
+    addresses = {each["metadata"]["name"]: each["status"]["podIP"] for each in lab.objects("pods")}
+    ranges = {each["metadata"]["name"]: ipaddress.ip_network(each["spec"]["podCIDR"]) for each in lab.objects("nodes")}
+    for pod, name in pods.items():
+        assert ipaddress.ip_address(addresses[pod]) in ranges[name]
+        (other,) = [addresses[each] for each in pods if each != pod and pods[each] == name]
+        lab.kubectl("exec", pod, "--", "ping", "-c", "1", "-W", "5", other)
+        smallest = lab.node(name, "cat /sys/class/net/[!l]*/mtu | sort -n | head -n 1").strip()
+        assert f"mtu {smallest} " in lab.kubectl("exec", pod, "--", "ip", "link", "show", "dev", "eth0")
+    for name in lab.names:
+        ports = lab.node(name, "ip -brief link show master cbr0").splitlines()
+        assert len(ports) == 2, ports
+    lab.kubectl("delete", "pod", *pods)
+
+
 def test_reset_leaves_bare_nodes(lab):
     """That nothing is left is what reset.yml proves itself."""
     uid = lab.kubectl("get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}")
-    lab.play("reset", "-e", f"reset_confirm={uid}")
+    lab.play("reset", *KUBENET, "-e", f"reset_confirm={uid}")
     for name in lab.names:
         for runtime in FIRST:
             assert_nothing_kept(lab, name, runtime, None)
