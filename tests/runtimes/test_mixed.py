@@ -55,8 +55,11 @@ CONTAINERD, CRIO, DOCKER = (
         "crio",
         "/run/crio/crio.sock",
         "/etc/crio/crio.conf.d/10-podnet.conf",
-        ("/usr/bin/crio", "/etc/crio", "/etc/systemd/system/crio.service*", "/run/crio", "/var/lib/crio/*"),
-        "/(var/lib|run)/crio/",
+        (
+            *("/usr/bin/crio", "/etc/crio", "/etc/systemd/system/crio.service*", "/run/crio", "/var/lib/crio/*"),
+            *("/run/ipcns", "/run/utsns", "/run/userns", "/usr/share/containers/oci/hooks.d"),
+        ),
+        "/((var/lib|run)/crio|run/(ipc|uts|user)ns)/",
         "crio|conmon",
         "[0-9a-f-]{36}",
     ),
