@@ -363,6 +363,35 @@ def test_containerd(containerd, version, bin_dir, driver):
     assert sandbox == "registry.k8s.io/pause:3.10.2"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+@pytest.mark.parametrize("containerd", ["1.7.24", "2.3.7"])
+@pytest.mark.parametrize(
+    ("source", "packages", "path"),
+    [
+        ("archive", {}, None),  # by PATH, as everywhere
+        ("archive", {"runc": "1.1.15"}, "/usr/bin/runc"),  # CRI-O's, say: PATH has it first
+        ("packages", {"runc": "1.1.15"}, None),
+    ],
+)
+def test_an_archive_s_runc_beside_a_package_s(containerd, source, packages, path):
+    import tomllib
+
+    facts = {"podnet_node": {**NODE, "containerd": containerd, "packages": packages}}
+    variables = {"ansible_facts": facts, "containerd_source": source, "role_path": str(ROLES / "containerd")}
+    search = [str(ROLES / "containerd")]
+    files = evaluate("containerd", "{{ _containerd_files }}", ansible_search_path=search, **variables)
+    plugins = tomllib.loads(files[0]["content"])["plugins"]
+    cri = plugins.get("io.containerd.grpc.v1.cri") or plugins["io.containerd.cri.v1.runtime"]
+    assert cri["containerd"]["runtimes"]["runc"]["options"].get("BinaryName") == path
+
+
+@pytest.mark.parametrize(("family", "conflicts"), [("debian", ["containerd"]), ("redhat", ["containerd", "runc"])])
+def test_packages_whose_files_an_archive_would_replace(family, conflicts):
+    packages = {"containerd": "1.7.24", "runc": "1.1.15", "crun": "1.21"}
+    facts = {"podnet_node": {**NODE, "distribution": {"family": family}, "packages": packages}}
+    assert evaluate("containerd", "{{ _containerd_conflicts }}", ansible_facts=facts) == conflicts
+
+
 @pytest.mark.parametrize(("source", "state"), [("packages", "restored"), ("archive", "file"), ("modules", "file")])
 def test_a_unit_for_containerd_where_no_package_brings_one(source, state):
     files = evaluate(
