@@ -226,6 +226,8 @@ class Code(str, Enum):
     # -- the cluster as a whole
     IMAGE_UNAVAILABLE = "image.unavailable"
     NODE_NOT_READY = "node.not-ready"
+    KUBELET_SKEWED = "kubelet.skewed"
+    API_SERVER_SKEWED = "api.server-skewed"
     POD_NOT_READY = "pod.not-ready"
     POD_CIDR_MISSING = "pod-cidr.missing"
     POD_CIDR_OVERLAPS = "pod-cidr.overlaps"

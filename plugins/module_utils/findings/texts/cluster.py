@@ -10,12 +10,25 @@ from ..codes import Code
 from .entry import Entry
 
 SITE = "ansible-playbook -i INVENTORY podnet.cluster.site"
+UPGRADE = "ansible-playbook -i INVENTORY podnet.cluster.upgrade"
 
 ENTRIES = {
     Code.NODE_NOT_READY: Entry(
         "node {subject} is not Ready: {reason}",
         "Its kubelet or container runtime does not run, or reports NetworkReady=false. The commands are for that node.",
         "systemctl status kubelet containerd; journalctl -u kubelet",
+    ),
+    Code.KUBELET_SKEWED: Entry(
+        "kubelet {actual} of {subject} does not fit API servers of {expected}, so the API may refuse what it asks",
+        "A kubelet may be three minor releases older than the newest API server, and not newer than the oldest one. An "
+        "upgrade has stopped on its way, or a package was not held.",
+        UPGRADE,
+    ),
+    Code.API_SERVER_SKEWED: Entry(
+        "API server {actual} of {subject} is more than a minor release older than that of {other}, {expected}, so they "
+        "answer differently",
+        "An upgrade has stopped between two control planes, or skipped a minor release.",
+        UPGRADE,
     ),
     Code.POD_NOT_READY: Entry(
         "pod {subject} is not Ready on {host}",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -23,13 +24,21 @@ from ..model.hop import Step
 
 #: Seconds that nodes' clocks may differ; the nodes are asked within the same seconds, not at the same time.
 CLOCK = 10
+#: Minor releases that a kubelet may be older than the newest API server.
+OLDEST_KUBELET = 3
 
 Answers = Mapping[str, NodeAnswer]
 
 
 def of_api(cluster: Cluster, namespace: str) -> list[Check]:
     """By the API alone."""
-    return [*_nodes(cluster), *_pods(cluster, namespace), *_addresses(cluster), *_resolver(cluster)]
+    return [
+        *_nodes(cluster),
+        *_releases(cluster),
+        *_pods(cluster, namespace),
+        *_addresses(cluster),
+        *_resolver(cluster),
+    ]
 
 
 def of_nodes(
@@ -143,6 +152,29 @@ def _nodes(cluster: Cluster) -> list[Check]:
         checks.append(_check(CheckName.NODE_READY, node.name, node.name))
         if not node.ready:
             _fail(checks[-1], Code.NODE_NOT_READY, reason=node.reason or "no reason given")
+    return checks
+
+
+def _minor(release: str) -> int:
+    """The second number of a release of Kubernetes; 0 for what is none."""
+    found = re.match(r"v1\.(\d+)", release)
+    return int(found.group(1)) if found else 0
+
+
+def _releases(cluster: Cluster) -> list[Check]:
+    """The releases of API servers and kubelets that Kubernetes supports together (its version skew policy)."""
+    servers = sorted(cluster.api_servers.items(), key=lambda server: _minor(server[1]))
+    if not servers:
+        return []  # they are not pods of this cluster
+    (oldest, old), (newest, new) = servers[0], servers[-1]
+    checks = [_check(CheckName.API_SERVERS_FIT, oldest, oldest)]
+    if _minor(new) - _minor(old) > 1:
+        _fail(checks[0], Code.API_SERVER_SKEWED, actual=old, expected=new, other=newest)
+    for node in cluster.nodes:
+        if _minor(node.release):
+            checks.append(_check(CheckName.KUBELET_FITS, node.name, node.name))
+            if not _minor(new) - OLDEST_KUBELET <= _minor(node.release) <= _minor(old):
+                _fail(checks[-1], Code.KUBELET_SKEWED, actual=node.release, expected=sorted({old, new}))
     return checks
 
 

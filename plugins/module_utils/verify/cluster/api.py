@@ -10,9 +10,14 @@ endpoints of a Service are the ready pods that it selects. Names of pods and ser
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 
 from ..model.record import record
+
+#: The label of an API server's static pod, as kubeadm makes it; its image's tag is its release.
+API_SERVER = ("component", "kube-apiserver")
+_TAG = re.compile(r":(v1\.\d+\.\d[^@:/]*)(@|$)")
 
 
 @record
@@ -61,11 +66,13 @@ class Service:
 
 @record
 class Cluster:
-    """Nodes, pods on them that have not ended, and services with an address of their own; each sorted by name."""
+    """Nodes, pods on them that have not ended, and services with an address of their own; each sorted by name.
+    ``api_servers``: the releases of those that are pods, by node."""
 
     nodes: list[Node]
     pods: list[Pod]
     services: list[Service]
+    api_servers: dict[str, str] = field(default_factory=dict)
     _workloads: dict[str, list[Pod]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _publishing: list[Pod] | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -111,7 +118,8 @@ def cluster(items: list[dict]) -> Cluster:
     slices = kinds.get("EndpointSlice", [])
     for service in services if slices else ():
         service.endpoints = _endpoints([item for item in slices if _owner(item) == service.name], service.address)
-    return Cluster(nodes=nodes, pods=sorted(pods, key=lambda pod: pod.name), services=services)
+    servers = {name: release for item in kinds["Pod"] for name, release in _api_server(item) if name in there}
+    return Cluster(nodes, sorted(pods, key=lambda pod: pod.name), services, dict(sorted(servers.items())))
 
 
 def _name(item: dict) -> str:
@@ -154,6 +162,14 @@ def _pod(item: dict) -> Pod:
         if host_network
         else {port["hostPort"]: port["containerPort"] for port in ports if port.get("hostPort")},
     )
+
+
+def _api_server(item: dict) -> list[tuple[str, str]]:
+    """The node and the release of a pod that is an API server."""
+    if API_SERVER not in (item["metadata"].get("labels") or {}).items():
+        return []
+    tags = [_TAG.search(container.get("image", "")) for container in item["spec"]["containers"]]
+    return [(item["spec"].get("nodeName", ""), tag.group(1)) for tag in tags if tag]
 
 
 def _has_address(item: dict) -> bool:

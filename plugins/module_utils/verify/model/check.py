@@ -48,6 +48,8 @@ class CheckName(str, Enum):
     BACKUPS_MADE = "backups made"
     # -- of the cluster
     NODE_READY = "node Ready"
+    KUBELET_FITS = "kubelet fits API servers"
+    API_SERVERS_FIT = "API servers fit each other"
     POD_READY = "pod Ready"
     DNS_ENDPOINTS = "DNS has ready endpoints"
     POD_CIDR_UNIQUE = "podCIDR unique"

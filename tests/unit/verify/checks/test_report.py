@@ -19,7 +19,7 @@ from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.answer
 from ansible_collections.podnet.cluster.plugins.module_utils.verify.model.check import CheckName
 from ansible_collections.podnet.cluster.plugins.plugin_utils.table import export_svg, render
 
-from ..conftest import NAMESPACE, PORT, lose
+from ..conftest import NAMESPACE, PORT, lose, pod
 
 
 def judge(items, found, tunnel=True):
@@ -117,6 +117,35 @@ def spoil_ready(items, found):
     condition = named(items, "Node", "node2")["status"]["conditions"][0]
     condition.update(status="False", message="container runtime is down")
     return CheckName.NODE_READY, Code.NODE_NOT_READY, "node2", {"reason": "container runtime is down"}
+
+
+def serve(items, **releases):
+    """API servers of these releases, on these nodes."""
+    for node, release in releases.items():
+        number = int(node.removeprefix("node"))
+        server = pod(f"kube-apiserver-{node}", number, f"10.77.0.1{number}", namespace="kube-system", hostNetwork=True)
+        server["metadata"]["labels"] = {"component": "kube-apiserver", "tier": "control-plane"}
+        server["spec"]["containers"][0]["image"] = f"registry.example:5000/kube-apiserver:{release}"
+        items.append(server)
+
+
+def spoil_kubelet(items, found):
+    serve(items, node1="v1.20.4", node2="v1.21.0")
+    named(items, "Node", "node3")["status"]["nodeInfo"]["kubeletVersion"] = "v1.21.0"
+    releases = {"actual": "v1.21.0", "expected": ["v1.20.4", "v1.21.0"]}
+    return CheckName.KUBELET_FITS, Code.KUBELET_SKEWED, "node3", releases
+
+
+def spoil_old_kubelet(items, found):
+    serve(items, node1="v1.23.0@sha256:00")
+    named(items, "Node", "node3")["status"]["nodeInfo"]["kubeletVersion"] = "v1.19.16"
+    return CheckName.KUBELET_FITS, Code.KUBELET_SKEWED, "node3", {"actual": "v1.19.16", "expected": ["v1.23.0"]}
+
+
+def spoil_api_server(items, found):
+    serve(items, node1="v1.22.1", node2="v1.20.15", node3="v1.21.0")
+    releases = {"actual": "v1.20.15", "expected": "v1.22.1", "other": "node1"}
+    return CheckName.API_SERVERS_FIT, Code.API_SERVER_SKEWED, "node2", releases
 
 
 def spoil_pod(items, found):
@@ -253,6 +282,9 @@ def spoil_resolver(items, found):
         spoil_vtep,
         spoil_resolver,
         spoil_ready,
+        spoil_kubelet,
+        spoil_old_kubelet,
+        spoil_api_server,
         spoil_pod,
         spoil_address,
         spoil_unique,
@@ -327,3 +359,13 @@ def test_picture_is_a_picture(items, found):
     assert picture.startswith("<svg")
     assert "url(http" not in picture, "nothing is loaded from the network"
     assert "a&#160;lab" in picture or "a lab" in picture
+
+
+@pytest.mark.parametrize(
+    "releases", [{}, {"node1": "v1.20.4"}, {"node1": "v1.21.0", "node2": "v1.20.4"}, {"node1": "v1.23.9"}]
+)
+def test_releases_that_kubernetes_supports_together(items, found, releases):
+    serve(items, **releases)
+    judged = judge(items, found)
+    names = {check.name for check in judged.checks}
+    assert judged.ok and ({CheckName.KUBELET_FITS, CheckName.API_SERVERS_FIT} <= names) == bool(releases)
