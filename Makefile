@@ -61,7 +61,7 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 ## Tests and figures
 .PHONY: test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes mixed fuzz conformance
 test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes mixed fuzz conformance: BINDEP += tests/bindep.txt
-test: ## Run all parts below and report each one's time
+test: ## Run lint, sanity, unit, integration, molecule and cluster, and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
 lint: venv ## ruff, mypy, ansible-lint, changelog and documentation lint
@@ -85,7 +85,7 @@ guest: BINDEP += tests/guest/bindep.txt
 guest: venv ## Tests of what this kernel lacks, in QEMU under Debian's kernel
 	python3 tests/guest/run.py $(ARGS)
 
-molecule: venv ## A scenario for each role, on lab nodes
+molecule: venv ## Scenarios of the roles, on lab nodes
 	molecule destroy -s default # what an interrupted run may have left
 	molecule test $(addprefix -s ,$(SCENARIOS))
 

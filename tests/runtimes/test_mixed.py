@@ -106,10 +106,17 @@ def healthy(lab: Lab, runtimes: Sequence[Known]) -> None:
     reported = {each["metadata"]["name"]: each["status"]["nodeInfo"]["containerRuntimeVersion"] for each in nodes}
     for name, runtime in zip(lab.names, runtimes):
         assert reported[name].startswith(runtime.reported), reported
+    # an API server that was away is asked again within 30 s
+    lab.until("podnetd follows the API on each node", lambda: all(follows(lab, name) for name in lab.names), 60)
     report = lab.verify()
     assert report["ok"], report["failures"]
     run = lab.play("site")
     assert run.changed == {}, run.changed_tasks
+
+
+def follows(lab: Lab, name: str) -> bool:
+    checks = json.loads(lab.node(name, "podnetctl inspect --json", check=False))["checks"]
+    return "agent.source-lost" not in {check["finding"]["code"] for check in checks if check["finding"]}
 
 
 def pods(lab: Lab) -> list[str]:

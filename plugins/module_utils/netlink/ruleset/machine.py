@@ -17,6 +17,7 @@ from typing import Callable, NamedTuple
 from ..wire import parse, text
 from . import xt
 from .choices import Choices
+from .keys import Ct, Meta, word
 from .packet import ESTABLISHED, IPS_DNAT, IPS_SNAT, NEW, RELATED, Host, Packet
 from .read import ChainKey, Rule, Ruleset
 from .verdicts import ACCEPT, CODES, ENDING, ENDING_TARGETS, PASSING, PASSING_TARGETS, QUEUE, REWRITING_TARGETS
@@ -24,6 +25,10 @@ from .xt import Nat
 
 _JUMP, _GOTO, _RETURN, _CONTINUE = -3, -4, -5, -1
 _DEPTH = 16  # NFT_JUMP_STACK_SIZE
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772  # linux/if_arp.h
+BOOL, LSHIFT, RSHIFT = 0, 1, 2  # NFT_BITWISE_
+FIB_OIF, FIB_ADDRTYPE = 1, 3  # NFT_FIB_RESULT_
+FIB_SADDR, FIB_IIF, FIB_PRESENT = 1, 8, 32  # NFTA_FIB_F_
 
 
 class End(NamedTuple):
@@ -205,13 +210,13 @@ class Machine:
         if isinstance(actual, str):
             self._load_strange(values.get(2), actual, (length + 3) // 4)
             return
-        if operation == 0:
+        if operation == BOOL:
             mask, flip = parse(values[4]).get(1, b""), parse(values[5]).get(1, b"")
             self._load(values.get(2), bytes(a & m ^ f for a, m, f in zip(actual, mask, flip)))
-        elif operation in (1, 2) and length == 4:
+        elif operation in (LSHIFT, RSHIFT) and length == 4:
             shift = int.from_bytes(parse(values[7]).get(1, b""), byteorder)
             found = int.from_bytes(actual, byteorder)
-            found = (found << shift if operation == 1 else found >> shift) & 0xFFFFFFFF
+            found = (found << shift if operation == LSHIFT else found >> shift) & 0xFFFFFFFF
             self._load(values.get(2), found.to_bytes(4, byteorder))
         else:
             self._load_strange(values.get(2), "bitwise", (length + 3) // 4)
@@ -245,8 +250,8 @@ class Machine:
 
     def _meta(self, values: dict[int, bytes]) -> None:
         key, packet = _number(values.get(2)), self.packet
-        if 3 in values:
-            if key == 3:
+        if 3 in values:  # it writes
+            if key == Meta.MARK:
                 mark = self._read(values[3], 4)
                 if isinstance(mark, str):
                     self.choices.guess(mark)
@@ -254,70 +259,70 @@ class Machine:
                     packet.mark = int.from_bytes(mark, byteorder)
             return
         found: bytes | None = None
-        if key == 1:
+        device = packet.iif if key in _OF_IIF else packet.oif
+        if key == Meta.PROTOCOL:
             found = b"\x08\x00" if packet.family == 4 else b"\x86\xdd"
-        elif key == 3:
+        elif key == Meta.MARK:
             found = _host32(packet.mark)
-        elif key in (4, 5):
-            found = _host32(self.host.index_of(packet.iif if key == 4 else packet.oif))
-        elif key in (6, 7):
-            found = (packet.iif if key == 6 else packet.oif).encode().ljust(16, b"\0")
-        elif key in (8, 9):
-            name = packet.iif if key == 8 else packet.oif
-            self._hold(bool(name))
-            found = struct.pack("=H", 772 if name == "lo" else 1)  # ARPHRD_LOOPBACK, ARPHRD_ETHER
-        elif key == 15:
-            found = b"\x02" if packet.family == 4 else b"\x0a"
-        elif key == 16:
-            found = bytes([packet.protocol])
-        elif key == 19:
-            found = b"\0"  # PACKET_HOST
-        elif key in (26, 27):
-            kind = self.host.link_kind(packet.iif if key == 26 else packet.oif)
+        elif key in (Meta.IIF, Meta.OIF):
+            found = _host32(self.host.index_of(device))
+        elif key in (Meta.IIFNAME, Meta.OIFNAME):
+            found = device.encode().ljust(16, b"\0")
+        elif key in (Meta.IIFTYPE, Meta.OIFTYPE):
+            self._hold(bool(device))
+            found = struct.pack("=H", ARPHRD_LOOPBACK if device == "lo" else ARPHRD_ETHER)
+        elif key in (Meta.IIFKIND, Meta.OIFKIND):
+            kind = self.host.link_kind(device)
             self._hold(bool(kind))
             found = kind.encode().ljust(16, b"\0")
+        elif key == Meta.NFPROTO:
+            found = b"\x02" if packet.family == 4 else b"\x0a"
+        elif key == Meta.L4PROTO:
+            found = bytes([packet.protocol])
+        elif key == Meta.PKTTYPE:
+            found = b"\0"  # PACKET_HOST
         if found is None:
-            self._load_strange(values.get(1), f"meta {_META.get(key, key)}")
+            self._load_strange(values.get(1), f"meta {word(Meta, key)}")
         else:
             self._load(values.get(1), found)
 
     def _ct(self, values: dict[int, bytes]) -> None:
         key, packet = _number(values.get(2)), self.packet
-        if 4 in values:
-            if key == 3:
+        if 4 in values:  # it writes
+            if key == Ct.MARK:
                 mark = self._read(values[4], 4)
                 packet.ct_mark = packet.ct_mark if isinstance(mark, str) else int.from_bytes(mark, byteorder)
             return
-        if key == 0:
+        if key == Ct.STATE:
             self._load(values.get(1), _host32(packet.state))
             return
         self._hold(packet.state in (NEW, ESTABLISHED, RELATED))  # without a connection there is nothing to load
         original = _number(values.get(3)) == 0 and 3 in values
-        if key == 2:
+        if key == Ct.STATUS:
             self._load(values.get(1), _host32(packet.status))
-        elif key == 3:
+        elif key == Ct.MARK:
             self._load(values.get(1), _host32(packet.ct_mark))
-        elif key == 1:
+        elif key == Ct.DIRECTION:
             self._load(values.get(1), bytes([int(packet.state == ESTABLISHED)]))
-        elif key == 10:
+        elif key == Ct.PROTOCOL:
             self._load(values.get(1), bytes([packet.protocol]))
-        elif original and packet.state == NEW and key == 12:
+        elif original and packet.state == NEW and key == Ct.PROTO_DST:
             self._load(values.get(1), struct.pack(">H", packet.original[1]))
         else:
-            self._load_strange(values.get(1), f"ct {_CT.get(key, key)}")
+            self._load_strange(values.get(1), f"ct {word(Ct, key)}")
 
     def _fib(self, values: dict[int, bytes]) -> None:
         result, flags = _number(values.get(2)), _number(values.get(3))
-        address = self.packet.saddr if flags & 1 else self.packet.daddr
-        if result == 3:
+        address = self.packet.saddr if flags & FIB_SADDR else self.packet.daddr
+        if result == FIB_ADDRTYPE:
             self._load(values.get(1), _host32(self.host.kind_of(address)))
             return
         name = self.host.interface_to(address)
-        if flags & 8 and name != self.packet.iif:
+        if flags & FIB_IIF and name != self.packet.iif:
             name = ""
-        if flags & 32:
-            self._load(values.get(1), _host32(int(bool(name))) if result == 1 else bytes([int(bool(name))]))
-        elif result == 1:
+        if flags & FIB_PRESENT:
+            self._load(values.get(1), _host32(int(bool(name))) if result == FIB_OIF else bytes([int(bool(name))]))
+        elif result == FIB_OIF:
             self._load(values.get(1), _host32(self.host.index_of(name)))
         else:
             self._load(values.get(1), name.encode().ljust(16, b"\0"))
@@ -407,8 +412,7 @@ class Machine:
         raise _EndError(self._translated(self._rule, found))
 
 
-_META = {0: "length", 2: "priority", 10: "skuid", 11: "skgid", 13: "rtclassid", 20: "cpu", 23: "cgroup", 24: "random"}
-_CT = {8: "saddr", 9: "daddr", 11: "proto-src", 12: "proto-dst", 13: "label", 17: "zone", 6: "helper"}
+_OF_IIF = (Meta.IIF, Meta.IIFNAME, Meta.IIFTYPE, Meta.IIFKIND)
 _EXPRESSIONS: dict[str, Callable[[Machine, dict[int, bytes]], None]] = {
     "immediate": Machine._immediate, "cmp": Machine._cmp, "range": Machine._range, "bitwise": Machine._bitwise,
     "byteorder": Machine._byteorder, "payload": Machine._payload, "meta": Machine._meta, "ct": Machine._ct,
