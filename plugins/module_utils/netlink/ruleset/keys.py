@@ -51,6 +51,10 @@ class Ct(IntEnum):
     PROTO_DST = 12
     LABEL = 13
     ZONE = 17
+    IP_SADDR = 19
+    IP_DADDR = 20
+    IP6_SADDR = 21
+    IP6_DADDR = 22
 
 
 def word(keys: type[IntEnum], number: int) -> str:
