@@ -656,6 +656,20 @@ def test_the_ip_versions_of_a_node_are_those_of_the_pod_network(network, version
     assert evaluate("node", "{{ _cluster_ip_versions }}", overlay_network=network) == versions
 
 
+@pytest.mark.parametrize(
+    ("source", "uid", "asked"),
+    [("api", "", True), ("api", "1", True), ("allocator", "1", True), ("allocator", "", False)],
+)
+def test_nodes_without_an_api_have_no_kubelets_to_sign_for(source, uid, asked):
+    tasks = yaml.safe_load((ROLES / "overlay/tasks/main.yml").read_text())
+    (task,) = [each for each in tasks if each["name"] == "Sign the kubelets' serving certificates"]
+    variables = {"_cluster_new_kubelets": ["node1"], "_overlay_waiting_kubelets": [], "_cluster_uid": uid}
+    holds = [
+        evaluate("overlay", "{{ " + each + " }}", overlay_pod_cidr_source=source, **variables) for each in task["when"]
+    ]
+    assert all(holds) is asked
+
+
 @pytest.mark.parametrize("family", ["debian", "redhat"])
 def test_packages_of_the_repository(family):
     """crictl is not kubeadm's dependency since 1.32, and certificates, backups and checks of etcd want it."""
