@@ -182,7 +182,10 @@ def test_a_runtime_that_looks_into_another_directory_is_named(lab, number):
 
 def assert_nothing_kept(lab: Lab, name: str, old: Known, new: Known | None) -> None:
     """A node that has ``new`` has nothing of the runtime ``old``."""
-    shared = OF_CONTAINERD if new is DOCKER else ()
+    # Docker Engine brings the distribution's containerd, with its own configuration
+    shared = (CONTAINERD.file, *OF_CONTAINERD) if new is DOCKER else ()
+    if old is CONTAINERD:
+        assert not lab.node(name, f"grep --no-messages 'Written by podnet.cluster' {old.file}", check=False), name
     paths = [path for path in old.kept if path not in shared]
     assert not lab.node(name, f"ls -d {' '.join(paths)} 2>/dev/null", check=False), name
     assert not lab.node(name, f"cut -d ' ' -f 2 /proc/mounts | grep -E '^{old.mounts}'", check=False), name
