@@ -126,8 +126,10 @@ def pods(lab: Lab) -> list[str]:
 
 
 def run_pod(lab: Lab, pod: str, node: str) -> None:
-    spec = json.dumps({"spec": {"nodeName": node, "terminationGracePeriodSeconds": 0}})
-    image = ("--image=podnet.local/toolbox:1", f"--overrides={spec}")
+    # CRI-O gives no NET_RAW by itself, which ping needs
+    container = {"name": pod, "securityContext": {"capabilities": {"add": ["NET_RAW"]}}}
+    spec = {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]}
+    image = ("--image=podnet.local/toolbox:1", "--override-type=strategic", f"--overrides={json.dumps({'spec': spec})}")
     lab.kubectl("run", pod, *image, "--", "sleep", "1000")
 
 
