@@ -30,6 +30,12 @@ AIM_CHANGE, AIM_MEMORY, MEMORY_AT = 0.05, 25, 1000
 REST = 15
 
 
+def processor(pid: int) -> float:
+    """Seconds of processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Podnetd:
     """A podnetd in the namespace NAME with the files in DIRECTORY."""
 
@@ -57,8 +63,7 @@ class Podnetd:
 
     def processor(self) -> float:
         """Seconds of processor time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor(self.process.pid)
 
 
 def until(monitor: subprocess.Popen, words: str) -> None:

@@ -36,6 +36,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 import overlay as batch  # noqa: E402
+from agent import processor  # noqa: E402
 from standin import apiserver, client  # noqa: E402
 
 SERVER, NODE = "192.0.2.1", "192.0.2.2"
@@ -178,8 +179,7 @@ class Agent:
 
     def used(self) -> float:
         """Seconds of CPU until now."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor(self.process.pid)
 
     def stop(self) -> None:
         self.process.terminate()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "build/collections"), str(ROOT / "tests")]
 
+from agent import processor  # noqa: E402
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.policies.cluster import SELECTOR  # noqa: E402
 from ansible_collections.podnet.cluster.plugins.module_utils.kube.client import Client, load_credentials  # noqa: E402
 from ansible_collections.podnet.cluster.plugins.module_utils.kube.reflector import Reflector  # noqa: E402
@@ -33,7 +33,7 @@ from standin import cluster as real  # noqa: E402
 
 PODS = "/api/v1/pods"
 OWN = "/api/v1/namespaces/default/pods"
-MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 PROBE = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10}
 CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 NOW = "2026-11-30T12:00:00Z"
@@ -119,12 +119,6 @@ class Records:
 
     def connected(self) -> None:
         self.live.set()
-
-
-def processor(pid: int) -> float:
-    """Seconds of processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Watch:
