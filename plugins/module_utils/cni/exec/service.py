@@ -47,8 +47,9 @@ CALL = b"\1"
 BACKLOG = 4096
 #: Calls that a worker serves before it exits, which limits what a call may leave in a process.
 CALLS = 500
-#: Idle workers after a burst, and how long they wait for the next one in milliseconds; then one is enough.
-WAITING, QUIET = 12, 60_000
+#: Idle workers after a burst, and how long they wait for the next call in milliseconds; then one is enough: each has
+#: some 3 MiB of its own, and twelve are forked again in the time of a few calls.
+WAITING, QUIET = 12, 2_000
 #: How long to wait after a worker that died before its first call, in seconds.
 PAUSE = 0.2
 
