@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import copy
 import json
 import os
 import random
@@ -141,7 +142,8 @@ def calls(draw, plugins, place, pod):
     plugin = chance.choice(plugins)
     command = chance.choice([*COMMANDS, "ADD", "ADD"])
     version = chance.choice([*VERSIONS, "1.1.0", "1.1.0", "1.0.0"])
-    conf = {"cniVersion": version, "name": "n", "type": plugin, **OWN.get(plugin, {})}
+    # a copy: what is put into it below must not be in the next case, which would no longer be the drawn number's
+    conf = {"cniVersion": version, "name": "n", "type": plugin, **copy.deepcopy(OWN.get(plugin, {}))}
     conf["ipam"] = {"type": "host-local", "dataDir": f"{place}/data", "ranges": [[{"subnet": "10.1.0.0/24"}]]}
     if plugin == "flannel":
         conf.update(subnetFile=f"{place}/subnet.env", dataDir=f"{place}/data/flannel", delegate={"bridge": "br0"})
