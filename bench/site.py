@@ -83,7 +83,8 @@ def measure(trees: list[Path], nodes: int, bare: bool, repeat: int) -> list[list
         for side, book, (name, network) in zip(sides, books, LABS):
             lab = ("-e", f"lab_name={name}", "-e", f"lab_network={network}")
             stack.callback(side.play, side.tree / "playbooks/lab/down.yml", *lab)
-            side.play(side.tree / "playbooks/lab/up.yml", *lab, "-e", f"lab_nodes={nodes}")
+            asked = json.dumps({"lab_nodes": nodes, **({"lab_kubernetes": False} if bare else {})})
+            side.play(side.tree / "playbooks/lab/up.yml", *lab, "-e", asked)
             side.play(book)
         turns = []
         for number in range(repeat):
