@@ -22,7 +22,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 VARIABLES = {
     "control_plane_audit_policy": {"rules": [{"level": "Metadata"}]},
     "control_plane_encryption": [
-        {"resources": ["secrets"], "providers": [{"secretbox": {"keys": [{"name": "a", "secret": KEY}]}}]}
+        {"resources": ["secrets"], "providers": [{"secretbox": {"keys": [{"name": "12e34", "secret": KEY}]}}]}
     ],
 }
 EXPRESSIONS = {
@@ -89,6 +89,7 @@ def test_secrets_are_encrypted_and_requests_are_logged(rendered, archive, tmp_pa
         server.stop()
     stored = b"".join(path.read_bytes() for path in (directory / "etcd.data").rglob("*") if path.is_file())
     assert b"within-a-configmap" in stored and b"within-a-secret" not in stored
+    assert b"k8s:enc:secretbox:v1:12e34:" in stored, "the key's name is a string, not a number"
     logged = [json.loads(line).get("objectRef", {}) for line in (tmp_path / "audit.log").read_text().splitlines()]
     assert {"secrets", "configmaps"} <= {each.get("resource") for each in logged}
 

@@ -139,6 +139,56 @@ def test_audit_and_encryption():
     assert documents("1.37.2")["ClusterConfiguration"]["apiServer"]["extraVolumes"] == []
 
 
+#: Strings that one or the other reader of YAML takes for something else, unless they are quoted.
+STRINGS = ["12e34", "123e456", "0o17", "+_1", ".5", "1.5e3", "y", "=", "<<", "12:30", "null", "", "a: #", "\U0001f600"]
+
+
+def plain(text):
+    """A JSON document as it is, its strings as YAML's readers of every version have them: no escape that one lacks."""
+    assert not re.search(r"\\u[dD][89a-fA-F]", text)  # half a character of UTF-16
+    return json.loads(text)
+
+
+def test_a_string_that_looks_like_a_number_stays_a_string():
+    """What a user gives for Kubernetes is quoted, keys as well: its YAML library knows more numbers than Ansible's."""
+    odd = {"strings": STRINGS, **{string: string for string in STRINGS}}
+    given = {"control_plane_kubelet": odd, "control_plane_kube_proxy": odd, "control_plane_apiserver_args": odd}
+    text = render("control_plane", "kubeadm.yaml.j2", kubernetes_release="1.37.2", **given)
+    *_, cluster, kubelet, proxy = text.split("\n---\n")
+    assert odd.items() <= plain(kubelet).items() and odd.items() <= plain(proxy).items()
+    for string in STRINGS:
+        assert f"- name: {json.dumps(string, ensure_ascii=False)}\n" in cluster
+        assert f"  value: {json.dumps(string, ensure_ascii=False)}\n" in cluster
+    audit, encryption = evaluate(
+        "control_plane",
+        "{{ _control_plane_settings_files }}",
+        control_plane_audit_policy=odd,
+        control_plane_encryption=[odd],
+    )
+    assert odd.items() <= plain(audit["content"]).items()
+    assert plain(encryption["secret_content"])["resources"] == [odd]
+    workload = render("verify", "workload.yml.j2", verify_image="12e34", verify_namespace="0o17")
+    assert workload.count('image: "12e34"\n') == 2
+    assert re.findall("name(?:space)?: (.*17.*)", workload) == ['"0o17"'] * 4
+
+
+def test_a_key_out_of_the_vault(tmp_path):
+    """A string that alone is vaulted is written as what it means, not as the vault has it."""
+    password = tmp_path / "password"
+    password.write_text("word")
+    vault = ["ansible-vault", "encrypt_string", "--vault-password-file", password, "--name", "vaulted", "c2VjcmV0"]
+    given = subprocess.run(vault, check=True, capture_output=True, text=True).stdout
+    (tmp_path / "given.yml").write_text(
+        given + "\ncontrol_plane_audit_policy: {}\n"
+        'control_plane_encryption: [{resources: [secrets], providers: [{aesgcm: {secret: "{{ vaulted }}"}}]}]\n'
+    )
+    words = ["ansible", "-m", "debug", "-a", "var=_control_plane_settings_files", "--vault-password-file", password]
+    words += ["-e", f"@{ROLES}/control_plane/vars/main.yml", "-e", f"@{tmp_path}/given.yml", "localhost"]
+    done = subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, text=True)
+    (file,) = json.loads(done.stdout.partition("=>")[2])["_control_plane_settings_files"]
+    assert json.loads(file["secret_content"])["resources"][0]["providers"] == [{"aesgcm": {"secret": "c2VjcmV0"}}]
+
+
 def test_the_kubelet_s_files_are_root_s_alone():
     """The CIS benchmark's 4.1.1."""
     files = evaluate("kubernetes", "{{ _kubernetes_all_files }}", kubernetes_source="archive")

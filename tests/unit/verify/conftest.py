@@ -35,7 +35,11 @@ def node(number: int) -> dict:
                 {"type": "Hostname", "address": f"node{number}"},
             ],
             "conditions": [{"type": "Ready", "status": "True", "message": "kubelet is posting ready status"}],
-            "nodeInfo": {"kubeletVersion": "v1.20.2", "osImage": "Debian GNU/Linux 12 (bookworm)"},
+            "nodeInfo": {
+                "kubeletVersion": "v1.20.2",
+                "osImage": "Debian GNU/Linux 12 (bookworm)",
+                "containerRuntimeVersion": "containerd://2.3.1",
+            },
         },
     }
 

@@ -78,7 +78,8 @@ def test_junit_has_a_code_for_a_trace_that_found_no_fault(items, found):
 def test_a_failure_carries_code_parameters_and_the_fault_that_explains_it(spoiled):
     check, trace, probe = spoiled["failures"]
     assert [entry["kind"] for entry in (check, trace, probe)] == ["check", "trace", "probe"]
-    assert (check["fault"]["code"], check["fault"]["parameters"]) == ("node.not-ready", {"reason": "the disk is full"})
+    parameters = {"reason": "the disk is full", "units": "kubelet containerd"}
+    assert (check["fault"]["code"], check["fault"]["parameters"]) == ("node.not-ready", parameters)
     assert (trace["fault"]["code"], trace["fault"]["step"], trace["trace"]) == ("route.shadowed", "route", 0)
     assert trace["ends"] == ["node1", "node2"]
     assert (probe["finding"]["code"], probe["fault"], probe["trace"]) == ("probe.error", None, None)

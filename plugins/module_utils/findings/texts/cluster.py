@@ -16,7 +16,7 @@ ENTRIES = {
     Code.NODE_NOT_READY: Entry(
         "node {subject} is not Ready: {reason}",
         "Its kubelet or container runtime does not run, or reports NetworkReady=false. The commands are for that node.",
-        "systemctl status kubelet containerd; journalctl -u kubelet",
+        "systemctl status {units}; journalctl -u kubelet",
     ),
     Code.KUBELET_SKEWED: Entry(
         "kubelet {actual} of {subject} does not fit API servers of {expected}, so the API may refuse what it asks",

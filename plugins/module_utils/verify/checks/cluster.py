@@ -17,6 +17,7 @@ from ...ipam.ip import parse_address
 from ...ipam.prefix import Prefix, parse_prefix
 from ..cluster.api import Cluster, Pod
 from ..cluster.matrix import DNS, probes
+from ..model import runtimes
 from ..model.answer import About, NodeAnswer
 from ..model.check import Check, CheckName
 from ..model.evidence import IN, OUT
@@ -151,7 +152,8 @@ def _nodes(cluster: Cluster) -> list[Check]:
     for node in cluster.nodes:
         checks.append(_check(CheckName.NODE_READY, node.name, node.name))
         if not node.ready:
-            _fail(checks[-1], Code.NODE_NOT_READY, reason=node.reason or "no reason given")
+            units = " ".join(["kubelet", *runtimes.units(node.runtime)])
+            _fail(checks[-1], Code.NODE_NOT_READY, reason=node.reason or "no reason given", units=units)
     return checks
 
 

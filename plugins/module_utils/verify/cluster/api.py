@@ -22,13 +22,14 @@ _TAG = re.compile(r":(v1\.\d+\.\d[^@:/]*)(@|$)")
 
 @record
 class Node:
-    """A node; ``reason`` says why it is not ready, in the kubelet's words."""
+    """A node; ``reason`` says why it is not ready, in the kubelet's words, ``runtime`` is as containerd://2.3.1."""
 
     name: str
     address: str
     ready: bool
     reason: str
     release: str
+    runtime: str
     os: str
     pod_cidrs: list[str]
 
@@ -137,6 +138,7 @@ def _node(item: dict) -> Node:
         ready=ready["status"] == "True",
         reason="" if ready["status"] == "True" else ready.get("message", ""),
         release=status.get("nodeInfo", {}).get("kubeletVersion", ""),
+        runtime=status.get("nodeInfo", {}).get("containerRuntimeVersion", ""),
         os=status.get("nodeInfo", {}).get("osImage", ""),
         pod_cidrs=spec.get("podCIDRs") or [spec[key] for key in ("podCIDR",) if spec.get(key)],
     )

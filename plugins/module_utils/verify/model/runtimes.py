@@ -15,9 +15,11 @@ _ENDPOINT = re.compile(r"""^runtime-endpoint:\s*["']?(?:unix://)?(/[^\s"']+)""",
 
 
 class Runtime(NamedTuple):
-    """A container runtime. ``unit`` is the systemd unit that answers the CRI at the Unix socket ``socket``;
-    ``processes`` are those of all its units, by unit; ``conf_dir`` and ``bin_dir`` are its settings in ``file``."""
+    """A container runtime. ``name`` is the one that it gives the CRI; ``unit`` is the systemd unit that answers the CRI
+    at the Unix socket ``socket``; ``processes`` are those of all its units, by unit; ``conf_dir`` and ``bin_dir`` are
+    its settings in ``file``."""
 
+    name: str
     unit: str
     socket: str
     processes: dict[str, str]
@@ -30,6 +32,7 @@ class Runtime(NamedTuple):
 RUNTIMES = {
     "containerd": Runtime(
         "containerd",
+        "containerd",
         "/run/containerd/containerd.sock",
         {"containerd": "containerd"},
         'conf_dir = "{}"',
@@ -37,6 +40,7 @@ RUNTIMES = {
         "/etc/containerd/config.toml",
     ),
     "crio": Runtime(
+        "cri-o",
         "crio",
         "/run/crio/crio.sock",
         {"crio": "crio"},
@@ -45,6 +49,7 @@ RUNTIMES = {
         "/etc/crio/crio.conf.d/10-podnet.conf",
     ),
     "docker": Runtime(
+        "docker",
         "cri-docker",
         "/run/cri-dockerd.sock",
         {"docker": "dockerd", "cri-docker": "cri-dockerd"},
@@ -61,3 +66,9 @@ def of_crictl(text: str) -> Runtime:
     match = _ENDPOINT.search(text)
     socket = match[1].replace("/var/run/", "/run/", 1) if match else ""
     return next((each for each in RUNTIMES.values() if each.socket == socket), RUNTIMES[DEFAULT])
+
+
+def units(reported: str) -> list[str]:
+    """The systemd units of the runtime that a Node reports, as containerd://2.3.1; none of one that is not known."""
+    name = reported.partition("://")[0]
+    return [unit for each in RUNTIMES.values() if each.name == name for unit in each.processes]

@@ -114,9 +114,11 @@ def test_an_answer_of_another_version_is_refused(found):
 
 
 def spoil_ready(items, found):
-    condition = named(items, "Node", "node2")["status"]["conditions"][0]
-    condition.update(status="False", message="container runtime is down")
-    return CheckName.NODE_READY, Code.NODE_NOT_READY, "node2", {"reason": "container runtime is down"}
+    status = named(items, "Node", "node2")["status"]
+    status["conditions"][0].update(status="False", message="container runtime is down")
+    status["nodeInfo"]["containerRuntimeVersion"] = "docker://26.1.5"
+    parameters = {"reason": "container runtime is down", "units": "kubelet docker cri-docker"}
+    return CheckName.NODE_READY, Code.NODE_NOT_READY, "node2", parameters
 
 
 def serve(items, **releases):
