@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -20,6 +21,7 @@ import (
 	api "sigs.k8s.io/network-policy-api/apis/v1beta1"
 	"sigs.k8s.io/network-policy-api/conformance"
 	"sigs.k8s.io/network-policy-api/conformance/tests"
+	timeouts "sigs.k8s.io/network-policy-api/conformance/utils/config"
 	"sigs.k8s.io/network-policy-api/conformance/utils/suite"
 )
 
@@ -27,6 +29,10 @@ var (
 	sctp = flag.Bool("sctp", true, "whether the kernel has SCTP")
 	pods = flag.String("exec", "", "the program that runs pods' commands: see execServer")
 )
+
+// How long a connection may take to be as the policies want it: the suite sets no limit for that. Its 10 seconds are
+// three attempts at a connection that is dropped, fewer where the processor is others'.
+const patience = time.Minute
 
 // A container whose environment asks for an SCTP server, up to the next container or object.
 var sctpServer = regexp.MustCompile(`(?m)^        - name: .*\n(?:          .*\n)*          - name: SERVE_SCTP_PORT_.*\n(?:            .*\n?)*`)
@@ -48,6 +54,7 @@ func TestConformance(t *testing.T) {
 	}
 	options := suite.Options{
 		Client: objects, ClientSet: kubernetes.NewForConfigOrDie(access), KubeConfig: *access, CleanupBaseResources: true,
+		TimeoutConfig: timeouts.TimeoutConfig{PokeTimeout: patience},
 	}
 	if !*sctp {
 		options.BaseManifests = withoutSCTP(t)

@@ -39,7 +39,7 @@ PODS, POLICIES, OWN = 300, 60, 10
 TURNS, CREATIONS = 6, 21
 #: Seconds without a flow that arrives, after which the policy is in force.
 QUIET = 0.5
-AIM_LATENCY, AIM_ADD, PAIRS = 0.2, 1.1, 60
+AIM_LATENCY, AIM_ADD, PAIRS = 0.2, 1.1, 150
 pytestmark = pytest.mark.timeout(3600)
 
 
@@ -230,5 +230,9 @@ def test_add_with_policies_costs_little_more_than_without(nodes, tmp_path):
         pairs = [(getattr(one, key), getattr(other, key)) for one, other in zip(costs[True], costs[False])]
         ratios[key] = statistics.median(one / other for one, other in pairs)
         middle = [statistics.median(each) * 1e3 for each in zip(*pairs)]
-        print(f"ADD with policies, {key}: {middle[0]:.1f} ms, without {middle[1]:.1f} ms: {ratios[key]:.2f}")
+        best = [statistics.quantiles(each, n=10)[0] * 1e3 for each in zip(*pairs)]
+        print(
+            f"ADD with policies, {key}: {middle[0]:.1f} ms, without {middle[1]:.1f} ms: {ratios[key]:.2f} "
+            f"(the fastest tenth: {best[0]:.1f} ms, {best[1]:.1f} ms: {best[0] / best[1]:.2f})"
+        )
     assert ratios["wall"] <= AIM_ADD
