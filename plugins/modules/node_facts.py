@@ -119,6 +119,10 @@ options:
         description: A file of public keys on the node, one of which must have signed the archive's checksums.
         type: str
         default: ''
+      api_port:
+        description: The port on which the API server of a control plane will listen.
+        type: int
+        default: 6443
       kube_proxy_mode:
         description: kube-proxy's mode.
         type: str
@@ -324,6 +328,7 @@ CHECK = {
     "upgrade": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
     "firewalls": {"type": "list", "elements": "str", "default": []},
+    "api_port": {"type": "int", "default": 6443},
     "kube_proxy_mode": {"type": "str", "default": "iptables"},
     "archive_keyring": {"type": "str", "default": "", "no_log": False},
 }

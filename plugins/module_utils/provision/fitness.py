@@ -20,10 +20,10 @@ from ..verify.model.runtimes import DEFAULT
 from . import archive, membership
 from .releases import Release
 
-#: TCP ports that Kubernetes' parts listen on (kubernetes.io, "Ports and Protocols").
+#: TCP ports that Kubernetes' parts listen on (kubernetes.io, "Ports and Protocols"), but for the API server's.
 NODE_PORTS = {10250: "kubelet"}
 CONTROL_PLANE_PORTS = {
-    2379: "etcd", 2380: "etcd", 6443: "kube-apiserver", 10257: "kube-controller-manager", 10259: "kube-scheduler",
+    2379: "etcd", 2380: "etcd", 10257: "kube-controller-manager", 10259: "kube-scheduler",
 }  # fmt: skip
 #: Links that the pod network makes: their addresses lie in it rightly.
 OURS = re.compile(r"cni\d+|cbr0|flannel(-v6)?\.\d+|flannel-wg(-v6)?|veth.*|kube-ipvs0")
@@ -58,7 +58,7 @@ class Wanted(NamedTuple):
     whether the kubelet should accept cgroup v1; ``adopt``: whether a node of a cluster that another tool made is
     accepted; ``firewalls``: those that the role opens, where they run; ``kube_proxy_mode``: kube-proxy's;
     ``archive_keyring``: a file of keys, one of which must have signed the archive; ``runtime``: the container
-    runtime's."""
+    runtime's; ``api_port``: the API server's port."""
 
     release: Release
     control_plane: bool = False
@@ -74,6 +74,7 @@ class Wanted(NamedTuple):
     kube_proxy_mode: str = "iptables"
     archive_keyring: str = ""
     runtime: str = DEFAULT
+    api_port: int = 6443
 
 
 def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
@@ -93,7 +94,7 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     if architecture not in ("", found["architecture"]):
         findings.append(Finding(Code.ARCHITECTURE_DIFFERS, node, found["architecture"], {"archive": architecture}))
     if not found["joined"]:
-        ports = {**NODE_PORTS, **(CONTROL_PLANE_PORTS if wanted.control_plane else {})}
+        ports = {**NODE_PORTS, **({wanted.api_port: "kube-apiserver", **CONTROL_PLANE_PORTS} if wanted.control_plane else {})}
         for port in sorted(listening() & set(ports)):
             findings.append(Finding(Code.PORT_IN_USE, node, str(port), {"component": ports[port]}))
     return findings

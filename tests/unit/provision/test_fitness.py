@@ -146,6 +146,9 @@ def test_a_port_that_is_in_use(node, monkeypatch):
     monkeypatch.setattr(fitness, "listening", lambda: {22, 6443, 10250})
     ports = {each.subject for each in fitness.check("n", node, Wanted(parse("1.34"), control_plane=True))}
     assert ports == {"6443", "10250"}
+    elsewhere = fitness.check("n", node, Wanted(parse("1.34"), control_plane=True, api_port=22))
+    assert {each.subject: each.parameters["component"] for each in elsewhere}["22"] == "kube-apiserver"
+    assert "6443" not in {each.subject for each in elsewhere}
     assert {each.subject for each in fitness.check("n", node, Wanted(parse("1.34")))} == {"10250"}
     assert fitness.check("n", {**node, **JOINED}, Wanted(parse("1.34"))) == []
 
