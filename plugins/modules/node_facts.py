@@ -192,6 +192,9 @@ ansible_facts:
         memory_mib:
           description: Memory, in MiB.
           type: int
+        cpus:
+          description: How many CPUs processes may run on.
+          type: int
         cgroup:
           description: The version of control groups, 1 or 2.
           type: int

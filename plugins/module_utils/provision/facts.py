@@ -46,6 +46,7 @@ def gather(packages: Sequence[str]) -> dict[str, Any]:
         "kernel_modules_installed": os.path.isdir(kernel.directory()) or not os.path.exists(kernel.MODULES),
         "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
         "memory_mib": _memory(),
+        "cpus": len(os.sched_getaffinity(0)),
         "cgroup": 2 if os.path.exists(CGROUP_CONTROLLERS) else 1,
         "cgroup_memory": memory_controller(files.read(CGROUP_CONTROLLERS), files.read("/proc/cgroups")),
         "swap": [line.split()[0] for line in (files.read("/proc/swaps") or "").splitlines()[1:]],

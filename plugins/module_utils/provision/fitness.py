@@ -29,8 +29,10 @@ CONTROL_PLANE_PORTS = {
 OURS = re.compile(r"cni\d+|cbr0|flannel(-v6)?\.\d+|flannel-wg(-v6)?|veth.*|kube-ipvs0")
 #: The oldest kernel that kubeadm's SystemVerification knows (system-validators); inet NAT is of 5.2.
 KERNEL = (5, 4)
-#: MiB that kubeadm's check Mem wants of a control plane (cmd/kubeadm/app/constants, ControlPlaneMem).
-CONTROL_PLANE_MEMORY = 1700
+#: The oldest kernel that kube-proxy's nftables mode accepts (pkg/proxy/nftables/supported.go).
+KERNEL_OF_NFTABLES_MODE = (5, 13)
+#: MiB and CPUs that kubeadm's checks Mem and NumCPU want of a control plane (cmd/kubeadm/app/constants).
+CONTROL_PLANE_MEMORY, CONTROL_PLANE_CPUS = 1700, 2
 #: The first minor release whose kubelet has failCgroupV1 on by default (KEP-5573).
 WITHOUT_CGROUP_V1 = 35
 #: The oldest containerd that speaks CRI v1, as every kubelet since 1.26 wants (CHANGELOGs of both).
@@ -94,7 +96,9 @@ def check(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Finding]:
     if architecture not in ("", found["architecture"]):
         findings.append(Finding(Code.ARCHITECTURE_DIFFERS, node, found["architecture"], {"archive": architecture}))
     if not found["joined"]:
-        ports = {**NODE_PORTS, **({wanted.api_port: "kube-apiserver", **CONTROL_PLANE_PORTS} if wanted.control_plane else {})}
+        ports = dict(NODE_PORTS)
+        if wanted.control_plane:
+            ports.update({wanted.api_port: "kube-apiserver", **CONTROL_PLANE_PORTS})
         for port in sorted(listening() & set(ports)):
             findings.append(Finding(Code.PORT_IN_USE, node, str(port), {"component": ports[port]}))
     return findings
@@ -119,14 +123,26 @@ def warnings(node: str, found: Mapping[str, Any], wanted: Wanted) -> list[Findin
 def _system(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     if found["distribution"]["family"] == "other":
         yield Finding(Code.DISTRIBUTION_UNSUPPORTED, node, found["distribution"]["name"] or "an unknown system")
-    if wanted.control_plane and found["memory_mib"] < CONTROL_PLANE_MEMORY and "Mem" not in wanted.ignored:
+    if not wanted.control_plane:
+        return
+    if found["memory_mib"] < CONTROL_PLANE_MEMORY and not _ignored("Mem", wanted):
         yield Finding(Code.MEMORY_TOO_SMALL, node, str(found["memory_mib"]), {"least": CONTROL_PLANE_MEMORY})
+    if found["cpus"] < CONTROL_PLANE_CPUS and not _ignored("NumCPU", wanted):
+        yield Finding(Code.CPUS_TOO_FEW, node, str(found["cpus"]), {"least": CONTROL_PLANE_CPUS})
+
+
+def _ignored(check: str, wanted: Wanted) -> bool:
+    """Whether kubeadm leaves out its ``check``; "all" stands for each, and it takes the names in any case."""
+    return bool({check.lower(), "all"} & {name.lower() for name in wanted.ignored})
 
 
 def _kernel(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator[Finding]:
     version = _numbers(found["kernel"])[:2]
-    if version < KERNEL and "SystemVerification" not in wanted.ignored:
+    if version < KERNEL and not _ignored("SystemVerification", wanted):
         yield Finding(Code.KERNEL_TOO_OLD, node, found["kernel"], {"least": "{}.{}".format(*KERNEL)})
+    elif version < KERNEL_OF_NFTABLES_MODE and wanted.kube_proxy_mode == "nftables":
+        values: dict[str, Value] = {"least": "{}.{}".format(*KERNEL_OF_NFTABLES_MODE)}
+        yield Finding(Code.KERNEL_WITHOUT_NFTABLES_MODE, node, found["kernel"], values)
     if found["cgroup"] == 1 and wanted.release.minor >= WITHOUT_CGROUP_V1 and not wanted.cgroup_v1:
         yield Finding(Code.CGROUP_VERSION, node, "1", {"release": wanted.release.name})
     if not found["cgroup_memory"]:

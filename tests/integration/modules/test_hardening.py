@@ -28,6 +28,7 @@ VARIABLES = {
 EXPRESSIONS = {
     "files": "{{ _control_plane_settings_files }}",
     "flags": "{{ _control_plane_apiserver_args }}",
+    "direct": "{{ _cluster_direct }}",
     "kubeadm": "{{ lookup('ansible.builtin.template', 'kubeadm.yaml.j2') }}",
 }
 
@@ -95,14 +96,18 @@ def test_secrets_are_encrypted_and_requests_are_logged(rendered, archive, tmp_pa
 
 
 def test_kubeadm_takes_the_configuration(rendered, archive, tmp_path):
-    """Its manifest has the flags, and mounts what they name."""
+    """Its manifest has the flags, and mounts what they name; it does not have the password of the login's proxy."""
     path = tmp_path / "kubeadm.yaml"
     path.write_text(rendered["kubeadm"])
     kubeadm = f"{archive}/bin/kubeadm"
     script = f"""mount -t tmpfs tmpfs /etc && {kubeadm} init phase certs all --config {path} >&2 &&
         {kubeadm} init phase control-plane apiserver --config {path} >&2 && cat /etc/kubernetes/manifests/*"""
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
+    login = {name: f"http://ops:word@192.0.2.1/?{name}" for name in ("https_proxy", "HTTP_PROXY", "all_proxy")}
+    environment = {**os.environ, **login, **rendered["direct"]}
+    unshare = ["unshare", "--mount", "sh", "-c", script]
+    done = subprocess.run(unshare, env=environment, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
+    assert "192.0.2.1" not in done.stdout
     (container,) = yaml.safe_load(done.stdout)["spec"]["containers"]
     flags = {f"--audit-policy-file={tmp_path}/podnet/audit-policy.yaml", "--profiling=false"}
     flags.add(f"--kubelet-certificate-authority={tmp_path}/server/ca.crt")

@@ -92,6 +92,11 @@ ENTRIES = {
         "Newer distributions leave out what iptables matches by; nftables does not need it.",
         "set control_plane_kube_proxy_mode to nftables (or install kernel-modules-extra for this kernel)",
     ),
+    Code.KERNEL_WITHOUT_NFTABLES_MODE: Entry(
+        "kernel {subject} is older than {least}, so kube-proxy does not start in mode nftables",
+        "It goes by the kernel, since it cannot see whether the node's nft is one that its rules would break.",
+        "set control_plane_kube_proxy_mode to iptables (or apt-get upgrade, or dnf upgrade; reboot)",
+    ),
     Code.CGROUP_VERSION: Entry(
         "node has cgroup v{subject}, which the kubelet refuses from 1.35 on (kubernetes_release {release})",
         "The kubelet's failCgroupV1 is true by default since 1.35.",
@@ -107,6 +112,11 @@ ENTRIES = {
         "node has {subject} MiB of memory; kubeadm wants {least} MiB for a control plane",
         "kube-apiserver and etcd need it; with less the kernel kills them.",
         "give the node more memory, or list Mem in kubernetes_ignored_preflight_errors",
+    ),
+    Code.CPUS_TOO_FEW: Entry(
+        "node has {subject} CPU; kubeadm wants {least} for a control plane",
+        "etcd and kube-apiserver miss their deadlines when they wait for each other.",
+        "give the node another CPU, or list NumCPU in kubernetes_ignored_preflight_errors",
     ),
     Code.RUNTIME_TOO_OLD: Entry(
         "containerd {subject} has no CRI v1, the only version that Kubernetes {release} speaks",
