@@ -18,14 +18,15 @@ from ..module_utils.verify.model.runtimes import DEFAULT, RUNTIMES
 def cluster_nodes(hosts: list[str], hostvars: Any, control_plane: list[str]) -> list[dict[str, Any]]:
     """The nodes ``hosts`` as preflight wants them: host, name, address (None where it is left to be found),
     control_plane, runtime, cni_version (None: the role's). A node's name decides who its agent is to the Kubernetes
-    API, so it is the inventory's word: Ansible lets a fact of the same name, which the node itself reports, go before
-    it."""
+    API, and its address where the others send pods' packets, so they are the inventory's word: Ansible lets a fact of
+    the same name, which the node itself reports, go before it."""
     for host in hosts:
-        if "node_name" in (hostvars[host].get("ansible_facts") or {}):
-            raise AnsibleFilterError(
-                f"cluster_nodes: host {host} reports a fact named node_name, so its node name is unknown; "
-                f"find out what on {host} reports it, then clear the fact cache"
-            )
+        for name in ("node_name", "node_address", "node_addresses"):
+            if name in (hostvars[host].get("ansible_facts") or {}):
+                raise AnsibleFilterError(
+                    f"cluster_nodes: host {host} reports a fact named {name}, which the inventory decides; "
+                    f"find out what on {host} reports it, then clear the fact cache"
+                )
     return [
         {
             "host": host,

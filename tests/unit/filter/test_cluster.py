@@ -24,7 +24,8 @@ def test_requests_go_by_the_host_that_made_them():
     assert certificate_requests(nodes, HOSTVARS, ["a", "b", "c"], "asked") == {"node1": "A", "b": "B"}
 
 
-def test_a_node_does_not_name_itself():
-    """A fact node_name would go before the inventory's variable."""
-    with pytest.raises(AnsibleFilterError, match="host e reports a fact named node_name"):
-        cluster_nodes(["e"], {"e": {"node_name": "node1", "ansible_facts": {"node_name": "node1"}}}, [])
+@pytest.mark.parametrize("name", ["node_name", "node_address", "node_addresses"])
+def test_a_node_does_not_say_who_and_where_it_is(name):
+    """A fact of that name would go before the inventory's variable."""
+    with pytest.raises(AnsibleFilterError, match=f"host e reports a fact named {name}"):
+        cluster_nodes(["e"], {"e": {name: "node1", "ansible_facts": {name: "node1"}}}, [])

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import posix
-from errno import EEXIST
+from errno import EEXIST, EINVAL, ENOENT
 
 from ...netlink import address, link, removal, route
 from ...netlink.channel import Channel
-from ...netlink.netns import Netns
+from ...netlink.netns import Netns, is_netns
 from ...netlink.wire import NetlinkError
 from ..spec.environment import Environment
 from ..spec.errors import INTERNAL, NETNS, CniError, config_error
@@ -60,15 +60,15 @@ class Absent:
 
 
 def enter_if_there(env: Environment) -> Netns | Absent:
-    """The same for DEL: None in the ``with`` if the namespace is gone or was not given."""
-    if not env.netns:
+    """The same for DEL: None in the ``with`` if the namespace is gone or was not given. CniError 8 for one that is there
+    and cannot be opened, as without a descriptor: what ADD did in it is not undone yet."""
+    if not is_netns(env.netns):  # a path to something else: nothing of ours is there
         return Absent()
     try:
-        # a path to something else than a namespace: nothing of ours is there
-        if posix.stat(env.netns).st_dev != posix.stat("/proc/self/ns/net").st_dev:
-            return Absent()
         return Visit(env.netns)
-    except OSError:
+    except OSError as error:
+        if error.errno not in (ENOENT, EINVAL):  # gone meanwhile; a namespace of another kind
+            raise CniError(NETNS, f"failed to open netns {env.netns!r}: {error.strerror}") from None
         return Absent()
 
 

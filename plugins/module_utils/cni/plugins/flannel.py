@@ -16,7 +16,7 @@ from ...ipam.ip import parse_subnet
 from ..attach.undo import Undo, each
 from ..exec import delegate
 from ..spec import config
-from ..spec.errors import NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
+from ..spec.errors import IO, NOT_AVAILABLE, TRY_AGAIN, CniError, config_error
 from ..spec.fastjson import loads
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing typing costs time
@@ -177,10 +177,13 @@ def _note(call: Call) -> str:
 
 
 def _noted(call: Call) -> dict | None:
-    """The delegate's configuration in the file of flannel's own plugin, for pods that it has attached."""
+    """The delegate's configuration in the file of flannel's own plugin, for pods that it has attached. CniError where
+    that is there and cannot be read: no other place has it."""
     try:
         with open(_note(call), "rb") as file:
             conf = loads(file.read(1 << 20))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return None
+    except OSError as error:
+        raise CniError(IO, f"{_note(call)}: {error.strerror}") from None
     return conf if isinstance(conf, dict) and isinstance(conf.get("type"), str) and conf["type"] != "flannel" else None

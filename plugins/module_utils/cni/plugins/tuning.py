@@ -118,10 +118,12 @@ def add(call: Call) -> dict:
         try:
             for name, value in settings.sysctls.items():
                 pod.write_sysctl(name, value)
-            if settings.link:
-                found = pod.interface(inside, call.env.ifname, call.env.netns)
-                request = link.change(found.index, what=found.name, **settings.link)
-                interface.request(inside, request, f"failed to tune {found.name}")
+            changes = dict(settings.link)
+            if changes.get("mac") == before["link"].get("mac"):
+                changes.pop("mac", None)  # the same one again would flush the neighbor entries
+            if changes:
+                request = link.change(0, name=call.env.ifname, what=call.env.ifname, **changes)
+                interface.request(inside, request, f"failed to tune {call.env.ifname}")
         except BaseException:
             _restore(inside, call, settings.data_dir)
             raise
@@ -168,11 +170,15 @@ def _write_note(call: Call, settings: Settings, before: dict) -> None:
 
 
 def _load(path: str) -> dict | None:
+    """The note there; None where none is, or one that is damaged. CniError for one that cannot be read: what it says
+    stands in no other place."""
     try:
         with open(path, "rb") as file:
             note = loads(file.read(1 << 20))
-    except (OSError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
+    except OSError as error:
+        raise CniError(IO, f"tuning: {path}: {error.strerror}") from None
     return note if isinstance(note, dict) else None
 
 
@@ -190,7 +196,7 @@ def _restore(inside: Channel, call: Call, data_dir: str) -> None:
         values = {
             name: value
             for name, value in config.mapping(note, "link").items()
-            if name in ATTRIBUTES and getattr(found, name) == ours.get(name)
+            if name in ATTRIBUTES and getattr(found, name) == ours.get(name) != value
         }
         if values:
             inside.batch([link.change(found.index, what=call.env.ifname, **values)])

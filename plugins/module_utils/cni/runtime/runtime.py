@@ -10,6 +10,7 @@ The cache of results is libcni's too, in place and form: ``<cache>/results/<netw
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -278,7 +279,8 @@ class Runtime:
             pass
 
     def cached(self, network: str, attachment: Attachment) -> dict[str, Any] | None:
-        """An attachment's cache entry, None if it is missing or unreadable."""
+        """An attachment's cache entry, None if it is missing or damaged. OSError for one that cannot be read: by another
+        list DEL would leave what ADD made."""
         return self._read(self._path(network, attachment))
 
     def attachments(self, network: str) -> list[dict[str, Any]]:
@@ -288,7 +290,10 @@ class Runtime:
             names = sorted(os.listdir(directory))
         except FileNotFoundError:
             return []
-        entries = [self._read(os.path.join(directory, name)) for name in names if not name.startswith(".")]
+        entries = []
+        for name in names:
+            with contextlib.suppress(OSError):  # the others count all the same
+                entries.append(None if name.startswith(".") else self._read(os.path.join(directory, name)))
         return [entry for entry in entries if entry and entry.get("networkName") == network]
 
     @staticmethod
@@ -296,7 +301,7 @@ class Runtime:
         try:
             with open(path, encoding="utf-8") as file:
                 entry = json.load(file)
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
         if not isinstance(entry, dict) or entry.get("kind") != KIND or not isinstance(entry.get("result"), dict):
             return None

@@ -115,6 +115,22 @@ def test_pod_of_flannels_own_plugin(host, conf, tmp_path, empty):
     assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
 
 
+def test_a_note_of_flannels_own_plugin_that_cannot_be_read(host, conf, tmp_path, failure, empty):
+    """DEL says so, and is as good once it can be."""
+    pod = host.pod()
+    host.call("flannel", "ADD", conf, "c1", pod)
+    note = tmp_path / "flannel" / "c1"
+    note.parent.mkdir(exist_ok=True)
+    note.symlink_to(note)
+    before = host.state()
+    with pytest.raises(failure, match=f"{note}: Too many levels of symbolic links"):
+        host.call("flannel", "DEL", conf, "c1", pod)
+    assert host.state() == before
+    note.unlink()
+    host.call("flannel", "DEL", conf, "c1", pod)
+    assert host.state() == empty
+
+
 def test_failure_of_the_ports_undoes_the_connection(host, conf, failure, empty):
     pods = [host.pod(), host.pod()]
     conf["runtimeConfig"] = PORTS

@@ -244,6 +244,15 @@ def test_sample_is_a_link_of_a_chain(tuned, host, failure):
         host.call("sample", "CHECK", told, "c1", tuned.pod)
 
 
+def test_a_mac_address_that_it_has_already_leaves_its_neighbours(tuned):
+    """The kernel flushes a link's neighbor entries, permanent ones too, whenever its MAC address is set."""
+    own = tuned.link()["address"]
+    tuned.pod.run("ip neighbour add 10.9.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent")
+    for command in ("ADD", "CHECK", "DEL"):
+        tuned.call(command, mac=own, txQLen=77)
+        assert "10.9.0.77" in [entry["dst"] for entry in tuned.pod.ip("neighbour show nud permanent")], command
+
+
 def test_the_check_of_source_addresses_follows_a_changed_one(host, tmp_path, empty, failure):
     """bridge's macspoofchk before tuning in a chain: the pod speaks by its new MAC address, and by no other."""
     pod, conf = host.pod(), host.conf(isDefaultGateway=True, macspoofchk=True)

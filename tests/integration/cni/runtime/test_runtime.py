@@ -53,6 +53,22 @@ def test_life_of_an_attachment(host, runtime, network, empty):
         runtime.check(network, again)
 
 
+def test_what_is_cached_and_cannot_be_read(host, runtime, network, empty):
+    """DEL by another list would leave what ADD made: it waits until the entry can be read."""
+    pod = host.pod()
+    runtime.add(network, Attachment("c1", pod.path, capabilities=PORTS))
+    path = os.path.join(runtime.cache, "results", "net-c1-eth0")
+    os.rename(path, f"{path}.away")
+    os.symlink(path, path)  # ELOOP
+    before = host.state()
+    with pytest.raises(OSError, match="symbolic links"):
+        runtime.delete(network, Attachment("c1", pod.path))
+    assert host.state() == before
+    os.rename(f"{path}.away", path)
+    runtime.delete(network, Attachment("c1", pod.path))
+    assert host.state() == empty
+
+
 def test_garbage_collection_by_cache_and_by_plugin(host, runtime, network, empty):
     pods = [host.pod() for _number in range(3)]
     for number, pod in enumerate(pods):

@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 from ....ipam.files import make_directory
@@ -28,6 +29,9 @@ from .lease import Lease, Settings, Silence, key_of
 from .socket import Gone
 
 log = logging.getLogger("podnet-dhcp")
+
+#: Seconds until the next caller is accepted after one could not be.
+PAUSE = 0.2
 
 
 class Daemon:
@@ -48,7 +52,10 @@ class Daemon:
                         content = json.load(file)
                     lease = Lease(self.settings, content["wanted"], self.gone)
                     lease.read(content)
-                except (OSError, ValueError, KeyError, TypeError) as error:
+                except OSError as error:  # unreadable: the next daemon may read it
+                    log.warning("%s: %s", path, error)
+                    continue
+                except (ValueError, KeyError, TypeError) as error:
                     log.warning("%s: %s", path, error)
                     os.unlink(path)
                     continue
@@ -66,8 +73,12 @@ class Daemon:
     def serve(self, listener: socket.socket) -> None:
         """Answers callers, each in its own thread, for ever."""
         while True:
-            connection, _address = listener.accept()
-            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+            try:
+                connection, _address = listener.accept()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+            except (OSError, RuntimeError) as error:  # no descriptor, no thread: the leases go on meanwhile
+                log.warning("podnet-dhcp: %s", error)
+                time.sleep(PAUSE)
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rwb") as stream:

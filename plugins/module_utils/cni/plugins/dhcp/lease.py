@@ -25,7 +25,7 @@ from . import message as dhcp_message
 from . import plugin
 from .message import ACK, ANY, BOOTREQUEST, BROADCAST, DISCOVER, INFINITE, NAK, OFFER, RELEASE, REQUEST, Message
 from .options import MESSAGE, MESSAGE_SIZE, MESSAGE_TYPE, PARAMETERS, REQUESTED_ADDRESS, SERVER_ID
-from .socket import Exchange, Gone, now
+from .socket import Exchange, Gone, as_gone, now
 
 if TYPE_CHECKING:
     from ....netlink.link import Link
@@ -193,18 +193,27 @@ class Lease(threading.Thread):
         """Renews, rebinds, and requests again, until it is stopped or the pod is gone."""
         try:
             while not self.ended.is_set():
-                # Event.wait's clock stands still while the machine is suspended
-                if now() < self.renew_at:
-                    self.ended.wait(min(self.renew_at - now(), RENEW_PAUSE))
-                elif now() >= self.expires_at:
-                    self._lost()
-                else:
-                    self._renew()
+                try:
+                    self._step()
+                except OSError as error:  # no descriptor, a full disk: not for ever
+                    log.warning("%s: %s", self.name, error)
+                    self.ended.wait(FIRST_PAUSE)
         except Gone as error:
             log.info("%s: %s", self.name, error)
             self.on_gone(self)
         except Exception:
             log.exception("%s", self.name)
+
+    def _step(self) -> None:
+        """What is due, or a part of the time until something is. Raises Gone, OSError."""
+        if now() >= self.expires_at:
+            self._lost()
+        elif self.withdrawn is not None:
+            self._give_back(self.withdrawn)
+        elif now() >= self.renew_at:
+            self._renew()
+        else:  # Event.wait's clock stands still while the machine is suspended
+            self.ended.wait(min(self.renew_at - now(), RENEW_PAUSE))
 
     def _renew(self) -> None:
         """One attempt: with the server that gave the lease, and beyond the rebinding time with any. Then waits."""
@@ -223,7 +232,7 @@ class Lease(threading.Thread):
             log.warning("%s: %s", self.name, error)
             self.renew_at = self.rebind_at = self.expires_at = now()
             return
-        except (Silence, OSError) as error:
+        except (Silence, OSError, ValueError) as error:  # an answer that is invalid is none
             log.warning("%s: %s", self.name, error)
         # half of the time until the next state, but at least a minute (RFC 2131 4.4.5)
         left = until - now()
@@ -241,18 +250,19 @@ class Lease(threading.Thread):
                 self._bind(exchange, self.address.partition("/")[0], True)
             finally:
                 exchange.close()
-        except (Silence, Refused, OSError) as error:
+        except (Silence, Refused, OSError, ValueError) as error:
+            if now() < self.expires_at:  # the server gave it, and it could not be stored
+                raise
             log.warning("%s: the lease of %s is lost: %s", self.name, self.address, error)
             self._withdraw()
             self.ended.wait(self.pause + random.uniform(-1, 1))
             self.pause = min(self.pause * 2, self.settings.resend_max)
             return
         self.pause = FIRST_PAUSE
-        self._give_back()
 
     def _withdraw(self) -> None:
         """Takes the address from the interface, and notes the routes that go with it."""
-        with Netns(self.settings.prefix + self.wanted["netns"]), Channel() as channel:
+        with self._inside(), Channel() as channel:
             index = self._interface(channel).index
             if self.withdrawn is None:
                 routes = [one for one in route.dump(channel, family=socket.AF_INET, table=0, index=index) if _goes(one)]
@@ -263,13 +273,11 @@ class Lease(threading.Thread):
                 if failure and failure.errno != errno.EADDRNOTAVAIL:
                     log.error("%s: %s", self.name, failure)
 
-    def _give_back(self) -> None:
+    def _give_back(self, withdrawn: list[dict]) -> None:
         """Gives a withdrawn address back to the interface, with its routes."""
-        if self.withdrawn is None:
-            return
-        with Netns(self.settings.prefix + self.wanted["netns"]), Channel() as channel:
+        with self._inside(), Channel() as channel:
             index = self._interface(channel).index
-            routes = [route.Route(**values) for values in self.withdrawn]
+            routes = [route.Route(**values) for values in withdrawn]
             requests = [address.add(index, self.address, broadcast="+")]
             requests += [route.copy(one, index, one.table, one.src) for one in routes]
             for failure in channel.batch(requests):
@@ -278,6 +286,13 @@ class Lease(threading.Thread):
         log.info("%s: %s is back", self.name, self.address)
         self.withdrawn = None
         self._write()
+
+    def _inside(self) -> Netns:
+        """The pod's namespace. Raises Gone, OSError."""
+        try:
+            return Netns(self.settings.prefix + self.wanted["netns"])
+        except OSError as error:
+            raise as_gone(error, self.name) from None
 
     def _interface(self, channel: Channel) -> Link:
         found = link.get(channel, self.wanted["ifname"])

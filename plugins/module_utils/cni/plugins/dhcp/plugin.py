@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ...spec.call import Call
 
 SOCKET = "/run/cni/dhcp.sock"
+#: Seconds that STATUS waits: a daemon that is well answers in milliseconds.
+PATIENCE = 5.0
 AF_UNIX, SOCK_STREAM_CLOEXEC = 1, 1 | 0o2000000
 VALUE_MAX = 255  # an option's length is one byte
 CLIENT_ID_MAX = 254
@@ -116,10 +118,10 @@ def check(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Not available (50) without the daemon."""
+    """Not available (50) without the daemon, or one that does not answer in time."""
     settings = Settings(call)
     try:
-        _ask(call, settings.socket)
+        _ask(call, settings.socket, PATIENCE)
     except CniError as error:
         raise CniError(NOT_AVAILABLE, error.msg) from None
 
@@ -143,12 +145,14 @@ class _Unreachable(CniError):
     """The daemon does not listen."""
 
 
-def _ask(call: Call, path: str, **more) -> dict:
-    """Sends one line of JSON and reads one: the answer. Raises the CniError in it."""
+def _ask(call: Call, path: str, patience: float | None = None, **more) -> dict:
+    """Sends one line of JSON and reads one: the answer. Raises the CniError in it. `patience`: seconds for each step,
+    None for a lease, which takes as long as the daemon lets it."""
     question = {"command": call.env.command, "network": call.network, "container": call.env.container_id}
     text = " ".join(dumps({**question, "ifname": call.env.ifname, **more}).split("\n")) + "\n"
     printed = b""
     connection = Socket(AF_UNIX, SOCK_STREAM_CLOEXEC)
+    connection.settimeout(patience)
     try:
         connection.connect(path)
         connection.sendall(text.encode())

@@ -31,7 +31,7 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _as_gone(error: OSError, what: str) -> Exception:
+def as_gone(error: OSError, what: str) -> Exception:
     """Gone if the error means that, else the error itself."""
     return Gone(f"{what}: {error.strerror}") if error.errno in GONE else error
 
@@ -59,7 +59,7 @@ class Exchange:
                     self.close()
                     raise
         except OSError as error:
-            raise _as_gone(error, f"{netns}, {ifname}") from None
+            raise as_gone(error, f"{netns}, {ifname}") from None
         self.ifname = ifname
 
     def close(self) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import confined
 import pytest
@@ -337,6 +339,54 @@ def test_an_address_that_is_lost_comes_back(lan, host, failure, restart):
     lan.until(lambda: lan.leases() == {}, "the lease to be released")
 
 
+def test_a_lease_that_cannot_be_stored_is_kept(lan, host):
+    """The disk is full, or what holds the leases is gone: the pod has its address back all the same."""
+    lan.serve(*times_of(2, 6))
+    lan.keep("--resendmax=4s")
+    pod, result = lan.add()
+    lose(lan, pod)
+    stored = Path(f"{lan.socket}.leases")
+    stored.rename(f"{stored}.away")
+    stored.touch()  # nothing can be written below it
+    lan.stop(lan.dnsmasq)
+    lan.serve("--dhcp-authoritative", *times_of(2, 6))
+    address = result["ips"][0]["address"].partition("/")[0]
+    lan.until(lambda: addresses(pod) == [address], "the address to come back")
+    acknowledged = lan.log().count("DHCPACK")
+    stored.unlink()
+    Path(f"{stored}.away").rename(stored)
+    lan.until(lambda: lan.log().count("DHCPACK") > acknowledged, "a renewal")
+    host.call("bridge", "CHECK", {**lan.conf(), "prevResult": result}, "c1", pod)
+
+
+def test_a_lease_that_cannot_be_read_is_kept(lan, host):
+    """By a daemon without descriptors, or from a failing disk; one that is damaged goes."""
+    lan.serve()
+    lan.keep()
+    lan.add()
+    (note,) = Path(f"{lan.socket}.leases").rglob("*.json")
+    (note.parent / "loop.json").symlink_to("loop.json")  # ELOOP
+    (note.parent / "bad.json").write_text("{")
+    lan.stop(lan.daemon)
+    lan.keep()
+    lan.until(lambda: sorted(lan.notes()) == sorted(["loop.json", note.name]), "the damaged one to go")
+
+
+def test_without_descriptors_the_daemon_goes_on(lan, host):
+    """More callers than it can have: they wait, and the next ones are answered."""
+    lan.serve()
+    lan.keep()
+    resource.prlimit(lan.daemon.pid, resource.RLIMIT_NOFILE, (16, 16))
+    callers = []
+    for _number in range(20):
+        callers.append(socket.socket(socket.AF_UNIX))
+        callers[-1].connect(lan.socket)
+    lan.until(lambda: "Too many open files" in lan.log("daemon.log"), "the daemon to have none left")
+    for caller in callers:
+        caller.close()
+    lan.until(lambda: host.call("bridge", "STATUS", lan.conf()) is None, "an answer")
+
+
 def test_a_lost_lease_is_not_released(lan, host):
     """The address may be another client's by now."""
     lan.serve(*times_of(2, 6))
@@ -428,6 +478,17 @@ def test_no_server(lan, host, failure, empty):
     assert caught.value.code == 11
     assert [link["ifname"] for link in pod.ip("link")] == ["lo"]
     assert lan.notes() == []
+
+
+def test_status_of_a_daemon_that_does_not_answer(lan, host, failure):
+    """containerd asks it at each of its own: a node must not hang with the daemon."""
+    lan.keep()
+    lan.daemon.send_signal(signal.SIGSTOP)
+    with pytest.raises(failure, match="timed out") as caught:
+        host.call("bridge", "STATUS", lan.conf())
+    assert caught.value.code == 50
+    lan.daemon.send_signal(signal.SIGCONT)
+    host.call("bridge", "STATUS", lan.conf())
 
 
 def test_no_daemon(lan, host, failure):
