@@ -60,8 +60,8 @@ class Absent:
 
 
 def enter_if_there(env: Environment) -> Netns | Absent:
-    """The same for DEL: None in the ``with`` if the namespace is gone or was not given. CniError 8 for one that is there
-    and cannot be opened, as without a descriptor: what ADD did in it is not undone yet."""
+    """The same for DEL: None in the ``with`` if the namespace is gone or was not given. CniError 8 for one that is
+    there and cannot be opened, as without a descriptor: what ADD did in it is not undone yet."""
     if not is_netns(env.netns):  # a path to something else: nothing of ours is there
         return Absent()
     try:

@@ -279,8 +279,8 @@ class Runtime:
             pass
 
     def cached(self, network: str, attachment: Attachment) -> dict[str, Any] | None:
-        """An attachment's cache entry, None if it is missing or damaged. OSError for one that cannot be read: by another
-        list DEL would leave what ADD made."""
+        """An attachment's cache entry, None if it is missing or damaged. OSError for one that cannot be read: by
+        another list DEL would leave what ADD made."""
         return self._read(self._path(network, attachment))
 
     def attachments(self, network: str) -> list[dict[str, Any]]:
