@@ -69,7 +69,10 @@ class Environment:
 
     @property
     def args(self) -> dict[str, str]:
-        """CNI_ARGS as a dict, for plugins that read it: CniError 4 if it is malformed, but DEL must clean up."""
+        """CNI_ARGS as a dict, for plugins that read it: CniError 4 if it is malformed, but DEL must clean up. It
+        concerns an attachment, so it is empty where the command does not."""
+        if "CNI_CONTAINERID" not in REQUIRED[self.command]:
+            return {}
         return parse_args(self.args_text, self.command == "DEL")
 
     def _check_names(self) -> None:

@@ -214,6 +214,14 @@ def test_cni_args_that_nobody_knows(plugin, host, failure, args, word):
 
 
 @shared
+@pytest.mark.parametrize("args", ["COLOUR", "MAC=none"])
+def test_cni_args_are_an_attachments(plugin, args):
+    """A command of no attachment does not fail for them."""
+    for command, more in (("STATUS", {}), ("GC", {"cni.dev/valid-attachments": []})):
+        plugin.call(command, plugin.conf(**more), args=args)
+
+
+@shared
 def test_a_full_range_is_ready(plugin, host):
     conf = plugin.conf(ipam={**plugin.conf()["ipam"], "ranges": [[{"subnet": "10.9.0.0/30"}]]})
     plugin.call("STATUS", conf)

@@ -55,6 +55,11 @@ def test_names_that_it_takes():
     assert environment.identifier("c1_.-") and not environment.identifier("-c1") and not environment.identifier("a/b")
 
 
+@pytest.mark.parametrize("command", ["STATUS", "GC", "VERSION"])
+def test_args_are_an_attachments(command):
+    assert Environment({**ADD, "CNI_COMMAND": command, "CNI_ARGS": "IP;MAC=none"}).args == {}
+
+
 def test_unknown_args_are_refused_unless_they_may_be_ignored():
     environment.known_args({"IP": "10.1.2.3", "K8S_POD_NAME": "web"})
     environment.known_args({"OTHER": "1", "IgnoreUnknown": "TRUE"})
