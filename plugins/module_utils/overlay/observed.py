@@ -72,7 +72,8 @@ class Observed:
         self.unchanged = self.seen is not None and self.seen.unchanged
         if self.seen:
             self.seen.close()
-        found += self._shared(shared or {}, networks)
+        if shared is not None:
+            found += [*self._shared(shared, networks), *self._left_bridges(shared)]
         return found if self.unchanged else found + [thing for thing in many if _ours(thing) or thing.key() in wanted]
 
     def all_of_ours(self) -> list[KernelObject]:
@@ -90,6 +91,16 @@ class Observed:
                 if each.key() in wanted or any(network.holds(block.version, number) for network in networks):
                     found.append(each)
         return found
+
+    def _left_bridges(self, wanted: Mapping[tuple[Any, ...], KernelObject]) -> list[KernelObject]:
+        """Bridges that we made and that are wanted no more: their gateway addresses would take what is sent to pods of
+        another bridge. One with ports is its pods' until the last of them is gone."""
+        used = {link.master for link in self.links}
+        return [
+            link
+            for link in self.links
+            if link.alias == BRIDGE_ALIAS and link.key() not in wanted and link.name not in used
+        ]
 
     def _on(self, link: links.Link, wanted: Mapping[tuple[Any, ...], KernelObject]) -> list[KernelObject]:
         """The objects of one of our links."""

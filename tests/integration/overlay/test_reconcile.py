@@ -296,6 +296,24 @@ def test_back_ends_change_places_and_leave_nothing_of_each_other(make_nodes):
         assert nodes[0].plan() == []
 
 
+def test_a_bridge_that_is_configured_no_more_goes_with_its_last_port(make_nodes):
+    """Beside another bridge it would take what the node sends to its pods."""
+    (node, peer), _switch = make_nodes(2)
+    leases = [node.lease(), peer.lease()]
+    node.write(leases, bridge="cni9")
+    node.ctl("apply")
+    node.netns.run("ip link add port9 type veth")
+    node.netns.run("ip link set port9 master cni9")
+    node.netns.run("ip link add br-other type bridge")
+    node.write(leases, bridge=None)
+    node.ctl("apply")
+    assert node.netns.ip("address show cni9") and node.plan() == []
+    node.netns.run("ip link delete port9")
+    node.ctl("apply")
+    assert "cni9" not in {link["ifname"] for link in node.netns.ip("link show type bridge")}
+    assert node.netns.ip("link show br-other") and node.plan() == []
+
+
 def test_direct_routing_uses_no_tunnel_between_neighbours(make_nodes):
     nodes, _switch = make_nodes(2, backend={"direct_routing": True})
     apply_all(nodes)
