@@ -224,8 +224,6 @@ def test_kubenet_s_case_with_each_runtime(lab):
     lab.kubectl(
         "wait", "--for=delete", "--timeout=120s", "--namespace=kube-system", "pod", "--selector=k8s-app=kube-dns"
     )
-    for name in lab.names:
-        lab.node(name, "ip link delete cni0")
     lab.play("site", *KUBENET)
     pods = {f"{name}-{number}": name for name in lab.names for number in (1, 2)}
     for pod, name in pods.items():
@@ -235,6 +233,7 @@ def test_kubenet_s_case_with_each_runtime(lab):
     ranges = {each["metadata"]["name"]: ipaddress.ip_network(each["spec"]["podCIDR"]) for each in lab.objects("nodes")}
     for pod, name in pods.items():
         assert ipaddress.ip_address(addresses[pod]) in ranges[name]
+        lab.node(name, f"ping -c 1 -W 5 {addresses[pod]}")
         (other,) = [addresses[each] for each in pods if each != pod and pods[each] == name]
         lab.kubectl("exec", pod, "--", "ping", "-c", "1", "-W", "5", other)
         smallest = lab.node(name, "cat /sys/class/net/[!l]*/mtu | sort -n | head -n 1").strip()
@@ -242,6 +241,7 @@ def test_kubenet_s_case_with_each_runtime(lab):
     for name in lab.names:
         ports = lab.node(name, "ip -brief link show master cbr0").splitlines()
         assert len(ports) == 2, ports
+        assert "cni0" not in lab.node(name, "ip -brief link show type bridge")
     lab.kubectl("delete", "pod", *pods)
 
 
