@@ -21,17 +21,18 @@ _KEYS: dict[str, tuple[type, str]] = {
     "skip_verify": (bool, "true or false"),
     "override_path": (bool, "true or false"),
 }
+NOT_SHOWN = "(not shown)"
 
 
 def check(value: object) -> Iterator[Finding]:
     """What is wrong with ``value``: by registry a list of mirrors, each a URL, or an object with ``url`` and more."""
     if not isinstance(value, dict):
-        yield invalid(VARIABLE, value, "an object of registries, such as {docker.io: [https://mirror.example.org]}")
+        yield invalid(VARIABLE, _shown(value), "an object of registries, such as {docker.io: [https://mirror.example.org]}")
         return
     for registry, mirrors in value.items():
         where = f"{VARIABLE}[{registry!r}]"
         if not isinstance(mirrors, (list, tuple)):
-            yield invalid(where, mirrors, "a list of URLs, or of objects with url")
+            yield invalid(where, _shown(mirrors, registry), "a list of URLs, or of objects with url")
             continue
         for number, mirror in enumerate(mirrors):
             yield from _mirror(f"{where}[{number}]", mirror)
@@ -54,21 +55,39 @@ def check_runtime(value: object, runtime: object, host: str) -> Iterator[Finding
         where = f"{VARIABLE}[{registry!r}]"
         if registry == "_default" or (registries is not None and registry not in registries):
             wanted = "registries by name" if registries is None else "docker.io alone"
-            yield invalid(where, mirrors, f"{wanted}: the runtime of {host} is {runtime}", host)
+            yield invalid(where, _shown(mirrors, registry), f"{wanted}: the runtime of {host} is {runtime}", host)
         for mirror in mirrors if isinstance(mirrors, (list, tuple)) else []:
             for name in sorted(set(mirror) - keys) if isinstance(mirror, dict) else []:
-                yield invalid(f"{where}.{name}", mirror[name], f"left out: the runtime of {host} is {runtime}", host)
+                shown = _shown(mirror[name], name)
+                yield invalid(f"{where}.{name}", shown, f"left out: the runtime of {host} is {runtime}", host)
 
 
 def _mirror(where: str, mirror: Any) -> Iterator[Finding]:
     values = mirror if isinstance(mirror, dict) else {"url": mirror}
     url = values.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        yield invalid(where, mirror, "a URL such as https://mirror.example.org, or an object with url")
+        yield invalid(where, _shown(mirror), "a URL such as https://mirror.example.org, or an object with url")
     for name, each in values.items():
         if name == "url":
             continue
         if name not in _KEYS:
-            yield invalid(f"{where}.{name}", each, f"nothing: a mirror has url, {', '.join(_KEYS)}")
-        elif not isinstance(each, _KEYS[name][0]) or (isinstance(each, list) and len(each) != 2):
-            yield invalid(f"{where}.{name}", each, _KEYS[name][1])
+            yield invalid(f"{where}.{name}", _shown(each, name), f"nothing: a mirror has url, {', '.join(_KEYS)}")
+        elif not isinstance(each, _KEYS[name][0]) or (name == "client" and not (len(each) == 2 and _are_texts(each))):
+            yield invalid(f"{where}.{name}", _shown(each, name), _KEYS[name][1])
+        elif name == "header":
+            for field, text in each.items():
+                if not _are_texts(text if isinstance(text, list) else [text]):
+                    yield invalid(f"{where}.header[{field!r}]", NOT_SHOWN, "a string, or a list of strings")
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return all(isinstance(each, str) for each in values)
+
+
+def _shown(value: Any, key: str = "") -> Any:
+    """``value``, which a mirror has as ``key``, without header fields: passwords are among them."""
+    if key == "header":
+        return NOT_SHOWN
+    if isinstance(value, dict):
+        return {name: _shown(each, name) for name, each in value.items()}
+    return [_shown(each) for each in value] if isinstance(value, (list, tuple)) else value

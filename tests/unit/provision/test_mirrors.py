@@ -11,9 +11,10 @@ from ansible_collections.podnet.cluster.plugins.module_utils.provision import mi
 
 URL = "https://mirror.example"
 FULL = {
-    "url": URL, "ca": "/etc/ssl/ca.pem", "client": ["/etc/ssl/c.pem", "/etc/ssl/c.key"], "header": {"x-a": "b"},
+    "url": URL, "ca": "/etc/ssl/ca.pem", "client": ["/etc/c.pem", "/etc/c.key"], "header": {"x-a": "b", "x-b": ["c"]},
     "skip_verify": False, "override_path": True,
 }  # fmt: skip
+SECRET = {"url": URL, "header": {"authorization": "Bearer t0ken"}}
 
 
 def test_right_mirrors():
@@ -47,9 +48,30 @@ def test_what_a_runtime_cannot_be_told(runtime, value, where):
         ({"docker.io": [{"ca": "/a"}]}, "['docker.io'][0]"),
         ({"docker.io": [{**FULL, "skip_verify": "yes"}]}, "['docker.io'][0].skip_verify"),
         ({"docker.io": [{**FULL, "client": ["/a"]}]}, "['docker.io'][0].client"),
+        ({"docker.io": [{**FULL, "client": ["/a", 7]}]}, "['docker.io'][0].client"),
+        ({"docker.io": [{**FULL, "header": {"x-a": 7}}]}, "['docker.io'][0].header['x-a']"),
+        ({"docker.io": [{**FULL, "header": {"x-a": [7]}}]}, "['docker.io'][0].header['x-a']"),
         ({"docker.io": [{**FULL, "skipverify": True}]}, "['docker.io'][0].skipverify"),
     ],
 )
 def test_wrong_mirrors(value, where):
     (finding,) = mirrors.check(value)
     assert (finding.code, finding.subject) == (Code.VARIABLE_INVALID, f"containerd_registry_mirrors{where}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SECRET,
+        [SECRET],
+        {"docker.io": SECRET},
+        {"docker.io": [{**SECRET, "url": 7}]},
+        {"docker.io": [{**SECRET, "header": "Bearer t0ken"}]},
+        {"docker.io": [{**SECRET, "header": {"authorization": {"a": "t0ken"}}}]},
+        {"_default": [SECRET]},
+        {"quay.io": [SECRET]},
+    ],
+)
+def test_a_mirror_s_password_is_not_in_the_words(value):
+    found = [*mirrors.check(value), *mirrors.check_runtime(value, "docker", "a")]
+    assert found and "t0ken" not in repr(found)
