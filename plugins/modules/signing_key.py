@@ -37,6 +37,10 @@ options:
   proxy:
     description: The proxy to go through, as a URL. By default that of the environment.
     type: str
+  no_proxy:
+    description: What O(proxy) is not for, with commas between; host names stand for those below them as well.
+    type: str
+    default: ''
   timeout:
     description: Seconds that the repository may take.
     type: int
@@ -77,6 +81,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "fingerprints": {"type": "list", "elements": "str", "default": []},
             "proxy": {"type": "str", "no_log": True},
+            "no_proxy": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
@@ -85,6 +90,7 @@ def main() -> None:
     if given["proxy"]:
         for scheme in ("http", "https"):
             os.environ[f"{scheme}_proxy"] = given["proxy"]
+        os.environ["no_proxy"] = given["no_proxy"]
     try:
         data = open_url(given["url"], timeout=given["timeout"], http_agent="podnet.cluster").read()
     except Exception as error:  # what urllib, ssl and http.client raise

@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import Plan, StateError
@@ -44,3 +48,25 @@ def test_a_renewed_key_replaces_the_former_one(tmp_path):
     renewed = Plan(signing_key.plan(str(path), BINARY))
     assert renewed.describe() == [f"write file {path}"] and renewed.apply() == []
     assert openpgp.keys(path.read_bytes()) == openpgp.keys(ARMORED)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """The URL of a key on this machine."""
+    (tmp_path / "Release.key").write_bytes(ARMORED)
+    server = HTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://localhost:{server.server_port}/Release.key"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("no_proxy", "is_had"), [("", False), ("a.example,localhost", True)])
+def test_a_repository_that_is_reached_without_the_proxy(ansible, repository, tmp_path, no_proxy, is_had):
+    """Nobody answers at the proxy; the login's own list does not count for it."""
+    given = {"url": repository, "path": f"{tmp_path}/key.asc", "proxy": "http://127.0.0.1:1", "no_proxy": no_proxy}
+    words = ["ansible", "localhost", "-m", "podnet.cluster.signing_key", "-a", json.dumps(given)]
+    done = ansible(*words, env={"NO_PROXY": "localhost", "no_proxy": "localhost"})
+    assert (not done.returncode) == (tmp_path / "key.asc").exists() == is_had, done.stdout + done.stderr

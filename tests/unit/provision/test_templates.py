@@ -172,19 +172,21 @@ def test_a_string_that_looks_like_a_number_stays_a_string():
     assert re.findall("name(?:space)?: (.*17.*)", workload) == ['"0o17"'] * 4
 
 
-def test_a_key_out_of_the_vault(tmp_path):
+def test_a_key_out_of_the_vault(ansible, tmp_path):
     """A string that alone is vaulted is written as what it means, not as the vault has it."""
-    password = tmp_path / "password"
-    password.write_text("word")
-    vault = ["ansible-vault", "encrypt_string", "--vault-password-file", password, "--name", "vaulted", "c2VjcmV0"]
-    given = subprocess.run(vault, check=True, capture_output=True, text=True).stdout
+    (tmp_path / "password").write_text("word")
+    vault = ["--vault-password-file", "password"]
+    where = {"cwd": tmp_path, "env": {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}}
+    given = ansible("ansible-vault", "encrypt_string", *vault, "--name", "vaulted", "c2VjcmV0", **where).stdout
     (tmp_path / "given.yml").write_text(
         given + "\ncontrol_plane_audit_policy: {}\n"
         'control_plane_encryption: [{resources: [secrets], providers: [{aesgcm: {secret: "{{ vaulted }}"}}]}]\n'
     )
-    words = ["ansible", "-m", "debug", "-a", "var=_control_plane_settings_files", "--vault-password-file", password]
-    words += ["-e", f"@{ROLES}/control_plane/vars/main.yml", "-e", f"@{tmp_path}/given.yml", "localhost"]
-    done = subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, text=True)
+    files = ["-e", f"@{ROLES}/control_plane/vars/main.yml", "-e", "@given.yml"]
+    done = ansible(
+        "ansible", "localhost", "-m", "debug", "-a", "var=_control_plane_settings_files", *vault, *files, **where
+    )
+    assert not done.returncode, done.stderr
     (file,) = json.loads(done.stdout.partition("=>")[2])["_control_plane_settings_files"]
     assert json.loads(file["secret_content"])["resources"][0]["providers"] == [{"aesgcm": {"secret": "c2VjcmV0"}}]
 
@@ -738,6 +740,19 @@ def test_packages_of_the_repository(family):
     }
     assert evaluate("kubernetes", "{{ _kubernetes_outdated }}", **variables) == ["cri-tools"]
     assert evaluate("kubernetes", "{{ _kubernetes_own_packages }}", **variables) == ["kubelet"]
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "is_direct"),
+    [
+        (None, False), ("", False), ("pkgs.k8s.io", True), ("a.example, .k8s.io", True), ("*.k8s.io", True),
+        ("gs.k8s.io", False), ("pkgsxk8s.io", False), ("pkgs.k8s.io.example", False), ("10.0.0.0/8,,", False),
+    ],
+)  # fmt: skip
+def test_a_repository_that_dnf_reaches_without_the_proxy(no_proxy, is_direct):
+    proxy = {"http_proxy": "http://192.0.2.1:3128", **({} if no_proxy is None else {"no_proxy": no_proxy})}
+    text = render("kubernetes", "kubernetes.repo.j2", kubernetes_release="1.36", cluster_proxy=proxy)
+    assert text.splitlines().count("proxy=_none_") == is_direct
 
 
 THREE = {f"node{number}": {"node_address": f"10.77.0.1{number}"} for number in (1, 2, 3, 4)}
