@@ -14,7 +14,7 @@ from .variable import invalid
 
 VARIABLE = "containerd_registry_mirrors"
 #: A mirror's keys besides its url, and the types of their values.
-_KEYS: dict[str, tuple[type, str]] = {
+_KEYS: dict[str, tuple[Any, str]] = {
     "ca": (str, "the path of a file on the node"),
     "client": (list, "a list of two paths on the node: certificate and key"),
     "header": (dict, "an object of header fields"),
