@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from fcntl import LOCK_EX, flock
-
 from ...netlink import link
 from ...netlink.channel import Channel
 from ...netlink.netns import Netns
+from ..exec.attachment_lock import NAMESPACES, hold, release
 from ..spec import result
 from ..spec.errors import INTERNAL, CniError, config_error
 from . import pod
@@ -37,14 +36,20 @@ class Locked:
 
     def __init__(self, netns: Netns | pod.Absent) -> None:
         self.netns = netns
+        self.file = -1
 
     def __enter__(self) -> Netns | None:
         if isinstance(self.netns, Netns):
-            flock(self.netns.fd, LOCK_EX)
-        return self.netns.__enter__()
+            self.file = hold(NAMESPACES, self.netns.identity()[1])
+        try:
+            return self.netns.__enter__()
+        except BaseException:
+            release(self.file)
+            raise
 
     def __exit__(self, *failure: object) -> None:
-        self.netns.__exit__(*failure)  # closes it, and with it goes the lock
+        self.netns.__exit__(*failure)
+        release(self.file)
 
 
 def interface(inside: Channel, call: Call) -> Link:

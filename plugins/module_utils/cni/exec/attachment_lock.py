@@ -7,6 +7,8 @@
 A runtime that gives up kills its plugin and calls DEL. What it killed may be the launcher, whose worker dies with it,
 but only after the system call that it is in; so DEL waits for that worker's end. The kernel
 drops a dead process's lock. All attachments share one file: each has a byte of it, whose position is a checksum.
+
+The file is root's. Whoever can read a namespace's file could hold a lock on that one, and stall every call.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/run/podnet"
 LOCK = "/run/podnet/cni.lock"
+#: For calls that choose what is free in a pod: a byte for each namespace, at its inode number.
+NAMESPACES = "/run/podnet/pods.lock"
 #: In the environment of a plugin that we execute: its caller holds the lock.
 HELD = "PODNET_TURN"
 
@@ -38,21 +42,33 @@ class Turn:
             return
         host = posix.stat("/proc/self/ns/net").st_ino  # another host, where hosts are namespaces
         place = int.from_bytes(digest(str(host), self.env.container_id, self.env.ifname)[:7], "big")
-        try:
-            self.file = _open()
-            fcntl.lockf(self.file, fcntl.LOCK_EX, 1, place)
-        except OSError:
-            pass
+        self.file = hold(LOCK, place)
 
     def __exit__(self, *_failure: object) -> None:
-        if self.file >= 0:
-            posix.close(self.file)
+        release(self.file)
 
 
-def _open() -> int:
+def hold(path: str, place: int) -> int:
+    """An open file whose byte ``place`` is this process's alone, after waiting for others; -1 where there cannot be
+    one. A process has a file once at a time: to close it anywhere releases all of its bytes (fcntl(2))."""
+    try:
+        file = _open(path)
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+    except OSError:
+        return -1
+    return file
+
+
+def release(file: int) -> None:
+    """The opposite of ``hold``."""
+    if file >= 0:
+        posix.close(file)
+
+
+def _open(path: str) -> int:
     flags = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
     try:
-        return posix.open(LOCK, flags, 0o600)
+        return posix.open(path, flags, 0o600)
     except FileNotFoundError:
         posix.mkdir(DIRECTORY, 0o755)
-        return posix.open(LOCK, flags, 0o600)
+        return posix.open(path, flags, 0o600)

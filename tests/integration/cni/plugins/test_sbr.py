@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import subprocess
 
 import pytest
 
@@ -173,6 +174,25 @@ def test_interfaces_of_one_pod_at_once(host, network):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(add, results))
     assert sorted(rules(pod).values()) == list(range(100, 108))
+
+
+def test_a_lock_on_the_namespace_s_file_stalls_nothing(host, way, network):
+    """Whoever can read the file may have it: a process of the pod's, any user of the host."""
+    pod = host.pod()
+    told = sbr(prevResult=network.before(pod, "net1", 1))
+    hold = (
+        "import fcntl, os, sys, time; os.setuid(65534); file = open(sys.argv[1], 'rb');"
+        "fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); time.sleep(180)"
+    )
+    holder = subprocess.Popen(["python3", "-c", hold, pod.path], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline()
+        for command in ("ADD", "CHECK", "DEL"):
+            host.call("sbr", command, told, "c1", pod, ifname="net1")
+        assert holder.poll() is None, "it was waited for"
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 @pytest.mark.parametrize(
