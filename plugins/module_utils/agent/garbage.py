@@ -15,8 +15,8 @@ Host ports are elements of the table ``inet podnet``; when that is deleted, they
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -26,6 +26,8 @@ from ..findings.finding import Finding, Value
 from ..ipam.ip import parse_address
 from ..netlink import link as links
 from ..netlink.channel import Channel
+from ..overlay.config import ConfigError
+from ..overlay.json_file import read_json
 from .log import Log
 
 #: What the alias of a pod's link begins with; network, container ID and interface follow (cni/plugins/bridge/).
@@ -91,7 +93,8 @@ class Sweeper:
                 path = f"{self.directory}/networks/{network}/{name}"
                 try:
                     parse_address(name)
-                    if now - os.stat(path).st_mtime < self.grace:
+                    there = os.stat(path)
+                    if not stat.S_ISREG(there.st_mode) or now - there.st_mtime < self.grace:
                         continue
                     with open(path, encoding="utf-8", errors="replace") as file:
                         lines = file.read(4096).splitlines()  # "containerID\r\nifname"
@@ -109,15 +112,14 @@ class Sweeper:
         for name in _names(directory):
             if name.endswith((".conflist", ".conf", ".json")):
                 try:
-                    with open(f"{directory}/{name}", encoding="utf-8") as file:
-                        content = json.load(file)
+                    content: Any = read_json(f"{directory}/{name}")
                     main = (content.get("plugins") or [content])[0]
                     kind = main["type"]
                     if kind == "flannel":
                         kind = main.get("delegate", {}).get("type", "bridge")
                     if kind in kinds:
                         found.append(str(content["name"]))
-                except (OSError, ValueError, TypeError, AttributeError, LookupError):
+                except (ConfigError, TypeError, AttributeError, LookupError):
                     continue  # not a configuration: not a network of ours
         return found
 

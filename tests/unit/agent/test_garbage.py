@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.garbage import Sweeper
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.log import Log
@@ -23,11 +24,13 @@ def test_only_networks_whose_pods_have_a_link_on_the_host_are_swept(tmp_path, mo
     conflist("mac", type="macvlan")
     conflist("other", type="flannel", delegate={"type": "ipvlan"})
     (directory / "garbage.conflist").write_text("{")
+    os.mkfifo(directory / "fifo.conflist")  # nobody writes there: it is not waited for
     monkeypatch.setenv("NETCONFPATH", str(directory))
     for name in ("pods", "mac"):
         (tmp_path / "cni/networks" / name).mkdir(parents=True)
         (tmp_path / "cni/networks" / name / "10.1.2.3").write_bytes(b"abc\r\neth1")
         (tmp_path / "cni/networks" / name / "last_reserved_ip.0").write_text("10.1.2.3")
+        os.mkfifo(tmp_path / "cni/networks" / name / "10.1.2.4")
     sweeper = Sweeper(str(tmp_path / "cni"), Log(io.StringIO()), grace=-1)
     assert sorted(sweeper.networks()) == ["plain", "pods"]
     assert sweeper.reservations() == [("pods", "abc", "eth1")]

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 from ...converge import files
+from ...overlay.config import ConfigError
+from ...overlay.json_file import read_json
 
 #: Seconds between two writes.
 PAUSE = 30.0
@@ -27,13 +30,13 @@ class Cache:
     def load(self) -> dict[str, str]:
         """The entries that were kept, none where there are none of use."""
         try:
-            with open(self.path, encoding="utf-8") as file:
-                entries = json.load(file)["nodes"]
+            content: Any = read_json(self.path)
+            entries = content["nodes"]
             for name, text in entries.items():
                 if json.loads(text.partition(" ")[2])["name"] != name:
                     raise ValueError(name)
             return dict(entries)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ConfigError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}
 
     def due(self) -> float:

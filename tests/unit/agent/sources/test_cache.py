@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.agent.sources.cache import PAUSE, Cache
@@ -29,6 +30,11 @@ def test_what_is_kept_is_read_again(tmp_path):
 )
 def test_a_file_that_is_of_no_use(tmp_path, content):
     (tmp_path / "nodes.json").write_text(content)
+    assert Cache(str(tmp_path / "nodes.json")).load() == {}
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "nodes.json")
     assert Cache(str(tmp_path / "nodes.json")).load() == {}
 
 
