@@ -86,7 +86,7 @@ def attach(call: Call, settings: Settings, make, given: dict | None = None) -> d
             refuse_existing(call, netns)
             make(netns, undo)
             if late:
-                configure(call, netns, result)
+                bring_up(call, netns)
                 result = reserve(call, settings.ipam, undo)
             made = configure(call, netns, result)
         finally:
@@ -150,6 +150,14 @@ def configure(call: Call, netns: Netns, result: dict) -> Link:
         made = pod.interface(inside, call.env.ifname, call.env.netns)
         pod.configure(inside, made.index, call.env.ifname, result)
         return made
+
+
+def bring_up(call: Call, netns: Netns) -> None:
+    """Sets the pod's interface up for an IPAM plugin that needs it so; its addresses will be that one's alone."""
+    with netns, Channel() as inside:
+        made = pod.interface(inside, call.env.ifname, call.env.netns)
+        pod.ignore_routers(made.name)
+        request(inside, link.change(made.index, up=True, what=made.name), f"failed to set {made.name} up")
 
 
 def with_interfaces(call: Call, settings: Settings, result: dict, outside: list[dict], made: Link) -> dict:

@@ -55,7 +55,7 @@ def add(call: Call) -> dict:
             with Channel() as host:
                 name = veth.make(host, call, netns.fd, pod_mac, undo, settings.mtu)
                 if late:
-                    interface.configure(call, netns, result)
+                    interface.bring_up(call, netns)
                     result = _reserve(call, settings, undo)
                 made = interface.configure(call, netns, {**result, "routes": []})
                 with netns, Channel() as inside:  # the gateway may be outside the subnet: the route to it comes first

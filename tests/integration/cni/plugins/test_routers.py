@@ -77,6 +77,26 @@ def test_a_neighbour_on_the_lan_is_no_router(host, way, rogue, plugin, needs):
     host.call(plugin, "CHECK", {**conf, "prevResult": result}, "c1", pod)
 
 
+@pytest.mark.parametrize("plugin", ["host-device", "ptp", "bridge"])
+def test_nor_while_its_addresses_are_awaited(host, way, rogue, tmp_path, plugin):
+    """dhcp, and IPAM plugins of others, need the link to be up before it has addresses."""
+    foreign = tmp_path / "by-link"
+    foreign.write_text(
+        "#!/bin/sh\n"
+        'if [ "$CNI_COMMAND" = ADD ]; then\n'
+        f'  nsenter --net="$CNI_NETNS" ip link show dev "$CNI_IFNAME" >{tmp_path}/link\n'
+        f'  nsenter --net="$CNI_NETNS" cat "/proc/sys/net/ipv6/conf/$CNI_IFNAME/accept_ra" >{tmp_path}/accepts\n'
+        """  echo '{"cniVersion": "1.1.0", "ips": [{"address": "10.9.0.7/24", "gateway": "10.9.0.1"}]}'\n"""
+        "fi\n"
+    )
+    foreign.chmod(0o755)
+    conf = host.conf(type=plugin, ipam={"type": "by-link"}, device="up0", isGateway=None)
+    pod = host.pod()
+    host.call(plugin, "ADD", conf, "c1", pod, path=f"{host.bin_dir}:{tmp_path}")
+    assert ",UP" in (tmp_path / "link").read_text()
+    assert (tmp_path / "accepts").read_text() == "0\n"
+
+
 def test_before_it_is_up(host, way):
     """An advertisement that arrives with the link's first moment is none either: one is sent all the time."""
     conf = host.conf(isDefaultGateway=True)

@@ -131,17 +131,13 @@ def _connect(call: Call, settings: Settings, result: dict | None, undo: Undo) ->
                 from . import macspoof  # only if needed
 
                 macspoof.add(call, name, pod_mac)
-            with netns, Channel() as inside:
-                made = pod.interface(inside, call.env.ifname, call.env.netns)
-                if result is None:
-                    pod.ignore_routers(made.name)
-                    inside.request(link.change(made.index, up=True, what=made.name))
-                elif not settings.dark:
-                    pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
             if result is None:
+                interface.bring_up(call, netns)
                 _wait_for_port(host, name)
                 result = _addresses(call, settings, undo)
-                with netns, Channel() as inside:
+            with netns, Channel() as inside:
+                made = pod.interface(inside, call.env.ifname, call.env.netns)
+                if not settings.dark:
                     pod.configure(inside, made.index, call.env.ifname, result, settings.detect)
             gateway_link = bridge
             if settings.gateway:
