@@ -13,7 +13,10 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 #: Variables of playbooks, given with -e.
-OF_PLAYBOOKS = {"from", "to", "port", "node", "new_nodes", "reset_nodes", "reset_confirm", "preflight_nodes"}
+OF_PLAYBOOKS = {
+    "backup", "backup_key", "from", "new_nodes", "node", "port", "preflight_nodes", "reset_confirm", "reset_nodes",
+    "restore_cluster", "to",
+}  # fmt: skip
 
 
 @cache

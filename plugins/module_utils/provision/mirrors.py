@@ -27,7 +27,9 @@ NOT_SHOWN = "(not shown)"
 def check(value: object) -> Iterator[Finding]:
     """What is wrong with ``value``: by registry a list of mirrors, each a URL, or an object with ``url`` and more."""
     if not isinstance(value, dict):
-        yield invalid(VARIABLE, _shown(value), "an object of registries, such as {docker.io: [https://mirror.example.org]}")
+        yield invalid(
+            VARIABLE, _shown(value), "an object of registries, such as {docker.io: [https://mirror.example.org]}"
+        )
         return
     for registry, mirrors in value.items():
         where = f"{VARIABLE}[{registry!r}]"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.podnet.cluster.plugins.module_utils.findings.codes import Code
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import inventory
@@ -73,10 +75,21 @@ def names(*given, own=()):
         ("containerd_registry_mirror", "containerd_registry_mirrors"),
         ("control_plane_service_networks", "control_plane_service_network"),
         ("node_adress", "node_address"),
+        ("restore_clustr", "restore_cluster"),
+        ("backup_keys", "backup_key"),
     ],
 )
 def test_a_misspelt_variable(name, nearest):
     assert names(name) == {name: nearest}
+
+
+def test_whatever_the_pages_give_a_playbook_is_known(root):
+    """So that it is none misspelt, and what is nearly so is told."""
+    patterns = ("README.md", "docs/*.md", "roles/*/README.md", "playbooks/*.yml")
+    pages = [page for pattern in patterns for page in root.glob(pattern)]
+    text = "".join(page.read_text() for page in pages)
+    given = set(re.findall(r"(?<=\s-e )([a-z_]+)(?==)", text))
+    assert {"backup_key", "new_nodes", "reset_confirm"} <= given <= role_variables.known()
 
 
 def test_variables_of_ones_own():
