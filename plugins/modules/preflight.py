@@ -54,6 +54,14 @@ options:
     description: The port of each API server.
     type: raw
     required: true
+  cluster_proxy:
+    description: The proxy by which nodes reach package repositories.
+    type: raw
+    default: {}
+  containerd_proxy:
+    description: The proxy by which nodes reach image registries.
+    type: raw
+    default: {}
   containerd_registry_mirrors:
     description: Mirrors by registry, as the role C(containerd) takes them.
     type: raw

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from ..findings.codes import Code
 from ..findings.finding import Finding
 from ..overlay.config import ConfigError, parse_backend
 from . import archive, endpoint, inventory, mirrors, networks, releases
-from .variable import invalid
+from .variable import NOT_SHOWN, invalid
 
 SOURCES = ("repository", "archive", "modules")
+#: The variables that are proxies, and their keys. Their values, of which passwords are part, are not shown.
+PROXIES, PROXY_KEYS = ("cluster_proxy", "containerd_proxy"), ("http_proxy", "https_proxy", "no_proxy")
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class Outcome(NamedTuple):
@@ -36,6 +40,7 @@ def check(variables: Mapping[str, Any], nodes: Sequence[inventory.Node]) -> Outc
         *inventory.check_nodes(nodes),
         *endpoint.check(variables, nodes),
         *_backend(variables.get("overlay_backend")),
+        *_proxies(variables),
     ]
     findings += networks.check(variables, nodes)
     wanted = variables.get("containerd_registry_mirrors", {})
@@ -55,6 +60,33 @@ def _backend(value: object) -> Iterator[Finding]:
         parse_backend(value)
     except ConfigError as error:
         yield invalid(f"overlay_{error.key}", error.value, error.wanted)
+
+
+def _proxies(variables: Mapping[str, Any]) -> Iterator[Finding]:
+    for variable in PROXIES:
+        proxy = variables.get(variable) or {}
+        if variable != PROXIES[0] and proxy == variables.get(PROXIES[0]):
+            continue  # as by default
+        if not isinstance(proxy, Mapping):
+            yield invalid(variable, NOT_SHOWN, f"an object with {', '.join(PROXY_KEYS)}")
+            continue
+        for key, value in proxy.items():
+            if key not in PROXY_KEYS:
+                yield invalid(f"{variable}.{key}", NOT_SHOWN, f"nothing: a proxy has {', '.join(PROXY_KEYS)}")
+            elif key == "no_proxy" and not isinstance(value, str):
+                yield invalid(f"{variable}.{key}", NOT_SHOWN, "a string: hosts and networks, with commas between them")
+            elif key != "no_proxy" and not _is_proxy(value):
+                yield invalid(f"{variable}.{key}", NOT_SHOWN, "a URL such as http://proxy.example.org:3128, or empty")
+
+
+def _is_proxy(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        url = urlsplit(value)
+        return not value or (url.scheme in PROXY_SCHEMES and bool(url.hostname) and url.port != 0)
+    except ValueError:  # a port that is none, or an IPv6 address without its end
+        return False
 
 
 def _release(value: object) -> tuple[releases.Release | None, list[Finding]]:

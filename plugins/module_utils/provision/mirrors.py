@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..findings.finding import Finding
-from .variable import invalid
+from .variable import NOT_SHOWN, invalid
 
 VARIABLE = "containerd_registry_mirrors"
 #: A mirror's keys besides its url, and the types of their values.
@@ -21,7 +21,6 @@ _KEYS: dict[str, tuple[Any, str]] = {
     "skip_verify": (bool, "true or false"),
     "override_path": (bool, "true or false"),
 }
-NOT_SHOWN = "(not shown)"
 
 
 def check(value: object) -> Iterator[Finding]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from ..findings.codes import Code
 from ..findings.finding import Finding
 
+#: The value of what may be a password.
+NOT_SHOWN = "(not shown)"
+
 
 def invalid(variable: str, value: object, wanted: str, node: str = "") -> Finding:
     """``variable`` (of ``node``, "" for the cluster's) has a ``value`` that is not ``wanted``."""

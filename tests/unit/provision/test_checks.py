@@ -64,6 +64,34 @@ def test_a_wrong_variable(found, changed, code, subject):
     assert found(changed) == [(code, subject)]
 
 
+PROXY = {"http_proxy": "http://ops:w0rd@proxy.example:3128", "https_proxy": "", "no_proxy": "a.example,.b.example"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "subjects"),
+    [
+        ({"cluster_proxy": PROXY, "containerd_proxy": PROXY}, []),
+        ({"cluster_proxy": {}, "containerd_proxy": {"https_proxy": "socks5://[2001:db8::1]:1080"}}, []),
+        ({"cluster_proxy": "http://ops:w0rd@proxy.example:3128"}, ["cluster_proxy"]),
+        ({"cluster_proxy": [PROXY]}, ["cluster_proxy"]),
+        ({"cluster_proxy": {"htp_proxy": "http://ops:w0rd@a"}}, ["cluster_proxy.htp_proxy"]),
+        ({"containerd_proxy": {**PROXY, "http_proxy": "ops:w0rd@proxy:3128"}}, ["containerd_proxy.http_proxy"]),
+        ({"containerd_proxy": {**PROXY, "http_proxy": "http://ops:w0rd@proxy:x"}}, ["containerd_proxy.http_proxy"]),
+        ({"containerd_proxy": {**PROXY, "http_proxy": ["http://a"]}}, ["containerd_proxy.http_proxy"]),
+        ({"cluster_proxy": {**PROXY, "no_proxy": ["a.example"]}}, ["cluster_proxy.no_proxy"]),
+        (
+            {"cluster_proxy": {"http_proxy": "http:w0rd"}, "containerd_proxy": {"http_proxy": "http:w0rd"}},
+            ["cluster_proxy.http_proxy"],
+        ),
+    ],
+)
+def test_a_proxy(variables, three, changed, subjects):
+    """What is wrong with one is told once, without its password."""
+    told = checks.check({**variables, **changed}, three).findings
+    assert [(each.code, each.subject) for each in told] == [(Code.VARIABLE_INVALID, each) for each in subjects]
+    assert "w0rd" not in repr(told)
+
+
 def test_a_back_end_s_value_is_told_with_what_would_be_right(variables, three):
     (finding,) = checks.check({**variables, "overlay_backend": {"vni": 1 << 24}}, three).findings
     assert finding.parameters == {"value": "16777216", "wanted": "an integer from 1 to 16777215"}

@@ -41,6 +41,7 @@ def play(ansible, tmp_path):
         done = ansible(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_CALLBACK_FORMAT_PRETTY": "0"})
         assert done.returncode == 2, done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
+        assert "w0rd" not in done.stdout + done.stderr
         result = json.loads(re.search(r"FAILED! => (\{.*)", done.stdout)[1])
         return [(each["code"], each["subject"]) for each in result["findings"]], result["msg"]
 
@@ -65,13 +66,15 @@ def test_a_host_that_is_not_there(play, playbook, variable):
 
 def test_all_that_is_wrong_with_the_variables(play):
     wrong = {"overlay_netwrok": "10.9.0.0/16", "overlay_backend": {"type": "gre"}, "kubernetes_source": "floppy"}
-    found, message = play("site", cluster(**wrong), "--limit", "b")
+    wrong["cluster_proxy"] = "http://ops:w0rd@proxy.example:3128"
+    found, message = play("site", cluster(**wrong), "--limit", "b", "-vvv")
     assert found == [
         ("variable.invalid", "overlay_backend.type"),
+        ("variable.invalid", "cluster_proxy"),
         ("variable.invalid", "kubernetes_source"),
         ("variable.misspelt", "overlay_netwrok"),
     ]
-    assert "3 findings in the cluster's variables; no node was changed" in message
+    assert "4 findings in the cluster's variables; no node was changed" in message
     assert "rename overlay_netwrok to overlay_network" in message
 
 
