@@ -14,7 +14,7 @@ from errno import EEXIST
 from ....netlink import bridge_vlan, link
 from ....netlink.channel import Channel
 from ....netlink.wire import NetlinkError
-from ...attach import pod
+from ...attach import interface, pod
 from ...spec import config
 from ...spec.errors import INTERNAL, CniError, config_error
 from ...spec.names import digest, mac
@@ -103,13 +103,12 @@ class Vlans:
         """
         port = "veth" + digest("gateway", bridge.name, str(self.access)).hex()[:11]
         own = mac("gateway", name)
-        requests = [
-            link.add_veth(port, name, mac=mac("host", port), mtu=mtu or None, master=bridge.index, peer_mac=own),
-            link.change(0, name=name, up=True),
-        ]
-        for error in host.batch(requests):
-            if error and error.errno != EEXIST:
-                raise CniError(INTERNAL, f"could not add {name!r}: {error}")
+        pair = link.add_veth(port, name, mac=mac("host", port), mtu=mtu or None, master=bridge.index, peer_mac=own)
+        (error,) = host.batch([pair])
+        if error and error.errno != EEXIST:
+            raise CniError(INTERNAL, f"could not add {name!r}: {error}")
+        pod.ignore_routers(name)  # before it is up: pods are its neighbors
+        interface.request(host, link.change(0, name=name, up=True), f"could not set {name!r} up")
         pod.write_sysctl(f"net/ipv6/conf/{name}/accept_dad", "0", optional=True)
         Vlans(self.access, [], self.keep_default).put(host, port)
         found = link.get(host, name)

@@ -12,6 +12,9 @@ import socket
 import stat
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.cni.plugins.bridge.vlans import Vlans
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink import link
+from ansible_collections.podnet.cluster.plugins.module_utils.netlink.channel import Channel
 
 
 def vlans(host, port):
@@ -45,6 +48,7 @@ def test_a_vlan_of_its_own(host, needs, empty, failure):
     gateway = host.netns.ip("link show dev br0.100")[0]
     told = {"name": "br0.100", "mac": gateway["address"], "mtu": gateway["mtu"]}
     assert result["interfaces"][3:] == [told], "Go's result has the gateway's link last, too"
+    assert host.netns.sysctl("net/ipv6/conf/br0.100/accept_ra") == "0", "a pod in the VLAN is no router for its host"
     # the gateway is in the VLAN, by a pair of its own: the bridge itself isn't
     assert [item["local"] for item in host.netns.ip("-4 address show dev br0.100")[0]["addr_info"]] == ["10.9.0.1"]
     assert host.netns.ip("-4 address show dev br0") in ([], [{}])
@@ -71,6 +75,17 @@ def test_a_vlan_of_its_own(host, needs, empty, failure):
     left = [name for name in host.state()["links"] if name not in ("br0.100",)]
     assert len(left) == 1  # the port of br0.100
     assert host.state()["reserved"] == empty["reserved"]
+
+
+def test_the_gateways_link_in_a_vlan_ignores_routers(host, monkeypatch):
+    """Pods in the VLAN are its neighbors. (Its port is put into the VLAN elsewhere: not every kernel can.)"""
+    monkeypatch.setattr(Vlans, "put", lambda *_arguments: None)
+    host.netns.run("ip link add br0 up type bridge")
+    with host.netns.entered(), Channel() as channel:
+        for _again in range(2):
+            Vlans(100, [], False).gateway(channel, link.get(channel, "br0"), "br0.100", 0)
+    assert "UP" in host.netns.ip("link show dev br0.100")[0]["flags"]
+    assert host.netns.sysctl("net/ipv6/conf/br0.100/accept_ra") == "0"
 
 
 @pytest.mark.parametrize("default", [1, 9])
