@@ -161,7 +161,8 @@ ansible_facts:
           description: The interface that has it.
           type: str
         interfaces:
-          description: All interfaces, by name, with C(addresses), C(mtu), C(up) and C(accept_ra) (null without IPv6).
+          description: All interfaces, by name, with C(addresses), C(mac), C(mtu), C(up) and C(accept_ra) (null without
+            IPv6).
           type: dict
         default_interface:
           description: The interface of the default route.
@@ -282,8 +283,11 @@ ansible_facts:
           description: M(podnet.cluster.cluster_membership)'s marker, with C(node) and C(cluster); null without one.
           type: dict
         ours:
-          description: Whether the node has the marker, or this collection's library.
+          description: Whether the node has the marker, or this collection's library for more than its pod network.
           type: bool
+        flannel:
+          description: The pod network that flanneld has on the node; empty without flanneld.
+          type: str
 node:
   description: The node's name in findings.
   returned: success

@@ -133,6 +133,11 @@ options:
         type: list
         elements: str
         default: []
+      vtep_mac:
+        description:
+          - The MAC address of this node's VXLAN device, as of one that flanneld made. Without it the lease's.
+          - Peers learn it where their agents follow the Kubernetes API.
+        type: str
   leases:
     description:
       - "The nodes of the cluster, this one among them. Each has C(name), C(address) (the underlay address that

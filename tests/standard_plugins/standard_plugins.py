@@ -48,9 +48,9 @@ def toolchain() -> Go:
     return Go(build_modules.CACHE / "go", run("dpkg", "--print-architecture").strip())
 
 
-def build(folder: pathlib.Path = HERE, module: str = MODULE) -> pathlib.Path:
-    """The directory with the tools of ``folder``'s go.mod; built unless it is there. SystemExit if the module cannot be
-    had."""
+def build(folder: pathlib.Path = HERE, module: str = MODULE, cgo: bool = False) -> pathlib.Path:
+    """The directory with the tools of ``folder``'s go.mod; built unless it is there, with what is in C if ``cgo``.
+    SystemExit if the module cannot be had."""
     target = directory(folder, module)
     if target.is_dir():
         return target
@@ -63,8 +63,11 @@ def build(folder: pathlib.Path = HERE, module: str = MODULE) -> pathlib.Path:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             flags = f"-s -w -X {module}/pkg/utils/buildversion.BuildVersion=v{version(folder, module)}"
-            command = [*go.command, "build", "-trimpath", "-ldflags", flags, "-o", f"{part}/", "tool"]
-            run(*command, cwd=folder, env={**go.environment, "CGO_ENABLED": "0"}, preexec_fn=lambda: os.nice(10))
+            flags += " -linkmode external -extldflags -static" if cgo else ""
+            options = ["-trimpath", "-tags", "netgo,osusergo", "-ldflags", flags]
+            command = [*go.command, "build", *options, "-o", f"{part}/", "tool"]
+            environment = {**go.environment, "CGO_ENABLED": str(int(cgo))}
+            run(*command, cwd=folder, env=environment, preexec_fn=lambda: os.nice(10))
             part.rename(target)
     return target
 

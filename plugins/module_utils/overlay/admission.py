@@ -42,6 +42,8 @@ class Admission:
             raise ConfigError(f"{name}, this node, has no lease")
         try:
             self._own = self._read(peers.pop(name))
+            if self.config.vtep_mac:
+                self._own = self._own._replace(vtep_mac=self.config.vtep_mac)
             Book(self.config, None).enter(self._own)
         except LeaseError as error:
             raise ConfigError(f"{name}, this node: {error}") from None

@@ -16,6 +16,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..ipam.prefix import Prefix, parse_prefix
+from .mac import parse_mac
 
 BACKENDS = ("vxlan", "host-gw", "wireguard")
 #: UDP ports by back end, as flannel's (vxlan: the kernel's own, older than IANA's 4789).
@@ -64,7 +65,8 @@ class Config(NamedTuple):
     other nodes' own addresses do not (for an underlay that drops pods' addresses); ``bridge``: the name of the pods'
     bridge that is kept with its addresses, None for none. ``service_networks``: the Services' address blocks;
     ``underlay_networks``: where nodes' own addresses may be, none: anywhere but among pods and Services. A peer that
-    says otherwise is refused: its address is where others' packets would go, and who sees pods unmasqueraded."""
+    says otherwise is refused: its address is where others' packets would go, and who sees pods unmasqueraded.
+    ``vtep_mac``: this node's tunnel device keeps this MAC address, as one that flanneld made; None: the lease's."""
 
     node_name: str
     networks: tuple[Prefix, ...]
@@ -75,6 +77,7 @@ class Config(NamedTuple):
     bridge: str | None = None
     service_networks: tuple[Prefix, ...] = ()
     underlay_networks: tuple[Prefix, ...] = ()
+    vtep_mac: str | None = None
 
     def network(self, version: int) -> Prefix | None:
         """The pod network of IP ``version``, None if the cluster has none."""
@@ -92,6 +95,7 @@ class Config(NamedTuple):
             "bridge": self.bridge,
             "service_networks": [str(block) for block in self.service_networks],
             "underlay_networks": [str(block) for block in self.underlay_networks],
+            "vtep_mac": self.vtep_mac,
         }
 
     @staticmethod
@@ -113,6 +117,7 @@ def parse(data: object) -> Config:
         _bridge(values.get("bridge")),
         _blocks(values.get("service_networks", []), "service_networks"),
         _blocks(values.get("underlay_networks", []), "underlay_networks"),
+        _mac(values.get("vtep_mac")),
     )
 
 
@@ -167,6 +172,13 @@ def _bridge(value: object) -> str | None:
     if not isinstance(value, str) or not _LINK.fullmatch(value) or value in (".", ".."):
         raise invalid("bridge", value, 'the name of a link, such as "cni0", or null')
     return value
+
+
+def _mac(value: object) -> str | None:
+    try:
+        return None if value is None else parse_mac(value)
+    except ValueError as error:
+        raise ConfigError(f"vtep_mac: {error}") from None
 
 
 def _blocks(value: object, key: str) -> tuple[Prefix, ...]:

@@ -136,13 +136,19 @@ def held(family: str, names: Iterable[str]) -> list[str]:
 
 
 def underlay() -> dict[str, Any]:
-    """The node's interfaces (addresses, mtu, up, accept_ra) by name, and the one of the default route, None without
+    """The node's interfaces (addresses, mac, mtu, up, accept_ra) by name, and the one of the default route, None without
     one."""
     with Channel() as channel:
         links = link.dump(channel)
         names = {each.index: each.name for each in links}
         interfaces: dict[str, dict[str, Any]] = {
-            each.name: {"addresses": [], "mtu": each.mtu, "up": bool(each.up), "accept_ra": _accept_ra(each.name)}
+            each.name: {
+                "addresses": [],
+                "mac": each.mac,
+                "mtu": each.mtu,
+                "up": bool(each.up),
+                "accept_ra": _accept_ra(each.name),
+            }
             for each in links
         }
         for each in address.dump(channel, names):

@@ -183,10 +183,14 @@ def _membership(node: str, found: Mapping[str, Any], wanted: Wanted) -> Iterator
     kubelet, release = found["kubelet"], wanted.release
     if found["joined"] and found["control_plane"] != wanted.control_plane:
         roles = {True: "control plane", False: "worker"}
-        values = {"found": roles[found["control_plane"]], "wanted": roles[wanted.control_plane]}
-        yield Finding(Code.NODE_ROLE_DIFFERS, node, node, values)
+        differing = {"found": roles[found["control_plane"]], "wanted": roles[wanted.control_plane]}
+        yield Finding(Code.NODE_ROLE_DIFFERS, node, node, differing)
     if found["joined"] and not found["ours"] and not wanted.adopt:
-        yield Finding(Code.NODE_UNMARKED, node, node, {"marker": membership.MARKER})
+        if found["flannel"]:
+            values: dict[str, Value] = {"network": found["flannel"], "bin_dir": membership.BIN_DIR}
+            yield Finding(Code.NODE_OF_FLANNEL, node, node, values)
+        else:
+            yield Finding(Code.NODE_UNMARKED, node, node, {"marker": membership.MARKER})
     if wanted.upgrade:
         yield from _step(node, found, release)
     elif found["joined"] and kubelet and _numbers(kubelet)[:2] != (1, release.minor):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,12 @@ from ..findings.finding import Finding
 MARKER = "/var/lib/podnet/cluster.json"
 #: Where every release of the collection installs its library. Older ones wrote no marker.
 LIBRARY = "/opt/podnet/current"
+#: What migrate_from_flannel.yml writes: this collection runs the node's pod network, and did not make the node.
+MIGRATED = "/etc/podnet/flannel.json"
+#: What flanneld writes, and podnetd; the latter is on nodes that have the former's configuration file.
+SUBNET_ENV, OVERLAY = "/run/flannel/subnet.env", "/etc/podnet/overlay.json"
+#: Where flannel's own DaemonSet puts its CNI plugin.
+BIN_DIR = "/opt/cni/bin"
 
 
 class Membership(NamedTuple):
@@ -49,10 +56,15 @@ def plan(node: str, cluster: str, path: str = MARKER) -> Iterator[Change]:
 
 
 def gather() -> dict[str, Any]:
-    """For node_facts: ``membership`` (the marker as a dictionary, or None), and ``ours``, whether anything on the node
-    shows that this collection made it."""
+    """For node_facts: ``membership`` (the marker as a dictionary, or None), ``ours``, whether anything on the node
+    shows that this collection made it, and ``flannel``, the pod network that flanneld has there, "" without one."""
     found = read()
-    return {"membership": found._asdict() if found else None, "ours": bool(found) or os.path.exists(LIBRARY)}
+    ours = bool(found) or (os.path.exists(LIBRARY) and not os.path.exists(MIGRATED))
+    text = "" if os.path.exists(OVERLAY) else files.read(SUBNET_ENV) or ""
+    network = re.search(r"^FLANNEL_(?:IPV6_)?NETWORK=(\S+)$", text, re.MULTILINE)
+    return {
+        "membership": found._asdict() if found else None, "ours": ours, "flannel": network[1] if network else "",
+    }  # fmt: skip
 
 
 def check_removal(

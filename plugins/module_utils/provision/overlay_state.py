@@ -43,6 +43,7 @@ CONFIGURATION = {
     "bridge": {"type": "str"},
     "service_networks": {"type": "list", "elements": "str", "default": []},
     "underlay_networks": {"type": "list", "elements": "str", "default": []},
+    "vtep_mac": {"type": "str"},
 }
 #: The options of an overlay that is there, as Ansible's argument specification.
 OPTIONS: dict[str, Any] = {

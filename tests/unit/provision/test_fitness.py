@@ -37,6 +37,7 @@ def node(vagrant):
         "control_plane": False,
         "membership": None,
         "ours": True,
+        "flannel": "",
         "kubelet": None,
         "containerd": "1.7.28",
         "docker": None,
@@ -93,6 +94,7 @@ JOINED = {"joined": True, "kubelet": "1.34.0"}
         ({}, {"upgrade": True}, Code.NODE_NOT_JOINED, "n"),
         ({**JOINED, "ours": False}, {}, Code.NODE_UNMARKED, "n"),
         ({**JOINED, "ours": False}, {"upgrade": True}, Code.NODE_UNMARKED, "n"),
+        ({**JOINED, "ours": False, "flannel": "10.244.0.0/16"}, {}, Code.NODE_OF_FLANNEL, "n"),
     ],
 )
 def test_a_node_that_does_not_fit(node, changed, wanted, code, subject):

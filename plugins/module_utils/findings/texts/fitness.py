@@ -158,6 +158,28 @@ ENTRIES = {
         "Another tool, or a release of this collection without markers, made the node. site.yml writes the marker.",
         "ansible-playbook -i INVENTORY podnet.cluster.site -e node_adopt=true (or leave the cluster: kubeadm reset)",
     ),
+    Code.NODE_OF_FLANNEL: Entry(
+        "{subject} is in a cluster that this collection did not make, with flannel ({network}), so it is left as it is",
+        "The pod network alone can be taken over, node by node: podnetd replaces flanneld, and links in {bin_dir} "
+        "replace the CNI plugins. kubelet, container runtime and kubeadm's settings stay.",
+        "ansible-playbook -i INVENTORY podnet.cluster.migrate_from_flannel --check --diff (then without --check)",
+    ),
+    Code.FLANNEL_MISSING: Entry(
+        "{subject} that runs flanneld does not exist, so there is no pod network to take over or give back",
+        "flannel is looked for as a DaemonSet with a container that runs flanneld and a ConfigMap with net-conf.json.",
+        "kubectl get daemonsets,configmaps --all-namespaces",
+    ),
+    Code.FLANNEL_BACKEND_UNSUPPORTED: Entry(
+        "flannel's back end is {subject}, so podnetd cannot take over from it; it can from {supported}",
+        "The packets of the other back ends, or their keys, are not the ones that podnetd has.",
+        "kubectl get configmaps --all-namespaces --output=yaml (net-conf.json: change Backend.Type, restart flannel)",
+    ),
+    Code.FLANNEL_DIFFERS: Entry(
+        "{subject} is {given}, but the running cluster has {actual}, so nodes of podnetd and of flanneld would not "
+        "reach each other",
+        "The variable must be what flannel's net-conf.json and kubeadm's ClusterConfiguration say.",
+        "set {subject} to {actual} in the inventory",
+    ),
     Code.NODE_OF_OTHER_CLUSTER: Entry(
         "{subject} belongs to cluster {cluster}, but the control plane to {wanted}, so it would not join",
         "The inventory mixes two clusters' nodes, or the control plane was created again. The kubelet keeps its first "
