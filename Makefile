@@ -59,8 +59,8 @@ reset: venv ## Take the lab's nodes back to bare, and prove it
 	ansible-playbook playbooks/reset.yml
 
 ## Tests and figures
-.PHONY: test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes mixed fuzz conformance
-test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential suites podman runtimes mixed fuzz conformance: BINDEP += tests/bindep.txt
+.PHONY: test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential flanneld migration suites podman runtimes mixed fuzz conformance
+test lint sanity unit integration guest molecule cluster families repository restore controlplanes hosts firewalls controllers ssh faults races peers cluster-policy e2e bench outage differential flanneld migration suites podman runtimes mixed fuzz conformance: BINDEP += tests/bindep.txt
 test: ## Run lint, sanity, unit, integration, molecule and cluster, and report each one's time
 	@python3 tests/run.py sanity+lint+unit integration cluster+molecule
 
@@ -130,6 +130,12 @@ peers: venv ## A policy's enforcement beside kube-router's, and ADD with policie
 
 cluster-policy: venv ## ClusterNetworkPolicy's own conformance tests, with podnetd in network namespaces
 	pytest -sv tests/integration/agent/policies/every_conformance.py $(ARGS)
+
+flanneld: venv ## flanneld's nodes become podnetd's one by one and go back, in network namespaces, with pings counted
+	pytest -sv tests/integration/overlay/every_flanneld.py $(ARGS)
+
+migration: venv ## A kubeadm cluster with flannel in the lab: left alone, taken over node by node, given back
+	pytest -xsv tests/migration $(ARGS)
 
 differential: venv ## The same configurations for our CNI plugins and the newest Go ones; writes docs/differential.md
 	python3 tests/differential/run.py --write $(ARGS)
