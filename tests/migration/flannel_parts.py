@@ -49,6 +49,7 @@ def fill(directory: Path) -> None:
     for name, path in binaries.items():
         shutil.copy2(path, tree / "opt/bin" / name)
     shutil.copy2(plugin, tree / "flannel")
+    shutil.copy2("/bin/busybox", tree / "usr/local/bin/cp")  # it is what it is called; the manifest copies the plugin
     architecture = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
     names = sorted(set(re.findall(r"image: (\S+)", text)))
     image.write(directory / "flannel.tar", names, tree, architecture, ["/opt/bin/flanneld"])
