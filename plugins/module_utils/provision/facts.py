@@ -136,8 +136,8 @@ def held(family: str, names: Iterable[str]) -> list[str]:
 
 
 def underlay() -> dict[str, Any]:
-    """The node's interfaces (addresses, mac, mtu, up, accept_ra) by name, and the one of the default route, None without
-    one."""
+    """The node's interfaces (addresses, mac, mtu, up, accept_ra) by name, and the one of the default route, None
+    without one."""
     with Channel() as channel:
         links = link.dump(channel)
         names = {each.index: each.name for each in links}

@@ -78,7 +78,8 @@ def mac(node) -> str:
 
 def test_three_nodes_of_flanneld_become_ours_and_go_back(cluster, flanneld, eventually):  # noqa: F811
     nodes, admin, _played = cluster(3)
-    for node in nodes:  # flanneld reads the older key, and panics at a Node without any annotation; kubelets set this one
+    for node in nodes:
+        # flanneld reads the older key, and panics at a Node without any annotation; kubelets set this one
         annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
         spec = {"podCIDR": node.lease()["pod_cidrs"][0]}
         admin.patch(node.name, {"metadata": {"annotations": annotations}, "spec": spec})

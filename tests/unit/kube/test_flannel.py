@@ -18,7 +18,7 @@ SPACE = "/api/v1/namespaces/kube-flannel"
 DAEMONSET = "/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds"
 #: As in flannel's own manifest.
 LINUX = {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}
-VXLAN = {"Type": "vxlan"}
+VXLAN, BACKEND = {"Type": "vxlan"}, "overlay_backend"
 WANTED = {
     "overlay_network": "10.244.0.0/16",
     "overlay_backend": {"type": "vxlan"},
@@ -116,7 +116,7 @@ def test_flannel_as_it_is_installed_fits():
         ({"IPv6Network": "fd00::/56"}, {}, Code.FLANNEL_DIFFERS, "overlay_network", "10.244.0.0/16,fd00::/56"),
         ({"Backend": {"Type": "vxlan", "VNI": 4096}}, {}, Code.FLANNEL_DIFFERS, "overlay_backend.vni", 4096),
         ({"Backend": {"Type": "vxlan", "Port": 4789}}, {}, Code.FLANNEL_DIFFERS, "overlay_backend.port", 4789),
-        ({"Backend": {"DirectRouting": True, **VXLAN}}, {}, Code.FLANNEL_DIFFERS, "overlay_backend.direct_routing", True),
+        ({"Backend": {"DirectRouting": True, **VXLAN}}, {}, Code.FLANNEL_DIFFERS, f"{BACKEND}.direct_routing", True),
         ({"Backend": {"Type": "host-gw"}}, {}, Code.FLANNEL_DIFFERS, "overlay_backend.type", "host-gw"),
         ({"Backend": {"Type": "ipip"}}, {}, Code.FLANNEL_BACKEND_UNSUPPORTED, "ipip", None),
         ({"Backend": {"Type": "wireguard"}}, {}, Code.FLANNEL_BACKEND_UNSUPPORTED, "wireguard", None),
