@@ -38,7 +38,10 @@ OURS = ("-e", "cni_bin_dir=/opt/cni/bin", "-e", "cni_file=05-podnet.conflist", "
 PID = "crictl inspect --output go-template --template '{{.info.pid}}' $(crictl ps -q --name '^web$')"
 STOP = "/run/traffic.stop"
 #: What this collection would have on a node.
-LEFT = "ls -d /opt/podnet /etc/podnet /etc/cni/net.d/05-* /opt/cni/bin/*.before-podnet /etc/systemd/system/podnet[d-][^l]* 2>&-"
+LEFT = (
+    "ls -d /opt/podnet /etc/podnet /etc/cni/net.d/05-* /opt/cni/bin/*.before-podnet"
+    " /etc/systemd/system/podnetd* /etc/systemd/system/podnet-[cdp]* 2>&-"
+)
 OBJECTS = """
 apiVersion: apps/v1
 kind: DaemonSet
