@@ -126,7 +126,7 @@ options:
         description: Whether it is masked.
         type: bool
       restart_on:
-        description: Paths in O(files); when one of them was changed, the unit is restarted if it runs.
+        description: Paths in O(files) or of O(conflist); when one of them is changed, a running unit is restarted.
         type: list
         elements: str
         default: []

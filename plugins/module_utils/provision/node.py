@@ -23,8 +23,8 @@ def plan(
     done: Callable[[], object] = lambda: None,
 ) -> Plan:
     """What brings the node to ``wanted`` (node_state's parameters): files first, then the host name, modules, sysctls,
-    swap, the overlay, the units, which may need all of them, and the conflist, which lets pods in. ``warn`` is called
-    with what is wrong and keeps nothing from being done, ``done`` when all is.
+    swap, the overlay, the units, which may need all of them, and the conflist, which lets pods in, with the units that
+    are restarted for it. ``warn`` is called with what is wrong and keeps nothing from being done, ``done`` when all is.
 
     Files and modules are planned now: what cannot be is found while the node is as it was. Raises StateError for that,
     and OSError.
@@ -64,9 +64,20 @@ def _steps(
         units = Units(wanted["units"])
     yield from units.plan(changed, check_mode)
     if wanted.get("conflist"):
-        from . import conflist_state
-
-        conflist = wanted["conflist"]
-        yield from conflist_state.steps(conflist, conflist_state.others(conflist), check_mode, warn)
+        yield from _conflist(wanted, check_mode, warn)
     if not check_mode:
         done()
+
+
+def _conflist(wanted: dict[str, Any], check_mode: bool, warn: Callable[[Finding], object]) -> Iterator[Step]:
+    """The file, and then the units that are restarted for it."""
+    from . import conflist_state
+
+    conflist = wanted["conflist"]
+    changes = list(conflist_state.steps(conflist, conflist_state.others(conflist), check_mode, warn))
+    written = {change.subject for change in changes}
+    readers = Units([spec for spec in wanted["units"] if written & set(spec["restart_on"] or ())])
+    if not check_mode:
+        readers.note(written)
+    yield from changes
+    yield from readers.plan(written, check_mode)

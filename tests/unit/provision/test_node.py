@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.podnet.cluster.plugins.module_utils.converge import units
 from ansible_collections.podnet.cluster.plugins.module_utils.converge.plan import StateError
 from ansible_collections.podnet.cluster.plugins.module_utils.provision import kernel, node
 from provisioning import NOTHING
@@ -63,3 +64,36 @@ def test_what_cannot_be_is_told_before_anything_is_done(tmp_path, wanted, told):
             {**NOTHING, "files": [spec(tmp_path / "first", content="x"), spec(**wanted)]}, check_mode=False
         ).apply()
     assert not (tmp_path / "first").exists()
+
+
+def test_a_unit_that_reads_the_conflist_is_restarted_once_it_is_written(tmp_path, monkeypatch):
+    """And no other unit; it stays due where that fails."""
+    file, restarts = tmp_path / "10.conflist", []
+
+    def systemctl(verb, *arguments):
+        if verb == "show":
+            active = "Id={}\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
+            return "\n".join(map(active.format, arguments[arguments.index("--") + 1 :]))
+        restarts.append((verb, arguments[-1], file.exists()))
+        if len(restarts) == 1:
+            raise StateError("it failed")
+        return ""
+
+    monkeypatch.setattr(units, "systemctl", systemctl)
+    monkeypatch.setattr(units, "PENDING", str(tmp_path / "pending"))
+    (tmp_path / "bridge").touch(mode=0o755)
+    unit = {"enabled": None, "state": None, "masked": None, "reload_on": []}
+    wanted = {
+        **NOTHING,
+        "units": [{**unit, "name": "reader", "restart_on": [str(file)]}, {**unit, "name": "other", "restart_on": []}],
+        "conflist": {
+            **{"directory": str(tmp_path), "file": file.name, "network": "x", "cni_version": "1.0.0"},
+            **{"plugins": [{"type": "bridge"}], "bin_dirs": [str(tmp_path)]},
+        },
+    }
+    assert node.plan(wanted, check_mode=True).describe() == [f"write file {file}", "restart reader.service"]
+    (error,) = node.plan(wanted, check_mode=False).apply()
+    assert error.parameters["error"].startswith("it failed")
+    assert node.plan(wanted, check_mode=False).apply() == []
+    assert restarts == [("restart", "reader.service", True)] * 2
+    assert not node.plan(wanted, check_mode=False)
