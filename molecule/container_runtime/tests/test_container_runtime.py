@@ -15,7 +15,7 @@ def crio(host):
     """What CRI-O made of its files."""
     if not host.exists("crio"):
         pytest.skip("the node's runtime is another")
-    return host.check_output("curl --silent --unix-socket /run/crio/crio.sock http://localhost/config")
+    return host.check_output("crio status --socket /run/crio/crio.sock config")
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_bad_environment(call, plugin, changed, code):
     assert (status, answer["code"]) == (1, code)
 
 
-READERS = {"static": ("ADD", "CHECK", "STATUS"), "tuning": ("ADD", "CHECK", "STATUS"), "host-local": ("ADD",)}
+READERS = {"static": ("ADD", "CHECK"), "tuning": ("ADD", "CHECK"), "host-local": ("ADD",)}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,8 @@ READERS = {"static": ("ADD", "CHECK", "STATUS"), "tuning": ("ADD", "CHECK", "STA
     ],
 )
 def test_malformed_cni_args_matter_to_who_reads_them(call, tmp_path, plugin, command):
-    """A chain's plugins all get the same CNI_ARGS; loopback reads none, and DEL cleans up whatever they are."""
+    """A chain's plugins all get the same CNI_ARGS; loopback reads none, STATUS and GC concern no pod, and DEL cleans up
+    whatever they are."""
     ipam = {
         "type": plugin,
         "addresses": [{"address": "10.9.0.5/24"}],
@@ -233,7 +234,8 @@ def test_status_waits_for_no_ranges_that_the_runtime_brings(call, tmp_path):
 )
 def test_who_asks_for_an_address(by_args, by_runtime, wanted):
     sets = parse_sets([[{"subnet": "10.0.0.0/24"}], [{"subnet": "fd00::/64"}]])
-    env = Environment({"CNI_COMMAND": "GC", "CNI_PATH": "/", "CNI_ARGS": f"IP={by_args}"})
+    pod = {"CNI_CONTAINERID": "c1", "CNI_NETNS": "/run/netns/none", "CNI_IFNAME": "eth0"}
+    env = Environment({"CNI_COMMAND": "ADD", "CNI_PATH": "/", "CNI_ARGS": f"IP={by_args}", **pod})
     asked = Call(env, {"runtimeConfig": {"ips": by_runtime}}, None)
     if isinstance(wanted, str):
         with pytest.raises(CniError, match=wanted):
