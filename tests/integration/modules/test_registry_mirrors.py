@@ -85,10 +85,10 @@ def registry(tmp_path):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            path, _, query = self.path.partition("?")
+            path, _mark, query = self.path.partition("?")
             is_known = self.headers["authorization"] == PASSWORD
             seen.append((query, is_known))
-            root, _, rest = path.removeprefix("/").partition("/app/")
+            root, _app, rest = path.removeprefix("/").partition("/app/")
             media, content = has.get(rest, ("", b"")) if is_known and root in ("own", "v2") else ("", b"")
             self.send_response(200 if content else 404 if is_known else 403)
             self.send_header("Content-Type", media or "text/plain")

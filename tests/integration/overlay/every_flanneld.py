@@ -20,8 +20,10 @@ from pathlib import Path
 import pytest
 from standin import apiserver
 
-from .test_beside_flannel import Stream, all_reach_all, cluster  # noqa: F401
+from . import test_beside_flannel
+from .test_beside_flannel import Stream, all_reach_all
 
+cluster = test_beside_flannel.cluster  # the fixture
 ROOT = Path(__file__).resolve().parents[3]
 NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
 pytestmark = pytest.mark.timeout(3600)
@@ -76,7 +78,7 @@ def mac(node) -> str:
     return node.netns.ip("link show flannel.1")[0]["address"]
 
 
-def test_three_nodes_of_flanneld_become_ours_and_go_back(cluster, flanneld, eventually):  # noqa: F811
+def test_three_nodes_of_flanneld_become_ours_and_go_back(cluster, flanneld, eventually):
     nodes, admin, _played = cluster(3)
     for node in nodes:
         # flanneld reads the older key, and panics at a Node without any annotation; kubelets set this one
