@@ -70,7 +70,7 @@ def test_links_that_change_all_the_time_keep_nothing_from_being_healed(make_node
         time.sleep(2)
         for _time in range(3):
             node.netns.run("ip route del 10.244.2.0/24")
-            eventually("healed", lambda: prefixes(node) == {"10.244.2.0/24"}, 10)
+            eventually("healed", lambda: prefixes(node) == {"10.244.2.0/24"}, 30)
             time.sleep(1)
         assert agent.process.poll() is None, agent.log()
     finally:
