@@ -21,6 +21,7 @@ from ..converge.plan import Change, StateError
 from ..findings.codes import Code
 from ..findings.finding import Finding, Value
 from ..ipam.prefix import parse_prefix
+from ..overlay.config import Backend
 from .annotations import OWN
 from .client import ApiError, Client
 
@@ -103,9 +104,7 @@ def check(flannel: Flannel | None, services: str | None, wanted: Mapping[str, An
         yield Finding(Code.FLANNEL_BACKEND_UNSUPPORTED, "", str(backend["type"]), {"supported": [*BACKENDS]})
         return
     compared: list[tuple[str, Value, Value]] = [
-        (f"overlay_backend.{key}", value, given.get(key, default))
-        for key, value in backend.items()
-        for default in [{"type": "vxlan", "vni": 1, "port": 8472, "direct_routing": False}[key]]
+        (f"overlay_backend.{key}", value, given.get(key, getattr(Backend(), key))) for key, value in backend.items()
     ]
     compared.append(("overlay_network", there["overlay_network"], wanted["overlay_network"]))
     if services is not None:
@@ -201,7 +200,8 @@ def _json(value: object) -> str:
 
 def _rolled_out(client: Client, flannel: Flannel) -> bool:
     found = client.call("GET", flannel.path)
-    status, wanted = found.get("status") or {}, (found.get("status") or {}).get("desiredNumberScheduled")
+    status = found.get("status") or {}
+    wanted = status.get("desiredNumberScheduled")
     seen = status.get("observedGeneration") == found["metadata"]["generation"]
     return seen and status.get("updatedNumberScheduled", 0) == wanted and status.get("numberReady", 0) == wanted
 

@@ -95,12 +95,8 @@ class Observed:
     def _left_bridges(self, wanted: Mapping[tuple[Any, ...], KernelObject]) -> list[KernelObject]:
         """Bridges that we made and that are wanted no more: their gateway addresses would take what is sent to pods of
         another bridge. One with ports is its pods' until the last of them is gone."""
-        used = {link.master for link in self.links}
-        return [
-            link
-            for link in self.links
-            if link.alias == BRIDGE_ALIAS and link.key() not in wanted and link.name not in used
-        ]
+        left = [link for link in self.links if link.alias == BRIDGE_ALIAS and link.key() not in wanted]
+        return [bridge for bridge in left if all(link.master != bridge.name for link in self.links)]
 
     def _on(self, link: links.Link, wanted: Mapping[tuple[Any, ...], KernelObject]) -> list[KernelObject]:
         """The objects of one of our links."""

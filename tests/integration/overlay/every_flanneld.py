@@ -82,7 +82,7 @@ def test_three_nodes_of_flanneld_become_ours_and_go_back(cluster, flanneld, even
     nodes, admin, _played = cluster(3)
     for node in nodes:
         node.netns.run("sysctl -qw net.ipv4.ip_forward=1")  # the host's business, as with flanneld's DaemonSet
-        # flanneld reads the older key, and panics at a Node without any annotation; kubelets set this one
+        # flanneld reads the older key, and Nodes as kubelets make them: they set this annotation
         annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
         spec = {"podCIDR": node.lease()["pod_cidrs"][0]}
         admin.patch(node.name, {"metadata": {"annotations": annotations}, "spec": spec})
